@@ -1,1 +1,6 @@
-//! Kubernetes operator that registers OAuth clients.
+//! A Kubernetes operator that registers OAuth 2.0 and OpenID Connect clients declaratively.
+//!
+//! [`domain`] decides and is pure, `provider` and `cluster` act, `controller` joins them.
+
+pub mod api;
+pub mod domain;

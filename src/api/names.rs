@@ -1,0 +1,49 @@
+//! Names that are API: frozen, because renaming any of them breaks installed clusters.
+
+/// API group of every kind.
+pub const GROUP: &str = "oauth-client-operator.dev";
+/// The one served and stored version.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of every kind.
+pub const API_VERSION: &str = "oauth-client-operator.dev/v1alpha1";
+
+/// Field manager of everything but status.
+pub const FIELD_MANAGER: &str = "oauth-client-operator";
+/// Field manager of the status subresource.
+pub const STATUS_FIELD_MANAGER: &str = "oauth-client-operator-status";
+
+/// Finalizer that keeps an `OAuthClient` until its client is deregistered.
+pub const FINALIZER: &str = "oauth-client-operator.dev/deregister";
+
+/// Annotation on an `OAuthClient`: the create journal, `<uid>/<attempt>/<record namespace>/<record name>`.
+pub const CREATE_PENDING: &str = "oauth-client-operator.dev/create-pending";
+/// Annotation on an `OAuthClient`: a new value asks for one full look at the object.
+pub const RECONCILE: &str = "oauth-client-operator.dev/reconcile";
+/// Annotation on an `OAuthClient`: the current `client_id`, to give that client up.
+pub const ABANDON: &str = "oauth-client-operator.dev/abandon";
+
+/// Annotation on both Secrets of a client: the generation of the credentials that they hold.
+pub const CREDENTIAL_GENERATION: &str = "oauth-client-operator.dev/credential-generation";
+/// Annotation on a credentials Secret: digest of what the operator wrote, without secrets in it.
+pub const CONTENT_HASH: &str = "oauth-client-operator.dev/content-hash";
+/// Label on a Secret that the operator may use as a provider's credentials; value `"true"`.
+pub const PROVIDER_CREDENTIALS: &str = "oauth-client-operator.dev/provider-credentials";
+/// Annotation on such a Secret: space-separated origins that it may be sent to.
+pub const ALLOWED_ORIGINS: &str = "oauth-client-operator.dev/allowed-origins";
+/// Label on every Secret that the operator writes: `credentials`, `record` or `suspect`.
+pub const SECRET_ROLE: &str = "oauth-client-operator.dev/role";
+/// Label on records and suspects: UID of the `OAuthClient`.
+pub const CLIENT_UID: &str = "oauth-client-operator.dev/client-uid";
+/// Standard label that names the managing program.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// Prefixes of labels and annotations that a Secret template may not set: a token controller, Argo CD, Flux, Helm or this
+/// operator would act on them.
+pub const REFUSED_PREFIXES: [&str; 6] = [
+    "kubernetes.io",
+    "k8s.io",
+    "helm.sh",
+    "argocd.argoproj.io",
+    "fluxcd.io",
+    "oauth-client-operator.dev",
+];

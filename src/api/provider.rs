@@ -1,0 +1,424 @@
+//! `OAuthProvider` and `ClusterOAuthProvider`: where clients are registered, and as whom.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use super::condition::Condition;
+
+/// A provider that clients of its own namespace register at.
+///
+/// The operator discovers its endpoints, and registers every `OAuthClient` that references it. Credentials come from
+/// Secrets of the same namespace that carry the consent label and annotation.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "oauth-client-operator.dev",
+    version = "v1alpha1",
+    kind = "OAuthProvider",
+    plural = "oauthproviders",
+    singular = "oauthprovider",
+    shortname = "oap",
+    category = "oauth",
+    namespaced,
+    status = "ProviderStatus",
+    derive = "PartialEq",
+    doc = "A provider that OAuthClients of the same namespace register at. The operator discovers its endpoints and reports them in the status.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether discovery found a registration endpoint"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why"
+    ),
+    printcolumn(
+        name = "Issuer",
+        type_ = "string",
+        json_path = ".status.issuer",
+        description = "Resolved issuer identifier"
+    ),
+    printcolumn(
+        name = "Profile",
+        type_ = "string",
+        json_path = ".spec.profile",
+        priority = 1,
+        description = "Set of knobs in use"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1,
+        description = "What is wrong and what to do"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since creation"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.issuer), has(self.webFinger), has(self.metadataURL)].filter(x, x).size() == 1").message("set exactly one of issuer, webFinger and metadataURL"),
+    validation = Rule::new("!has(self.webFinger) || has(self.webFinger.host) || self.webFinger.resource.contains('@') || self.webFinger.resource.contains('://')").message("webFinger.resource names no host: write it as acct:user@host or as a URL, or set webFinger.host").field_path(".webFinger")
+)]
+pub struct OAuthProviderSpec {
+    /// Where the provider is, who the operator is there, and what is special about it.
+    #[serde(flatten)]
+    pub provider: ProviderSettings,
+}
+
+/// A provider that clients of the listed namespaces register at.
+///
+/// Credentials come from Secrets of the operator's namespace that carry the consent label.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "oauth-client-operator.dev",
+    version = "v1alpha1",
+    kind = "ClusterOAuthProvider",
+    plural = "clusteroauthproviders",
+    singular = "clusteroauthprovider",
+    shortname = "coap",
+    category = "oauth",
+    status = "ProviderStatus",
+    derive = "PartialEq",
+    doc = "A provider that OAuthClients of the allowed namespaces register at. Its credentials are Secrets of the operator's namespace.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether discovery found a registration endpoint"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why"
+    ),
+    printcolumn(
+        name = "Issuer",
+        type_ = "string",
+        json_path = ".status.issuer",
+        description = "Resolved issuer identifier"
+    ),
+    printcolumn(
+        name = "Profile",
+        type_ = "string",
+        json_path = ".spec.profile",
+        priority = 1,
+        description = "Set of knobs in use"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1,
+        description = "What is wrong and what to do"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since creation"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.issuer), has(self.webFinger), has(self.metadataURL)].filter(x, x).size() == 1").message("set exactly one of issuer, webFinger and metadataURL"),
+    validation = Rule::new("!has(self.webFinger) || has(self.webFinger.host) || self.webFinger.resource.contains('@') || self.webFinger.resource.contains('://')").message("webFinger.resource names no host: write it as acct:user@host or as a URL, or set webFinger.host").field_path(".webFinger")
+)]
+pub struct ClusterOAuthProviderSpec {
+    /// Where the provider is, who the operator is there, and what is special about it.
+    #[serde(flatten)]
+    pub provider: ProviderSettings,
+    /// Namespaces whose OAuthClients may use this provider. A namespace that neither list nor selector names is refused.
+    pub allowed_namespaces: AllowedNamespaces,
+}
+
+/// Which namespaces may use a cluster-wide provider. A namespace is allowed if either member names it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.names) || has(self.matchLabels)").message("set allowedNamespaces.names, allowedNamespaces.matchLabels or both"))]
+pub struct AllowedNamespaces {
+    /// Names of allowed namespaces; the single entry `*` allows every namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 256),
+        inner(length(min = 1, max = 63), regex(pattern = r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$"))
+    )]
+    pub names: Option<Vec<String>>,
+    /// Labels that an allowed namespace carries, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minProperties" = 1, "maxProperties" = 16))]
+    pub match_labels: Option<BTreeMap<String, Bounded63>>,
+}
+
+/// A label value: at most 63 characters.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct Bounded63(#[schemars(length(max = 63))] pub String);
+
+/// What both provider kinds have in common.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderSettings {
+    /// Issuer identifier, for example `https://id.example.com/realms/apps`. Its metadata document must state exactly this
+    /// string (RFC 8414 section 3.3). Set this, `webFinger` or `metadataURL`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://[^?#\s]+$"))]
+    pub issuer: Option<String>,
+    /// Finds the issuer by WebFinger (OpenID Connect Discovery section 2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_finger: Option<WebFinger>,
+    /// URL of the metadata document itself, where it is at none of the well-known places.
+    #[serde(default, rename = "metadataURL", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://\S+$"))]
+    pub metadata_url: Option<String>,
+    /// The exact issuer string that the metadata document states, where the provider's documents disagree with each
+    /// other. The check is not skipped: exactly this string is demanded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub expected_issuer: Option<String>,
+    /// Endpoints that discovery does not tell, and origins that it may name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Endpoints>,
+    /// Credentials sent with WebFinger and metadata requests. Unset: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery_auth: Option<Auth>,
+    /// Credentials sent with a registration, such as an initial access token (RFC 7591 section 3). Unset: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_auth: Option<Auth>,
+    /// Credentials for reading, changing and deleting clients where `management.mode` is `Credentials`. Unset: those of
+    /// `registrationAuth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management_auth: Option<Auth>,
+    /// Named set of knobs for a kind of provider. Every knob can be overridden beside it.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Overrides the profile: names of metadata members that are never sent, because the provider refuses them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
+    pub omit_members: Option<Vec<String>>,
+    /// Overrides the profile: names of members that `extraMetadata` of a client may not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
+    pub reserved_members: Option<Vec<String>>,
+    /// Overrides the profile: how registered clients are read, changed and deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<Management>,
+    /// What to do when it is unknown whether a registration took effect and the provider cannot be asked. `Register`
+    /// registers once more and reports a suspected stray client; `Hold` waits for a person.
+    #[serde(default)]
+    pub on_unknown_outcome: OnUnknownOutcome,
+    /// Bounds on what the operator asks of this provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// Deadlines of calls to this provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<Timeouts>,
+    /// How the provider's certificate is verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}
+
+/// Issuer discovery by WebFinger.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct WebFinger {
+    /// Identifier to ask for, for example `acct:admin@id.example.com`. Without a scheme it is normalised as OpenID
+    /// Connect Discovery section 2.1 says.
+    #[schemars(length(min = 1, max = 1024))]
+    pub resource: String,
+    /// Host, or host and port, that answers WebFinger. Unset: the host of the resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 260), regex(pattern = r"^[^\s/?#@]+$"))]
+    pub host: Option<String>,
+}
+
+/// Endpoints and origins beyond what discovery tells.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoints {
+    /// Registration endpoint, for providers whose metadata omits it (Ory Hydra, Duende IdentityServer).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://[^#\s]+$"))]
+    pub registration: Option<String>,
+    /// Origins other than the issuer's that metadata, WebFinger links and registration URIs may name, for example
+    /// `https://api.example.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 16),
+        inner(length(min = 1, max = 270), regex(pattern = r"^https?://[^/?#\s]+$"))
+    )]
+    pub allowed_origins: Option<Vec<String>>,
+}
+
+/// One way to authenticate. Exactly one member is set.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.basic), has(self.bearer), has(self.header)].filter(x, x).size() == 1").message("set exactly one of basic, bearer and header"))]
+pub struct Auth {
+    /// HTTP Basic authentication with the Secret's keys `username` and `password`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic: Option<SecretBacked>,
+    /// Bearer token from the Secret's key `token`: an initial access token or an administrator's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<SecretBacked>,
+    /// A header of the provider's own, with the Secret's key `value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<HeaderAuth>,
+}
+
+/// Credentials in a Secret.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretBacked {
+    /// The Secret, in the provider's namespace (for a ClusterOAuthProvider: the operator's).
+    pub secret_ref: SecretRef,
+}
+
+/// A header that authenticates.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!(self.name.lowerAscii() in ['host', 'connection', 'content-length', 'content-type', 'transfer-encoding', 'te', 'trailer', 'upgrade', 'accept', 'accept-encoding', 'cookie', 'proxy-authorization', 'forwarded', 'user-agent', 'expect'])").message("this header frames the request and cannot carry a credential").field_path(".name"))]
+pub struct HeaderAuth {
+    /// Header name, for example `Authorization` (with a value such as `SSWS …`) or `X-Api-Key`.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"))]
+    pub name: String,
+    /// The Secret, in the provider's namespace (for a ClusterOAuthProvider: the operator's).
+    pub secret_ref: SecretRef,
+}
+
+/// Name of a Secret. There is no namespace member: see the field that holds the reference.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// Name of the Secret. It needs the label `oauth-client-operator.dev/provider-credentials: "true"`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// Named sets of knobs.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// A provider that follows RFC 7591 and RFC 7592.
+    #[default]
+    #[serde(rename = "rfc7592")]
+    Rfc7592,
+    /// WSO2 Identity Server and Asgardeo, DCR v1.1.
+    #[serde(rename = "wso2")]
+    Wso2,
+    /// WSO2 Identity Server 5.x, `/identity/connect/register`.
+    #[serde(rename = "wso2-legacy")]
+    Wso2Legacy,
+    /// Keycloak.
+    #[serde(rename = "keycloak")]
+    Keycloak,
+}
+
+/// How registered clients are managed.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.uriTemplate) || self.mode == 'Credentials'").message("uriTemplate is used only with mode Credentials").field_path(".uriTemplate"))]
+pub struct Management {
+    /// `RegistrationAccessToken`: with the token and URI that the registration returned (RFC 7592). `Credentials`: with
+    /// `managementAuth` at `uriTemplate`. `None`: not at all.
+    pub mode: ManagementMode,
+    /// URI of one client; `{registration_endpoint}` and `{client_id}` are replaced. Unset:
+    /// `{registration_endpoint}/{client_id}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"\{client_id\}"))]
+    pub uri_template: Option<String>,
+}
+
+/// Ways of managing a registered client.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ManagementMode {
+    /// RFC 7592: the registration access token at the client configuration endpoint.
+    #[default]
+    RegistrationAccessToken,
+    /// The provider's own credentials at a URI made from a template.
+    Credentials,
+    /// The provider offers no management.
+    None,
+}
+
+/// Policy for registrations of unknown outcome.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUnknownOutcome {
+    /// Register once more and report a suspected stray client.
+    #[default]
+    Register,
+    /// Wait for a person.
+    Hold,
+}
+
+/// Bounds on calls to one provider.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// Calls in flight at the same time. Default 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub concurrency: Option<i32>,
+    /// Calls begun per minute. Default: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub per_minute: Option<i32>,
+}
+
+/// Deadlines of provider calls, such as `500ms`, `10s` or `1m`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Timeouts {
+    /// Until the connection is made. Default 5s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
+    pub connect: Option<String>,
+    /// Until the answer has been read completely. Default 15s, at most 5m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
+    #[x_kube(validation = Rule::new("duration(self) > duration('0s') && duration(self) <= duration('5m')").message("timeouts.request is more than 0s and at most 5m"))]
+    pub request: Option<String>,
+}
+
+/// Certificate verification.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Tls {
+    /// PEM certificates of the authorities to trust instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 262_144), regex(pattern = r"-----BEGIN CERTIFICATE-----"))]
+    pub ca_bundle: Option<String>,
+}
+
+/// What the operator found out about a provider.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderStatus {
+    /// Generation of the spec that the conditions speak of; -1 until the operator has been here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Issuer identifier in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub issuer: Option<String>,
+    /// Registration endpoint in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub registration_endpoint: Option<String>,
+    /// Token endpoint that the metadata names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub token_endpoint: Option<String>,
+    /// `Ready`, and `Reconciling` or `Stalled` while true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,36 @@
+//! How a call to a provider ended.
+
+use std::time::Duration;
+
+use super::failure::Failure;
+
+/// What is known about the effect of a failed call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing happened at the provider: no byte of the request was sent, or it answered any 4xx or 503.
+    NotApplied,
+    /// It is unknown whether something happened: everything else after the first byte.
+    Unknown,
+}
+
+/// A failed call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{failure}")]
+pub struct CallError {
+    /// Class, reason and text.
+    pub failure: Failure,
+    /// HTTP status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// Error code of RFC 7591 section 3.2.2 or RFC 6750 section 3.1, if the answer holds one that looks like a code.
+    pub code: Option<String>,
+    /// What is known about its effect.
+    pub effect: Effect,
+}
+
+impl CallError {
+    /// How long the provider asked to wait.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.failure.retry_after
+    }
+}

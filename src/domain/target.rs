@@ -1,0 +1,124 @@
+//! A provider as the calls need it: the provider object with its profile applied and its credentials resolved.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::api::{ManagementMode, OnUnknownOutcome};
+
+/// Where the provider's metadata is found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// Well-known places of this issuer (OpenID Connect Discovery section 4, RFC 8414 section 3).
+    Issuer(String),
+    /// WebFinger for this resource, at this host if given (OpenID Connect Discovery section 2).
+    WebFinger {
+        /// Identifier as the user wrote it.
+        resource: String,
+        /// `host` or `host:port`.
+        host: Option<String>,
+    },
+    /// This very document.
+    MetadataUrl(String),
+}
+
+/// Credentials for one kind of call.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// How they are sent.
+    pub scheme: AuthScheme,
+    /// Origins that they may be sent to, as the Secret's owner listed them; `None`: those of the provider.
+    pub origins: Option<Vec<String>>,
+}
+
+/// How credentials are sent.
+#[derive(Clone, Debug, Default)]
+pub enum AuthScheme {
+    /// Not at all.
+    #[default]
+    None,
+    /// HTTP Basic (RFC 7617).
+    Basic {
+        /// User name.
+        username: SecretString,
+        /// Password.
+        password: SecretString,
+    },
+    /// Bearer token (RFC 6750).
+    Bearer(SecretString),
+    /// A header of the provider's own.
+    Header {
+        /// Header name.
+        name: String,
+        /// Header value.
+        value: SecretString,
+    },
+}
+
+/// What is special about a provider: a profile's settings with the object's overrides applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knobs {
+    /// Wire names of members that are never sent.
+    pub omit_members: Vec<String>,
+    /// Wire names that `extraMetadata` may not set.
+    pub reserved_members: Vec<String>,
+    /// How registered clients are managed.
+    pub management: ManagementMode,
+    /// Template of a client's URI in mode `Credentials`.
+    pub uri_template: String,
+}
+
+/// Deadlines of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Deadlines {
+    /// Until connected.
+    pub connect: Duration,
+    /// Until the whole answer is read.
+    pub request: Duration,
+}
+
+/// Everything that a call to a provider needs to know.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where metadata is found.
+    pub location: Location,
+    /// Exact issuer string that the metadata must state, if it differs from the one used to find it.
+    pub expected_issuer: Option<String>,
+    /// Registration endpoint that overrides the metadata's.
+    pub registration_endpoint: Option<String>,
+    /// Origins besides the issuer's that endpoints may have.
+    pub allowed_origins: Vec<String>,
+    /// Credentials for discovery.
+    pub discovery: Credentials,
+    /// Credentials for registration.
+    pub registration: Credentials,
+    /// Credentials for management in mode `Credentials`.
+    pub management: Credentials,
+    /// Profile settings.
+    pub knobs: Knobs,
+    /// Policy for unknown outcomes.
+    pub on_unknown_outcome: OnUnknownOutcome,
+    /// PEM authorities to trust instead of the system's.
+    pub ca_bundle: Option<String>,
+    /// Deadlines.
+    pub deadlines: Deadlines,
+}
+
+/// What discovery found.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Endpoints {
+    /// Issuer identifier, verbatim.
+    pub issuer: String,
+    /// Registration endpoint (RFC 7591 section 3).
+    pub registration: String,
+    /// Authorization endpoint.
+    pub authorization: Option<String>,
+    /// Token endpoint.
+    pub token: Option<String>,
+    /// JWK Set document.
+    pub jwks: Option<String>,
+    /// `UserInfo` endpoint.
+    pub userinfo: Option<String>,
+    /// End session endpoint (RP-Initiated Logout).
+    pub end_session: Option<String>,
+}
