@@ -1,6 +1,7 @@
 //! A Kubernetes operator that registers OAuth 2.0 and OpenID Connect clients declaratively.
 //!
-//! [`domain`] decides and is pure, `provider` and `cluster` act, `controller` joins them.
+//! `domain` decides and is pure, `provider` and `cluster` act, `controller` joins them.
 
 pub mod api;
+pub mod cli;
 pub mod domain;

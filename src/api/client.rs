@@ -1,0 +1,370 @@
+//! `OAuthClient`: a client that the operator registers and keeps right.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use super::condition::Condition;
+use super::metadata::{ClientMetadata, RareMetadata, boxed_rare};
+
+/// A client to be registered at a provider.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "oauth-client-operator.dev",
+    version = "v1alpha1",
+    kind = "OAuthClient",
+    plural = "oauthclients",
+    singular = "oauthclient",
+    shortname = "oac",
+    category = "oauth",
+    namespaced,
+    status = "OAuthClientStatus",
+    derive = "PartialEq",
+    selectable = ".spec.providerRef.name",
+    doc = "An OAuth 2.0 or OpenID Connect client. The operator registers it at the referenced provider by Dynamic Client Registration and writes client_id and client_secret to a Secret.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether the client is registered as asked and its Secret is written"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why"
+    ),
+    printcolumn(
+        name = "Provider",
+        type_ = "string",
+        json_path = ".spec.providerRef.name",
+        description = "Provider object"
+    ),
+    printcolumn(
+        name = "Secret",
+        type_ = "string",
+        json_path = ".status.binding.name",
+        description = "Secret that holds the credentials"
+    ),
+    printcolumn(
+        name = "Client-ID",
+        type_ = "string",
+        json_path = ".status.clientID",
+        priority = 1,
+        description = "Identifier at the provider"
+    ),
+    printcolumn(
+        name = "Issuer",
+        type_ = "string",
+        json_path = ".status.issuer",
+        priority = 1,
+        description = "Issuer that the client is registered at"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1,
+        description = "What is wrong and what to do"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since creation"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.redirectURIs) && size(self.redirectURIs) > 0 || !(!has(self.grantTypes) || size(self.grantTypes) == 0 || self.grantTypes.exists(g, g == 'authorization_code' || g == 'implicit'))").message("redirectURIs: at least one is required with the grant types authorization_code (the default) and implicit").field_path(".redirectURIs"),
+    validation = Rule::new("!has(self.redirectURIs) || self.redirectURIs.all(u, u.matches('^[A-Za-z][A-Za-z0-9+.-]*:[^ ]+$') && !u.contains('#'))").message("redirectURIs: each is an absolute URI without fragment (RFC 6749 section 3.1.2)").field_path(".redirectURIs"),
+    validation = Rule::new("!has(self.redirectURIs) || !self.redirectURIs.exists(u, u.lowerAscii().matches('^(javascript|data|vbscript|blob|file|about):'))").message("redirectURIs: the schemes javascript, data, vbscript, blob, file and about are refused").field_path(".redirectURIs"),
+    validation = Rule::new("!has(self.grantTypes) || !('implicit' in self.grantTypes) || has(self.responseTypes) && self.responseTypes.exists(r, r.split(' ').exists(t, t == 'token' || t == 'id_token'))").message("responseTypes: the implicit grant needs id_token, token or both in one of its values").field_path(".responseTypes"),
+    validation = Rule::new("!has(self.responseTypes) || !self.responseTypes.exists(r, 'code' in r.split(' ')) || !has(self.grantTypes) || size(self.grantTypes) == 0 || 'authorization_code' in self.grantTypes").message("responseTypes: code needs the grant type authorization_code (RFC 7591 section 2.1)").field_path(".responseTypes"),
+    validation = Rule::new("!has(self.responseTypes) || !self.responseTypes.exists(r, r.split(' ').exists(t, t == 'token' || t == 'id_token')) || has(self.grantTypes) && 'implicit' in self.grantTypes").message("responseTypes: token and id_token need the grant type implicit (RFC 7591 section 2.1)").field_path(".responseTypes"),
+    validation = Rule::new("!has(self.responseTypes) || has(self.grantTypes) && size(self.grantTypes) > 0 && !('authorization_code' in self.grantTypes) || self.responseTypes.exists(r, 'code' in r.split(' '))").message("responseTypes: the grant type authorization_code (the default) needs a value with code").field_path(".responseTypes"),
+    validation = Rule::new("!has(self.tokenEndpointAuthMethod) || self.tokenEndpointAuthMethod != 'none' || !has(self.grantTypes) || !('client_credentials' in self.grantTypes)").message("tokenEndpointAuthMethod: none cannot be used with the grant type client_credentials (RFC 6749 section 4.4)").field_path(".tokenEndpointAuthMethod"),
+    validation = Rule::new("!(has(self.jwks) && has(self.jwksURI))").message("jwks and jwksURI exclude each other (RFC 7591 section 2)").field_path(".jwksURI"),
+    validation = Rule::new("!has(self.tokenEndpointAuthMethod) || !(self.tokenEndpointAuthMethod in ['private_key_jwt', 'self_signed_tls_client_auth']) || has(self.jwks) || has(self.jwksURI)").message("tokenEndpointAuthMethod: private_key_jwt and self_signed_tls_client_auth need jwks or jwksURI").field_path(".tokenEndpointAuthMethod"),
+    validation = Rule::new("!has(self.tokenEndpointAuthMethod) || self.tokenEndpointAuthMethod != 'tls_client_auth' || [has(self.tlsClientAuthSubjectDN), has(self.tlsClientAuthSANDNS), has(self.tlsClientAuthSANURI), has(self.tlsClientAuthSANIP), has(self.tlsClientAuthSANEmail)].filter(x, x).size() == 1").message("tokenEndpointAuthMethod: tls_client_auth needs exactly one of tlsClientAuthSubjectDN, tlsClientAuthSANDNS, tlsClientAuthSANURI, tlsClientAuthSANIP and tlsClientAuthSANEmail (RFC 8705 section 2.1.2)").field_path(".tokenEndpointAuthMethod"),
+    validation = Rule::new("!has(self.tokenEndpointAuthSigningAlg) || self.tokenEndpointAuthSigningAlg != 'none'").message("tokenEndpointAuthSigningAlg: none is refused (OpenID Connect Registration section 2)").field_path(".tokenEndpointAuthSigningAlg"),
+    validation = Rule::new("!has(self.idTokenEncryptedResponseEnc) || has(self.idTokenEncryptedResponseAlg)").message("idTokenEncryptedResponseEnc needs idTokenEncryptedResponseAlg").field_path(".idTokenEncryptedResponseEnc"),
+    validation = Rule::new("!has(self.userinfoEncryptedResponseEnc) || has(self.userinfoEncryptedResponseAlg)").message("userinfoEncryptedResponseEnc needs userinfoEncryptedResponseAlg").field_path(".userinfoEncryptedResponseEnc"),
+    validation = Rule::new("!has(self.requestObjectEncryptionEnc) || has(self.requestObjectEncryptionAlg)").message("requestObjectEncryptionEnc needs requestObjectEncryptionAlg").field_path(".requestObjectEncryptionEnc"),
+    validation = Rule::new("!has(self.introspectionEncryptedResponseEnc) || has(self.introspectionEncryptedResponseAlg)").message("introspectionEncryptedResponseEnc needs introspectionEncryptedResponseAlg").field_path(".introspectionEncryptedResponseEnc"),
+    validation = Rule::new("!has(self.authorizationEncryptedResponseEnc) || has(self.authorizationEncryptedResponseAlg)").message("authorizationEncryptedResponseEnc needs authorizationEncryptedResponseAlg").field_path(".authorizationEncryptedResponseEnc"),
+    validation = Rule::new("!has(self.backchannelTokenDeliveryMode) || !(self.backchannelTokenDeliveryMode in ['ping', 'push']) || has(self.backchannelClientNotificationEndpoint)").message("backchannelTokenDeliveryMode: ping and push need backchannelClientNotificationEndpoint").field_path(".backchannelTokenDeliveryMode"),
+    validation = Rule::new("!(has(self.dpopBoundAccessTokens) && self.dpopBoundAccessTokens && has(self.tlsClientCertificateBoundAccessTokens) && self.tlsClientCertificateBoundAccessTokens)").message("dpopBoundAccessTokens and tlsClientCertificateBoundAccessTokens exclude each other").field_path(".dpopBoundAccessTokens")
+)]
+pub struct OAuthClientSpec {
+    /// The provider to register at. Immutable: a client of another provider is another object.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("providerRef is immutable: create another OAuthClient for another provider"))]
+    pub provider_ref: ProviderRef,
+    /// Members that most clients set.
+    #[serde(flatten)]
+    pub metadata: ClientMetadata,
+    /// Members that few clients set.
+    #[serde(flatten, deserialize_with = "boxed_rare", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RareMetadata")]
+    pub rare: Option<Box<RareMetadata>>,
+    /// Metadata members of the provider's own, under their wire names, for example `ext_param_owner`. Members that have a
+    /// field of their own, and members that only answers hold, are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schemaless_object")]
+    pub extra_metadata: Option<Map<String, Value>>,
+    /// The Secret that receives the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretSpec>,
+    /// What becomes of the registered client when the object is deleted. `Delete` deregisters it; `Retain` leaves client
+    /// and Secret as they are.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// How long a deletion is tried before the object is let go and the operator keeps trying by itself. Default 15m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
+    pub deletion_timeout: Option<String>,
+    /// Stops the operator from doing anything for this object but its deletion.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub suspend: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+fn schemaless_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "nullable": true,
+        "maxProperties": 64,
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
+}
+
+/// A provider object.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderRef {
+    /// `OAuthProvider` (of the same namespace) or `ClusterOAuthProvider`.
+    #[serde(default)]
+    pub kind: ProviderKind,
+    /// Name of the provider object.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// The two kinds of provider.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ProviderKind {
+    /// In the client's own namespace.
+    #[default]
+    OAuthProvider,
+    /// Cluster-wide.
+    ClusterOAuthProvider,
+}
+
+/// What becomes of a registered client.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeletionPolicy {
+    /// It is deregistered.
+    #[default]
+    Delete,
+    /// It stays, and so does its Secret.
+    Retain,
+}
+
+/// How the credentials Secret looks.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretSpec {
+    /// Name of the Secret. Default: the name of the OAuthClient. After a change the new Secret is written first, then the
+    /// old one is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: Option<String>,
+    /// Names of the keys in the Secret, where the defaults do not fit the application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_names: Option<Box<KeyNames>>,
+    /// Whether issuer and endpoints of the provider are written as well. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_provider: Option<bool>,
+    /// Type, labels and annotations of the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Box<SecretTemplate>>,
+}
+
+/// Names of keys in the credentials Secret.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyNames {
+    /// Key of the client identifier. Default `client_id`.
+    #[serde(default, rename = "clientID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub client_id: Option<String>,
+    /// Key of the client secret. Default `client_secret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub client_secret: Option<String>,
+    /// Key of the issuer identifier. Default `issuer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub issuer: Option<String>,
+    /// Key of the authorization endpoint. Default `authorization_endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub authorization_endpoint: Option<String>,
+    /// Key of the token endpoint. Default `token_endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub token_endpoint: Option<String>,
+    /// Key of the JWK Set URI. Default `jwks_uri`.
+    #[serde(default, rename = "jwksURI", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub jwks_uri: Option<String>,
+    /// Key of the UserInfo endpoint. Default `userinfo_endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub userinfo_endpoint: Option<String>,
+    /// Key of the end session endpoint. Default `end_session_endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub end_session_endpoint: Option<String>,
+}
+
+/// Type, labels and annotations of the credentials Secret.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretTemplate {
+    /// Type of the Secret. Default `Opaque`. A change deletes the Secret and creates it anew, because types are immutable.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = r"^(Opaque|kubernetes\.io/basic-auth|servicebinding\.io/[-._a-zA-Z0-9]+)$")
+    )]
+    pub type_: Option<String>,
+    /// Labels of the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 32))]
+    #[x_kube(validation = Rule::new("self.all(k, !k.matches('(^|[.])(kubernetes[.]io|k8s[.]io|helm[.]sh|argocd[.]argoproj[.]io|fluxcd[.]io|oauth-client-operator[.]dev)/'))").message("labels with the prefixes kubernetes.io, k8s.io, helm.sh, argocd.argoproj.io, fluxcd.io and oauth-client-operator.dev are refused: other controllers act on them"))]
+    pub labels: Option<BTreeMap<String, LabelValue>>,
+    /// Annotations of the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 32))]
+    #[x_kube(validation = Rule::new("self.all(k, !k.matches('(^|[.])(kubernetes[.]io|k8s[.]io|helm[.]sh|argocd[.]argoproj[.]io|fluxcd[.]io|oauth-client-operator[.]dev)/'))").message("annotations with the prefixes kubernetes.io, k8s.io, helm.sh, argocd.argoproj.io, fluxcd.io and oauth-client-operator.dev are refused: other controllers act on them"))]
+    pub annotations: Option<BTreeMap<String, AnnotationValue>>,
+}
+
+/// Value of a label.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct LabelValue(
+    #[schemars(length(max = 63), regex(pattern = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"))] pub String,
+);
+
+/// Value of an annotation.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct AnnotationValue(#[schemars(length(max = 4096))] pub String);
+
+/// What the operator did and found.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct OAuthClientStatus {
+    /// Generation of the spec that there is a verdict for; -1 until the operator has been here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Identifier of the client at the provider.
+    #[serde(default, rename = "clientID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub client_id: Option<String>,
+    /// Issuer that the client is registered at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub issuer: Option<String>,
+    /// The last attempt at registering.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// When the client was registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub registered_at: Option<String>,
+    /// When the client secret expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub secret_expires_at: Option<String>,
+    /// Secret that holds the credentials, as a Provisioned Service of servicebinding.io.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Binding>,
+    /// The operator's last write of that Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretVersion>,
+    /// Clients that may have been registered for this object and that nothing owns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub suspects: Vec<Suspect>,
+    /// `Ready`, `Registered`, `SecretSynced`, and `Reconciling` or `Stalled` while true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// An attempt at registering.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// Identifier of the attempt, as in the create-pending annotation.
+    #[schemars(length(max = 64))]
+    pub id: String,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// Digest of the request, the provider's settings and its credentials' versions.
+    #[schemars(length(max = 64))]
+    pub request_hash: String,
+}
+
+/// How an attempt at registering ended.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// The client is registered and recorded.
+    Registered,
+    /// The provider did not register a client.
+    #[default]
+    NotApplied,
+    /// It is unknown.
+    Unknown,
+}
+
+/// Name of a Secret.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// Name of the Secret.
+    #[schemars(length(max = 253))]
+    pub name: String,
+}
+
+/// One version of a Secret.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretVersion {
+    /// UID of the Secret.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// Its resource version after the operator's write.
+    #[schemars(length(max = 64))]
+    pub resource_version: String,
+}
+
+/// A client that may exist at the provider and that nothing owns.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Suspect {
+    /// Attempt that may have registered it.
+    #[schemars(length(max = 64))]
+    pub attempt: String,
+    /// Its identifier, if known.
+    #[serde(default, rename = "clientID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub client_id: Option<String>,
+}

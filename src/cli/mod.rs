@@ -1,0 +1,29 @@
+//! The command line, one file a command.
+
+mod crds;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Registers OAuth 2.0 and OpenID Connect clients declaratively.
+#[derive(Parser, Debug)]
+#[command(name = "oauth-client-operator", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Print the CustomResourceDefinitions, or write them to a directory
+    Crds(crds::Crds),
+}
+
+/// Parses the command line and runs the command that it names.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Crds(command) => command.run(),
+    }
+}
