@@ -1,1 +1,8 @@
 //! Real parts for the tests, the demo and the benchmarks.
+//!
+//! [`progress`] tells people what is going on, [`process`] runs programs that never outlive the tests,
+//! [`provision`] brings the programs onto the machine.
+
+pub mod process;
+pub mod progress;
+pub mod provision;

@@ -1,0 +1,252 @@
+//! Programs built from published Go modules: the parts of Kubernetes, etcd, Helm, kubeconform.
+//!
+//! The pinned `go.mod` and `go.sum` files lie in `tests/testbed/controlplane` and are compiled in.
+
+use std::path::{Path, PathBuf};
+
+use super::{ProvisionError, Tool, cached, key, write};
+use crate::process::Spec;
+
+const GO: Tool = Tool {
+    program: "go",
+    version_args: &["version"],
+    install: "Go 1.26 or newer (with a module proxy in reach)",
+};
+
+/// A pinned Go module of ours that requires the module to build.
+#[derive(Debug)]
+struct Module {
+    version: &'static str,
+    go_mod: &'static str,
+    go_sum: &'static str,
+    /// What `-X` sets, so that the program knows its version.
+    stamps: &'static [&'static str],
+}
+
+/// Version of Kubernetes that is built.
+pub const KUBERNETES_VERSION: &str = "v1.36.3";
+
+static KUBERNETES: Module = Module {
+    version: KUBERNETES_VERSION,
+    go_mod: include_str!("../../controlplane/kubernetes/go.mod"),
+    go_sum: include_str!("../../controlplane/kubernetes/go.sum"),
+    // Without these, clients and the check of CRD versions see v0.0.0.
+    stamps: &[
+        "k8s.io/component-base/version.gitVersion=v1.36.3",
+        "k8s.io/component-base/version.gitMajor=1",
+        "k8s.io/component-base/version.gitMinor=36",
+    ],
+};
+static ETCD: Module = Module {
+    version: "v3.6.16",
+    go_mod: include_str!("../../controlplane/etcd/go.mod"),
+    go_sum: include_str!("../../controlplane/etcd/go.sum"),
+    stamps: &[],
+};
+static HELM: Module = Module {
+    version: "v3.22.0",
+    go_mod: include_str!("../../controlplane/helm/go.mod"),
+    go_sum: include_str!("../../controlplane/helm/go.sum"),
+    stamps: &["helm.sh/helm/v3/internal/version.version=v3.22.0"],
+};
+static KUBECONFORM: Module = Module {
+    version: "v0.8.0",
+    go_mod: include_str!("../../controlplane/kubeconform/go.mod"),
+    go_sum: include_str!("../../controlplane/kubeconform/go.sum"),
+    stamps: &["main.version=v0.8.0"],
+};
+
+/// A program that the control plane or a check needs.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Program {
+    /// The API server.
+    KubeApiserver,
+    /// The controllers of Kubernetes itself.
+    KubeControllerManager,
+    /// The command line client.
+    Kubectl,
+    /// The API server's store.
+    Etcd,
+    /// Helm 3.
+    Helm,
+    /// Checks manifests against schemas.
+    Kubeconform,
+}
+
+impl Program {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Etcd,
+        Self::KubeApiserver,
+        Self::KubeControllerManager,
+        Self::Kubectl,
+        Self::Helm,
+        Self::Kubeconform,
+    ];
+
+    /// Name of the executable.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KubeApiserver => "kube-apiserver",
+            Self::KubeControllerManager => "kube-controller-manager",
+            Self::Kubectl => "kubectl",
+            Self::Etcd => "etcd",
+            Self::Helm => "helm",
+            Self::Kubeconform => "kubeconform",
+        }
+    }
+
+    /// The version that is built.
+    #[must_use]
+    pub fn version(self) -> &'static str {
+        self.module().version
+    }
+
+    /// Where the program is: what the environment names, a fitting one in `PATH`, the cache, or built now.
+    ///
+    /// The environment's names are those of Kubernetes' envtest: `TEST_ASSET_KUBE_APISERVER` and the like
+    /// name a file, `KUBEBUILDER_ASSETS` a directory. What they name is taken as it is.
+    pub async fn find(self) -> Result<PathBuf, ProvisionError> {
+        let mut tried = String::new();
+        let mut note = |line: String| {
+            tried.push_str("  ");
+            tried.push_str(&line);
+            tried.push('\n');
+        };
+        for (variable, file) in self.named_by_environment() {
+            match file {
+                Some(file) if file.is_file() => return Ok(file),
+                Some(file) => note(format!("{variable}: {} is not there", file.display())),
+                None => note(format!("{variable}: not set")),
+            }
+        }
+        match self.in_path().await {
+            Ok(file) => return Ok(file),
+            Err(why) => note(why),
+        }
+        match self.built().await {
+            Ok(file) => Ok(file),
+            Err(why) => {
+                note(format!("cache and Go build: {why}"));
+                Err(ProvisionError::Nowhere {
+                    program: self.name().into(),
+                    version: self.version().into(),
+                    tried,
+                })
+            }
+        }
+    }
+
+    fn named_by_environment(self) -> Vec<(String, Option<PathBuf>)> {
+        if matches!(self, Self::Helm | Self::Kubeconform) {
+            return Vec::new();
+        }
+        let own = format!("TEST_ASSET_{}", self.name().to_uppercase().replace('-', "_"));
+        let own_file = std::env::var_os(&own).map(PathBuf::from);
+        let dir_file = std::env::var_os("KUBEBUILDER_ASSETS").map(|dir| Path::new(&dir).join(self.name()));
+        vec![(own, own_file), ("KUBEBUILDER_ASSETS".to_owned(), dir_file)]
+    }
+
+    /// A program in `PATH`, if its version is of the line that we test with.
+    async fn in_path(self) -> Result<PathBuf, String> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&path)
+            .map(|dir| dir.join(self.name()))
+            .find(|file| file.is_file());
+        let Some(file) = found else {
+            return Err(format!("PATH: no {}", self.name()));
+        };
+        let (args, wanted): (&[&str], &str) = match self {
+            Self::KubeApiserver | Self::KubeControllerManager => (&["--version"], "v1.36."),
+            Self::Kubectl => (&["version", "--client"], "v1.36."),
+            Self::Etcd => (&["--version"], "3.6."),
+            Self::Helm => (&["version", "--short"], "v3."),
+            Self::Kubeconform => (&["-v"], "v0.8."),
+        };
+        let said = tokio::process::Command::new(&file).args(args).output().await;
+        let said = said
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
+        if said.split_whitespace().any(|word| word.starts_with(wanted)) {
+            Ok(file)
+        } else {
+            let line = said.lines().next().unwrap_or_default();
+            Err(format!("PATH: {} says {line:?}, wanted {wanted}x", file.display()))
+        }
+    }
+
+    async fn built(self) -> Result<PathBuf, ProvisionError> {
+        let module = self.module();
+        let key = key(
+            self.name(),
+            module.version,
+            &[module.go_mod, module.go_sum, &module.stamps.join(" "), self.package()],
+        );
+        let label = format!("{} {} (Go build, up to some minutes)", self.name(), module.version);
+        let entry = cached(&key, &label, async |dir| self.build(dir).await).await?;
+        Ok(entry.join(self.name()))
+    }
+
+    async fn build(self, dir: &Path) -> Result<(), ProvisionError> {
+        GO.require().await?;
+        let module = self.module();
+        let source = dir.join("module");
+        write(&source.join("go.mod"), module.go_mod)?;
+        write(&source.join("go.sum"), module.go_sum)?;
+        let flags = module
+            .stamps
+            .iter()
+            .fold("-s -w".to_owned(), |flags, stamp| flags + " -X " + stamp);
+        let build = Spec::new(format!("go build {}", self.name()), "go")
+            .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags"])
+            .arg(flags)
+            .arg("-o")
+            .arg(dir.join(self.name()))
+            .arg(self.package())
+            .env("CGO_ENABLED", "0")
+            .env("GOWORK", "off");
+        GO.run(&source, build).await?;
+        super::remove(&source)
+    }
+
+    fn module(self) -> &'static Module {
+        match self {
+            Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl => &KUBERNETES,
+            Self::Etcd => &ETCD,
+            Self::Helm => &HELM,
+            Self::Kubeconform => &KUBECONFORM,
+        }
+    }
+
+    fn package(self) -> &'static str {
+        match self {
+            Self::KubeApiserver => "k8s.io/kubernetes/cmd/kube-apiserver",
+            Self::KubeControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
+            Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
+            Self::Etcd => "go.etcd.io/etcd/server/v3",
+            Self::Helm => "helm.sh/helm/v3/cmd/helm",
+            Self::Kubeconform => "github.com/yannh/kubeconform/cmd/kubeconform",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_and_module_files_agree_with_the_version() {
+        for program in Program::ALL {
+            let module = program.module();
+            let bare = module.version.trim_start_matches('v');
+            assert!(module.go_mod.contains(module.version), "{}", program.name());
+            let stamped = module
+                .stamps
+                .iter()
+                .filter(|stamp| stamp.contains("ersion="))
+                .all(|stamp| stamp.ends_with(bare));
+            assert!(stamped, "{}: {:?}", program.name(), module.stamps);
+        }
+    }
+}
