@@ -1,5 +1,7 @@
 //! `OAuthClient`: a client that the operator registers and keeps right.
 
+#![allow(clippy::duplicated_attributes, reason = "printer columns repeat type and priority")]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::metadata::{ClientMetadata, RESPONSE_ONLY, RareMetadata};
 use super::{ClusterOAuthProvider, OAuthClient, OAuthProvider};
@@ -62,7 +62,11 @@ fn drop_nullable(value: &mut Value) {
 
 /// Every object schema below `schema`, with its path, for checks.
 #[cfg(test)]
-fn walk(path: &str, schema: &Map<String, Value>, visit: &mut impl FnMut(&str, &Map<String, Value>)) {
+fn walk(
+    path: &str,
+    schema: &serde_json::Map<String, Value>,
+    visit: &mut impl FnMut(&str, &serde_json::Map<String, Value>),
+) {
     visit(path, schema);
     if let Some(Value::Object(properties)) = schema.get("properties") {
         for (name, child) in properties {

@@ -1,5 +1,7 @@
 //! `OAuthProvider` and `ClusterOAuthProvider`: where clients are registered, and as whom.
 
+#![allow(clippy::duplicated_attributes, reason = "printer columns repeat type and priority")]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
