@@ -1,6 +1,10 @@
 //! `OAuthClient`: a client that the operator registers and keeps right.
 
 #![allow(clippy::duplicated_attributes, reason = "printer columns repeat type and priority")]
+#![allow(
+    clippy::doc_markdown,
+    reason = "these texts are shown by kubectl explain, which knows no markup"
+)]
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

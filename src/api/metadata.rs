@@ -2,6 +2,11 @@
 //!
 //! A field's Rust name is the member's name on the wire; its name in the manifest is camelCase with Kubernetes capitals.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "these texts are shown by kubectl explain, which knows no markup"
+)]
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};

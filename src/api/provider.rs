@@ -1,6 +1,10 @@
 //! `OAuthProvider` and `ClusterOAuthProvider`: where clients are registered, and as whom.
 
 #![allow(clippy::duplicated_attributes, reason = "printer columns repeat type and priority")]
+#![allow(
+    clippy::doc_markdown,
+    reason = "these texts are shown by kubectl explain, which knows no markup"
+)]
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

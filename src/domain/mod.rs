@@ -1,6 +1,11 @@
 //! Decisions, and nothing else: no async, no Kubernetes client, no HTTP, no clock.
 
+pub mod duration;
 pub mod failure;
+pub mod marker;
+pub mod metadata;
 pub mod outcome;
+pub mod profile;
+pub mod record;
 pub mod registration;
 pub mod target;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use crate::api::{ManagementMode, OnUnknownOutcome};
 
@@ -105,7 +106,8 @@ pub struct Target {
 }
 
 /// What discovery found.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Endpoints {
     /// Issuer identifier, verbatim.
     pub issuer: String,

@@ -1,0 +1,80 @@
+//! The create journal: the annotation that says a registration may be under way.
+
+use std::fmt;
+
+/// Value of the create-pending annotation: `<uid>/<attempt>/<record namespace>/<record name>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker {
+    /// UID of the object that the attempt was made for. On an object with another UID the marker is void.
+    pub uid: String,
+    /// The attempt, fresh for every POST.
+    pub attempt: String,
+    /// Namespace of the record: the operator's.
+    pub record_namespace: String,
+    /// Name of the record.
+    pub record_name: String,
+}
+
+impl Marker {
+    /// Reads an annotation value. `None` if it was not written by this operator.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let mut parts = value.split('/').map(str::to_owned);
+        let marker = Self {
+            uid: parts.next()?,
+            attempt: parts.next()?,
+            record_namespace: parts.next()?,
+            record_name: parts.next()?,
+        };
+        let complete = parts.next().is_none()
+            && [
+                &marker.uid,
+                &marker.attempt,
+                &marker.record_namespace,
+                &marker.record_name,
+            ]
+            .iter()
+            .all(|p| !p.is_empty());
+        complete.then_some(marker)
+    }
+}
+
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}/{}/{}/{}",
+            self.uid, self.attempt, self.record_namespace, self.record_name
+        )
+    }
+}
+
+/// Name of the record of an object.
+#[must_use]
+pub fn record_name(uid: &str) -> String {
+    format!("oauthclient-{uid}")
+}
+
+/// Name of the entry of a suspected stray client.
+#[must_use]
+pub fn suspect_name(uid: &str, attempt: &str) -> String {
+    format!("oauthclient-suspect-{uid}-{attempt}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_survives_its_text_form() {
+        let marker = Marker::parse("u-1/a-1/system/oauthclient-u-1").unwrap();
+        assert_eq!(Marker::parse(&marker.to_string()), Some(marker));
+    }
+
+    #[test]
+    fn foreign_values_are_no_marker() {
+        for value in ["", "a/b/c", "a/b/c/d/e", "a//c/d", "true"] {
+            assert_eq!(Marker::parse(value), None, "{value}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The registration request: client metadata as it goes over the wire (RFC 7591 section 2).
+
+use ring::digest::{SHA256, digest};
+use serde_json::{Map, Value, json};
+
+use crate::api::metadata::{ClientMetadata, RESPONSE_ONLY, RareMetadata};
+use crate::api::{OAuthClientSpec, Reason};
+
+use super::failure::{Class, Failure};
+use super::target::Knobs;
+
+/// Members of a request, under their wire names.
+pub type Request = Map<String, Value>;
+
+/// Builds the request of a client.
+///
+/// Members whose defaults differ from server to server are always sent: `token_endpoint_auth_method`, `grant_types`,
+/// `response_types`, `redirect_uris` and `application_type`. Everything else is sent only if it is set.
+///
+/// # Errors
+/// `Invalid` if `extraMetadata` names a member that has a field, belongs to answers or is reserved by the provider.
+pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Result<Request, Failure> {
+    let mut request = Map::new();
+    spec.metadata.write_to(&mut request);
+    if let Some(rare) = &spec.rare {
+        rare.write_to(&mut request);
+    }
+    translate(&mut request);
+    materialise_defaults(&mut request, spec, default_name);
+    for (name, value) in spec.extra_metadata.iter().flatten() {
+        check_extra(name, knobs)?;
+        request.insert(name.clone(), value.clone());
+    }
+    request.retain(|name, _| !knobs.omit_members.iter().any(|omitted| omitted == name));
+    Ok(request)
+}
+
+/// `scope` is one string on the wire; translations are members of their own, `name#tag` (RFC 7591 section 2.2).
+fn translate(request: &mut Request) {
+    if let Some(Value::Array(scopes)) = request.get("scope") {
+        let joined = scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
+        request.insert("scope".to_owned(), Value::String(joined));
+    }
+    if let Some(Value::Object(localized)) = request.remove("localized") {
+        let fields = crate::api::metadata::Localized::MEMBERS;
+        for (wire, by_tag) in fields
+            .iter()
+            .filter_map(|(manifest, wire)| Some((wire, localized.get(*manifest)?)))
+        {
+            for (tag, text) in by_tag.as_object().into_iter().flatten() {
+                request.insert(format!("{wire}#{tag}"), text.clone());
+            }
+        }
+    }
+}
+
+fn materialise_defaults(request: &mut Request, spec: &OAuthClientSpec, default_name: &str) {
+    let grants = match &spec.metadata.grant_types {
+        Some(grants) if !grants.is_empty() => grants.clone(),
+        _ => vec!["authorization_code".to_owned()],
+    };
+    let code = grants.iter().any(|grant| grant == "authorization_code");
+    let redirects = code || grants.iter().any(|grant| grant == "implicit");
+    let mut default = |name: &str, value: Value| {
+        request.entry(name).or_insert(value);
+    };
+    default("client_name", json!(default_name));
+    default("token_endpoint_auth_method", json!("client_secret_basic"));
+    default("application_type", json!("web"));
+    default("response_types", if code { json!(["code"]) } else { json!([]) });
+    if !redirects {
+        default("redirect_uris", json!([]));
+    }
+    request.insert("grant_types".to_owned(), json!(grants));
+}
+
+fn check_extra(name: &str, knobs: &Knobs) -> Result<(), Failure> {
+    let field = ClientMetadata::MEMBERS
+        .iter()
+        .chain(RareMetadata::MEMBERS)
+        .find(|(_, wire)| *wire == name);
+    let fault = if let Some((manifest, _)) = field {
+        format!("spec.extraMetadata.{name}: this member has a field of its own; set spec.{manifest} instead")
+    } else if RESPONSE_ONLY.contains(&name) {
+        format!("spec.extraMetadata.{name}: only the provider sets this member; remove it")
+    } else if knobs.reserved_members.iter().any(|reserved| reserved == name) {
+        format!("spec.extraMetadata.{name}: this member is reserved at this provider; remove it")
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(Class::Invalid, Reason::InvalidSpec, fault))
+}
+
+/// Whether the client authenticates without a secret of its own.
+#[must_use]
+pub fn is_public(spec: &OAuthClientSpec) -> bool {
+    spec.metadata.token_endpoint_auth_method.as_deref() == Some("none")
+}
+
+/// Digest of a request together with whatever else decides about its acceptance, 32 hexadecimal digits.
+#[must_use]
+pub fn fingerprint(request: &Request, circumstances: &[&str]) -> String {
+    // Maps of serde_json are sorted by name, so equal requests have equal text.
+    let mut text = Value::Object(request.clone()).to_string();
+    for circumstance in circumstances {
+        text.push('\n');
+        text.push_str(circumstance);
+    }
+    hex(digest(&SHA256, text.as_bytes()).as_ref().get(..16).unwrap_or_default())
+}
+
+/// Lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Profile;
+    use crate::domain::profile::knobs;
+
+    fn spec(value: Value) -> OAuthClientSpec {
+        let mut base = json!({"providerRef": {"name": "p"}});
+        base.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+        serde_json::from_value(base).unwrap()
+    }
+
+    fn built(value: Value, profile: Profile) -> Value {
+        Value::Object(request(&spec(value), "ns/app", &knobs(profile)).unwrap())
+    }
+
+    #[test]
+    fn a_web_app_states_every_default() {
+        assert_eq!(
+            built(
+                json!({"redirectURIs": ["https://a/cb"], "scopes": ["openid", "email"]}),
+                Profile::Rfc7592
+            ),
+            json!({
+                "redirect_uris": ["https://a/cb"], "client_name": "ns/app", "scope": "openid email",
+                "token_endpoint_auth_method": "client_secret_basic", "application_type": "web",
+                "grant_types": ["authorization_code"], "response_types": ["code"],
+            })
+        );
+    }
+
+    #[test]
+    fn a_machine_client_says_that_it_has_no_redirects() {
+        let request = built(json!({"grantTypes": ["client_credentials"]}), Profile::Rfc7592);
+        assert_eq!(request["redirect_uris"], json!([]));
+        assert_eq!(request["response_types"], json!([]));
+    }
+
+    #[test]
+    fn the_legacy_profile_sends_what_the_seed_sends() {
+        let request = built(
+            json!({
+                "redirectURIs": ["https://a/cb"], "clientName": "app", "grantTypes": ["authorization_code", "implicit"],
+                "responseTypes": ["code", "id_token"], "extraMetadata": {"ext_param_owner": "admin"},
+            }),
+            Profile::Wso2Legacy,
+        );
+        assert_eq!(
+            request,
+            json!({
+                "redirect_uris": ["https://a/cb"], "client_name": "app", "ext_param_owner": "admin",
+                "grant_types": ["authorization_code", "implicit"],
+            })
+        );
+    }
+
+    #[test]
+    fn translations_become_members_with_a_tag() {
+        let request = built(
+            json!({"redirectURIs": ["https://a/cb"], "localized": {"clientName": {"ja": "デモ"}}, "logoURI": "https://a/l"}),
+            Profile::Rfc7592,
+        );
+        assert_eq!(request["client_name#ja"], "デモ");
+        assert_eq!(request["logo_uri"], "https://a/l");
+        assert!(request.get("localized").is_none());
+    }
+
+    #[test]
+    fn extra_metadata_cannot_take_the_place_of_a_field() {
+        for (name, field) in [
+            ("redirect_uris", "redirectURIs"),
+            ("logo_uri", "logoURI"),
+            ("client_secret", "provider"),
+        ] {
+            let spec = spec(json!({"extraMetadata": {name: "x"}}));
+            let failure = request(&spec, "n", &knobs(Profile::Rfc7592)).unwrap_err();
+            assert_eq!(failure.class, Class::Invalid);
+            assert!(failure.message.contains(field), "{}", failure.message);
+        }
+        let reserved = spec(json!({"extraMetadata": {"ext_param_client_id": "x"}}));
+        assert!(request(&reserved, "n", &knobs(Profile::Wso2)).is_err());
+        assert!(request(&reserved, "n", &knobs(Profile::Rfc7592)).is_ok());
+    }
+
+    #[test]
+    fn equal_requests_have_equal_fingerprints() {
+        let one = request(
+            &spec(json!({"redirectURIs": ["https://a/cb"]})),
+            "n",
+            &knobs(Profile::Rfc7592),
+        )
+        .unwrap();
+        assert_eq!(fingerprint(&one, &["p"]), fingerprint(&one.clone(), &["p"]));
+        assert_ne!(fingerprint(&one, &["p"]), fingerprint(&one, &["q"]));
+    }
+}

@@ -1,0 +1,62 @@
+//! Profiles: what is special about a kind of provider, as data. Nothing outside this table names a profile.
+
+use crate::api::{ManagementMode, Profile, ProviderSettings};
+
+use super::target::Knobs;
+
+/// URI of one client below the registration endpoint.
+const BELOW_REGISTRATION: &str = "{registration_endpoint}/{client_id}";
+
+/// The settings of a profile.
+#[must_use]
+pub fn knobs(profile: Profile) -> Knobs {
+    let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    match profile {
+        Profile::Rfc7592 => Knobs {
+            omit_members: Vec::new(),
+            reserved_members: Vec::new(),
+            management: ManagementMode::RegistrationAccessToken,
+            uri_template: BELOW_REGISTRATION.to_owned(),
+        },
+        // DCR v1.1 manages clients with the credentials that registered them, and lets a client choose id and secret.
+        Profile::Wso2 => Knobs {
+            omit_members: own(&["response_types", "application_type"]),
+            reserved_members: own(&["ext_param_client_id", "ext_param_client_secret"]),
+            management: ManagementMode::Credentials,
+            uri_template: BELOW_REGISTRATION.to_owned(),
+        },
+        // `/identity/connect/register` refuses members that it does not know, and offers nothing but registration.
+        Profile::Wso2Legacy => Knobs {
+            omit_members: own(&["token_endpoint_auth_method", "response_types", "application_type"]),
+            reserved_members: Vec::new(),
+            management: ManagementMode::None,
+            uri_template: BELOW_REGISTRATION.to_owned(),
+        },
+        // Unknown members are an error there, among them translated ones.
+        Profile::Keycloak => Knobs {
+            omit_members: Vec::new(),
+            reserved_members: Vec::new(),
+            management: ManagementMode::RegistrationAccessToken,
+            uri_template: BELOW_REGISTRATION.to_owned(),
+        },
+    }
+}
+
+/// The settings of a provider: its profile's, with what the object overrides.
+#[must_use]
+pub fn settings(provider: &ProviderSettings) -> Knobs {
+    let profile = knobs(provider.profile);
+    let (management, uri_template) = match &provider.management {
+        Some(own) => (
+            own.mode,
+            own.uri_template.clone().unwrap_or_else(|| profile.uri_template.clone()),
+        ),
+        None => (profile.management, profile.uri_template),
+    };
+    Knobs {
+        omit_members: provider.omit_members.clone().unwrap_or(profile.omit_members),
+        reserved_members: provider.reserved_members.clone().unwrap_or(profile.reserved_members),
+        management,
+        uri_template,
+    }
+}

@@ -1,0 +1,309 @@
+//! The registration record: everything that is known about a registered client, in one Secret of the operator's namespace.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::api::ManagementMode;
+
+use super::registration::Registration;
+use super::target::Endpoints;
+
+/// Version of the record's form.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Key of the record in its Secret.
+pub const DATA_KEY: &str = "record.json";
+
+/// Where a record is in its life.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// The client exists and its object is alive.
+    #[default]
+    Registered,
+    /// The client is being deregistered.
+    Deleting,
+    /// The client is gone, or given up; the record may go too.
+    Deleted,
+    /// The client stays at the provider by the wish of its owner.
+    Retained,
+}
+
+/// A management call that was begun and whose answer has not been stored.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct InFlight {
+    /// Digest of the request that was sent.
+    pub request_hash: String,
+}
+
+/// What is known about a registered client. Unknown members are kept, so that an older version does not lose what a newer
+/// one wrote.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Version of this form.
+    pub schema_version: u32,
+    /// Where the record is in its life.
+    pub phase: Phase,
+    /// Identity of the cluster that registered the client.
+    pub cluster_id: String,
+    /// The object: UID, namespace and name.
+    pub owner: Owner,
+    /// The attempt that registered the client.
+    pub attempt: String,
+    /// Counts changes of the credentials; the credentials Secret carries the same number.
+    pub credential_generation: u64,
+    /// Client identifier.
+    pub client_id: String,
+    /// Client secret; `None` for a client without one.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "expose",
+        deserialize_with = "wrap"
+    )]
+    pub client_secret: Option<SecretString>,
+    /// When the secret expires, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_expires_at: Option<i64>,
+    /// Registration access token.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "expose",
+        deserialize_with = "wrap"
+    )]
+    pub registration_access_token: Option<SecretString>,
+    /// Client configuration endpoint, verbatim. It and the token are one value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_client_uri: Option<String>,
+    /// Seconds since the epoch at which the client was registered, by the operator's clock.
+    pub registered_at: i64,
+    /// Request that was last accepted.
+    pub request: Map<String, Value>,
+    /// Metadata as the provider last stated it, without credentials.
+    pub metadata: Map<String, Value>,
+    /// Endpoints of the provider at the last registration or update.
+    pub endpoints: Endpoints,
+    /// How to reach the provider's management, so that a deletion needs nothing else.
+    pub management: Access,
+    /// A management call without a stored answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<InFlight>,
+    /// Members that this version does not know.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// The object that a record belongs to.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// UID of the object.
+    pub uid: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// How a client is managed at its provider.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// Mode.
+    pub mode: ManagementMode,
+    /// UID of the provider object.
+    pub provider_uid: String,
+    /// URI template of mode `Credentials`.
+    pub uri_template: String,
+    /// Origins that management may use besides the issuer's.
+    #[serde(default)]
+    pub allowed_origins: Vec<String>,
+    /// PEM authorities to trust instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
+    /// Deadline for connecting, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Deadline for the whole call, in milliseconds.
+    pub request_timeout_ms: u64,
+}
+
+impl Record {
+    /// Takes over what an answer states: rotated token, URI and secret replace the old ones, absent ones leave them (RFC
+    /// 7592 section 3). Returns whether what the application uses has changed.
+    pub fn absorb(&mut self, answer: Registration) -> bool {
+        let secret_changed = answer.client_secret.as_ref().is_some_and(|new| {
+            self.client_secret
+                .as_ref()
+                .is_none_or(|old| old.expose_secret() != new.expose_secret())
+        });
+        if secret_changed {
+            self.client_secret = answer.client_secret;
+            self.credential_generation += 1;
+        }
+        if answer.client_secret_expires_at.is_some() {
+            self.client_secret_expires_at = answer.client_secret_expires_at;
+        }
+        if let Some(token) = answer.registration_access_token {
+            self.registration_access_token = Some(token);
+        }
+        if let Some(uri) = answer.registration_client_uri {
+            self.registration_client_uri = Some(uri);
+        }
+        self.metadata = answer.metadata;
+        secret_changed
+    }
+
+    /// URI of this client in the provider's management, if there is any.
+    #[must_use]
+    pub fn management_uri(&self) -> Option<String> {
+        match self.management.mode {
+            ManagementMode::RegistrationAccessToken => self
+                .registration_access_token
+                .as_ref()
+                .and(self.registration_client_uri.clone()),
+            ManagementMode::Credentials => Some(
+                self.management
+                    .uri_template
+                    .replace("{registration_endpoint}", &self.endpoints.registration)
+                    .replace("{client_id}", &percent_encoded(&self.client_id)),
+            ),
+            ManagementMode::None => None,
+        }
+    }
+
+    /// The record as it is stored.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON, which none of its members allows.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
+    }
+
+    /// Reads a stored record.
+    ///
+    /// # Errors
+    /// If it is not a record of a version that this program reads.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}
+
+/// Percent-encodes everything but unreserved characters (RFC 3986 section 2.3).
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            use std::fmt::Write as _;
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+#[allow(clippy::ref_option, reason = "serde passes a reference to the field")]
+fn expose<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
+}
+
+fn wrap<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn record() -> Record {
+        Record {
+            schema_version: SCHEMA_VERSION,
+            phase: Phase::Registered,
+            cluster_id: "cluster".to_owned(),
+            owner: Owner {
+                uid: "u".to_owned(),
+                namespace: "ns".to_owned(),
+                name: "app".to_owned(),
+            },
+            attempt: "a1".to_owned(),
+            credential_generation: 1,
+            client_id: "id".to_owned(),
+            client_secret: Some("s3cret".into()),
+            client_secret_expires_at: None,
+            registration_access_token: Some("t0ken".into()),
+            registration_client_uri: Some("https://p/reg/id".to_owned()),
+            registered_at: 1,
+            request: Map::new(),
+            metadata: Map::new(),
+            endpoints: Endpoints {
+                issuer: "https://p".to_owned(),
+                registration: "https://p/reg".to_owned(),
+                ..Endpoints::default()
+            },
+            management: Access::default(),
+            in_flight: None,
+            other: Map::new(),
+        }
+    }
+
+    fn answer() -> Registration {
+        Registration {
+            client_id: "id".to_owned(),
+            client_secret: None,
+            client_secret_expires_at: None,
+            client_id_issued_at: None,
+            registration_access_token: None,
+            registration_client_uri: None,
+            metadata: Map::new(),
+        }
+    }
+
+    #[test]
+    fn an_answer_without_credentials_changes_none() {
+        let mut record = record();
+        assert!(!record.absorb(answer()));
+        assert_eq!(record.client_secret.unwrap().expose_secret(), "s3cret");
+        assert_eq!(record.registration_access_token.unwrap().expose_secret(), "t0ken");
+        assert_eq!(record.credential_generation, 1);
+    }
+
+    #[test]
+    fn a_rotated_secret_counts_and_a_rotated_token_does_not() {
+        let mut record = record();
+        assert!(!record.absorb(Registration {
+            registration_access_token: Some("t2".into()),
+            ..answer()
+        }));
+        assert_eq!(record.registration_access_token.as_ref().unwrap().expose_secret(), "t2");
+        assert!(record.absorb(Registration {
+            client_secret: Some("n3w".into()),
+            ..answer()
+        }));
+        assert_eq!(record.credential_generation, 2);
+    }
+
+    #[test]
+    fn unknown_members_survive_and_debug_shows_no_secret() {
+        let mut json: Value = serde_json::from_slice(&record().to_json().unwrap()).unwrap();
+        json["futureMember"] = Value::from(7);
+        let again = Record::from_json(json.to_string().as_bytes()).unwrap();
+        let written: Value = serde_json::from_slice(&again.to_json().unwrap()).unwrap();
+        assert_eq!(written["futureMember"], 7);
+        assert_eq!(written["clientSecret"], "s3cret");
+        let shown = format!("{again:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains("t0ken"), "{shown}");
+    }
+
+    #[test]
+    fn the_uri_of_a_client_is_the_providers_own_or_made_from_the_template() {
+        let mut record = record();
+        assert_eq!(record.management_uri().as_deref(), Some("https://p/reg/id"));
+        record.management.mode = ManagementMode::Credentials;
+        record.management.uri_template = "{registration_endpoint}/{client_id}".to_owned();
+        record.client_id = "a b/c".to_owned();
+        assert_eq!(record.management_uri().as_deref(), Some("https://p/reg/a%20b%2Fc"));
+        record.management.mode = ManagementMode::None;
+        assert_eq!(record.management_uri(), None);
+    }
+}
