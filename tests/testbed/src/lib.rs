@@ -1,8 +1,9 @@
 //! Real parts for the tests, the demo and the benchmarks.
 //!
 //! [`progress`] tells people what is going on, [`process`] runs programs that never outlive the tests,
-//! [`provision`] brings the programs onto the machine.
+//! [`provision`] brings the programs onto the machine, [`tls`] makes private certificate authorities.
 
 pub mod process;
 pub mod progress;
 pub mod provision;
+pub mod tls;

@@ -1,0 +1,138 @@
+//! Private certificate authorities for the servers of the tests.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+/// Why a certificate could not be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// Making a key or certificate failed.
+    #[error("cannot make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    /// A key or certificate is not acceptable to rustls.
+    #[error("cannot use a certificate: {0}")]
+    Use(#[from] rustls::Error),
+    /// A PEM text is not one.
+    #[error("cannot read a PEM text: {0}")]
+    Pem(#[from] rustls::pki_types::pem::Error),
+}
+
+/// Makes *ring* this process's TLS implementation; without effect when one is chosen already.
+///
+/// Everything in this crate that opens TLS connections calls it.
+pub fn install() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A certificate authority that nobody else trusts.
+#[derive(Debug)]
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    /// A new authority with a new P-256 key.
+    pub fn new(name: &str) -> Result<Self, TlsError> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::CrlSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
+        let key = KeyPair::generate()?;
+        let pem = params.self_signed(&key)?.pem();
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            pem,
+        })
+    }
+
+    /// Its certificate, for clients to trust.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// A server certificate for host names and IP addresses.
+    pub fn issue(&self, names: &[&str]) -> Result<Identity, TlsError> {
+        let mut params = CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())?;
+        params
+            .distinguished_name
+            .push(DnType::CommonName, names.first().copied().unwrap_or("server"));
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate()?;
+        let certificate_pem = params.signed_by(&key, &self.issuer)?.pem();
+        Ok(Identity {
+            certificate_pem,
+            key_pem: key.serialize_pem(),
+        })
+    }
+}
+
+/// A server's certificate and private key.
+#[derive(Clone)]
+pub struct Identity {
+    /// The certificate.
+    pub certificate_pem: String,
+    /// The private key, PKCS #8.
+    pub key_pem: String,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// Settings of an HTTP/1.1 server that shows this certificate.
+    pub fn server_config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        install();
+        let chain = CertificateDer::pem_slice_iter(self.certificate_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes())?;
+        let mut config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+/// Settings of an HTTP/1.1 client that trusts the certificates of a PEM text and no other.
+pub fn client_config(trusted_pem: &str) -> Result<Arc<ClientConfig>, TlsError> {
+    install();
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(trusted_pem.as_bytes()) {
+        roots.add(certificate?)?;
+    }
+    let mut config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issued_certificate_makes_a_server_and_its_authority_a_client() {
+        let authority = Authority::new("testbed").unwrap();
+        let identity = authority.issue(&["127.0.0.1", "localhost"]).unwrap();
+        identity.server_config().unwrap();
+        client_config(authority.pem()).unwrap();
+        assert!(!format!("{identity:?}").contains("PRIVATE"));
+    }
+}
