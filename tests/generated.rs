@@ -10,7 +10,7 @@ use std::process::Command;
 use oauth_client_operator::api::Reason;
 
 /// Directories that hold a copy of every definition.
-const DEFINITIONS: [&str; 1] = ["crds"];
+const DEFINITIONS: [&str; 2] = ["crds", "charts/oauth-client-operator/files/crds"];
 
 fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
