@@ -24,8 +24,10 @@ pub const ABANDON: &str = "oauth-client-operator.dev/abandon";
 
 /// Annotation on both Secrets of a client: the generation of the credentials that they hold.
 pub const CREDENTIAL_GENERATION: &str = "oauth-client-operator.dev/credential-generation";
-/// Annotation on a credentials Secret: digest of what the operator wrote, without secrets in it.
-pub const CONTENT_HASH: &str = "oauth-client-operator.dev/content-hash";
+/// Annotation on a credentials Secret: names of the keys, labels and annotations that the operator wrote.
+pub const WRITTEN: &str = "oauth-client-operator.dev/written";
+/// Type of the Secrets that hold records.
+pub const RECORD_TYPE: &str = "oauth-client-operator.dev/record";
 /// Label on a Secret that the operator may use as a provider's credentials; value `"true"`.
 pub const PROVIDER_CREDENTIALS: &str = "oauth-client-operator.dev/provider-credentials";
 /// Annotation on such a Secret: space-separated origins that it may be sent to.

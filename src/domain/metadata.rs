@@ -122,6 +122,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "json! literals read best by value")]
 mod tests {
     use super::*;
     use crate::api::Profile;

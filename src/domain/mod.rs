@@ -1,11 +1,15 @@
 //! Decisions, and nothing else: no async, no Kubernetes client, no HTTP, no clock.
 
+pub mod backoff;
 pub mod duration;
 pub mod failure;
 pub mod marker;
 pub mod metadata;
 pub mod outcome;
+pub mod plan;
 pub mod profile;
 pub mod record;
 pub mod registration;
+pub mod secret;
+pub mod status;
 pub mod target;

@@ -12,7 +12,7 @@ const BELOW_REGISTRATION: &str = "{registration_endpoint}/{client_id}";
 pub fn knobs(profile: Profile) -> Knobs {
     let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     match profile {
-        Profile::Rfc7592 => Knobs {
+        Profile::Rfc7592 | Profile::Keycloak => Knobs {
             omit_members: Vec::new(),
             reserved_members: Vec::new(),
             management: ManagementMode::RegistrationAccessToken,
@@ -30,13 +30,6 @@ pub fn knobs(profile: Profile) -> Knobs {
             omit_members: own(&["token_endpoint_auth_method", "response_types", "application_type"]),
             reserved_members: Vec::new(),
             management: ManagementMode::None,
-            uri_template: BELOW_REGISTRATION.to_owned(),
-        },
-        // Unknown members are an error there, among them translated ones.
-        Profile::Keycloak => Knobs {
-            omit_members: Vec::new(),
-            reserved_members: Vec::new(),
-            management: ManagementMode::RegistrationAccessToken,
             uri_template: BELOW_REGISTRATION.to_owned(),
         },
     }

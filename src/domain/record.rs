@@ -91,6 +91,9 @@ pub struct Record {
     /// A management call without a stored answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<InFlight>,
+    /// When the provider first said during a deletion that it does not know the client, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<i64>,
     /// Members that this version does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -243,6 +246,7 @@ pub(crate) mod tests {
             },
             management: Access::default(),
             in_flight: None,
+            missing_since: None,
             other: Map::new(),
         }
     }

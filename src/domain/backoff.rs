@@ -1,0 +1,75 @@
+//! When to try again.
+
+use std::time::Duration;
+
+use super::failure::{Class, Failure};
+
+/// Longest wait between two tries of one object.
+pub const LONGEST: Duration = Duration::from_mins(5);
+/// First wait after a failure that may pass.
+pub const SHORTEST: Duration = Duration::from_secs(1);
+/// How often conditions that no watch can clear are looked at again: a foreign Secret, a quota, a missing permission.
+pub const RECHECK: Duration = Duration::from_mins(1);
+/// Longest wait that another side may impose.
+pub const LONGEST_WISH: Duration = Duration::from_hours(1);
+
+/// Wait before the next try of an object that has failed `failures` times in a row (1 or more), or `None` if only a change
+/// of the manifest, the provider or a Secret can help. `random` is in `0.0..1.0`.
+#[must_use]
+pub fn delay(failure: &Failure, failures: u32, random: f64) -> Option<Duration> {
+    let spread = 0.5 + random.clamp(0.0, 1.0) / 2.0;
+    match failure.class {
+        Class::Invalid => None,
+        Class::Conflict | Class::Lost => Some(SHORTEST.mul_f64(spread)),
+        Class::Denied | Class::Bug => Some(slow(failures).mul_f64(spread)),
+        Class::Transient | Class::Ambiguous => {
+            let doubled = SHORTEST
+                .saturating_mul(1 << failures.saturating_sub(1).min(12))
+                .min(LONGEST);
+            let wish = failure.retry_after.unwrap_or_default().min(LONGEST_WISH);
+            Some(doubled.mul_f64(spread).max(wish))
+        }
+    }
+}
+
+/// Something beside the manifest has to change, and a watch usually tells; this is for what no watch sees.
+fn slow(failures: u32) -> Duration {
+    RECHECK.saturating_mul(1 << failures.saturating_sub(1).min(4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Reason;
+
+    fn failure(class: Class) -> Failure {
+        Failure::new(class, Reason::ProviderUnavailable, "x")
+    }
+
+    #[test]
+    fn a_rejected_manifest_is_not_tried_again() {
+        assert_eq!(delay(&failure(Class::Invalid), 1, 0.5), None);
+    }
+
+    #[test]
+    fn waits_double_up_to_the_bound() {
+        let wait = |n| delay(&failure(Class::Transient), n, 1.0).unwrap();
+        assert_eq!(wait(1), Duration::from_secs(1));
+        assert_eq!(wait(4), Duration::from_secs(8));
+        assert_eq!(wait(40), LONGEST);
+    }
+
+    #[test]
+    fn the_wish_of_the_provider_counts_up_to_an_hour() {
+        let wish = |seconds| {
+            delay(
+                &failure(Class::Transient).after(Some(Duration::from_secs(seconds))),
+                1,
+                0.0,
+            )
+            .unwrap()
+            .as_secs()
+        };
+        assert_eq!((wish(120), wish(1_000_000_000)), (120, 3600));
+    }
+}

@@ -1,0 +1,128 @@
+//! Part C of the table: a client that has no record.
+
+use crate::api::{OnUnknownOutcome, Reason, Suspect};
+use crate::domain::failure::Class;
+use crate::domain::marker::{self, Marker};
+use crate::domain::{metadata, secret};
+
+use super::{Credentials, Effect, Next, ProviderView, Verdict, View, failed, foreign_secret, former_secret, lost};
+
+/// Digest of a request and of everything beside it that decides whether a provider accepts it.
+pub(super) fn fingerprint(request: &metadata::Request, provider: &super::Provider) -> String {
+    metadata::fingerprint(request, &[&provider.fingerprint])
+}
+
+pub(super) fn next(view: &View<'_>, live: bool) -> Next {
+    let open = view.open_attempt();
+    let client_id = view.known_client_id();
+    let ours = matches!(view.credentials, Credentials::Ours(_) | Credentials::Unseen { .. });
+    // C1
+    if !live && (view.marker().is_some() || client_id.is_some() || ours) && view.memory.attempt.is_none() {
+        return Effect::ReadRecord.into();
+    }
+    match client_id {
+        Some(client_id) if view.abandons(client_id) => {
+            let attempt = view
+                .object
+                .status
+                .as_ref()
+                .and_then(|s| s.attempt.as_ref())
+                .map(|a| a.id.clone())
+                .unwrap_or_default();
+            // C3
+            if !view.is_suspect(&attempt, Some(client_id)) {
+                return Effect::EnterSuspect(Suspect {
+                    attempt,
+                    client_id: Some(client_id.to_owned()),
+                })
+                .into();
+            }
+        }
+        // C2
+        Some(_) => return lost(),
+        None if ours => return own_secret(view),
+        None => {}
+    }
+    let provider = match view.provider {
+        // C4
+        ProviderView::Unresolved => return Effect::ResolveProvider.into(),
+        // C5
+        ProviderView::Refused(failure) => return Next::Finish(Verdict::Failed(failure.clone())),
+        ProviderView::Resolved(provider) => provider,
+    };
+    if let Some(attempt) = open.filter(|attempt| view.memory.attempt.as_ref() != Some(attempt)) {
+        // C6
+        if !view.is_suspect(&attempt, None) {
+            return Effect::EnterSuspect(Suspect {
+                attempt,
+                client_id: None,
+            })
+            .into();
+        }
+        let others = view
+            .suspects
+            .iter()
+            .any(|suspect| suspect.attempt != attempt && suspect.client_id.is_none());
+        let hold = provider.target.on_unknown_outcome == OnUnknownOutcome::Hold || others;
+        // C7
+        if hold && !view.abandons(&attempt) {
+            return unknown(&attempt);
+        }
+    }
+    let request = match metadata::request(&view.object.spec, &view.default_client_name(), &provider.target.knobs) {
+        // C8
+        Err(failure) => return Next::Finish(Verdict::Failed(failure)),
+        Ok(request) => request,
+    };
+    // C9
+    if view.was_rejected(&fingerprint(&request, provider)) {
+        return Next::Finish(Verdict::Nothing);
+    }
+    // C10
+    if view.endpoints.is_none() {
+        return Effect::Discover.into();
+    }
+    match view.credentials {
+        // C11
+        Credentials::Foreign => return foreign_secret(&secret::name(view.object)),
+        Credentials::Former => return former_secret(&secret::name(view.object)),
+        Credentials::Absent | Credentials::Unseen { .. } | Credentials::Ours(_) => {}
+    }
+    // C12
+    if !view.memory.proven {
+        return Effect::ProveWritable.into();
+    }
+    // C13
+    if view.memory.attempt.is_none() {
+        return Effect::OpenAttempt(Marker {
+            uid: view.uid().to_owned(),
+            attempt: view.fresh_attempt.to_owned(),
+            record_namespace: view.here.namespace.clone(),
+            record_name: marker::record_name(view.uid()),
+        })
+        .into();
+    }
+    // C14
+    Effect::Register(request).into()
+}
+
+/// Our Secret is there and nothing tells whose credentials it holds: whether it is ours has to be read first, for a name
+/// alone proves nothing.
+fn own_secret(view: &View<'_>) -> Next {
+    match view.credentials {
+        Credentials::Unseen { .. } => Effect::ReadCredentials.into(),
+        _ => lost(),
+    }
+}
+
+fn unknown(attempt: &str) -> Next {
+    failed(
+        Class::Denied,
+        Reason::OutcomeUnknown,
+        format!(
+            "it is unknown whether the provider registered a client in attempt {attempt}; look for it there, then have the client registered with: kubectl \
+             annotate --overwrite oauthclient NAME {}={attempt}",
+            crate::api::names::ABANDON
+        ),
+    )
+}

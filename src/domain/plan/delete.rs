@@ -1,0 +1,207 @@
+//! Part D of the table: an object that is being deleted.
+
+use std::time::Duration;
+
+use crate::api::{DeletionPolicy, ManagementMode, Reason, Suspect};
+use crate::domain::duration;
+use crate::domain::failure::{Class, Failure};
+use crate::domain::record::{Phase, Record};
+
+use super::{Credentials, Deregistration, Effect, Next, ProviderView, Sight, Verdict, View};
+
+/// How long a deletion is tried if the manifest does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(15);
+/// Two looks this far apart have to find the client gone, in seconds: a provider in trouble answers 401 for everybody.
+const CONFIRM_AFTER: i64 = 60;
+
+pub(super) fn next(view: &View<'_>) -> Next {
+    // D1
+    if !view.has_finalizer() {
+        return match view.record {
+            Sight::Present(record) if record.phase == Phase::Deleted => Effect::RemoveRecord.into(),
+            _ => Next::Finish(Verdict::Gone),
+        };
+    }
+    match view.record {
+        // D2
+        Sight::Unseen | Sight::Absent { live: false } => stopped(view).unwrap_or_else(|| Effect::ReadRecord.into()),
+        Sight::Absent { live: true } => stopped(view).unwrap_or_else(|| unrecorded(view)),
+        // D6
+        Sight::Unreadable if timed_out(view) => Effect::RemoveFinalizer.into(),
+        Sight::Unreadable => blocked("the registration record cannot be read", None),
+        Sight::Present(record) => match record.phase {
+            // D7
+            Phase::Deleted | Phase::Retained => stopped(view).unwrap_or_else(|| Effect::RemoveFinalizer.into()),
+            Phase::Registered => stopped(view).unwrap_or_else(|| begin(view, record)),
+            Phase::Deleting => deleting(view, record),
+        },
+    }
+}
+
+/// D3 to D5: nothing is recorded.
+fn unrecorded(view: &View<'_>) -> Next {
+    let suspect = |attempt: String, client_id: Option<&str>| {
+        let known = view.is_suspect(&attempt, client_id);
+        (!known).then(|| {
+            Effect::EnterSuspect(Suspect {
+                attempt,
+                client_id: client_id.map(str::to_owned),
+            })
+        })
+    };
+    let attempt = view
+        .object
+        .status
+        .as_ref()
+        .and_then(|status| status.attempt.as_ref())
+        .map(|attempt| attempt.id.clone());
+    view.open_attempt()
+        .and_then(|attempt| suspect(attempt, None))
+        .or_else(|| {
+            view.known_client_id()
+                .and_then(|client_id| suspect(attempt.unwrap_or_default(), Some(client_id)))
+        })
+        .unwrap_or(Effect::RemoveFinalizer)
+        .into()
+}
+
+/// D8 and D9.
+fn begin(view: &View<'_>, record: &Record) -> Next {
+    let retain = view.object.spec.deletion_policy == DeletionPolicy::Retain || view.abandons(&record.client_id);
+    let phase = match (retain, view.credentials) {
+        (true, Credentials::Unseen { .. }) => return Effect::ReadCredentials.into(),
+        (true, Credentials::Ours(_)) => return Effect::ReleaseCredentials.into(),
+        (true, _) => Phase::Retained,
+        (false, _) => Phase::Deleting,
+    };
+    Effect::SaveRecord(Box::new(Record {
+        phase,
+        ..record.clone()
+    }))
+    .into()
+}
+
+fn deleting(view: &View<'_>, record: &Record) -> Next {
+    let unsupported =
+        record.management_uri().is_none() || view.memory.deregistration == Some(Deregistration::Unsupported);
+    // D10
+    if unsupported || credentials_vanished(view, record) {
+        return leave(view, record);
+    }
+    if record.management.mode == ManagementMode::Credentials {
+        match view.provider {
+            // D11
+            ProviderView::Unresolved => return Effect::ResolveProvider.into(),
+            ProviderView::Refused(failure) => return delayed(view, failure),
+            ProviderView::Resolved(_) => {}
+        }
+    }
+    match view.memory.deregistration {
+        // D12
+        Some(Deregistration::Done) => return deleted(record),
+        Some(Deregistration::GoneOrUnauthorised) => return doubtful(view, record),
+        Some(Deregistration::Unsupported) | None => {}
+    }
+    // D14 and D15; else D16
+    stopped(view).unwrap_or_else(|| Effect::Deregister.into())
+}
+
+fn deleted(record: &Record) -> Next {
+    Effect::SaveRecord(Box::new(Record {
+        phase: Phase::Deleted,
+        ..record.clone()
+    }))
+    .into()
+}
+
+/// D10: the client stays at the provider, and the suspect entry says so.
+fn leave(view: &View<'_>, record: &Record) -> Next {
+    if view.is_suspect(&record.attempt, Some(&record.client_id)) {
+        return deleted(record);
+    }
+    let client_id = Some(record.client_id.clone());
+    Effect::EnterSuspect(Suspect {
+        attempt: record.attempt.clone(),
+        client_id,
+    })
+    .into()
+}
+
+/// D13: the answer that says "gone" also says "bad token".
+fn doubtful(view: &View<'_>, record: &Record) -> Next {
+    if record.in_flight.is_some() {
+        let failure = Failure::new(
+            Class::Transient,
+            Reason::ManagementLost,
+            "the provider does not accept the token that manages the client",
+        );
+        return delayed(view, &failure);
+    }
+    match record.missing_since {
+        None => {
+            let record = Record {
+                missing_since: Some(view.now),
+                ..record.clone()
+            };
+            Effect::SaveRecord(Box::new(record)).into()
+        }
+        Some(since) if view.now - since >= CONFIRM_AFTER => deleted(record),
+        Some(since) => {
+            let wait = u64::try_from(CONFIRM_AFTER - (view.now - since)).unwrap_or_default();
+            blocked(
+                "the provider no longer knows the client, which is confirmed by a second look",
+                Some(Duration::from_secs(wait)),
+            )
+        }
+    }
+}
+
+/// Whether management needs credentials that are gone together with their provider.
+fn credentials_vanished(view: &View<'_>, record: &Record) -> bool {
+    let gone = |failure: &Failure| matches!(failure.reason, Reason::ProviderNotFound | Reason::CredentialsMissing);
+    record.management.mode == ManagementMode::Credentials
+        && matches!(view.provider, ProviderView::Refused(failure) if gone(failure))
+}
+
+/// D14 and D15 for the step of this pass that failed, if one did.
+fn stopped(view: &View<'_>) -> Option<Next> {
+    view.memory.failure.as_ref().map(|failure| delayed(view, failure))
+}
+
+fn delayed(view: &View<'_>, failure: &Failure) -> Next {
+    // D14
+    if timed_out(view) {
+        return Effect::RemoveFinalizer.into();
+    }
+    // D15
+    if matches!(failure.class, Class::Conflict | Class::Lost) {
+        return Next::Finish(Verdict::Failed(failure.clone()));
+    }
+    blocked(&failure.message, failure.retry_after)
+}
+
+fn blocked(cause: &str, wait: Option<Duration>) -> Next {
+    let message = format!(
+        "the client is not deregistered yet: {cause}; deletion is tried again until spec.deletionTimeout has passed"
+    );
+    Next::Finish(Verdict::Failed(
+        Failure::new(Class::Transient, Reason::DeletionBlocked, message).after(wait),
+    ))
+}
+
+fn timed_out(view: &View<'_>) -> bool {
+    let timeout = view
+        .object
+        .spec
+        .deletion_timeout
+        .as_deref()
+        .and_then(duration::parse)
+        .unwrap_or(DEFAULT_TIMEOUT);
+    let since = view
+        .object
+        .metadata
+        .deletion_timestamp
+        .as_ref()
+        .map_or(view.now, |time| time.0.as_second());
+    u64::try_from(view.now - since).is_ok_and(|age| age >= timeout.as_secs())
+}

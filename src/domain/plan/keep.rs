@@ -1,0 +1,152 @@
+//! Part K of the table: a client that is registered and recorded.
+
+use crate::api::Reason;
+use crate::domain::failure::{Class, Failure};
+use crate::domain::metadata::{self, Request};
+use crate::domain::record::{InFlight, Record};
+use crate::domain::registration::Registration;
+use crate::domain::secret::{self, Repair};
+
+use super::{Credentials, Effect, Next, ProviderView, Verdict, View, create, foreign_secret, former_secret};
+
+pub(super) fn next(view: &View<'_>, record: &Record) -> Next {
+    // K1
+    if !view.has_finalizer() {
+        return Effect::AddFinalizer.into();
+    }
+    secret_step(view, record)
+        .or_else(|| request_step(view, record))
+        .unwrap_or_else(|| finish(view))
+}
+
+/// K2 to K6: the application's Secret first, which needs no provider.
+fn secret_step(view: &View<'_>, record: &Record) -> Option<Next> {
+    let name = secret::name(view.object);
+    let wanted = || Box::new(secret::credentials(view.object, record));
+    match view.credentials {
+        // K2
+        Credentials::Unseen { as_written: true } if view.is_judged() && !view.deep => None,
+        // K3
+        Credentials::Unseen { .. } => Some(Effect::ReadCredentials.into()),
+        // K4
+        Credentials::Absent => Some(Effect::CreateCredentials(wanted()).into()),
+        // K5
+        Credentials::Foreign => Some(foreign_secret(&name)),
+        Credentials::Former => Some(former_secret(&name)),
+        // K6
+        Credentials::Ours(actual) => match secret::repair(actual, &wanted()) {
+            Repair::None => None,
+            Repair::Patch(patch) => Some(Effect::PatchCredentials(patch).into()),
+            Repair::Replace => Some(Effect::ReplaceCredentials(wanted()).into()),
+        },
+    }
+}
+
+/// K7 to K15: the client at the provider.
+fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
+    // K7: a record that was created in this pass holds the very request that the manifest asks for.
+    let registered_now = view.memory.attempt.as_deref() == Some(record.attempt.as_str());
+    if record.in_flight.is_none() && (registered_now || view.is_judged_ready() && !view.deep) {
+        return None;
+    }
+    let provider = match view.provider {
+        // K8
+        ProviderView::Unresolved => return Some(Effect::ResolveProvider.into()),
+        // K9
+        ProviderView::Refused(failure) => return Some(Next::Finish(Verdict::Failed(failure.clone()))),
+        ProviderView::Resolved(provider) => provider,
+    };
+    let request = match metadata::request(&view.object.spec, &view.default_client_name(), &provider.target.knobs) {
+        // K10
+        Err(failure) => return Some(Next::Finish(Verdict::Failed(failure))),
+        Ok(request) => request,
+    };
+    // K11
+    if record.in_flight.is_none() && record.request == request {
+        return None;
+    }
+    let hash = create::fingerprint(&request, provider);
+    // K12
+    if view.was_rejected(&hash) && !view.memory.marked {
+        return Some(Next::Finish(Verdict::Nothing));
+    }
+    // K13
+    if record.management_uri().is_none() {
+        return Some(Next::Finish(Verdict::Failed(unsupported())));
+    }
+    // K14
+    match view.endpoints {
+        None => return Some(Effect::Discover.into()),
+        Some(endpoints) if endpoints.issuer != record.endpoints.issuer => {
+            return Some(Next::Finish(Verdict::Failed(provider_changed(
+                &endpoints.issuer,
+                &record.endpoints.issuer,
+            ))));
+        }
+        Some(_) => {}
+    }
+    // K15
+    let marked = view.memory.marked
+        && record
+            .in_flight
+            .as_ref()
+            .is_some_and(|in_flight| in_flight.request_hash == hash);
+    if !marked {
+        let in_flight = Some(InFlight { request_hash: hash });
+        return Some(
+            Effect::SaveRecord(Box::new(Record {
+                in_flight,
+                ..record.clone()
+            }))
+            .into(),
+        );
+    }
+    Some(Effect::Update(request).into())
+}
+
+fn finish(view: &View<'_>) -> Next {
+    let bound = view
+        .object
+        .status
+        .as_ref()
+        .and_then(|status| status.binding.as_ref())
+        .map(|binding| binding.name.as_str());
+    match view.former_names.first() {
+        // K16
+        Some(former) if bound == Some(secret::name(view.object).as_str()) => {
+            Effect::DeleteFormer(former.clone()).into()
+        }
+        // K17
+        _ => Next::Finish(Verdict::Ready),
+    }
+}
+
+/// The record after an accepted update: everything that the answer states, and nothing in flight.
+pub(super) fn after_update(record: &Record, request: &Request, answer: &Registration) -> Record {
+    let mut record = Record {
+        request: request.clone(),
+        in_flight: None,
+        ..record.clone()
+    };
+    record.absorb(answer.clone());
+    record
+}
+
+/// The provider offers no way to change a registered client.
+fn unsupported() -> Failure {
+    Failure::new(
+        Class::Invalid,
+        Reason::UpdateUnsupported,
+        "the provider offers no way to change a registered client; undo the change of the manifest, or delete the OAuthClient and create it again",
+    )
+}
+
+fn provider_changed(now: &str, before: &str) -> Failure {
+    Failure::new(
+        Class::Denied,
+        Reason::ProviderChanged,
+        format!(
+            "the client is registered at the issuer {before} and its provider object now leads to {now}; undo that change, or create another OAuthClient"
+        ),
+    )
+}

@@ -1,0 +1,462 @@
+//! The planner: from what is seen to the one thing to do next. Its table is `docs/decisions.md`; rows are named here as there.
+
+mod create;
+mod delete;
+mod keep;
+#[cfg(test)]
+mod tests;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use serde_json::Value;
+
+use crate::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
+
+use super::failure::{Class, Failure};
+use super::marker::Marker;
+use super::metadata::Request;
+use super::record::{Phase, Record};
+use super::registration::Registration;
+use super::target::{Endpoints, Target};
+
+/// Everything that a decision rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The object, as fresh as the pass knows it.
+    pub object: &'a OAuthClient,
+    /// This installation.
+    pub here: &'a Here,
+    /// Whether the object's namespace is being deleted.
+    pub namespace_terminating: bool,
+    /// Whether more than metadata has to be compared: the provider changed, or the user asked for it.
+    pub deep: bool,
+    /// The registration record.
+    pub record: Sight<'a, Record>,
+    /// The Secret that the application reads.
+    pub credentials: Credentials<'a>,
+    /// Names of further credentials Secrets of this object.
+    pub former_names: &'a [String],
+    /// The provider.
+    pub provider: ProviderView<'a>,
+    /// Its endpoints, once discovered.
+    pub endpoints: Option<&'a Endpoints>,
+    /// Suspected stray clients of this object.
+    pub suspects: &'a [Suspect],
+    /// What this pass has done.
+    pub memory: &'a Memory,
+    /// A fresh identifier for an attempt.
+    pub fresh_attempt: &'a str,
+    /// Seconds since the epoch.
+    pub now: i64,
+}
+
+/// This installation of the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Here {
+    /// Namespace of the records.
+    pub namespace: String,
+    /// Identity of the cluster.
+    pub cluster_id: String,
+}
+
+/// What is known about a stored thing.
+#[derive(Debug)]
+pub enum Sight<'a, T> {
+    /// It exists by its metadata, but has not been read.
+    Unseen,
+    /// It does not exist; `live` if the API server itself said so in this pass.
+    Absent {
+        /// Whether this is more than the watch's word.
+        live: bool,
+    },
+    /// It exists and is not what it should be.
+    Unreadable,
+    /// It was read.
+    Present(&'a T),
+}
+
+impl<T> Clone for Sight<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Sight<'_, T> {}
+
+/// The credentials Secret of the name that the manifest asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Credentials<'a> {
+    /// There is none.
+    Absent,
+    /// There is one, known by metadata only.
+    Unseen {
+        /// Whether its metadata is exactly what the status says of the operator's last write, and of the record's
+        /// generation.
+        as_written: bool,
+    },
+    /// It was read and is controlled by this object.
+    Ours(&'a Secret),
+    /// It was read and is controlled by an earlier object of the same name.
+    Former,
+    /// It was read and is somebody else's.
+    Foreign,
+}
+
+/// The provider of an object.
+#[derive(Clone, Copy, Debug)]
+pub enum ProviderView<'a> {
+    /// Not looked up in this pass.
+    Unresolved,
+    /// It cannot be used.
+    Refused(&'a Failure),
+    /// It can.
+    Resolved(&'a Provider),
+}
+
+/// A provider object with its profile applied and its credentials read.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// How to call it.
+    pub target: Target,
+    /// UID of the provider object.
+    pub uid: String,
+    /// Changes whenever the provider object or one of its credentials does.
+    pub fingerprint: String,
+}
+
+/// What a pass has done so far and must not forget.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Attempt opened in this pass.
+    pub attempt: Option<String>,
+    /// Digest of the request that was judged in this pass.
+    pub judged: Option<String>,
+    /// Attempt whose outcome this process knows.
+    pub outcome: Option<(String, AttemptOutcome)>,
+    /// Whether the dry runs succeeded.
+    pub proven: bool,
+    /// A client that the provider issued and that no record holds.
+    pub registration: Option<Registration>,
+    /// Why that client cannot be recorded.
+    pub unrecordable: Option<Failure>,
+    /// An accepted update: the request and what the provider answered.
+    pub answer: Option<(Request, Registration)>,
+    /// Whether this pass has marked an update as in flight.
+    pub marked: bool,
+    /// Whether the provider refused an update for good.
+    pub refused: bool,
+    /// How the deregistration of this pass ended.
+    pub deregistration: Option<Deregistration>,
+    /// The step that failed last.
+    pub failure: Option<Failure>,
+}
+
+/// End of a deregistration that is an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deregistration {
+    /// The client is gone.
+    Done,
+    /// The provider does not delete clients.
+    Unsupported,
+    /// The client is gone, or the token is not accepted.
+    GoneOrUnauthorised,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Read the record from the API server.
+    ReadRecord,
+    /// Read the credentials Secret from the API server.
+    ReadCredentials,
+    /// Look up the provider object, its profile and its credentials.
+    ResolveProvider,
+    /// Find the provider's endpoints.
+    Discover,
+    /// Take a permit of the provider, then dry-run the creation of both Secrets.
+    ProveWritable,
+    /// Write an entry of a possible stray client.
+    EnterSuspect(Suspect),
+    /// Patch finalizer and marker onto the object.
+    OpenAttempt(Marker),
+    /// Register the client: one POST.
+    Register(Request),
+    /// Create the record of the registration in hand.
+    StoreRecord,
+    /// Deregister the registration in hand, because it cannot be recorded.
+    Compensate,
+    /// Put the finalizer back.
+    AddFinalizer,
+    /// Create the credentials Secret.
+    CreateCredentials(Box<Secret>),
+    /// Patch the credentials Secret.
+    PatchCredentials(Value),
+    /// Delete the credentials Secret and create it anew.
+    ReplaceCredentials(Box<Secret>),
+    /// Delete our credentials Secret of this former name.
+    DeleteFormer(String),
+    /// Take the owner reference off the credentials Secret.
+    ReleaseCredentials,
+    /// Replace the record.
+    SaveRecord(Box<Record>),
+    /// Change the client at the provider: one PUT.
+    Update(Request),
+    /// Deregister the client: one DELETE.
+    Deregister,
+    /// Let the object go.
+    RemoveFinalizer,
+    /// Delete the record.
+    RemoveRecord,
+}
+
+/// End of a pass.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Nothing to say that has not been said.
+    Nothing,
+    /// The object is being let go, or is gone.
+    Gone,
+    /// The operator was told to do nothing.
+    Suspended,
+    /// Everything is as the manifest asks.
+    Ready,
+    /// Something is not.
+    Failed(Failure),
+}
+
+/// What comes next.
+#[derive(Clone, Debug)]
+pub enum Next {
+    /// Do this and look again.
+    Do(Effect),
+    /// The pass is over.
+    Finish(Verdict),
+}
+
+impl From<Effect> for Next {
+    fn from(effect: Effect) -> Self {
+        Self::Do(effect)
+    }
+}
+
+/// Decides what comes next.
+#[must_use]
+pub fn next(view: &View<'_>) -> Next {
+    let memory = view.memory;
+    // A1
+    if memory.registration.is_some() {
+        let unrecordable = memory.unrecordable.is_some();
+        return if unrecordable {
+            Effect::Compensate
+        } else {
+            Effect::StoreRecord
+        }
+        .into();
+    }
+    // A2
+    if let (Some((request, answer)), Sight::Present(record)) = (&memory.answer, view.record) {
+        return Effect::SaveRecord(Box::new(keep::after_update(record, request, answer))).into();
+    }
+    // A3
+    if view
+        .marker()
+        .is_some_and(|marker| marker.record_namespace != view.here.namespace)
+    {
+        return Next::Finish(Verdict::Nothing);
+    }
+    // A4
+    if view.object.metadata.deletion_timestamp.is_some() {
+        return delete::next(view);
+    }
+    // A5
+    if view.namespace_terminating {
+        return Next::Finish(Verdict::Nothing);
+    }
+    // A6
+    if view.object.spec.suspend {
+        return Next::Finish(Verdict::Suspended);
+    }
+    // A7
+    if let (true, Sight::Present(record)) = (memory.refused, view.record)
+        && record.in_flight.is_some()
+    {
+        return Effect::SaveRecord(Box::new(Record {
+            in_flight: None,
+            ..record.clone()
+        }))
+        .into();
+    }
+    // A8
+    if let Some(failure) = &memory.failure {
+        return Next::Finish(Verdict::Failed(failure.clone()));
+    }
+    // A9
+    if view.is_settled() {
+        return Next::Finish(Verdict::Nothing);
+    }
+    match view.record {
+        // A10
+        Sight::Unseen => Effect::ReadRecord.into(),
+        // A11
+        Sight::Unreadable => failed(
+            Class::Bug,
+            Reason::InternalError,
+            "the registration record cannot be read; restore the record's Secret, or set the abandon annotation to the client_id",
+        ),
+        // A12
+        Sight::Present(record) if record.phase != Phase::Registered => lost(),
+        // A13
+        Sight::Present(record) => keep::next(view, record),
+        // A14
+        Sight::Absent { live } => create::next(view, live),
+    }
+}
+
+fn failed(class: Class, reason: Reason, message: impl Into<String>) -> Next {
+    Next::Finish(Verdict::Failed(Failure::new(class, reason, message)))
+}
+
+fn lost() -> Next {
+    failed(
+        Class::Denied,
+        Reason::RecordLost,
+        format!(
+            "the registration record in the operator's namespace is gone, so nothing is registered again and the Secret is kept; restore the record, or give \
+             the old client up with: kubectl annotate oauthclient NAME {}=CLIENT_ID (see status.clientID)",
+            names::ABANDON
+        ),
+    )
+}
+
+fn foreign_secret(name: &str) -> Next {
+    failed(
+        Class::Denied,
+        Reason::SecretConflict,
+        format!(
+            "a Secret named {name} exists and belongs to something else; set spec.secret.name to a free name or remove that Secret"
+        ),
+    )
+}
+
+fn former_secret(name: &str) -> Next {
+    failed(
+        Class::Transient,
+        Reason::SecretBeingRemoved,
+        format!("the Secret {name} of an earlier OAuthClient of this name is still being removed; this ends by itself"),
+    )
+}
+
+impl View<'_> {
+    fn uid(&self) -> &str {
+        self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    fn has_finalizer(&self) -> bool {
+        self.object
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == names::FINALIZER)
+    }
+
+    /// The marker, if it was written for this very object.
+    fn marker(&self) -> Option<Marker> {
+        let marker = Marker::parse(self.object.annotations().get(names::CREATE_PENDING)?)?;
+        (marker.uid == self.uid()).then_some(marker)
+    }
+
+    /// The attempt that the marker tells of, if nobody knows how it ended.
+    fn open_attempt(&self) -> Option<String> {
+        let attempt = self.marker()?.attempt;
+        let in_memory = self
+            .memory
+            .outcome
+            .as_ref()
+            .filter(|(id, _)| *id == attempt)
+            .map(|(_, outcome)| *outcome);
+        let in_status = || {
+            let status = self.object.status.as_ref()?.attempt.as_ref()?;
+            (status.id == attempt).then_some(status.outcome)
+        };
+        match in_memory.or_else(in_status) {
+            None | Some(AttemptOutcome::Unknown) => Some(attempt),
+            Some(AttemptOutcome::NotApplied | AttemptOutcome::Registered) => None,
+        }
+    }
+
+    /// Identifier that the status says the client has.
+    fn known_client_id(&self) -> Option<&str> {
+        self.object.status.as_ref()?.client_id.as_deref()
+    }
+
+    /// Whether the user gave up what this value names.
+    fn abandons(&self, value: &str) -> bool {
+        self.object
+            .annotations()
+            .get(names::ABANDON)
+            .is_some_and(|abandoned| abandoned == value)
+    }
+
+    fn is_suspect(&self, attempt: &str, client_id: Option<&str>) -> bool {
+        self.suspects.iter().any(|suspect| match client_id {
+            Some(client_id) => suspect.client_id.as_deref() == Some(client_id),
+            None => suspect.attempt == attempt,
+        })
+    }
+
+    /// Whether there is a verdict for this generation.
+    fn is_judged(&self) -> bool {
+        let observed = self
+            .object
+            .status
+            .as_ref()
+            .and_then(|status| status.observed_generation);
+        observed.is_some() && observed == self.object.metadata.generation
+    }
+
+    /// Whether this generation was judged Ready.
+    fn is_judged_ready(&self) -> bool {
+        let ready = |status: &crate::api::OAuthClientStatus| {
+            status.conditions.iter().any(|c| {
+                c.type_ == "Ready" && c.status == "True" && c.observed_generation == self.object.metadata.generation
+            }) && status
+                .conditions
+                .iter()
+                .all(|c| c.type_ != "Reconciling" && c.type_ != "Stalled")
+        };
+        self.is_judged() && self.object.status.as_ref().is_some_and(ready)
+    }
+
+    /// Row A9: metadata alone shows that nothing has changed since the object was judged Ready.
+    fn is_settled(&self) -> bool {
+        !self.deep
+            && self.is_judged_ready()
+            && self.has_finalizer()
+            && self.former_names.is_empty()
+            && matches!(self.record, Sight::Unseen)
+            && matches!(self.credentials, Credentials::Unseen { as_written: true })
+    }
+
+    /// Whether exactly this request was refused for good by exactly this provider.
+    fn was_rejected(&self, hash: &str) -> bool {
+        let Some(status) = &self.object.status else {
+            return false;
+        };
+        let stalled = status
+            .conditions
+            .iter()
+            .any(|c| c.type_ == "Stalled" && c.status == "True");
+        stalled
+            && status
+                .attempt
+                .as_ref()
+                .is_some_and(|attempt| attempt.request_hash == hash)
+    }
+
+    fn default_client_name(&self) -> String {
+        format!(
+            "{}/{}",
+            self.object.namespace().unwrap_or_default(),
+            self.object.name_any()
+        )
+    }
+}

@@ -1,0 +1,366 @@
+//! The status: what users, `kubectl wait`, Argo CD, Flux and Helm read (kstatus semantics).
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::api::{Attempt, Binding, Condition, OAuthClientStatus, ProviderStatus, Reason, SecretVersion, Suspect};
+
+use super::failure::{Class, Failure};
+use super::plan::Verdict;
+use super::record::Record;
+use super::target::Endpoints;
+
+/// Longest message of a condition, in bytes.
+const LONGEST_MESSAGE: usize = 1024;
+/// Most suspects that a status lists; the entries themselves are all kept.
+const MOST_SUSPECTS: usize = 16;
+
+/// What a pass found, for the status.
+#[derive(Clone, Debug, Default)]
+pub struct Facts<'a> {
+    /// Generation that the verdict is about.
+    pub generation: Option<i64>,
+    /// The record, if there is one.
+    pub record: Option<&'a Record>,
+    /// Name and version of the credentials Secret, if it holds the recorded credentials.
+    pub secret: Option<(String, SecretVersion)>,
+    /// The attempt that this pass closed, if it did.
+    pub attempt: Option<Attempt>,
+    /// Suspects of the object.
+    pub suspects: &'a [Suspect],
+    /// Seconds since the epoch.
+    pub now: i64,
+}
+
+/// The status after a verdict.
+#[must_use]
+pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>) -> OAuthClientStatus {
+    let mut status = previous.clone();
+    if matches!(verdict, Verdict::Nothing | Verdict::Gone) {
+        return status;
+    }
+    facts_into(&mut status, facts);
+    let mut conditions = Conditions {
+        status: &mut status.conditions,
+        generation: facts.generation,
+        now: facts.now,
+    };
+    match verdict {
+        Verdict::Nothing | Verdict::Gone => {}
+        Verdict::Ready => {
+            conditions.set(
+                "Ready",
+                "True",
+                Reason::Registered,
+                "the client is registered and its Secret is written",
+            );
+            conditions.settle();
+        }
+        Verdict::Suspended => {
+            if !conditions.has("Ready") {
+                conditions.set(
+                    "Ready",
+                    "Unknown",
+                    Reason::Suspended,
+                    "spec.suspend is set; remove it to have the client registered",
+                );
+            }
+            conditions.settle();
+        }
+        Verdict::Failed(failure) => conditions.fail(failure),
+    }
+    let registered = facts.record.is_some();
+    let failure = match verdict {
+        Verdict::Failed(failure) => Some(failure),
+        _ => None,
+    };
+    if registered {
+        conditions.set(
+            "Registered",
+            "True",
+            Reason::Registered,
+            "the client is registered and recorded",
+        );
+    } else if let Some(failure) = failure {
+        conditions.set("Registered", "False", failure.reason, &failure.message);
+    }
+    if facts.secret.is_some() {
+        conditions.set(
+            "SecretSynced",
+            "True",
+            Reason::SecretWritten,
+            "the Secret holds the recorded credentials",
+        );
+    } else if let Some(failure) = failure
+        && failure.reason != Reason::RecordLost
+    {
+        conditions.set("SecretSynced", "False", failure.reason, &failure.message);
+    }
+    let judged =
+        !failure.is_some_and(|failure| matches!(failure.class, Class::Transient | Class::Conflict | Class::Lost));
+    if judged {
+        status.observed_generation = facts.generation;
+    }
+    status
+}
+
+fn facts_into(status: &mut OAuthClientStatus, facts: &Facts<'_>) {
+    if let Some(record) = facts.record {
+        status.client_id = Some(record.client_id.clone());
+        status.issuer = Some(record.endpoints.issuer.clone());
+        status.registered_at = Some(rfc3339(record.registered_at));
+        status.secret_expires_at = record.client_secret_expires_at.map(rfc3339);
+    }
+    if let Some((name, version)) = &facts.secret {
+        status.binding = Some(Binding { name: name.clone() });
+        status.secret = Some(version.clone());
+    }
+    if let Some(attempt) = &facts.attempt {
+        status.attempt = Some(attempt.clone());
+    }
+    let skipped = facts.suspects.len().saturating_sub(MOST_SUSPECTS);
+    status.suspects = facts.suspects[skipped..].to_vec();
+}
+
+/// The status of a provider after discovery.
+#[must_use]
+pub fn of_provider(
+    previous: &ProviderStatus,
+    found: Result<&Endpoints, &Failure>,
+    generation: Option<i64>,
+    now: i64,
+) -> ProviderStatus {
+    let mut status = previous.clone();
+    let mut conditions = Conditions {
+        status: &mut status.conditions,
+        generation,
+        now,
+    };
+    match found {
+        Ok(endpoints) => {
+            conditions.set(
+                "Ready",
+                "True",
+                Reason::Discovered,
+                "the provider's endpoints are known",
+            );
+            conditions.settle();
+            status.issuer = Some(endpoints.issuer.clone());
+            status.registration_endpoint = Some(endpoints.registration.clone());
+            status.token_endpoint.clone_from(&endpoints.token);
+            status.observed_generation = generation;
+        }
+        Err(failure) => {
+            conditions.fail(failure);
+            if !matches!(failure.class, Class::Transient | Class::Conflict | Class::Lost) {
+                status.observed_generation = generation;
+            }
+        }
+    }
+    status
+}
+
+/// Whether only a person can help, so that waiting tools should stop waiting. What another object's creation cures is not
+/// among them: manifests of one delivery arrive in any order.
+#[must_use]
+pub fn is_stalled(failure: &Failure) -> bool {
+    let awaited = matches!(
+        failure.reason,
+        Reason::ProviderNotFound | Reason::CredentialsMissing | Reason::ConsentMissing | Reason::SecretWriteDenied
+    );
+    matches!(failure.class, Class::Invalid | Class::Denied | Class::Bug) && !awaited
+}
+
+struct Conditions<'a> {
+    status: &'a mut Vec<Condition>,
+    generation: Option<i64>,
+    now: i64,
+}
+
+impl Conditions<'_> {
+    fn has(&self, type_: &str) -> bool {
+        self.status.iter().any(|condition| condition.type_ == type_)
+    }
+
+    fn is_true(&self, type_: &str) -> bool {
+        self.status
+            .iter()
+            .any(|condition| condition.type_ == type_ && condition.status == "True")
+    }
+
+    fn remove(&mut self, type_: &str) {
+        self.status.retain(|condition| condition.type_ != type_);
+    }
+
+    fn settle(&mut self) {
+        self.remove("Reconciling");
+        self.remove("Stalled");
+    }
+
+    fn fail(&mut self, failure: &Failure) {
+        let passing = matches!(
+            failure.class,
+            Class::Transient | Class::Conflict | Class::Lost | Class::Ambiguous
+        );
+        let keeps_ready = passing && failure.reason != Reason::DeletionBlocked && self.is_true("Ready");
+        if !keeps_ready {
+            self.set("Ready", "False", failure.reason, &failure.message);
+        }
+        self.settle();
+        if is_stalled(failure) {
+            self.set("Stalled", "True", failure.reason, &failure.message);
+        } else {
+            self.set("Reconciling", "True", Reason::ProgressingWithRetry, &failure.message);
+        }
+    }
+
+    /// Sets a condition; its transition time moves only if its status does.
+    fn set(&mut self, type_: &str, status: &str, reason: Reason, message: &str) {
+        let message = truncated(message).to_owned();
+        let reason = reason.as_str().to_owned();
+        let observed_generation = self.generation;
+        let now = rfc3339(self.now);
+        match self.status.iter_mut().find(|condition| condition.type_ == type_) {
+            Some(condition) => {
+                if condition.status != status {
+                    status.clone_into(&mut condition.status);
+                    condition.last_transition_time = now;
+                }
+                condition.reason = reason;
+                condition.message = message;
+                condition.observed_generation = observed_generation;
+            }
+            None => self.status.push(Condition {
+                type_: type_.to_owned(),
+                status: status.to_owned(),
+                reason,
+                message,
+                last_transition_time: now,
+                observed_generation,
+            }),
+        }
+    }
+}
+
+fn truncated(message: &str) -> &str {
+    let mut end = message.len().min(LONGEST_MESSAGE);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+/// A time as Kubernetes writes it; the epoch for a time that no calendar holds.
+#[must_use]
+pub fn rfc3339(seconds: i64) -> String {
+    Timestamp::from_second(seconds)
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::record::tests::record;
+
+    fn condition<'a>(status: &'a OAuthClientStatus, type_: &str) -> Option<&'a Condition> {
+        status.conditions.iter().find(|condition| condition.type_ == type_)
+    }
+
+    fn ready() -> OAuthClientStatus {
+        let record = record();
+        let facts = Facts {
+            generation: Some(1),
+            record: Some(&record),
+            secret: Some(("app".to_owned(), SecretVersion::default())),
+            now: 100,
+            ..Facts::default()
+        };
+        after(&OAuthClientStatus::default(), &Verdict::Ready, &facts)
+    }
+
+    fn failed(previous: &OAuthClientStatus, class: Class, reason: Reason) -> OAuthClientStatus {
+        let record = record();
+        let facts = Facts {
+            generation: Some(2),
+            record: Some(&record),
+            now: 200,
+            ..Facts::default()
+        };
+        after(previous, &Verdict::Failed(Failure::new(class, reason, "why")), &facts)
+    }
+
+    #[test]
+    fn ready_says_everything_that_is_so() {
+        let status = ready();
+        assert_eq!(status.observed_generation, Some(1));
+        assert_eq!(status.client_id.as_deref(), Some("id"));
+        assert_eq!(status.binding.as_ref().unwrap().name, "app");
+        for type_ in ["Ready", "Registered", "SecretSynced"] {
+            assert_eq!(condition(&status, type_).unwrap().status, "True", "{type_}");
+        }
+        assert!(condition(&status, "Reconciling").is_none() && condition(&status, "Stalled").is_none());
+        assert_eq!(
+            condition(&status, "Ready").unwrap().last_transition_time,
+            "1970-01-01T00:01:40Z"
+        );
+    }
+
+    #[test]
+    fn the_same_verdict_changes_nothing() {
+        let record = record();
+        let facts = Facts {
+            generation: Some(1),
+            record: Some(&record),
+            secret: Some(("app".to_owned(), SecretVersion::default())),
+            now: 9999,
+            ..Facts::default()
+        };
+        assert_eq!(after(&ready(), &Verdict::Ready, &facts), ready());
+    }
+
+    #[test]
+    fn a_provider_that_is_down_leaves_ready_alone() {
+        let status = failed(&ready(), Class::Transient, Reason::ProviderUnavailable);
+        assert_eq!(condition(&status, "Ready").unwrap().status, "True");
+        assert_eq!(
+            condition(&status, "Reconciling").unwrap().reason,
+            "ProgressingWithRetry"
+        );
+        assert_eq!(
+            status.observed_generation,
+            Some(1),
+            "there is no verdict for generation 2"
+        );
+    }
+
+    #[test]
+    fn a_rejected_update_is_not_ready_and_stalled_while_the_secret_stays() {
+        let record = record();
+        let facts = Facts {
+            generation: Some(2),
+            record: Some(&record),
+            secret: Some(("app".to_owned(), SecretVersion::default())),
+            now: 200,
+            ..Facts::default()
+        };
+        let failure = Failure::new(Class::Invalid, Reason::UpdateRejected, "why");
+        let status = after(&ready(), &Verdict::Failed(failure), &facts);
+        assert_eq!(condition(&status, "Ready").unwrap().status, "False");
+        assert_eq!(condition(&status, "Stalled").unwrap().reason, "UpdateRejected");
+        assert_eq!(condition(&status, "SecretSynced").unwrap().status, "True");
+        assert_eq!(status.observed_generation, Some(2));
+    }
+
+    #[test]
+    fn waiting_for_another_object_is_not_stalled() {
+        let status = failed(&OAuthClientStatus::default(), Class::Denied, Reason::ProviderNotFound);
+        assert!(condition(&status, "Stalled").is_none());
+        assert_eq!(condition(&status, "Ready").unwrap().reason, "ProviderNotFound");
+    }
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        assert_eq!(truncated(&"é".repeat(600)).len(), 1024);
+        assert_eq!(truncated(&format!("x{}", "é".repeat(600))).len(), 1023);
+    }
+}
