@@ -1,8 +1,10 @@
 //! Real parts for the tests, the demo and the benchmarks.
 //!
 //! [`progress`] tells people what is going on, [`process`] runs programs that never outlive the tests,
-//! [`provision`] brings the programs onto the machine, [`tls`] makes private certificate authorities.
+//! [`provision`] brings the programs onto the machine, [`tls`] makes private certificate authorities,
+//! [`control_plane`] is a real Kubernetes control plane.
 
+pub mod control_plane;
 pub mod process;
 pub mod progress;
 pub mod provision;

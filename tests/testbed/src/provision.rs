@@ -32,7 +32,7 @@ pub use go::Program;
 pub use tool::Tool;
 
 use crate::process::ProcessError;
-use crate::progress::Step;
+use crate::progress::{Step, say};
 
 /// Environment variable that names the cache directory.
 pub const CACHE: &str = "OAUTH_TESTBED_CACHE";
@@ -158,7 +158,8 @@ async fn cached_in(
     let draft = cache.join(format!("{key}.draft"));
     remove(&draft)?;
     std::fs::create_dir(&draft).map_err(ProvisionError::io("make the directory", &draft))?;
-    let step = Step::begin(format!("providing {label} (once, kept in {})", cache.display()));
+    say(format_args!("providing {label}, kept in {}", entry.display()));
+    let step = Step::quiet(label);
     build(&draft).await.map_err(|source| ProvisionError::Build {
         label: label.to_owned(),
         source: Box::new(source),

@@ -20,7 +20,7 @@ while read -r verb arg; do
 done
 for group in $groups; do kill -TERM "-$group" 2>/dev/null; done
 tries=0
-while [ "$tries" -lt 30 ]; do
+while [ "$tries" -lt 10 ]; do
     alive=''
     for group in $groups; do kill -0 "-$group" 2>/dev/null && alive=yes; done
     [ -n "$alive" ] || break

@@ -183,7 +183,7 @@ impl Program {
             module.version,
             &[module.go_mod, module.go_sum, &module.stamps.join(" "), self.package()],
         );
-        let label = format!("{} {} (Go build, up to some minutes)", self.name(), module.version);
+        let label = format!("{} {} (Go build)", self.name(), module.version);
         let entry = cached(&key, &label, async |dir| self.build(dir).await).await?;
         Ok(entry.join(self.name()))
     }
