@@ -2,6 +2,8 @@
 //!
 //! With `UPDATE_GENERATED=1` (see `.ci/generate`) the files are written instead of compared.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
