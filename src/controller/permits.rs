@@ -1,0 +1,226 @@
+//! Permits to call a provider, dealt round-robin over the namespaces that wait for it.
+//!
+//! A tenant with thousands of objects at one provider waits in its own queue: everybody else's next object comes after at
+//! most one of that tenant's.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// Bounds on calls to one provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls in flight at the same time, at least 1.
+    pub concurrency: usize,
+    /// Time between the beginnings of two calls.
+    pub spacing: Duration,
+}
+
+/// All permits.
+#[derive(Clone, Debug, Default)]
+pub struct Permits(Arc<Mutex<HashMap<Arc<str>, Lane>>>);
+
+/// One provider.
+#[derive(Debug, Default)]
+struct Lane {
+    in_use: usize,
+    /// Namespaces in the order of their turns, each with its waiters.
+    turns: VecDeque<(Arc<str>, VecDeque<Waiter>)>,
+    next_start: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    limits: Limits,
+    go: oneshot::Sender<Permit>,
+}
+
+/// A permit; dropping it passes it on.
+#[derive(Debug)]
+pub struct Permit {
+    permits: Permits,
+    provider: Arc<str>,
+}
+
+impl Permits {
+    /// Waits for a permit of `provider` on behalf of `namespace`.
+    pub async fn acquire(&self, provider: &Arc<str>, namespace: &Arc<str>, limits: Limits) -> Permit {
+        let turn = self.enqueue(provider, namespace, limits);
+        self.deal(provider);
+        // The sender lives in the queue until it is used, and the queue is only ever emptied by dealing.
+        let permit = match turn.await {
+            Ok(permit) => permit,
+            Err(_) => Permit {
+                permits: self.clone(),
+                provider: provider.clone(),
+            },
+        };
+        if let Some(start) = self.reserve_start(provider, limits.spacing) {
+            tokio::time::sleep_until(start).await;
+        }
+        permit
+    }
+
+    fn enqueue(&self, provider: &Arc<str>, namespace: &Arc<str>, limits: Limits) -> oneshot::Receiver<Permit> {
+        let (go, turn) = oneshot::channel();
+        let mut lanes = self.lock();
+        let lane = lanes.entry(provider.clone()).or_default();
+        let waiter = Waiter { limits, go };
+        match lane.turns.iter_mut().find(|(name, _)| name == namespace) {
+            Some((_, waiters)) => waiters.push_back(waiter),
+            None => lane.turns.push_back((namespace.clone(), VecDeque::from([waiter]))),
+        }
+        turn
+    }
+
+    /// Hands free permits to the namespaces in turn.
+    fn deal(&self, provider: &Arc<str>) {
+        loop {
+            let waiter = {
+                let mut lanes = self.lock();
+                let Some(lane) = lanes.get_mut(provider) else { return };
+                let Some(waiter) = lane.take_turn() else {
+                    if lane.in_use == 0
+                        && lane.turns.is_empty()
+                        && lane.next_start.is_none_or(|start| start <= Instant::now())
+                    {
+                        lanes.remove(provider);
+                    }
+                    return;
+                };
+                lane.in_use += 1;
+                waiter
+            };
+            // A waiter that is gone drops the permit right here, which deals it again.
+            let _ = waiter.go.send(Permit {
+                permits: self.clone(),
+                provider: provider.clone(),
+            });
+        }
+    }
+
+    fn reserve_start(&self, provider: &Arc<str>, spacing: Duration) -> Option<Instant> {
+        if spacing.is_zero() {
+            return None;
+        }
+        let mut lanes = self.lock();
+        let lane = lanes.get_mut(provider)?;
+        let start = lane.next_start.unwrap_or_else(Instant::now).max(Instant::now());
+        lane.next_start = Some(start + spacing);
+        Some(start)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Lane>> {
+        // No code panics while it holds the lock, and counters stay right if one did.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lane {
+    /// The next waiter, if the provider has room for it.
+    fn take_turn(&mut self) -> Option<Waiter> {
+        let room = self.turns.front()?.1.front()?.limits.concurrency.max(1);
+        if self.in_use >= room {
+            return None;
+        }
+        let (namespace, mut waiters) = self.turns.pop_front()?;
+        let waiter = waiters.pop_front();
+        if !waiters.is_empty() {
+            self.turns.push_back((namespace, waiters));
+        }
+        waiter
+    }
+}
+
+impl Permit {
+    /// Gives the permit back without dealing it on: its waiter has left, and whoever deals goes on dealing.
+    fn forget(mut self) {
+        self.give_back();
+        self.provider = "".into();
+    }
+
+    fn give_back(&self) {
+        if let Some(lane) = self.permits.lock().get_mut(&self.provider) {
+            lane.in_use = lane.in_use.saturating_sub(1);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if !self.provider.is_empty() {
+            self.give_back();
+            self.permits.deal(&self.provider);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Limits = Limits {
+        concurrency: 1,
+        spacing: Duration::ZERO,
+    };
+
+    fn names() -> (Arc<str>, Arc<str>, Arc<str>) {
+        ("provider".into(), "a".into(), "b".into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn namespaces_take_turns() {
+        let (provider, a, b) = names();
+        let permits = Permits::default();
+        let first = permits.acquire(&provider, &a, ONE).await;
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for (namespace, count) in [(&a, 3), (&b, 1)] {
+            for _ in 0..count {
+                let (permits, provider, namespace, order) =
+                    (permits.clone(), provider.clone(), namespace.clone(), order.clone());
+                tasks.push(tokio::spawn(async move {
+                    let _permit = permits.acquire(&provider, &namespace, ONE).await;
+                    order.lock().unwrap().push(namespace.to_string());
+                }));
+                tokio::task::yield_now().await;
+            }
+        }
+        drop(first);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), ["a", "b", "a", "a"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_that_leaves_loses_no_permit() {
+        let (provider, a, b) = names();
+        let permits = Permits::default();
+        let first = permits.acquire(&provider, &a, ONE).await;
+        let gone = tokio::time::timeout(Duration::from_millis(1), permits.acquire(&provider, &a, ONE)).await;
+        assert!(gone.is_err());
+        drop(first);
+        let second = permits.acquire(&provider, &b, ONE).await;
+        drop(second);
+        assert!(permits.lock().is_empty(), "an idle provider costs nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_begin_no_faster_than_the_rate() {
+        let (provider, a, _) = names();
+        let permits = Permits::default();
+        let limits = Limits {
+            concurrency: 8,
+            spacing: Duration::from_secs(2),
+        };
+        let start = Instant::now();
+        for _ in 0..3 {
+            drop(permits.acquire(&provider, &a, limits).await);
+        }
+        assert_eq!(start.elapsed().as_secs(), 4);
+    }
+}
