@@ -1,3 +1,3 @@
 //! The loop: what is seen goes to the planner, what it decides is done, and the world is looked at again.
 
-mod permits;
+pub mod permits;

@@ -94,11 +94,13 @@ impl Permits {
                 lane.in_use += 1;
                 waiter
             };
-            // A waiter that is gone drops the permit right here, which deals it again.
-            let _ = waiter.go.send(Permit {
+            let permit = Permit {
                 permits: self.clone(),
                 provider: provider.clone(),
-            });
+            };
+            if let Err(unused) = waiter.go.send(permit) {
+                unused.forget();
+            }
         }
     }
 
