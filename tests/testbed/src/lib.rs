@@ -2,9 +2,10 @@
 //!
 //! [`progress`] tells people what is going on, [`process`] runs programs that never outlive the tests,
 //! [`provision`] brings the programs onto the machine, [`tls`] makes private certificate authorities,
-//! [`control_plane`] is a real Kubernetes control plane.
+//! [`control_plane`] is a real Kubernetes control plane, [`operator`] the real binary before it.
 
 pub mod control_plane;
+pub mod operator;
 pub mod process;
 pub mod progress;
 pub mod provision;

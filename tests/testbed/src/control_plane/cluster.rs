@@ -97,6 +97,19 @@ impl Cluster {
         }
     }
 
+    /// Makes a ServiceAccount; one that is there already is fine.
+    pub async fn create_service_account(&self, namespace: &str, name: &str) -> Result<(), ControlPlaneError> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client()?, namespace);
+        let mut account = ServiceAccount::default();
+        account.metadata.name = Some(name.to_owned());
+        match accounts.create(&PostParams::default(), &account).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            other => other.map(drop).map_err(ControlPlaneError::api(format!(
+                "cannot create ServiceAccount {namespace}/{name}"
+            ))),
+        }
+    }
+
     /// A token of a ServiceAccount, as a pod would have it.
     pub async fn service_account_token(&self, namespace: &str, name: &str) -> Result<SecretString, ControlPlaneError> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client()?, namespace);

@@ -1,0 +1,68 @@
+//! What the operator's process uses, as the kernel counts it.
+
+use std::time::Duration;
+
+use super::{Operator, OperatorError};
+
+impl Operator {
+    /// Largest resident memory so far, in bytes (`VmHWM`).
+    pub fn memory_peak(&self) -> Result<u64, OperatorError> {
+        memory_peak(self.pid())
+    }
+
+    /// CPU time so far, in user and kernel mode together.
+    pub fn cpu_time(&self) -> Result<Duration, OperatorError> {
+        cpu_time(self.pid())
+    }
+}
+
+fn memory_peak(pid: u32) -> Result<u64, OperatorError> {
+    let missing = || OperatorError::Usage { pid, file: "status" };
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| missing())?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .ok_or_else(missing)?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|_| missing())?;
+    Ok(kibibytes * 1024)
+}
+
+fn cpu_time(pid: u32) -> Result<Duration, OperatorError> {
+    let missing = || OperatorError::Usage { pid, file: "stat" };
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|_| missing())?;
+    // The program's name may hold spaces; after its ')' come the state and then the numbers of proc(5), from the 4th on.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|field| field.parse::<u64>().ok())
+            .ok_or_else(missing)
+    };
+    let total = ticks(11)? + ticks(12)?;
+    Ok(Duration::from_millis(
+        total * 1000 / rustix::param::clock_ticks_per_second(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_uses_memory_and_cpu() {
+        let own = std::process::id();
+        assert!(memory_peak(own).unwrap() > 100_000);
+        let before = cpu_time(own).unwrap();
+        let start = std::time::Instant::now();
+        let mut sum = 0_u64;
+        while start.elapsed() < Duration::from_millis(200) {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        assert!(cpu_time(own).unwrap() > before);
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_no_figures() {
+        assert!(memory_peak(u32::MAX).is_err());
+    }
+}
