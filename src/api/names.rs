@@ -26,6 +26,8 @@ pub const ABANDON: &str = "oauth-client-operator.dev/abandon";
 pub const CREDENTIAL_GENERATION: &str = "oauth-client-operator.dev/credential-generation";
 /// Annotation on a credentials Secret: names of the keys, labels and annotations that the operator wrote.
 pub const WRITTEN: &str = "oauth-client-operator.dev/written";
+/// Type of the Secrets that tell of suspects.
+pub const SUSPECT_TYPE: &str = "oauth-client-operator.dev/suspect";
 /// Type of the Secrets that hold records.
 pub const RECORD_TYPE: &str = "oauth-client-operator.dev/record";
 /// Label on a Secret that the operator may use as a provider's credentials; value `"true"`.

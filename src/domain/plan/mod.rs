@@ -6,6 +6,8 @@ mod keep;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde_json::Value;
@@ -20,7 +22,7 @@ use super::registration::Registration;
 use super::target::{Endpoints, Target};
 
 /// Everything that a decision rests on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct View<'a> {
     /// The object, as fresh as the pass knows it.
     pub object: &'a OAuthClient,
@@ -84,7 +86,7 @@ impl<T> Clone for Sight<'_, T> {
 impl<T> Copy for Sight<'_, T> {}
 
 /// The credentials Secret of the name that the manifest asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Credentials<'a> {
     /// There is none.
     Absent,
@@ -163,7 +165,7 @@ pub enum Deregistration {
 }
 
 /// One thing to do.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Effect {
     /// Read the record from the API server.
     ReadRecord,
@@ -207,6 +209,42 @@ pub enum Effect {
     RemoveFinalizer,
     /// Delete the record.
     RemoveRecord,
+}
+
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+impl Effect {
+    /// Name of the effect: what it carries may hold secrets, so nothing else of it is ever printed.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::ReadRecord => "ReadRecord",
+            Self::ReadCredentials => "ReadCredentials",
+            Self::ResolveProvider => "ResolveProvider",
+            Self::Discover => "Discover",
+            Self::ProveWritable => "ProveWritable",
+            Self::EnterSuspect(_) => "EnterSuspect",
+            Self::OpenAttempt(_) => "OpenAttempt",
+            Self::Register(_) => "Register",
+            Self::StoreRecord => "StoreRecord",
+            Self::Compensate => "Compensate",
+            Self::AddFinalizer => "AddFinalizer",
+            Self::CreateCredentials(_) => "CreateCredentials",
+            Self::PatchCredentials(_) => "PatchCredentials",
+            Self::ReplaceCredentials(_) => "ReplaceCredentials",
+            Self::DeleteFormer(_) => "DeleteFormer",
+            Self::ReleaseCredentials => "ReleaseCredentials",
+            Self::SaveRecord(_) => "SaveRecord",
+            Self::Update(_) => "Update",
+            Self::Deregister => "Deregister",
+            Self::RemoveFinalizer => "RemoveFinalizer",
+            Self::RemoveRecord => "RemoveRecord",
+        }
+    }
 }
 
 /// End of a pass.
