@@ -18,12 +18,12 @@ use super::record::Record;
 const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
 
 /// Who controls a Secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// The object itself.
     This,
-    /// An object of our kind with another UID: the Secret is about to be collected.
-    Former,
+    /// An object of our kind with another UID, this one: the Secret is about to be collected if it is gone.
+    Other(String),
     /// Somebody else, or nobody.
     Foreign,
 }
@@ -70,7 +70,7 @@ pub fn owner(secret: &ObjectMeta, uid: &str) -> Owner {
     {
         Some(reference) if reference.uid == uid => Owner::This,
         Some(reference) if reference.kind == "OAuthClient" && reference.api_version.starts_with(names::GROUP) => {
-            Owner::Former
+            Owner::Other(reference.uid.clone())
         }
         _ => Owner::Foreign,
     }
@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(keys(&secret), ["client_id", "client_secret", "issuer"]);
         assert_eq!(secret.name_any(), "app");
         assert_eq!(owner(&secret.metadata, "u"), Owner::This);
-        assert_eq!(owner(&secret.metadata, "v"), Owner::Former);
+        assert_eq!(owner(&secret.metadata, "v"), Owner::Other("u".into()));
         assert_eq!(owner(&ObjectMeta::default(), "u"), Owner::Foreign);
     }
 

@@ -59,6 +59,8 @@ pub struct Here {
     pub namespace: String,
     /// Identity of the cluster.
     pub cluster_id: String,
+    /// Whether objects in that namespace are served although its deletion would take their records along.
+    pub serves_own_namespace: bool,
 }
 
 /// What is known about a stored thing.
@@ -131,8 +133,6 @@ pub struct Provider {
 pub struct Memory {
     /// Attempt opened in this pass.
     pub attempt: Option<String>,
-    /// Digest of the request that was judged in this pass.
-    pub judged: Option<String>,
     /// Attempt whose outcome this process knows.
     pub outcome: Option<(String, AttemptOutcome)>,
     /// Whether the dry runs succeeded.
@@ -310,6 +310,11 @@ pub fn next(view: &View<'_>) -> Next {
     if view.namespace_terminating {
         return Next::Finish(Verdict::Nothing);
     }
+    if view.object.metadata.namespace.as_deref() == Some(view.here.namespace.as_str())
+        && !view.here.serves_own_namespace
+    {
+        return own_namespace();
+    }
     // A6
     if view.object.spec.suspend {
         return Next::Finish(Verdict::Suspended);
@@ -352,6 +357,15 @@ pub fn next(view: &View<'_>) -> Next {
 
 fn failed(class: Class, reason: Reason, message: impl Into<String>) -> Next {
     Next::Finish(Verdict::Failed(Failure::new(class, reason, message)))
+}
+
+fn own_namespace() -> Next {
+    failed(
+        Class::Denied,
+        Reason::NamespaceNotAllowed,
+        "this is the operator's own namespace, whose deletion would take the registration records along; create the OAuthClient in another namespace, or \
+         start the operator with --allow-same-namespace",
+    )
 }
 
 fn lost() -> Next {

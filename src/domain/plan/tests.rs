@@ -30,6 +30,7 @@ struct World {
     suspects: Vec<Suspect>,
     memory: Memory,
     now: i64,
+    serves_own_namespace: bool,
 }
 
 enum Held {
@@ -84,6 +85,7 @@ impl World {
             suspects: vec![],
             memory: Memory::default(),
             now: 1_000_000,
+            serves_own_namespace: false,
         }
     }
 
@@ -142,6 +144,7 @@ impl World {
         let here = Here {
             namespace: "system".into(),
             cluster_id: "c".into(),
+            serves_own_namespace: self.serves_own_namespace,
         };
         next(&View {
             object: &object,
@@ -261,6 +264,18 @@ mod first_of_all {
     #[test]
     fn a5_nothing_is_created_in_a_namespace_that_goes() {
         assert_eq!(World::fresh().with(|w| w.terminating = true).short(), "Nothing");
+    }
+
+    #[test]
+    fn a5_the_operators_own_namespace_is_served_only_on_demand() {
+        let home = |serves| {
+            World::fresh().with(|w| {
+                w.object["metadata"]["namespace"] = json!("system");
+                w.serves_own_namespace = serves;
+            })
+        };
+        assert_eq!(home(false).short(), "NamespaceNotAllowed");
+        assert_eq!(home(true).short(), "ProveWritable");
     }
 
     #[test]
