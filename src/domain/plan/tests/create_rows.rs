@@ -1,0 +1,163 @@
+//! Part C of the table.
+
+use super::*;
+
+fn marked(attempt: &str) -> World {
+    World::fresh().with(|w| {
+        w.live = true;
+        w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: format!("u/{attempt}/system/r")});
+    })
+}
+
+#[test]
+fn c1_traces_of_an_attempt_call_for_a_live_read() {
+    assert_eq!(marked("a").with(|w| w.live = false).short(), "ReadRecord");
+    assert_eq!(
+        World::fresh()
+            .with(|w| w.object["status"] = json!({"clientID": "id"}))
+            .short(),
+        "ReadRecord"
+    );
+    assert_eq!(
+        World::fresh().with(|w| w.secret = Held::Unseen(false)).short(),
+        "ReadRecord"
+    );
+}
+
+#[test]
+fn c2_a_lost_record_is_never_answered_by_a_new_registration() {
+    let lost = || World::fresh().with(|w| (w.live, w.object["status"]) = (true, json!({"clientID": "id"})));
+    assert_eq!(lost().short(), "RecordLost");
+    let ours = Held::Ours(Box::default());
+    assert_eq!(
+        World::fresh().with(|w| (w.live, w.secret) = (true, ours)).short(),
+        "RecordLost"
+    );
+}
+
+#[test]
+fn c3_an_abandoned_client_becomes_a_suspect_and_makes_room() {
+    let abandoned = || {
+        World::fresh().with(|w| {
+            w.live = true;
+            w.object["status"] = json!({"clientID": "id"});
+            w.object["metadata"]["annotations"] = json!({names::ABANDON: "id"});
+        })
+    };
+    assert_eq!(abandoned().short(), "EnterSuspect");
+    assert_eq!(
+        abandoned().with(|w| w.suspects.push(suspect("", Some("id")))).short(),
+        "ProveWritable"
+    );
+    assert_eq!(
+        abandoned()
+            .with(|w| w.object["metadata"]["annotations"] = json!({names::ABANDON: "other"}))
+            .short(),
+        "RecordLost"
+    );
+}
+
+#[test]
+fn c4_c5_the_provider_comes_first() {
+    assert_eq!(World::fresh().with(|w| w.resolved = false).short(), "ResolveProvider");
+    let refused = Failure::new(Class::Denied, Reason::ConsentMissing, "x");
+    assert_eq!(
+        World::fresh().with(|w| w.provider = Err(refused)).short(),
+        "ConsentMissing"
+    );
+}
+
+#[test]
+fn c6_an_open_attempt_becomes_a_suspect_before_the_next() {
+    assert_eq!(marked("a").short(), "EnterSuspect");
+    assert_eq!(
+        marked("a").with(|w| w.suspects.push(suspect("a", None))).short(),
+        "ProveWritable"
+    );
+}
+
+#[test]
+fn an_attempt_with_a_known_end_is_no_suspect() {
+    let closed = marked("a").with(|w| w.memory.outcome = Some(("a".into(), AttemptOutcome::NotApplied)));
+    assert_eq!(closed.short(), "ProveWritable");
+    let told = json!({"attempt": {"id": "a", "outcome": "NotApplied", "requestHash": ""}});
+    assert_eq!(marked("a").with(|w| w.object["status"] = told).short(), "ProveWritable");
+    let unknown = json!({"attempt": {"id": "a", "outcome": "Unknown", "requestHash": ""}});
+    assert_eq!(
+        marked("a").with(|w| w.object["status"] = unknown).short(),
+        "EnterSuspect"
+    );
+}
+
+#[test]
+fn c7_a_second_doubt_or_the_policy_holds() {
+    let second = || marked("b").with(|w| w.suspects.extend([suspect("a", None), suspect("b", None)]));
+    assert_eq!(second().short(), "OutcomeUnknown");
+    let hold = marked("a").with(|w| {
+        w.suspects.push(suspect("a", None));
+        w.provider.as_mut().unwrap().target.on_unknown_outcome = crate::api::OnUnknownOutcome::Hold;
+    });
+    assert_eq!(hold.short(), "OutcomeUnknown");
+    let released = second().with(|w| w.object["metadata"]["annotations"][names::ABANDON] = json!("b"));
+    assert_eq!(released.short(), "ProveWritable");
+}
+
+#[test]
+fn c8_a_manifest_that_cannot_work_is_not_sent() {
+    let world = World::fresh().with(|w| w.object["spec"]["extraMetadata"] = json!({"client_id": "x"}));
+    assert_eq!(world.short(), "InvalidSpec");
+}
+
+#[test]
+fn c9_a_rejected_request_is_sent_once() {
+    let rejected = |hash: &str| {
+        World::fresh().with(|w| {
+            w.object["status"] = json!({
+                "attempt": {"id": "a", "outcome": "NotApplied", "requestHash": hash},
+                "conditions": [{"type": "Stalled", "status": "True", "reason": "RegistrationRejected", "lastTransitionTime": ""}],
+            });
+        })
+    };
+    let hash = World::fresh().hash();
+    assert_eq!(rejected(&hash).short(), "Nothing");
+    assert_eq!(
+        rejected(&hash)
+            .with(|w| w.object["spec"]["redirectURIs"] = json!(["https://b/cb"]))
+            .short(),
+        "ProveWritable"
+    );
+    assert_eq!(
+        rejected(&hash)
+            .with(|w| w.provider.as_mut().unwrap().fingerprint = "g".into())
+            .short(),
+        "ProveWritable"
+    );
+}
+
+#[test]
+fn c10_to_c14_the_order_of_a_registration() {
+    let mut world = World::fresh().with(|w| w.endpoints = None);
+    assert_eq!(world.short(), "Discover");
+    world.endpoints = Some(stored().endpoints);
+    assert_eq!(world.short(), "ProveWritable");
+    world.memory.proven = true;
+    let Next::Do(Effect::OpenAttempt(marker)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    assert_eq!(marker.to_string(), "u/fresh/system/oauthclient-u");
+    world.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: marker.to_string()});
+    world.memory.attempt = Some("fresh".into());
+    assert_eq!(world.short(), "Register");
+}
+
+#[test]
+fn c11_a_secret_that_is_not_ours_stops_everything() {
+    assert_eq!(
+        World::fresh().with(|w| w.secret = Held::Foreign).short(),
+        "SecretConflict"
+    );
+    assert_eq!(
+        World::fresh().with(|w| w.secret = Held::Former).short(),
+        "SecretBeingRemoved"
+    );
+}

@@ -1,0 +1,153 @@
+//! Part D of the table.
+
+use super::*;
+
+#[test]
+fn d1_without_finalizer_only_the_record_is_left_to_remove() {
+    let bare = || World::dying().with(|w| w.object["metadata"]["finalizers"] = json!([]));
+    assert_eq!(bare().short(), "Gone");
+    assert_eq!(bare().recorded(|r| r.phase = Phase::Deleted).short(), "RemoveRecord");
+}
+
+#[test]
+fn d2_to_d5_what_is_not_recorded_is_not_forgotten() {
+    let unrecorded = |status: Value| World::dying().with(|w| (w.record, w.object["status"]) = (None, status));
+    assert_eq!(unrecorded(json!({})).short(), "ReadRecord");
+    let live = |status| unrecorded(status).with(|w| w.live = true);
+    assert_eq!(live(json!({})).short(), "EnterSuspect", "the marker's attempt is open");
+    assert_eq!(
+        live(json!({})).with(|w| w.suspects.push(suspect("a1", None))).short(),
+        "RemoveFinalizer"
+    );
+    let known = json!({"clientID": "id", "attempt": {"id": "a1", "outcome": "Registered", "requestHash": ""}});
+    assert_eq!(live(known.clone()).short(), "EnterSuspect");
+    assert_eq!(
+        live(known).with(|w| w.suspects.push(suspect("a1", Some("id")))).short(),
+        "RemoveFinalizer"
+    );
+    let rejected = json!({"attempt": {"id": "a1", "outcome": "NotApplied", "requestHash": ""}});
+    assert_eq!(live(rejected).short(), "RemoveFinalizer");
+}
+
+#[test]
+fn d6_an_unreadable_record_blocks_until_the_timeout() {
+    let unreadable = || World::dying().with(|w| w.record_sight = Some(Sight::Unreadable));
+    assert_eq!(unreadable().short(), "DeletionBlocked");
+    assert_eq!(unreadable().with(|w| w.now += 3600).short(), "RemoveFinalizer");
+}
+
+#[test]
+fn d7_d9_d12_d16_the_order_of_a_deletion() {
+    assert_eq!(World::dying().short(), "SaveRecord");
+    let deleting = || World::dying().recorded(|r| r.phase = Phase::Deleting);
+    assert_eq!(deleting().short(), "Deregister");
+    let done = deleting().with(|w| w.memory.deregistration = Some(Deregistration::Done));
+    let Next::Do(Effect::SaveRecord(record)) = done.next() else {
+        panic!("{}", done.short())
+    };
+    assert_eq!(record.phase, Phase::Deleted);
+    assert_eq!(
+        World::dying().recorded(|r| r.phase = Phase::Deleted).short(),
+        "RemoveFinalizer"
+    );
+    assert_eq!(
+        World::dying().recorded(|r| r.phase = Phase::Retained).short(),
+        "RemoveFinalizer"
+    );
+}
+
+#[test]
+fn d8_a_retained_client_keeps_its_secret() {
+    let retained =
+        |secret| World::dying().with(|w| (w.secret, w.object["spec"]["deletionPolicy"]) = (secret, json!("Retain")));
+    assert_eq!(retained(Held::Unseen(true)).short(), "ReadCredentials");
+    assert_eq!(retained(Held::Ours(Box::default())).short(), "ReleaseCredentials");
+    let Next::Do(Effect::SaveRecord(record)) = retained(Held::Foreign).next() else {
+        panic!("no record")
+    };
+    assert_eq!(record.phase, Phase::Retained);
+    let abandoned = World::dying().with(|w| w.object["metadata"]["annotations"][names::ABANDON] = json!("id"));
+    assert_eq!(abandoned.short(), "ReadCredentials");
+}
+
+#[test]
+fn d10_d11_a_client_that_cannot_be_deleted_is_reported() {
+    let unmanaged = || World::dying().recorded(|r| (r.phase, r.registration_access_token) = (Phase::Deleting, None));
+    assert_eq!(unmanaged().short(), "EnterSuspect");
+    assert_eq!(
+        unmanaged().with(|w| w.suspects.push(suspect("a1", Some("id")))).short(),
+        "SaveRecord"
+    );
+    let refused = World::dying()
+        .recorded(|r| r.phase = Phase::Deleting)
+        .with(|w| w.memory.deregistration = Some(Deregistration::Unsupported));
+    assert_eq!(refused.short(), "EnterSuspect");
+    let with_credentials = || {
+        World::dying().recorded(|r| {
+            (r.phase, r.management.mode) = (Phase::Deleting, crate::api::ManagementMode::Credentials);
+        })
+    };
+    assert_eq!(
+        with_credentials().with(|w| w.resolved = false).short(),
+        "ResolveProvider"
+    );
+    assert_eq!(with_credentials().short(), "Deregister");
+    let refused = |reason| Err(Failure::new(Class::Denied, reason, "x"));
+    assert_eq!(
+        with_credentials()
+            .with(|w| w.provider = refused(Reason::ProviderNotFound))
+            .short(),
+        "EnterSuspect"
+    );
+    assert_eq!(
+        with_credentials()
+            .with(|w| w.provider = refused(Reason::ConsentMissing))
+            .short(),
+        "DeletionBlocked"
+    );
+}
+
+#[test]
+fn d13_gone_is_believed_after_a_second_look() {
+    let doubtful = |since: Option<i64>| {
+        World::dying()
+            .recorded(|r| (r.phase, r.missing_since) = (Phase::Deleting, since))
+            .with(|w| w.memory.deregistration = Some(Deregistration::GoneOrUnauthorised))
+    };
+    let Next::Do(Effect::SaveRecord(record)) = doubtful(None).next() else {
+        panic!("not noted")
+    };
+    assert_eq!((record.phase, record.missing_since), (Phase::Deleting, Some(1_000_000)));
+    assert_eq!(doubtful(Some(999_970)).short(), "DeletionBlocked");
+    let Next::Do(Effect::SaveRecord(record)) = doubtful(Some(999_940)).next() else {
+        panic!("not believed")
+    };
+    assert_eq!(record.phase, Phase::Deleted);
+    let rotating = doubtful(Some(0)).recorded(|r| {
+        r.in_flight = Some(InFlight {
+            request_hash: "h".into(),
+        })
+    });
+    assert_eq!(
+        rotating.short(),
+        "DeletionBlocked",
+        "a token that may have been rotated proves nothing"
+    );
+}
+
+#[test]
+fn d14_d15_failures_block_until_the_timeout() {
+    let failing = || {
+        World::dying()
+            .recorded(|r| r.phase = Phase::Deleting)
+            .with(|w| w.memory.failure = Some(failure(Class::Transient)))
+    };
+    assert_eq!(failing().short(), "DeletionBlocked");
+    assert_eq!(
+        failing()
+            .with(|w| w.object["spec"]["deletionTimeout"] = json!("30s"))
+            .short(),
+        "RemoveFinalizer"
+    );
+    assert_eq!(failing().with(|w| w.now += 3600).short(), "RemoveFinalizer");
+}

@@ -1,0 +1,134 @@
+//! The rows that come first of all.
+
+use super::*;
+
+#[test]
+fn a1_what_was_issued_is_stored_before_anything_else() {
+    for world in [
+        World::fresh(),
+        World::dying(),
+        World::fresh().with(|w| w.terminating = true),
+    ] {
+        let mut world = world.with(|w| w.memory.registration = Some(answer()));
+        world.memory.failure = Some(failure(Class::Transient));
+        assert_eq!(world.short(), "StoreRecord");
+        world.memory.unrecordable = Some(failure(Class::Denied));
+        assert_eq!(world.short(), "Compensate");
+    }
+}
+
+#[test]
+fn a2_the_answer_of_an_update_is_saved_with_its_token() {
+    for world in [World::kept(), World::dying()] {
+        let request = world.request();
+        let world = world.with(|w| w.memory.answer = Some((request, answer())));
+        let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+            panic!("{}", world.short())
+        };
+        let token = record
+            .registration_access_token
+            .as_ref()
+            .map(|t| secrecy::ExposeSecret::expose_secret(t).to_owned());
+        assert_eq!(token.as_deref(), Some("rotated"));
+        assert_eq!(record.in_flight, None);
+    }
+}
+
+#[test]
+fn a3_another_operators_object_is_left_alone() {
+    let world =
+        World::fresh().with(|w| w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/a/other/r"}));
+    assert_eq!(world.short(), "Nothing");
+}
+
+#[test]
+fn a_marker_of_another_uid_is_void() {
+    let world =
+        World::fresh().with(|w| w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "v/a/other/r"}));
+    assert_eq!(world.short(), "ProveWritable");
+}
+
+#[test]
+fn a5_nothing_is_created_in_a_namespace_that_goes() {
+    assert_eq!(World::fresh().with(|w| w.terminating = true).short(), "Nothing");
+}
+
+#[test]
+fn a5_the_operators_own_namespace_is_served_only_on_demand() {
+    let home = |serves| {
+        World::fresh().with(|w| {
+            w.object["metadata"]["namespace"] = json!("system");
+            w.serves_own_namespace = serves;
+        })
+    };
+    assert_eq!(home(false).short(), "NamespaceNotAllowed");
+    assert_eq!(home(true).short(), "ProveWritable");
+}
+
+#[test]
+fn a6_suspended_objects_rest() {
+    assert_eq!(
+        World::fresh()
+            .with(|w| w.object["spec"]["suspend"] = json!(true))
+            .short(),
+        "Suspended"
+    );
+    assert_ne!(
+        World::dying()
+            .with(|w| w.object["spec"]["suspend"] = json!(true))
+            .short(),
+        "Suspended"
+    );
+}
+
+#[test]
+fn a7_a_refused_update_is_no_longer_in_flight() {
+    let world = World::kept()
+        .recorded(|r| {
+            r.in_flight = Some(InFlight {
+                request_hash: "h".into(),
+            })
+        })
+        .with(|w| {
+            w.memory.refused = true;
+            w.memory.failure = Some(failure(Class::Invalid));
+        });
+    assert_eq!(world.short(), "SaveRecord");
+}
+
+#[test]
+fn a8_a_failed_step_ends_the_pass() {
+    assert_eq!(
+        World::fresh()
+            .with(|w| w.memory.failure = Some(failure(Class::Transient)))
+            .short(),
+        "ProviderUnavailable"
+    );
+}
+
+#[test]
+fn a9_metadata_alone_shows_that_nothing_changed() {
+    let settled = || World::kept().with(|w| w.record_sight = Some(Sight::Unseen));
+    assert_eq!(settled().short(), "Nothing");
+    assert_eq!(settled().with(|w| w.deep = true).short(), "ReadRecord");
+    assert_eq!(settled().with(|w| w.secret = Held::Unseen(false)).short(), "ReadRecord");
+    assert_eq!(settled().with(|w| w.former.push("old".into())).short(), "ReadRecord");
+    assert_eq!(
+        settled()
+            .with(|w| w.object["metadata"]["generation"] = json!(2))
+            .short(),
+        "ReadRecord"
+    );
+}
+
+#[test]
+fn a11_a12_records_that_cannot_be_used() {
+    assert_eq!(
+        World::kept().with(|w| w.record_sight = Some(Sight::Unreadable)).short(),
+        "InternalError"
+    );
+    assert_eq!(
+        World::kept().recorded(|r| r.phase = Phase::Deleted).short(),
+        "RecordLost"
+    );
+}

@@ -1,0 +1,122 @@
+//! Part K of the table.
+
+use super::*;
+
+#[test]
+fn k1_a_finalizer_that_was_taken_off_comes_back() {
+    assert_eq!(
+        World::kept()
+            .with(|w| w.object["metadata"]["finalizers"] = json!([]))
+            .short(),
+        "AddFinalizer"
+    );
+}
+
+#[test]
+fn k3_to_k6_the_secret_is_restored_from_the_record_without_the_provider() {
+    let world = |secret| World::kept().with(|w| (w.secret, w.resolved) = (secret, false));
+    assert_eq!(world(Held::Unseen(false)).short(), "ReadCredentials");
+    assert_eq!(world(Held::Absent).short(), "CreateCredentials");
+    assert_eq!(world(Held::Foreign).short(), "SecretConflict");
+    assert_eq!(world(Held::Former).short(), "SecretBeingRemoved");
+    let wanted = secret::credentials(&World::kept().parsed(), &World::kept().matching_record());
+    assert_eq!(world(Held::Ours(Box::new(wanted.clone()))).short(), "Ready");
+    let mut edited = wanted.clone();
+    edited.data.as_mut().unwrap().remove("client_secret");
+    assert_eq!(world(Held::Ours(Box::new(edited))).short(), "PatchCredentials");
+    let frozen = Secret {
+        immutable: Some(true),
+        ..wanted
+    };
+    assert_eq!(world(Held::Ours(Box::new(frozen))).short(), "ReplaceCredentials");
+}
+
+fn changed() -> World {
+    World::kept().with(|w| {
+        w.object["metadata"]["generation"] = json!(2);
+        w.object["spec"]["redirectURIs"] = json!(["https://b/cb"]);
+        let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
+        w.secret = Held::Ours(Box::new(wanted));
+    })
+}
+
+#[test]
+fn k8_to_k15_one_update_marked_before_it_is_sent() {
+    let mut world = changed().with(|w| (w.resolved, w.endpoints) = (false, None));
+    assert_eq!(world.short(), "ResolveProvider");
+    world.resolved = true;
+    assert_eq!(world.short(), "Discover");
+    world.endpoints = Some(stored().endpoints);
+    let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    assert_eq!(record.in_flight.as_ref().unwrap().request_hash, world.hash());
+    world.record = Some(*record);
+    world.memory.marked = true;
+    assert_eq!(world.short(), "Update");
+}
+
+#[test]
+fn an_update_of_unknown_end_is_sent_again() {
+    let hash = changed().hash();
+    let world = changed().recorded(|r| r.in_flight = Some(InFlight { request_hash: hash }));
+    assert_eq!(
+        world.short(),
+        "SaveRecord",
+        "the mark is renewed, which fences off another leader"
+    );
+}
+
+#[test]
+fn k9_a_provider_that_is_gone_changes_nothing_at_rest() {
+    let gone = || Err(Failure::new(Class::Denied, Reason::ProviderNotFound, "x"));
+    assert_eq!(changed().with(|w| w.provider = gone()).short(), "ProviderNotFound");
+    assert_eq!(World::kept().with(|w| w.provider = gone()).short(), "Ready");
+}
+
+#[test]
+fn k11_a_change_that_the_provider_does_not_see_needs_no_update() {
+    let world = World::kept().with(|w| {
+        w.object["metadata"]["generation"] = json!(2);
+        w.object["spec"]["deletionTimeout"] = json!("1m");
+        let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
+        w.secret = Held::Ours(Box::new(wanted));
+    });
+    assert_eq!(world.short(), "Ready");
+}
+
+#[test]
+fn k12_a_rejected_change_is_sent_once() {
+    let hash = changed().hash();
+    let world = changed().with(|w| {
+        w.object["status"]["attempt"]["requestHash"] = json!(hash);
+        w.object["status"]["conditions"] =
+            json!([{"type": "Stalled", "status": "True", "reason": "UpdateRejected", "lastTransitionTime": ""}]);
+    });
+    assert_eq!(world.short(), "Nothing");
+}
+
+#[test]
+fn k13_k14_updates_that_cannot_be() {
+    assert_eq!(
+        changed().recorded(|r| r.registration_access_token = None).short(),
+        "UpdateUnsupported"
+    );
+    let other = Endpoints {
+        issuer: "https://q".into(),
+        ..Endpoints::default()
+    };
+    assert_eq!(changed().with(|w| w.endpoints = Some(other)).short(), "ProviderChanged");
+}
+
+#[test]
+fn k16_the_former_secret_goes_after_the_status_names_the_new_one() {
+    let renamed = |bound: &str| {
+        World::kept().with(|w| {
+            w.former.push("old".into());
+            w.object["status"]["binding"]["name"] = json!(bound);
+        })
+    };
+    assert_eq!(renamed("old").short(), "Ready");
+    assert_eq!(renamed("app").short(), "DeleteFormer");
+}
