@@ -1,0 +1,123 @@
+//! Management of a registered client (RFC 7592), at the URI that the provider gave and nowhere else.
+
+use http::Method;
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
+
+use crate::api::Reason;
+use crate::domain::failure::{Class, Failure};
+use crate::domain::outcome::CallError;
+use crate::domain::registration::Registration;
+use crate::domain::target::{Credentials, Deadlines};
+
+use super::transport::{Answer, Exchange, Transport, not_sent};
+use super::verdict::{Asked, accepted, incomprehensible};
+use super::{auth, limits, origin, wire};
+
+/// All that a management call needs: URI and credentials come from one record, so that no token is ever shown to another
+/// client's URI.
+#[derive(Clone, Debug)]
+pub struct ManagementCall {
+    /// Client configuration endpoint, verbatim.
+    pub uri: String,
+    /// Registration access token, or the provider's management credentials.
+    pub credentials: Credentials,
+    /// Issuer that the client is registered at.
+    pub issuer: String,
+    /// Endpoint that registered it.
+    pub registration_endpoint: String,
+    /// Further origins that the URI may have.
+    pub allowed_origins: Vec<String>,
+    /// PEM authorities to trust instead of the system's.
+    pub ca_bundle: Option<String>,
+    /// Deadlines.
+    pub deadlines: Deadlines,
+}
+
+impl Transport {
+    /// Reads a client. The answer may hold rotated credentials.
+    ///
+    /// # Errors
+    /// There is no answer, a refusal, or one that cannot be understood.
+    pub async fn read(&self, call: &ManagementCall) -> Result<Registration, CallError> {
+        let mut registration = self.manage(call, Method::GET, None).await?;
+        // Some providers show a digest here, which must not replace the secret.
+        if registration
+            .client_secret
+            .as_ref()
+            .is_some_and(|secret| wire::is_digest(secret.expose_secret()))
+        {
+            registration.client_secret = None;
+        }
+        Ok(registration)
+    }
+
+    /// Replaces a client's metadata: one PUT.
+    ///
+    /// # Errors
+    /// There is no answer, a refusal, or one that cannot be understood.
+    pub async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
+        let body = Value::Object(request.clone()).to_string().into_bytes();
+        self.manage(call, Method::PUT, Some(body)).await
+    }
+
+    /// Deregisters a client: one DELETE.
+    ///
+    /// # Errors
+    /// There is no answer, or a refusal.
+    pub async fn delete(&self, call: &ManagementCall) -> Result<(), CallError> {
+        let (answer, at) = self.answer(call, Method::DELETE, None).await?;
+        // Whatever else a success says, nothing of it is needed.
+        let answer = Answer {
+            body: answer.body.or_else(|_| Ok(Vec::new())),
+            ..answer
+        };
+        accepted(answer, Asked::Management, &at, &auth::spoken(&call.credentials)).map(drop)
+    }
+
+    async fn manage(
+        &self,
+        call: &ManagementCall,
+        method: Method,
+        body: Option<Vec<u8>>,
+    ) -> Result<Registration, CallError> {
+        let (answer, at) = self.answer(call, method, body).await?;
+        let status = answer.status;
+        let body = accepted(answer, Asked::Management, &at, &auth::spoken(&call.credentials))?;
+        wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Management, &at, &error.to_string()))
+    }
+
+    async fn answer(
+        &self,
+        call: &ManagementCall,
+        method: Method,
+        body: Option<Vec<u8>>,
+    ) -> Result<(Answer, String), CallError> {
+        let url = origin::callable("the registration_client_uri", &call.uri, &self.policy).map_err(not_sent)?;
+        let at = origin::of(&url);
+        let origins = [call.issuer.as_str(), &call.registration_endpoint];
+        if !origin::is_among(
+            &url,
+            origins
+                .into_iter()
+                .chain(call.allowed_origins.iter().map(String::as_str)),
+        ) {
+            let text = format!(
+                "the provider wants this client to be managed at {at}, which is neither the issuer's origin nor one of spec.endpoints.allowedOrigins of the provider"
+            );
+            return Err(not_sent(Failure::new(Class::Denied, Reason::OriginNotAllowed, text)));
+        }
+        let answer = self
+            .send(Exchange {
+                method,
+                url,
+                body,
+                credentials: &call.credentials,
+                ca_bundle: call.ca_bundle.as_deref(),
+                deadlines: call.deadlines,
+                limit: limits::REGISTRATION,
+            })
+            .await?;
+        Ok((answer, at))
+    }
+}

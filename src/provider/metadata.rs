@@ -1,0 +1,77 @@
+//! The metadata document (OpenID Connect Discovery section 3, RFC 8414 section 2), as far as it is needed.
+
+use serde_json::{Map, Value};
+
+use super::wire::Object;
+
+/// What is read from a metadata document. Unknown members are ignored, and so is `signed_metadata`, which nothing here
+/// verifies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Issuer identifier, verbatim.
+    pub issuer: String,
+    /// Registration endpoint.
+    pub registration: Option<String>,
+    /// Authorization endpoint.
+    pub authorization: Option<String>,
+    /// Token endpoint.
+    pub token: Option<String>,
+    /// JWK Set document.
+    pub jwks: Option<String>,
+    /// `UserInfo` endpoint.
+    pub userinfo: Option<String>,
+    /// End session endpoint.
+    pub end_session: Option<String>,
+}
+
+/// Reads a document; `None` if it is no JSON object or states no issuer.
+#[must_use]
+pub fn parse(body: &[u8]) -> Option<Metadata> {
+    let object = Object::parse(body)?;
+    Some(Metadata {
+        issuer: text(&object, "issuer")?,
+        registration: text(&object, "registration_endpoint"),
+        authorization: text(&object, "authorization_endpoint"),
+        token: text(&object, "token_endpoint"),
+        jwks: text(&object, "jwks_uri"),
+        userinfo: text(&object, "userinfo_endpoint"),
+        end_session: text(&object, "end_session_endpoint"),
+    })
+}
+
+fn text(object: &Map<String, Value>, name: &str) -> Option<String> {
+    object
+        .get(name)?
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w10_what_is_no_metadata_is_refused() {
+        for body in [
+            "",
+            "[]",
+            "<html>",
+            "{}",
+            r#"{"issuer":7}"#,
+            r#"{"issuer":"a","issuer":"b"}"#,
+        ] {
+            assert_eq!(parse(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn endpoints_are_read_and_the_rest_is_ignored() {
+        let found = parse(br#"{"issuer":"https://p","registration_endpoint":"https://p/r","jwks_uri":"","x":[{}]}"#);
+        let found = found.unwrap();
+        assert_eq!(
+            (found.issuer.as_str(), found.registration.as_deref(), found.jwks),
+            ("https://p", Some("https://p/r"), None)
+        );
+    }
+}

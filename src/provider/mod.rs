@@ -1,0 +1,29 @@
+//! The HTTP side: discovery, registration and management of clients at providers. It knows no Kubernetes.
+//!
+//! Nothing here decides what is done next; it says how a call ended and what is known about its effect.
+
+mod auth;
+mod cache;
+mod discovery;
+mod egress;
+mod error_body;
+mod limits;
+mod management;
+mod metadata;
+mod origin;
+mod registration;
+mod transport;
+mod verdict;
+mod webfinger;
+mod wire;
+
+pub use cache::DiscoveryCache;
+pub use discovery::Discovered;
+pub use egress::{EgressPolicy, is_refused};
+pub use error_body::{ErrorBody, parse as parse_error_body};
+pub use management::ManagementCall;
+pub use metadata::{Metadata, parse as parse_metadata};
+pub use transport::Transport;
+pub use verdict::{is_gone_or_unauthorised, is_unsupported};
+pub use webfinger::{Resource, issuer as parse_webfinger};
+pub use wire::{Undecodable, parse as parse_registration};

@@ -1,0 +1,43 @@
+//! Registration of a client (RFC 7591 section 3): one POST.
+
+use http::Method;
+use serde_json::{Map, Value};
+
+use crate::domain::outcome::CallError;
+use crate::domain::registration::Registration;
+use crate::domain::target::{Endpoints, Target};
+
+use super::transport::{Exchange, Transport, not_sent};
+use super::verdict::{Asked, accepted, incomprehensible};
+use super::{auth, limits, origin, wire};
+
+impl Transport {
+    /// Registers a client: exactly one POST.
+    ///
+    /// # Errors
+    /// [`CallError::effect`] says whether a client may have been registered all the same.
+    pub async fn register(
+        &self,
+        target: &Target,
+        endpoints: &Endpoints,
+        request: &Map<String, Value>,
+    ) -> Result<Registration, CallError> {
+        let url =
+            origin::callable("the registration endpoint", &endpoints.registration, &self.policy).map_err(not_sent)?;
+        let at = origin::of(&url);
+        let answer = self
+            .send(Exchange {
+                method: Method::POST,
+                url,
+                body: Some(Value::Object(request.clone()).to_string().into_bytes()),
+                credentials: &target.registration,
+                ca_bundle: target.ca_bundle.as_deref(),
+                deadlines: target.deadlines,
+                limit: limits::REGISTRATION,
+            })
+            .await?;
+        let status = answer.status;
+        let body = accepted(answer, Asked::Registration, &at, &auth::spoken(&target.registration))?;
+        wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Registration, &at, &error.to_string()))
+    }
+}

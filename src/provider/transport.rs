@@ -1,0 +1,259 @@
+//! One request and its answer: no redirects, no retries, no proxies, bounded in time and size.
+
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
+use reqwest::{Certificate, Client, redirect, retry};
+use url::Url;
+
+use crate::api::Reason;
+use crate::domain::failure::{Class, Failure};
+use crate::domain::outcome::{CallError, Effect};
+use crate::domain::target::{Credentials, Deadlines};
+
+use super::egress::{EgressPolicy, Guard, Refused};
+use super::limits::{self, BodyError};
+use super::{auth, origin};
+
+/// How long a connection may idle. A provider that closes it at the same moment would make a POST an unknown outcome.
+const IDLE: Duration = Duration::from_secs(1);
+/// Most HTTP clients that are kept; providers with the same authorities share one.
+const MOST_CLIENTS: usize = 64;
+
+/// HTTP clients by the authorities that they trust and the deadline of connecting.
+type Clients = HashMap<(Option<String>, Duration), Client>;
+
+/// Calls providers.
+#[derive(Clone)]
+pub struct Transport {
+    pub(super) policy: EgressPolicy,
+    clients: Arc<Mutex<Clients>>,
+}
+
+/// A request.
+pub(super) struct Exchange<'a> {
+    pub method: Method,
+    pub url: Url,
+    /// JSON.
+    pub body: Option<Vec<u8>>,
+    pub credentials: &'a Credentials,
+    pub ca_bundle: Option<&'a str>,
+    pub deadlines: Deadlines,
+    /// Largest body of the answer, in bytes.
+    pub limit: usize,
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Result<Vec<u8>, BodyError>,
+}
+
+impl Transport {
+    /// Calls under this policy.
+    #[must_use]
+    pub fn new(policy: EgressPolicy) -> Self {
+        Self {
+            policy,
+            clients: Arc::default(),
+        }
+    }
+
+    /// Sends a request and reads its answer, whatever its status.
+    ///
+    /// # Errors
+    /// There is no answer. Its effect is [`Effect::NotApplied`] only if no byte of the request was sent.
+    pub(super) async fn send(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
+        let at = origin::of(&exchange.url);
+        if self.policy.refuses_host(&exchange.url) {
+            return Err(not_sent(address_refused(&at)));
+        }
+        let credentials = auth::header(exchange.credentials, &exchange.url).map_err(not_sent)?;
+        let client = self
+            .client(exchange.ca_bundle, exchange.deadlines.connect)
+            .map_err(not_sent)?;
+        let mut request = client
+            .request(exchange.method, exchange.url)
+            .header(ACCEPT, "application/json");
+        if let Some((name, value)) = credentials {
+            request = request.header(name, value);
+        }
+        if let Some(body) = exchange.body {
+            request = request
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .body(body);
+        }
+        let limit = exchange.limit;
+        let answered = async {
+            let response = request.send().await?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            Ok(Answer {
+                status,
+                headers,
+                body: limits::read(response, limit).await,
+            })
+        };
+        match tokio::time::timeout(exchange.deadlines.request, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(broken(&error, &at)),
+            Err(_) => {
+                let text = format!("{at} did not answer within {} s", exchange.deadlines.request.as_secs());
+                Err(unanswered(text))
+            }
+        }
+    }
+
+    fn client(&self, ca_bundle: Option<&str>, connect: Duration) -> Result<Client, Failure> {
+        let key = (ca_bundle.map(str::to_owned), connect);
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = self.build(ca_bundle, connect)?;
+        if clients.len() >= MOST_CLIENTS {
+            clients.clear();
+        }
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+
+    fn build(&self, ca_bundle: Option<&str>, connect: Duration) -> Result<Client, Failure> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("oauth-client-operator/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .connect_timeout(connect)
+            .pool_idle_timeout(IDLE)
+            .dns_resolver(Guard(self.policy.clone()));
+        if let Some(pem) = ca_bundle {
+            let found = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+            if found.is_empty() {
+                let text = "spec.tls.caBundle of the provider holds no PEM certificate";
+                return Err(Failure::new(Class::Denied, Reason::CertificateRejected, text));
+            }
+            builder = builder.tls_certs_only(found);
+        }
+        builder.build().map_err(|_| {
+            let text =
+                "no HTTP client can be made; see whether spec.tls.caBundle of the provider holds valid certificates";
+            Failure::new(Class::Denied, Reason::CertificateRejected, text)
+        })
+    }
+}
+
+/// A failure before the first byte of a request.
+pub(super) fn not_sent(failure: Failure) -> CallError {
+    CallError {
+        failure,
+        status: None,
+        code: None,
+        effect: Effect::NotApplied,
+    }
+}
+
+/// No answer, and nobody knows what became of the request.
+pub(super) fn unanswered(text: String) -> CallError {
+    let failure = Failure::new(Class::Ambiguous, Reason::ProviderUnavailable, text);
+    CallError {
+        failure,
+        status: None,
+        code: None,
+        effect: Effect::Unknown,
+    }
+}
+
+fn address_refused(at: &str) -> Failure {
+    let text = format!(
+        "{at} has no address that the operator may contact: loopback, link-local and cloud metadata addresses are refused"
+    );
+    Failure::new(Class::Denied, Reason::AddressRefused, text)
+}
+
+/// What an error of the HTTP client means. Its own text is not shown: it differs from one try to the next.
+fn broken(error: &reqwest::Error, at: &str) -> CallError {
+    if !error.is_connect() {
+        return unanswered(format!("the connection to {at} broke before the answer was complete"));
+    }
+    let mut causes = Causes::default();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        causes.note(inner);
+        cause = inner.source();
+    }
+    if causes.refused {
+        return not_sent(address_refused(at));
+    }
+    if let Some(why) = causes.certificate {
+        let text = format!(
+            "the certificate of {at} is not trusted ({why}); if a private authority issued it, put that into spec.tls.caBundle of the provider"
+        );
+        return not_sent(Failure::new(Class::Denied, Reason::CertificateRejected, text));
+    }
+    let why = if error.is_timeout() {
+        "no connection in time"
+    } else {
+        causes.words
+    };
+    not_sent(Failure::new(
+        Class::Transient,
+        Reason::ProviderUnavailable,
+        format!("{at} cannot be reached: {why}"),
+    ))
+}
+
+/// What is found along the chain of an error's sources.
+struct Causes {
+    refused: bool,
+    certificate: Option<&'static str>,
+    words: &'static str,
+}
+
+impl Default for Causes {
+    fn default() -> Self {
+        Self {
+            refused: false,
+            certificate: None,
+            words: "no connection",
+        }
+    }
+}
+
+impl Causes {
+    fn note(&mut self, cause: &(dyn std::error::Error + 'static)) {
+        if cause.is::<Refused>() {
+            self.refused = true;
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            // What another error was wrapped into hides it from the chain.
+            if let Some(inner) = error.get_ref() {
+                self.note(inner);
+            }
+            self.words = match error.kind() {
+                io::ErrorKind::ConnectionRefused => "connection refused",
+                io::ErrorKind::ConnectionReset => "connection reset",
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route",
+                _ => self.words,
+            };
+        }
+        if let Some(rustls::Error::InvalidCertificate(why)) = cause.downcast_ref::<rustls::Error>() {
+            self.certificate = Some(match why {
+                rustls::CertificateError::UnknownIssuer => "unknown issuer",
+                rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. } => "expired",
+                rustls::CertificateError::NotValidForName | rustls::CertificateError::NotValidForNameContext { .. } => {
+                    "issued for another name"
+                }
+                _ => "invalid",
+            });
+        }
+        if cause.to_string().contains("dns error") {
+            self.words = "its name cannot be resolved";
+        }
+    }
+}
