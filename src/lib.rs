@@ -2,8 +2,12 @@
 //!
 //! `domain` decides and is pure, `provider` and `cluster` act, `controller` joins them.
 
+pub mod admin;
 pub mod api;
 pub mod cli;
+pub mod cluster;
 pub mod controller;
 pub mod domain;
+pub mod metrics;
 pub mod provider;
+pub mod telemetry;

@@ -1,0 +1,298 @@
+//! Every `OAuthClient` that is watched, found by name, by UID, by namespace and by provider.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::key::{Key, ProviderKey};
+use super::space::{Held, Put, Source, Space};
+use super::watch::Cause;
+use crate::api::{OAuthClient, names};
+
+/// An object and what decides whether a change of it is worth a look.
+#[derive(Clone)]
+struct Cached {
+    object: Arc<OAuthClient>,
+    relevance: u64,
+    asked: u64,
+}
+
+impl Held for Cached {
+    fn uid(&self) -> &str {
+        self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+    fn version(&self) -> &str {
+        self.object.metadata.resource_version.as_deref().unwrap_or_default()
+    }
+}
+
+/// The view of all `OAuthClient` objects.
+///
+/// Shared, and never locked across an await.
+#[derive(Default)]
+pub struct ClientCache {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    objects: Space<Cached>,
+    by_uid: HashMap<Box<str>, Key>,
+    by_provider: HashMap<ProviderKey, HashSet<Key>>,
+    /// Objects that do not decode; none of them is in `objects`.
+    undecodable: HashSet<Key>,
+    ready: usize,
+}
+
+impl ClientCache {
+    /// The object as last seen or written, without managed fields.
+    #[must_use]
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<OAuthClient>> {
+        let inner = self.read();
+        inner
+            .objects
+            .get(namespace, name)
+            .map(|cached| Arc::clone(&cached.object))
+    }
+
+    /// The object with this UID.
+    #[must_use]
+    pub fn by_uid(&self, uid: &str) -> Option<Arc<OAuthClient>> {
+        let inner = self.read();
+        let key = inner.by_uid.get(uid)?;
+        inner
+            .objects
+            .get(&key.namespace, &key.name)
+            .map(|cached| Arc::clone(&cached.object))
+    }
+
+    /// The objects that reference a provider.
+    #[must_use]
+    pub fn of_provider(&self, provider: &ProviderKey) -> Vec<Key> {
+        let inner = self.read();
+        inner.by_provider.get(provider).into_iter().flatten().cloned().collect()
+    }
+
+    /// The objects of a namespace.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Key> {
+        let inner = self.read();
+        inner
+            .objects
+            .in_namespace(namespace)
+            .map(|(name, _)| Key {
+                namespace: namespace.into(),
+                name: Arc::clone(name),
+            })
+            .collect()
+    }
+
+    /// Names and UIDs of all objects.
+    #[must_use]
+    pub fn all(&self) -> Vec<Key> {
+        let inner = self.read();
+        inner
+            .objects
+            .iter()
+            .map(|(namespace, name, _)| key(namespace, name))
+            .collect()
+    }
+
+    /// Number of objects, and how many of them have the condition `Ready`.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let inner = self.read();
+        (inner.objects.len(), inner.ready)
+    }
+
+    /// The objects whose UID falls into this part of `parts`.
+    pub(super) fn part(&self, part: u64, parts: u64) -> Vec<Key> {
+        let inner = self.read();
+        inner
+            .objects
+            .iter()
+            .filter(|(_, _, cached)| hashed(cached.uid()) % parts == part)
+            .map(|(namespace, name, _)| key(namespace, name))
+            .collect()
+    }
+
+    /// Puts in what the API server answered to an own write. It causes no trigger, and an older event does not take it
+    /// back.
+    pub(super) fn note_write(&self, object: OAuthClient) -> Arc<OAuthClient> {
+        let object = Arc::new(slim(object));
+        let mut inner = self.write();
+        let epoch = inner.objects.current();
+        inner.put(Arc::clone(&object), Source::Own, epoch);
+        object
+    }
+
+    /// Takes out an object whose last finalizer the operator removed.
+    pub(super) fn note_delete(&self, object: &OAuthClient) {
+        let mut inner = self.write();
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        if let Some(old) = inner.objects.remove_own(&Key::of(object), uid) {
+            inner.unlink(&old);
+        }
+    }
+
+    /// Begins a list.
+    pub(super) fn begin(&self) -> u32 {
+        self.write().objects.begin()
+    }
+
+    /// Takes in a listed object, or one that a watch event shows. Returns its key and the cause if the change is worth a
+    /// look.
+    pub(super) fn seen(&self, object: OAuthClient, epoch: u32) -> Option<(Key, Cause)> {
+        let object = Arc::new(slim(object));
+        let key = Key::of(&object);
+        let mut inner = self.write();
+        inner.undecodable.remove(&key);
+        let cause = inner.put(object, Source::Watch, epoch)?;
+        Some((key, cause))
+    }
+
+    /// Takes out an object that does not decode, so that nothing acts on what it was. Returns whether it is the first
+    /// time.
+    pub(super) fn undecodable(&self, key: &Key) -> bool {
+        let mut inner = self.write();
+        if let Some(old) = inner.objects.remove(key, "") {
+            inner.unlink(&old);
+        }
+        inner.undecodable.insert(key.clone())
+    }
+
+    /// Takes out a deleted object. Returns whether it was there.
+    pub(super) fn gone(&self, key: &Key, version: &str) -> bool {
+        let mut inner = self.write();
+        inner.undecodable.remove(key);
+        match inner.objects.remove(key, version) {
+            Some(old) => {
+                inner.unlink(&old);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends a list: what it lacked is gone.
+    pub(super) fn sweep(&self, namespace: Option<&str>, epoch: u32) -> Vec<Key> {
+        let mut inner = self.write();
+        let gone = inner.objects.sweep(namespace, epoch);
+        gone.into_iter()
+            .map(|(key, old)| {
+                inner.unlink(&old);
+                key
+            })
+            .collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Returns why the object is worth a look, if it is.
+    fn put(&mut self, object: Arc<OAuthClient>, source: Source, epoch: u32) -> Option<Cause> {
+        let namespace = self
+            .objects
+            .intern(object.metadata.namespace.as_deref().unwrap_or_default());
+        let key = Key {
+            namespace,
+            name: object.metadata.name.as_deref().unwrap_or_default().into(),
+        };
+        let new = Cached {
+            relevance: relevance(&object),
+            asked: asked(&object),
+            object,
+        };
+        match self.objects.put(&key, new.clone(), source, epoch) {
+            Put::Stale | Put::Same => None,
+            Put::Replaced(old) => {
+                let cause = match &old {
+                    Some(old) if old.asked != new.asked => Some(Cause::Asked),
+                    Some(old) if old.relevance == new.relevance => None,
+                    Some(_) | None => Some(Cause::Spec),
+                };
+                if let Some(old) = &old {
+                    self.unlink(old);
+                }
+                self.link(&key, &new);
+                cause
+            }
+        }
+    }
+
+    fn link(&mut self, key: &Key, cached: &Cached) {
+        self.by_uid.insert(cached.uid().into(), key.clone());
+        let provider = ProviderKey::of(&key.namespace, &cached.object.spec.provider_ref);
+        self.by_provider.entry(provider).or_default().insert(key.clone());
+        self.ready += usize::from(is_ready(&cached.object));
+    }
+
+    fn unlink(&mut self, cached: &Cached) {
+        let key = Key::of(&cached.object);
+        self.by_uid.remove(cached.uid());
+        let provider = ProviderKey::of(&key.namespace, &cached.object.spec.provider_ref);
+        if let Some(keys) = self.by_provider.get_mut(&provider) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.by_provider.remove(&provider);
+            }
+        }
+        self.ready -= usize::from(is_ready(&cached.object));
+    }
+}
+
+fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key {
+    Key {
+        namespace: Arc::clone(namespace),
+        name: Arc::clone(name),
+    }
+}
+
+/// Digest of what the operator reacts to. Its own writes of status and journal do not change it: a failing object would
+/// otherwise wake itself up for ever.
+fn relevance(object: &OAuthClient) -> u64 {
+    let meta = &object.metadata;
+    hashed((
+        &meta.uid,
+        meta.generation,
+        &meta.finalizers,
+        meta.deletion_timestamp.is_some(),
+    ))
+}
+
+/// Digest of the annotations by which users ask for something.
+fn asked(object: &OAuthClient) -> u64 {
+    let annotation = |name| object.metadata.annotations.as_ref().and_then(|all| all.get(name));
+    hashed((annotation(names::RECONCILE), annotation(names::ABANDON)))
+}
+
+fn hashed(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn is_ready(object: &OAuthClient) -> bool {
+    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
+}
+
+/// Drops what is large and decides nothing.
+fn slim(mut object: OAuthClient) -> OAuthClient {
+    object.metadata.managed_fields = None;
+    if let Some(annotations) = &mut object.metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        if annotations.is_empty() {
+            object.metadata.annotations = None;
+        }
+    }
+    object
+}

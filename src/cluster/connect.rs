@@ -1,0 +1,65 @@
+//! The connection to the API server, and the deadline of every call over it.
+
+use std::future::Future;
+use std::time::Duration;
+
+use http::header::{HeaderValue, USER_AGENT};
+use kube::{Client, Config};
+
+use super::error::ApiError;
+
+/// Deadline of one call, from the first byte sent to the last byte read.
+const CALL: Duration = Duration::from_secs(10);
+/// Deadline of making a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Why there is no client for the API server.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Neither a kubeconfig nor a pod's environment was found, or what was found cannot be used.
+    #[error("no usable cluster configuration (set KUBECONFIG, or run in a pod with a ServiceAccount token): {source}")]
+    Config {
+        /// What was tried.
+        source: Box<kube::config::InferConfigError>,
+    },
+    /// The configuration was found, and a client cannot be made of it.
+    #[error("the cluster configuration cannot be used: {source}")]
+    Client {
+        /// Why.
+        source: Box<kube::Error>,
+    },
+}
+
+/// A client for the cluster that the kubeconfig or the pod's environment names.
+///
+/// # Errors
+/// No configuration is found, or it names certificates that cannot be read. The API server is not contacted.
+pub async fn connect() -> Result<Client, ConnectError> {
+    let mut config = Config::infer().await.map_err(|source| ConnectError::Config {
+        source: Box::new(source),
+    })?;
+    // kube's own retry repeats POSTs and hides an outage for minutes; the planner decides what is tried again.
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT);
+    config.headers.push((
+        USER_AGENT,
+        HeaderValue::from_static(concat!("oauth-client-operator/", env!("CARGO_PKG_VERSION"))),
+    ));
+    Client::try_from(config).map_err(|source| ConnectError::Client {
+        source: Box::new(source),
+    })
+}
+
+/// Runs one call under a deadline of ten seconds.
+///
+/// # Errors
+/// Whatever the call ended with; [`ApiError::Unavailable`] after the deadline, when the outcome of a write is unknown.
+pub async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(CALL, call).await {
+        Ok(result) => result.map_err(ApiError::from),
+        Err(_) => Err(ApiError::Unavailable {
+            retry_after: None,
+            message: format!("no answer within {} s", CALL.as_secs()),
+        }),
+    }
+}

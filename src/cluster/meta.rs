@@ -1,0 +1,122 @@
+//! What is kept of a Secret's metadata: the few members that decide something, and never a label or annotation more.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource;
+use kube::core::ObjectMeta;
+
+use crate::api::{OAuthClient, names};
+
+/// What a Secret is to the operator, by its role label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The credentials Secret of a client, in the client's namespace.
+    Credentials,
+    /// The registration record of a client, in the operator's namespace.
+    Record,
+    /// A client that may exist at a provider and that nothing owns, in the operator's namespace.
+    Suspect,
+    /// None of these: a provider's credentials, for example.
+    #[default]
+    Other,
+}
+
+impl Role {
+    /// The value of the role label; empty for [`Role::Other`].
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Record => "record",
+            Self::Suspect => "suspect",
+            Self::Other => "",
+        }
+    }
+
+    fn parse(text: Option<&str>) -> Self {
+        [Self::Credentials, Self::Record, Self::Suspect]
+            .into_iter()
+            .find(|role| Some(role.as_str()) == text)
+            .unwrap_or_default()
+    }
+}
+
+/// The controller of a Secret, by its owner reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// UID.
+    pub uid: Box<str>,
+    /// Name.
+    pub name: Box<str>,
+    /// Whether it is an `OAuthClient`.
+    pub is_client: bool,
+}
+
+/// What is known of a Secret without its data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretMeta {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// UID.
+    pub uid: Box<str>,
+    /// Resource version.
+    pub resource_version: Box<str>,
+    /// Annotation `credential-generation`.
+    pub generation: Option<u64>,
+    /// The owner reference with `controller: true`.
+    pub owner: Option<Owner>,
+    /// Label `client-uid`.
+    pub client_uid: Option<Box<str>>,
+    /// Label `role`.
+    pub role: Role,
+    /// Label `provider-credentials` with the value `true`.
+    pub provider_credentials: bool,
+    /// Whether it has a deletion timestamp.
+    pub deleting: bool,
+}
+
+impl SecretMeta {
+    /// UID of the `OAuthClient` that controls this Secret.
+    #[must_use]
+    pub fn owner_uid(&self) -> Option<&str> {
+        self.owner.as_ref().filter(|o| o.is_client).map(|o| &*o.uid)
+    }
+}
+
+impl SecretMeta {
+    /// What is kept; `namespace` is shared with the other Secrets of it.
+    pub(super) fn of(meta: ObjectMeta, namespace: Arc<str>) -> Self {
+        let label = |name: &str| meta.labels.as_ref()?.get(name).map(String::as_str);
+        let annotation = |name: &str| meta.annotations.as_ref()?.get(name);
+        Self {
+            namespace,
+            generation: annotation(names::CREDENTIAL_GENERATION).and_then(|text| text.parse().ok()),
+            client_uid: label(names::CLIENT_UID).map(Into::into),
+            role: Role::parse(label(names::SECRET_ROLE)),
+            provider_credentials: label(names::PROVIDER_CREDENTIALS) == Some("true"),
+            deleting: meta.deletion_timestamp.is_some(),
+            owner: meta
+                .owner_references
+                .iter()
+                .flatten()
+                .find(|r| r.controller == Some(true))
+                .map(controller),
+            name: meta.name.unwrap_or_default().into(),
+            uid: meta.uid.unwrap_or_default().into(),
+            resource_version: meta.resource_version.unwrap_or_default().into(),
+        }
+    }
+}
+
+fn controller(reference: &OwnerReference) -> Owner {
+    // The group decides, not the version: a Secret stays its client's through a change of the API version.
+    let group = reference.api_version.split_once('/').map_or("", |(group, _)| group);
+    Owner {
+        is_client: group == OAuthClient::group(&()) && reference.kind == OAuthClient::kind(&()),
+        uid: reference.uid.as_str().into(),
+        name: reference.name.as_str().into(),
+    }
+}

@@ -1,0 +1,31 @@
+//! The Kubernetes side: what the operator knows of the cluster, and every write to it.
+//!
+//! [`Secrets`] write, each time under a precondition, and put what they wrote into that view at once, so that no
+//! decision is taken on a view older than the operator's own last write.
+
+mod clients;
+mod connect;
+mod error;
+mod events;
+mod identity;
+mod index;
+mod key;
+mod meta;
+mod objects;
+mod providers;
+mod secrets;
+mod space;
+mod watch;
+
+pub use clients::ClientCache;
+pub use connect::{ConnectError, connect, within};
+pub use error::ApiError;
+pub use events::Events;
+pub use identity::{ClusterId, IdentityError, cluster_id};
+pub use index::SecretIndex;
+pub use key::{Key, ProviderKey};
+pub use meta::{Owner, Role, SecretMeta};
+pub use objects::Objects;
+pub use providers::{NamespaceMeta, ProviderCache};
+pub use secrets::{SecretRevision, Secrets};
+pub use watch::{Cause, Health, Scope, Streams, Trigger, Watches, start};

@@ -1,0 +1,243 @@
+//! Provider objects and namespaces: few, so they are held whole.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use kube::Resource;
+use kube::core::ObjectMeta;
+use serde::de::DeserializeOwned;
+
+use super::key::{Key, ProviderKey};
+use super::space::{Held, Put, Source, Space};
+use crate::api::{Auth, ClusterOAuthProvider, OAuthProvider, ProviderSettings};
+
+/// What is known of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceMeta {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+    uid: Box<str>,
+    resource_version: Box<str>,
+}
+
+impl NamespaceMeta {
+    pub(super) fn of(meta: ObjectMeta) -> Self {
+        Self {
+            labels: meta.labels.unwrap_or_default(),
+            terminating: meta.deletion_timestamp.is_some(),
+            uid: meta.uid.unwrap_or_default().into(),
+            resource_version: meta.resource_version.unwrap_or_default().into(),
+        }
+    }
+
+    /// Whether clients of the namespace have to be looked at when it changes from `old` to this.
+    pub(super) fn differs(&self, old: &Self) -> bool {
+        self.labels != old.labels || self.terminating != old.terminating || self.uid != old.uid
+    }
+}
+
+impl Held for Arc<NamespaceMeta> {
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+    fn version(&self) -> &str {
+        &self.resource_version
+    }
+}
+
+/// The two kinds of provider object.
+pub(super) trait ProviderObject:
+    Resource<DynamicType = ()> + DeserializeOwned + Clone + Send + Sync + 'static
+{
+    fn settings(&self) -> &ProviderSettings;
+    fn key(namespace: &str, name: &str) -> ProviderKey;
+
+    /// Names of the Secrets that it takes credentials from.
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        let settings = self.settings();
+        let auths = [
+            &settings.discovery_auth,
+            &settings.registration_auth,
+            &settings.management_auth,
+        ];
+        auths.into_iter().flatten().flat_map(names)
+    }
+}
+
+impl ProviderObject for OAuthProvider {
+    fn settings(&self) -> &ProviderSettings {
+        &self.spec.provider
+    }
+    fn key(namespace: &str, name: &str) -> ProviderKey {
+        ProviderKey::namespaced(namespace, name)
+    }
+}
+
+impl ProviderObject for ClusterOAuthProvider {
+    fn settings(&self) -> &ProviderSettings {
+        &self.spec.provider
+    }
+    fn key(_: &str, name: &str) -> ProviderKey {
+        ProviderKey::cluster(name)
+    }
+}
+
+fn names(auth: &Auth) -> impl Iterator<Item = &str> {
+    let backed = [auth.basic.as_ref(), auth.bearer.as_ref()];
+    let backed = backed.into_iter().flatten().map(|auth| auth.secret_ref.name.as_str());
+    backed.chain(auth.header.iter().map(|auth| auth.secret_ref.name.as_str()))
+}
+
+impl<P: ProviderObject> Held for Arc<P> {
+    fn uid(&self) -> &str {
+        self.meta().uid.as_deref().unwrap_or_default()
+    }
+    fn version(&self) -> &str {
+        self.meta().resource_version.as_deref().unwrap_or_default()
+    }
+}
+
+/// A shared view of the objects of one kind, never locked across an await. Cluster-scoped objects stand under the empty
+/// namespace.
+pub(super) struct Shelf<T>(RwLock<Space<T>>);
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<T: Held + Clone> Shelf<T> {
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<T> {
+        self.read().get(namespace, name).cloned()
+    }
+
+    pub(super) fn in_namespace(&self, namespace: &str) -> Vec<(Key, T)> {
+        let space = self.read();
+        let found = space.in_namespace(namespace);
+        found
+            .map(|(name, value)| (Key::new(namespace, name), value.clone()))
+            .collect()
+    }
+
+    pub(super) fn all(&self) -> Vec<Key> {
+        let space = self.read();
+        let found = space.iter();
+        found
+            .map(|(namespace, name, _)| Key {
+                namespace: Arc::clone(namespace),
+                name: Arc::clone(name),
+            })
+            .collect()
+    }
+
+    pub(super) fn begin(&self) -> u32 {
+        self.write().begin()
+    }
+
+    /// Takes in a listed object, or one that a watch event shows.
+    pub(super) fn seen(&self, key: &Key, value: T, epoch: u32) -> Put<T> {
+        self.write().put(key, value, Source::Watch, epoch)
+    }
+
+    pub(super) fn gone(&self, key: &Key, version: &str) -> bool {
+        self.write().remove(key, version).is_some()
+    }
+
+    pub(super) fn sweep(&self, namespace: Option<&str>, epoch: u32) -> Vec<Key> {
+        self.write()
+            .sweep(namespace, epoch)
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Space<T>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Space<T>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+/// The view of both kinds of provider object, and of namespaces.
+#[derive(Default)]
+pub struct ProviderCache {
+    namespaced: Shelf<Arc<OAuthProvider>>,
+    cluster: Shelf<Arc<ClusterOAuthProvider>>,
+    namespaces: Shelf<Arc<NamespaceMeta>>,
+}
+
+/// Where the objects of one kind of provider stand.
+pub(super) trait Shelves<P> {
+    fn shelf(&self) -> &Shelf<Arc<P>>;
+}
+
+impl Shelves<OAuthProvider> for ProviderCache {
+    fn shelf(&self) -> &Shelf<Arc<OAuthProvider>> {
+        &self.namespaced
+    }
+}
+
+impl Shelves<ClusterOAuthProvider> for ProviderCache {
+    fn shelf(&self) -> &Shelf<Arc<ClusterOAuthProvider>> {
+        &self.cluster
+    }
+}
+
+impl ProviderCache {
+    /// An `OAuthProvider`.
+    #[must_use]
+    pub fn provider(&self, namespace: &str, name: &str) -> Option<Arc<OAuthProvider>> {
+        self.namespaced.get(namespace, name)
+    }
+
+    /// A `ClusterOAuthProvider`.
+    #[must_use]
+    pub fn cluster_provider(&self, name: &str) -> Option<Arc<ClusterOAuthProvider>> {
+        self.cluster.get("", name)
+    }
+
+    /// A namespace; always `None` where namespaces are not watched.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<Arc<NamespaceMeta>> {
+        self.namespaces.get("", name)
+    }
+
+    /// Every provider object.
+    #[must_use]
+    pub fn keys(&self) -> Vec<ProviderKey> {
+        let namespaced = self
+            .namespaced
+            .all()
+            .into_iter()
+            .map(|key| ProviderKey::namespaced(&key.namespace, &key.name));
+        let cluster = self
+            .cluster
+            .all()
+            .into_iter()
+            .map(|key| ProviderKey::cluster(&key.name));
+        namespaced.chain(cluster).collect()
+    }
+
+    /// The provider objects that take credentials from a Secret.
+    pub(super) fn using(&self, namespace: &str, secret: &str, operator_namespace: &str) -> Vec<ProviderKey> {
+        let namespaced = self.namespaced.in_namespace(namespace).into_iter();
+        let namespaced = namespaced.filter(|(_, provider)| provider.secrets().any(|name| name == secret));
+        let mut found: Vec<_> = namespaced
+            .map(|(key, _)| ProviderKey::namespaced(&key.namespace, &key.name))
+            .collect();
+        if namespace == operator_namespace {
+            let cluster = self.cluster.in_namespace("").into_iter();
+            let cluster = cluster.filter(|(_, provider)| provider.secrets().any(|name| name == secret));
+            found.extend(cluster.map(|(key, _)| ProviderKey::cluster(&key.name)));
+        }
+        found
+    }
+
+    pub(super) const fn namespaces(&self) -> &Shelf<Arc<NamespaceMeta>> {
+        &self.namespaces
+    }
+}

@@ -1,0 +1,165 @@
+//! The watches: each keeps one view up to date and says which objects are worth a look.
+//!
+//! Every watch is a stream of its own with its own backoff: one that fails disturbs no other. Nothing is said before every
+//! watch has listed once, so that no decision rests on half a view; one that cannot list does not hold up the rest for
+//! longer than [`PATIENCE`].
+
+mod hub;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::Client;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::clients::ClientCache;
+use super::index::SecretIndex;
+use super::key::{Key, ProviderKey};
+use super::providers::ProviderCache;
+use crate::metrics::Metrics;
+
+use self::hub::Hub;
+
+/// How long a watch that cannot list holds up the others.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Time in which every client is looked at once although nothing happened.
+const RESYNC: Duration = Duration::from_hours(10);
+/// Parts into which that is divided.
+const PARTS: u64 = 600;
+/// Objects of one page of a list.
+const PAGE: u32 = 500;
+
+/// What the operator watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every namespace, and what lies outside of namespaces.
+    All,
+    /// These namespaces and nothing else.
+    Namespaces(Vec<String>),
+}
+
+/// Why an object is worth a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The object is new, or its manifest, its finalizers or its deletion changed.
+    Spec,
+    /// The user asked for it by an annotation.
+    Asked,
+    /// One of its Secrets changed.
+    Secret,
+    /// Its provider, that one's credentials or its namespace changed.
+    Provider,
+    /// It is its turn.
+    Resync,
+}
+
+/// An object that is worth a look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// The object.
+    pub key: Key,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What the watches say.
+#[derive(Debug)]
+pub struct Streams {
+    /// Clients worth a look.
+    pub clients: mpsc::UnboundedReceiver<Trigger>,
+    /// Provider objects worth a look.
+    pub providers: mpsc::UnboundedReceiver<ProviderKey>,
+}
+
+/// The views, and how the watches are.
+#[derive(Clone)]
+pub struct Watches {
+    /// Every `OAuthClient`.
+    pub clients: Arc<ClientCache>,
+    /// Providers and namespaces.
+    pub providers: Arc<ProviderCache>,
+    /// Secrets.
+    pub secrets: Arc<SecretIndex>,
+    /// How the watches are.
+    pub health: Health,
+}
+
+/// How the watches are.
+#[derive(Clone, Debug)]
+pub struct Health(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    /// Watches that have not listed yet.
+    waiting: BTreeSet<String>,
+    /// Watches whose last word was an error.
+    failing: BTreeSet<String>,
+}
+
+impl Health {
+    /// Whether every view is complete.
+    ///
+    /// # Errors
+    /// Names of the watches that have not listed yet.
+    pub fn ready(&self) -> Result<(), String> {
+        let state = self.lock();
+        if state.waiting.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = state.waiting.iter().map(String::as_str).collect();
+        Err(format!("not listed yet: {}", names.join(", ")))
+    }
+
+    /// Number of watches whose last word was an error.
+    #[must_use]
+    pub fn failing(&self) -> usize {
+        self.lock().failing.len()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts every watch of `scope`. Records and suspects are watched in `operator_namespace`.
+#[must_use]
+pub fn start(
+    client: &Client,
+    scope: &Scope,
+    operator_namespace: &str,
+    metrics: Arc<Metrics>,
+    stopping: CancellationToken,
+) -> (Watches, Streams) {
+    let (clients, client_triggers) = mpsc::unbounded_channel();
+    let (providers, provider_triggers) = mpsc::unbounded_channel();
+    let (open, _) = watch::channel(false);
+    let hub = Arc::new(Hub {
+        operator_namespace: operator_namespace.to_owned(),
+        watches: Watches {
+            clients: Arc::default(),
+            providers: Arc::default(),
+            secrets: Arc::new(SecretIndex::new(operator_namespace)),
+            health: Health(Arc::new(Mutex::new(State {
+                waiting: BTreeSet::new(),
+                failing: BTreeSet::new(),
+            }))),
+        },
+        clients,
+        providers,
+        open,
+        metrics,
+        stopping,
+    });
+    hub.watch_all(client, scope);
+    tokio::spawn(hub.clone().open_in_time());
+    tokio::spawn(hub.clone().resync());
+    (
+        hub.watches.clone(),
+        Streams {
+            clients: client_triggers,
+            providers: provider_triggers,
+        },
+    )
+}

@@ -1,0 +1,392 @@
+//! Where everything that the watches see comes together.
+
+use std::fmt::Debug;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::super::index::{Change, Family};
+use super::super::key::{Key, ProviderKey};
+use super::super::meta::Role;
+use super::super::providers::{NamespaceMeta, ProviderCache, ProviderObject, Shelves};
+use super::super::space::Put;
+use super::{Cause, PAGE, PARTS, PATIENCE, RESYNC, Scope, Trigger, Watches};
+use crate::api::{ClusterOAuthProvider, OAuthClient, OAuthProvider};
+use crate::metrics::{Metrics, Watched};
+
+/// Where everything that the watches see comes together.
+pub(super) struct Hub {
+    pub operator_namespace: String,
+    pub watches: Watches,
+    pub clients: mpsc::UnboundedSender<Trigger>,
+    pub providers: mpsc::UnboundedSender<ProviderKey>,
+    /// Whether triggers are passed on.
+    pub open: watch::Sender<bool>,
+    pub metrics: Arc<Metrics>,
+    pub stopping: CancellationToken,
+}
+
+/// What a watch sees.
+enum Sight<K> {
+    /// A list begins.
+    Begin,
+    /// An object was listed or changed.
+    Seen(K),
+    /// An object is gone.
+    Gone(K),
+    /// A list is complete.
+    Complete,
+}
+
+impl Hub {
+    pub(super) fn watch_all(self: &Arc<Self>, client: &Client, scope: &Scope) {
+        match scope {
+            Scope::All => {
+                self.watch_in(client, None);
+                self.providers::<ClusterOAuthProvider>(Watched::ClusterOAuthProvider, None, Api::all(client.clone()));
+                self.namespaces(client);
+            }
+            Scope::Namespaces(namespaces) => {
+                for namespace in namespaces {
+                    self.watch_in(client, Some(namespace));
+                }
+                if !namespaces.contains(&self.operator_namespace) {
+                    self.secrets(client, Some(&self.operator_namespace), Watched::Secret, Family::Written);
+                }
+            }
+        }
+    }
+
+    /// Watches what lies in one namespace, or in all.
+    fn watch_in(self: &Arc<Self>, client: &Client, namespace: Option<&str>) {
+        self.clients(client, namespace);
+        self.providers::<OAuthProvider>(Watched::OAuthProvider, namespace, within(client, namespace));
+        self.secrets(client, namespace, Watched::Secret, Family::Written);
+        self.secrets(client, namespace, Watched::ProviderCredentials, Family::Consented);
+    }
+
+    fn clients(self: &Arc<Self>, client: &Client, namespace: Option<&str>) {
+        let only = namespace.map(str::to_owned);
+        let mut epoch = 0;
+        let api = within::<DeserializeGuard<OAuthClient>>(client, namespace);
+        self.follow(
+            Watched::OAuthClient,
+            namespace,
+            api,
+            None,
+            move |hub, sight| match sight {
+                Sight::Begin => epoch = hub.watches.clients.begin(),
+                Sight::Seen(DeserializeGuard(Ok(object))) => {
+                    if let Some((key, cause)) = hub.watches.clients.seen(object, epoch) {
+                        hub.trigger(key, cause);
+                    }
+                }
+                Sight::Seen(DeserializeGuard(Err(invalid))) => {
+                    let key = key_of(&invalid.metadata);
+                    if hub.watches.clients.undecodable(&key) {
+                        hub.undecodable(Watched::OAuthClient, &key, &invalid.error);
+                    }
+                }
+                Sight::Gone(guard) => {
+                    let metadata = guard.meta();
+                    let version = metadata.resource_version.clone().unwrap_or_default();
+                    let key = key_of(metadata);
+                    if hub.watches.clients.gone(&key, &version) {
+                        hub.trigger(key, Cause::Spec);
+                    }
+                }
+                Sight::Complete => {
+                    for key in hub.watches.clients.sweep(only.as_deref(), epoch) {
+                        hub.trigger(key, Cause::Spec);
+                    }
+                }
+            },
+        );
+    }
+
+    fn providers<P: ProviderObject + Debug>(
+        self: &Arc<Self>,
+        kind: Watched,
+        namespace: Option<&str>,
+        api: Api<DeserializeGuard<P>>,
+    ) where
+        ProviderCache: Shelves<P>,
+    {
+        let only = namespace.map(str::to_owned);
+        let mut epoch = 0;
+        self.follow(kind, namespace, api, None, move |hub, sight| {
+            let held = hub.watches.providers.shelf();
+            match sight {
+                Sight::Begin => epoch = held.begin(),
+                Sight::Seen(DeserializeGuard(Ok(mut object))) => {
+                    object.meta_mut().managed_fields = None;
+                    let key = key_of(object.meta());
+                    let (uid, generation) = (object.meta().uid.clone(), object.meta().generation);
+                    if let Put::Replaced(old) = held.seen(&key, Arc::new(object), epoch)
+                        && old.is_none_or(|old: Arc<P>| old.meta().uid != uid || old.meta().generation != generation)
+                    {
+                        hub.provider_changed(&P::key(&key.namespace, &key.name));
+                    }
+                }
+                Sight::Seen(DeserializeGuard(Err(invalid))) => {
+                    let key = key_of(&invalid.metadata);
+                    held.gone(&key, "");
+                    hub.undecodable(kind, &key, &invalid.error);
+                }
+                Sight::Gone(guard) => {
+                    let key = key_of(guard.meta());
+                    if held.gone(&key, guard.meta().resource_version.as_deref().unwrap_or_default()) {
+                        hub.provider_changed(&P::key(&key.namespace, &key.name));
+                    }
+                }
+                Sight::Complete => {
+                    for key in held.sweep(only.as_deref(), epoch) {
+                        hub.provider_changed(&P::key(&key.namespace, &key.name));
+                    }
+                }
+            }
+        });
+    }
+
+    fn namespaces(self: &Arc<Self>, client: &Client) {
+        let mut epoch = 0;
+        let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
+        self.follow(Watched::Namespace, None, api, None, move |hub, sight| {
+            let held = hub.watches.providers.namespaces();
+            match sight {
+                Sight::Begin => epoch = held.begin(),
+                Sight::Seen(object) => {
+                    let key = key_of(&object.metadata);
+                    let new = Arc::new(NamespaceMeta::of(object.metadata));
+                    if let Put::Replaced(Some(old)) = held.seen(&key, Arc::clone(&new), epoch)
+                        && new.differs(&old)
+                    {
+                        for client in hub.watches.clients.in_namespace(&key.name) {
+                            hub.trigger(client, Cause::Provider);
+                        }
+                    }
+                }
+                Sight::Gone(object) => {
+                    held.gone(
+                        &key_of(&object.metadata),
+                        object.metadata.resource_version.as_deref().unwrap_or_default(),
+                    );
+                }
+                Sight::Complete => {
+                    held.sweep(None, epoch);
+                }
+            }
+        });
+    }
+
+    fn secrets(self: &Arc<Self>, client: &Client, namespace: Option<&str>, kind: Watched, family: Family) {
+        let only = namespace.map(str::to_owned);
+        let mut epoch = 0;
+        let api = within::<PartialObjectMeta<Secret>>(client, namespace);
+        self.follow(kind, namespace, api, Some(family.selector()), move |hub, sight| {
+            let index = &hub.watches.secrets;
+            let changes = match sight {
+                Sight::Begin => {
+                    epoch = index.begin(family);
+                    Vec::new()
+                }
+                Sight::Seen(object) => index.seen(family, object.metadata, epoch).into_iter().collect(),
+                Sight::Gone(object) => index.gone(family, &object.metadata).into_iter().collect(),
+                Sight::Complete => index.sweep(family, only.as_deref(), epoch),
+            };
+            for change in changes {
+                hub.secret_changed(family, &change);
+            }
+        });
+    }
+
+    /// Runs one watch for as long as the operator runs.
+    fn follow<K, F>(
+        self: &Arc<Self>,
+        kind: Watched,
+        namespace: Option<&str>,
+        api: Api<K>,
+        labels: Option<&str>,
+        mut see: F,
+    ) where
+        K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+        F: FnMut(&Hub, Sight<K>) + Send + 'static,
+    {
+        let name = match namespace {
+            Some(namespace) => format!("{kind:?} in {namespace}"),
+            None => format!("{kind:?}"),
+        };
+        self.watches.health.lock().waiting.insert(name.clone());
+        let mut config = watcher::Config::default().page_size(PAGE);
+        config.label_selector = labels.map(str::to_owned);
+        let hub = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut events = pin!(watcher::watcher(api, config).default_backoff());
+            loop {
+                let event = tokio::select! {
+                    () = hub.stopping.cancelled() => return,
+                    event = events.next() => event,
+                };
+                match event {
+                    None => return,
+                    Some(Err(error)) => hub.failed(&name, kind, &error),
+                    Some(Ok(event)) => {
+                        let listed = matches!(event, Event::InitDone);
+                        see(
+                            &hub,
+                            match event {
+                                Event::Init => Sight::Begin,
+                                Event::InitApply(object) | Event::Apply(object) => Sight::Seen(object),
+                                Event::Delete(object) => Sight::Gone(object),
+                                Event::InitDone => Sight::Complete,
+                            },
+                        );
+                        hub.works(&name, listed);
+                    }
+                }
+            }
+        });
+    }
+
+    fn failed(&self, name: &str, kind: Watched, error: &watcher::Error) {
+        self.metrics.watch_failed(kind);
+        if self.watches.health.lock().failing.insert(name.to_owned()) {
+            tracing::warn!(watch = name, %error, "a watch fails; it is tried again");
+        }
+    }
+
+    fn works(&self, name: &str, listed: bool) {
+        let complete = {
+            let mut state = self.watches.health.lock();
+            if state.failing.remove(name) {
+                tracing::info!(watch = name, "the watch works again");
+            }
+            listed && state.waiting.remove(name) && state.waiting.is_empty()
+        };
+        if complete {
+            self.open();
+        }
+    }
+
+    fn undecodable(&self, kind: Watched, key: &Key, error: &str) {
+        self.metrics.watch_failed(kind);
+        // The text of the error quotes values of the manifest, which are no secrets.
+        tracing::warn!(?kind, object = %key, error, "an object cannot be read and is left alone; correct its manifest");
+    }
+
+    /// Passes triggers on from now on, beginning with everything there is.
+    fn open(&self) {
+        if self.open.send_replace(true) {
+            return;
+        }
+        for key in self.watches.providers.keys() {
+            let _ = self.providers.send(key);
+        }
+        for key in self.watches.clients.all() {
+            self.trigger(key, Cause::Spec);
+        }
+    }
+
+    fn trigger(&self, key: Key, cause: Cause) {
+        if *self.open.borrow() {
+            // Nobody listens any more when the operator stops.
+            let _ = self.clients.send(Trigger { key, cause });
+        }
+    }
+
+    /// A provider object, or something that it takes from, is not what it was.
+    fn provider_changed(&self, key: &ProviderKey) {
+        if !*self.open.borrow() {
+            return;
+        }
+        let _ = self.providers.send(key.clone());
+        for client in self.watches.clients.of_provider(key) {
+            self.trigger(client, Cause::Provider);
+        }
+    }
+
+    fn secret_changed(&self, family: Family, change: &Change) {
+        let Some(meta) = change.new.as_ref().or(change.old.as_ref()) else {
+            return;
+        };
+        match family {
+            Family::Consented => {
+                for provider in self
+                    .watches
+                    .providers
+                    .using(&meta.namespace, &meta.name, &self.operator_namespace)
+                {
+                    self.provider_changed(&provider);
+                }
+            }
+            Family::Written => {
+                for meta in change.old.iter().chain(&change.new) {
+                    let uid = match meta.role {
+                        Role::Credentials => meta.owner_uid(),
+                        Role::Record | Role::Suspect => meta.client_uid.as_deref(),
+                        Role::Other => None,
+                    };
+                    if let Some(object) = uid.and_then(|uid| self.watches.clients.by_uid(uid)) {
+                        self.trigger(Key::of(&object), Cause::Secret);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins without the watches that cannot list.
+    pub(super) async fn open_in_time(self: Arc<Self>) {
+        let mut opened = self.open.subscribe();
+        tokio::select! {
+            () = self.stopping.cancelled() => {}
+            _ = opened.wait_for(|open| *open) => {}
+            () = tokio::time::sleep(PATIENCE) => {
+                if let Err(missing) = self.watches.health.ready() {
+                    tracing::warn!("beginning without some watches: {missing}");
+                }
+                self.open();
+            }
+        }
+    }
+
+    /// Looks at every client once in [`RESYNC`], a part at a time.
+    pub(super) async fn resync(self: Arc<Self>) {
+        let pause = RESYNC / u32::try_from(PARTS).unwrap_or(u32::MAX);
+        for part in (0..PARTS).cycle() {
+            tokio::select! {
+                () = self.stopping.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            for key in self.watches.clients.part(part, PARTS) {
+                self.trigger(key, Cause::Resync);
+            }
+        }
+    }
+}
+
+fn key_of(metadata: &ObjectMeta) -> Key {
+    Key::new(
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default(),
+    )
+}
+
+/// Objects of one namespace, or of all.
+fn within<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
