@@ -1,6 +1,7 @@
 //! The command line, one file a command.
 
 mod crds;
+mod run;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,8 @@ struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Run the operator
+    Run(run::Run),
     /// Print the CustomResourceDefinitions, or write them to a directory
     Crds(crds::Crds),
 }
@@ -24,6 +27,7 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Run(command) => command.run(),
         Command::Crds(command) => command.run(),
     }
 }

@@ -1,3 +1,203 @@
-//! The loop: what is seen goes to the planner, what it decides is done, and the world is looked at again.
+//! The loop: observe, ask the planner, do one thing, observe again.
 
-pub mod permits;
+mod context;
+mod dispatch;
+mod execute;
+#[cfg(test)]
+mod explorer;
+mod live;
+mod pass;
+mod permits;
+mod providers;
+mod record_of;
+mod resolve;
+mod sweeper;
+mod world;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ring::rand::SystemRandom;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{self, AdminError, Told};
+use crate::cluster::{self, ClusterId, ConnectError, Events, IdentityError, Objects, Scope, Secrets, Streams, Watches};
+use crate::domain::plan::Here;
+use crate::metrics::{Metrics, Snapshot};
+use crate::provider::{DiscoveryCache, EgressPolicy, Transport};
+
+use self::context::Context;
+use self::dispatch::Dispatcher;
+use self::permits::Permits;
+use self::resolve::CredentialCache;
+
+/// Time for what is in flight at a shutdown: the deadline of a provider call, and of storing what it answered. Less than the
+/// pod's grace period.
+const DRAIN: Duration = Duration::from_secs(50);
+
+/// How the operator runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Namespace of the records.
+    pub operator_namespace: String,
+    /// Namespaces to serve; empty: all.
+    pub namespaces: Vec<String>,
+    /// Whether objects in the operator's own namespace are served.
+    pub allow_same_namespace: bool,
+    /// Whether plain http and loopback addresses are allowed.
+    pub allow_insecure_origins: bool,
+    /// Identity of the cluster, if it is not to be found out.
+    pub cluster_id: Option<String>,
+    /// Address of the admin port.
+    pub admin: SocketAddr,
+    /// Whether Normal events are published.
+    pub normal_events: bool,
+}
+
+/// Why the operator does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No connection to the cluster can be made.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The identity of the cluster is unknown.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The admin port cannot be opened.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// Signals cannot be received.
+    #[error("cannot receive signals: {0}")]
+    Signals(#[from] std::io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT, then until everything in flight is stored.
+///
+/// # Errors
+/// If it cannot begin. Once it runs, it goes on whatever fails.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let stopping = CancellationToken::new();
+    stop_on_signals(&stopping)?;
+    let client = cluster::connect().await?;
+    let cluster_id = cluster::cluster_id(&client, identity(&settings)).await?;
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, namespaces = ?settings.namespaces, cluster_id, "starting");
+
+    let metrics = Arc::new(Metrics::default());
+    let scope = match settings.namespaces.as_slice() {
+        [] => Scope::All,
+        namespaces => Scope::Namespaces(namespaces.to_vec()),
+    };
+    let home = &settings.operator_namespace;
+    let (watches, streams) = cluster::start(&client, &scope, home, Arc::clone(&metrics), stopping.clone());
+    let told = Arc::new(Operator {
+        watches: watches.clone(),
+        metrics: Arc::clone(&metrics),
+    });
+    let admin = admin::serve(settings.admin, told, CancellationToken::new()).await?;
+    let cx = Context {
+        here: Here {
+            namespace: home.clone(),
+            cluster_id,
+            serves_own_namespace: settings.allow_same_namespace,
+        },
+        namespaced: scope != Scope::All,
+        objects: Objects::new(client.clone(), Arc::clone(&watches.clients), Arc::clone(&metrics)),
+        secrets: Secrets::new(client.clone(), Arc::clone(&watches.secrets), Arc::clone(&metrics)),
+        index: watches.secrets,
+        clients: watches.clients,
+        providers: watches.providers,
+        events: Events::new(client, &instance(), settings.normal_events, Arc::clone(&metrics)),
+        metrics,
+        transport: Transport::new(EgressPolicy {
+            allow_insecure_origins: settings.allow_insecure_origins,
+            refused: api_server_address().into_iter().collect(),
+        }),
+        discovery: DiscoveryCache::default(),
+        permits: Permits::default(),
+        credentials: CredentialCache::default(),
+        stopping,
+        random: SystemRandom::new(),
+        outcomes: Mutex::new(HashMap::new()),
+    };
+    work(Arc::new(cx), streams).await;
+    // The probes are answered to the end.
+    admin.abort();
+    Ok(())
+}
+
+/// Works until told to stop, then waits for what is in flight.
+async fn work(cx: Arc<Context>, streams: Streams) {
+    let tasks = TaskTracker::new();
+    let dispatcher = Dispatcher::new(Arc::clone(&cx), tasks.clone());
+    tokio::join!(
+        dispatcher.run(streams.clients),
+        providers::run(Arc::clone(&cx), tasks.clone(), streams.providers),
+        sweeper::run(cx),
+    );
+    tasks.close();
+    tracing::info!(in_flight = tasks.len(), "stopping");
+    if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
+        tracing::error!(
+            in_flight = tasks.len(),
+            "stopped before everything was stored; the next start finds it open"
+        );
+    }
+}
+
+/// What the admin port tells.
+struct Operator {
+    watches: Watches,
+    metrics: Arc<Metrics>,
+}
+
+impl Told for Operator {
+    fn ready(&self) -> Result<(), String> {
+        self.watches.health.ready()
+    }
+
+    fn metrics(&self) -> String {
+        let (all, ready) = self.watches.clients.counts();
+        self.metrics.encode(&Snapshot {
+            ready,
+            not_ready: all - ready,
+            suspects: self.watches.secrets.all_suspects_len(),
+            failing_watches: self.watches.health.failing(),
+        })
+    }
+}
+
+fn identity(settings: &Settings) -> ClusterId {
+    match (&settings.cluster_id, settings.namespaces.is_empty()) {
+        (Some(id), _) => ClusterId::Given(id.clone()),
+        (None, true) => ClusterId::KubeSystem,
+        (None, false) => ClusterId::ServiceAccount,
+    }
+}
+
+/// Address of the API server inside of the cluster, where no provider is.
+fn api_server_address() -> Option<IpAddr> {
+    std::env::var("KUBERNETES_SERVICE_HOST").ok()?.parse().ok()
+}
+
+/// Name of this process in events: the pod's.
+fn instance() -> String {
+    std::env::var("HOSTNAME").unwrap_or_else(|_| "oauth-client-operator".to_owned())
+}
+
+fn stop_on_signals(stopping: &CancellationToken) -> Result<(), std::io::Error> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stopping = stopping.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopping.cancel();
+    });
+    Ok(())
+}

@@ -205,10 +205,11 @@ impl Conditions<'_> {
         if !keeps_ready {
             self.set("Ready", "False", failure.reason, &failure.message);
         }
-        self.settle();
         if is_stalled(failure) {
+            self.remove("Reconciling");
             self.set("Stalled", "True", failure.reason, &failure.message);
         } else {
+            self.remove("Stalled");
             self.set("Reconciling", "True", Reason::ProgressingWithRetry, &failure.message);
         }
     }

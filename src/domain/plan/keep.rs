@@ -67,7 +67,7 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
     }
     let hash = create::fingerprint(&request, provider);
     // K12
-    if view.was_rejected(&hash) && !view.memory.marked {
+    if view.was_rejected(&hash) && record.in_flight.is_none() {
         return Some(Next::Finish(Verdict::Nothing));
     }
     // K13
@@ -86,11 +86,10 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
         Some(_) => {}
     }
     // K15
-    let marked = view.memory.marked
-        && record
-            .in_flight
-            .as_ref()
-            .is_some_and(|in_flight| in_flight.request_hash == hash);
+    let marked = record
+        .in_flight
+        .as_ref()
+        .is_some_and(|in_flight| in_flight.request_hash == hash);
     if !marked {
         let in_flight = Some(InFlight { request_hash: hash });
         return Some(

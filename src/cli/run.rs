@@ -1,0 +1,84 @@
+//! `run`: the operator itself.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::controller::{self, Settings};
+use crate::telemetry::{self, Format};
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// Namespace that the operator lives in: the registration records are kept there
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    operator_namespace: String,
+    /// Namespaces to serve, separated by commas; empty: all. Serving single namespaces needs Roles only, and serves no
+    /// ClusterOAuthProvider
+    #[arg(
+        long,
+        env = "WATCH_NAMESPACES",
+        value_name = "NAMESPACES",
+        default_value = "",
+        hide_default_value = true
+    )]
+    namespaces: String,
+    /// Serve the operator's own namespace too. A deletion of that namespace then takes the records along, and with them every
+    /// management token: clients could no longer be changed or deregistered
+    #[arg(long)]
+    allow_same_namespace: bool,
+    /// Talk to providers over plain http and at loopback addresses. For tests
+    #[arg(long)]
+    allow_insecure_origins: bool,
+    /// Identity of this cluster in the records; found out from the API server if not given. Never the same for two clusters
+    #[arg(long, value_name = "ID")]
+    cluster_id: Option<String>,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
+    admin_addr: SocketAddr,
+    /// Form of the log
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    log_format: Format,
+    /// Publish Normal events too; each is one more write to the API server
+    #[arg(long)]
+    normal_events: bool,
+}
+
+impl Run {
+    /// Runs until SIGTERM or SIGINT, then until what is in flight is stored.
+    pub(super) fn run(self) -> ExitCode {
+        telemetry::init(self.log_format);
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "cannot start the runtime");
+                return ExitCode::FAILURE;
+            }
+        };
+        match runtime.block_on(controller::run(self.settings())) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!("{error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn settings(self) -> Settings {
+        let namespaces = self
+            .namespaces
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        Settings {
+            namespaces: namespaces.map(str::to_owned).collect(),
+            operator_namespace: self.operator_namespace,
+            allow_same_namespace: self.allow_same_namespace,
+            allow_insecure_origins: self.allow_insecure_origins,
+            cluster_id: self.cluster_id,
+            admin: self.admin_addr,
+            normal_events: self.normal_events,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What every pass shares.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{AttemptOutcome, OAuthClient, ProviderKind, ProviderSettings, Reason};
+use crate::cluster::{ClientCache, Events, Key, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets};
+use crate::domain::failure::{Class, Failure};
+use crate::domain::outcome::CallError;
+use crate::domain::plan::{Here, Provider};
+use crate::metrics::Metrics;
+use crate::provider::{Discovered, DiscoveryCache, Transport};
+
+use super::permits::Permits;
+use super::resolve::{self, CredentialCache, Source};
+
+/// What every pass shares.
+pub(super) struct Context {
+    pub here: Here,
+    /// Whether only namespaces are watched, and no cluster-wide provider is served.
+    pub namespaced: bool,
+    pub objects: Objects,
+    pub secrets: Secrets,
+    pub index: Arc<SecretIndex>,
+    pub clients: Arc<ClientCache>,
+    pub providers: Arc<ProviderCache>,
+    pub events: Events,
+    pub metrics: Arc<Metrics>,
+    pub transport: Transport,
+    pub discovery: DiscoveryCache,
+    pub permits: Permits,
+    pub credentials: CredentialCache,
+    pub stopping: CancellationToken,
+    pub random: SystemRandom,
+    /// Outcomes of attempts that no status holds yet, by UID.
+    pub outcomes: Mutex<HashMap<String, (String, AttemptOutcome)>>,
+}
+
+impl Context {
+    /// The object as last seen or written.
+    pub(super) fn object(&self, key: &Key) -> Option<Arc<OAuthClient>> {
+        self.clients.get(&key.namespace, &key.name)
+    }
+
+    /// A random number in `0.0..1.0`, for jitter.
+    pub(super) fn chance(&self) -> f64 {
+        let mut bytes = [0_u8; 4];
+        let _ = self.random.fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    /// A provider object, ready to be called.
+    pub(super) async fn provider(&self, key: &ProviderKey) -> Result<Arc<Provider>, Failure> {
+        let (uid, generation, settings) = self.provider_object(key)?;
+        let namespace: &str = match key.kind {
+            ProviderKind::OAuthProvider => &key.namespace,
+            ProviderKind::ClusterOAuthProvider => &self.here.namespace,
+        };
+        let version = |name: &str| {
+            self.index
+                .provider_credentials(namespace, name)
+                .map(|meta| meta.resource_version.to_string())
+        };
+        let source = Source {
+            secrets: &self.secrets,
+            cache: &self.credentials,
+            namespace,
+            version: &version,
+        };
+        resolve::resolve(key, &uid, generation, &settings, &source)
+            .await
+            .map(Arc::new)
+    }
+
+    /// The provider object with this UID, ready to be called.
+    pub(super) async fn provider_of_uid(&self, uid: &str) -> Result<Arc<Provider>, Failure> {
+        let found = self.providers.keys().into_iter().find(|key| {
+            let object = self.provider_object(key);
+            object.is_ok_and(|(found, _, _)| found == uid)
+        });
+        match found {
+            Some(key) => self.provider(&key).await,
+            None => Err(Failure::new(
+                Class::Denied,
+                Reason::ProviderNotFound,
+                "the provider object that holds the credentials for this deletion is gone",
+            )),
+        }
+    }
+
+    pub(super) fn provider_object(&self, key: &ProviderKey) -> Result<(String, i64, ProviderSettings), Failure> {
+        let missing = || {
+            Failure::new(
+                Class::Denied,
+                Reason::ProviderNotFound,
+                format!("{key} does not exist; create it or correct spec.providerRef"),
+            )
+        };
+        let identity = |metadata: &kube::api::ObjectMeta| {
+            (
+                metadata.uid.clone().unwrap_or_default(),
+                metadata.generation.unwrap_or_default(),
+            )
+        };
+        match key.kind {
+            ProviderKind::OAuthProvider => {
+                let object = self.providers.provider(&key.namespace, &key.name).ok_or_else(missing)?;
+                let (uid, generation) = identity(&object.metadata);
+                Ok((uid, generation, object.spec.provider.clone()))
+            }
+            ProviderKind::ClusterOAuthProvider if self.namespaced => Err(Failure::new(
+                Class::Denied,
+                Reason::ProviderKindUnavailable,
+                "this installation of the operator watches single namespaces and serves no ClusterOAuthProvider; set spec.providerRef.kind to OAuthProvider",
+            )),
+            ProviderKind::ClusterOAuthProvider => {
+                let object = self.providers.cluster_provider(&key.name).ok_or_else(missing)?;
+                let (uid, generation) = identity(&object.metadata);
+                Ok((uid, generation, object.spec.provider.clone()))
+            }
+        }
+    }
+
+    pub(super) fn check_namespace(&self, key: &ProviderKey, namespace: &str) -> Result<(), Failure> {
+        let Some(provider) = self.providers.cluster_provider(&key.name) else {
+            return Ok(());
+        };
+        let allowed = &provider.spec.allowed_namespaces;
+        let by_name = allowed
+            .names
+            .iter()
+            .flatten()
+            .any(|name| name == "*" || name == namespace);
+        let by_labels = allowed.match_labels.as_ref().is_some_and(|wanted| {
+            let labels = self
+                .providers
+                .namespace(namespace)
+                .map(|known| known.labels.clone())
+                .unwrap_or_default();
+            !wanted.is_empty()
+                && wanted
+                    .iter()
+                    .all(|(key, value)| labels.get(key.as_str()).is_some_and(|found| **found == *value.0))
+        });
+        if by_name || by_labels {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Class::Denied,
+            Reason::NamespaceNotAllowed,
+            format!(
+                "{key} does not allow namespace {namespace}; ask its owner to add the namespace to spec.allowedNamespaces"
+            ),
+        ))
+    }
+
+    /// The endpoints of a provider, from the cache or from the provider.
+    pub(super) async fn discover(&self, provider: &Provider) -> Result<Arc<Discovered>, CallError> {
+        self.discovery
+            .get(&self.transport, &provider.uid, &provider.fingerprint, &provider.target)
+            .await
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while one of these is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

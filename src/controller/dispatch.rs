@@ -1,0 +1,151 @@
+//! Which object is worked on, and when: one tracked task an object, later triggers join it, failures come back after a wait.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+use tokio_util::time::{DelayQueue, delay_queue};
+
+use crate::api::Reason;
+use crate::cluster::{Cause, Key, Trigger};
+use crate::domain::backoff;
+use crate::domain::failure::{Class, Failure};
+use crate::metrics::Outcome;
+
+use super::context::Context;
+use super::pass::{End, Pass};
+
+/// Decides which object is worked on next.
+pub(super) struct Dispatcher {
+    cx: Arc<Context>,
+    tasks: TaskTracker,
+    /// Only objects that are worked on or waited for: at rest this is empty.
+    slots: HashMap<Key, Slot>,
+    timers: DelayQueue<Key>,
+    ended: mpsc::UnboundedSender<(Key, End)>,
+    endings: mpsc::UnboundedReceiver<(Key, End)>,
+}
+
+#[derive(Default)]
+struct Slot {
+    running: bool,
+    /// A trigger that came while the task ran, and whether it asks for a deep look.
+    again: Option<bool>,
+    failures: u32,
+    timer: Option<delay_queue::Key>,
+}
+
+impl Dispatcher {
+    pub(super) fn new(cx: Arc<Context>, tasks: TaskTracker) -> Self {
+        let (ended, endings) = mpsc::unbounded_channel();
+        Self {
+            cx,
+            tasks,
+            slots: HashMap::new(),
+            timers: DelayQueue::new(),
+            ended,
+            endings,
+        }
+    }
+
+    /// Works until told to stop. Tasks that are under way go on: the tracker tells when they are done.
+    pub(super) async fn run(mut self, mut triggers: mpsc::UnboundedReceiver<Trigger>) {
+        let stopping = self.cx.stopping.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return,
+                Some((key, end)) = self.endings.recv() => self.end(key, end),
+                Some(expired) = self.timers.next(), if !self.timers.is_empty() => self.timer_rang(expired.into_inner()),
+                trigger = triggers.recv() => match trigger {
+                    Some(trigger) => self.trigger(trigger),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn trigger(&mut self, trigger: Trigger) {
+        let deep = matches!(trigger.cause, Cause::Provider | Cause::Asked | Cause::Resync);
+        let slot = self.slots.entry(trigger.key.clone()).or_default();
+        if matches!(trigger.cause, Cause::Spec | Cause::Provider | Cause::Asked) {
+            slot.failures = 0;
+        }
+        if slot.running {
+            slot.again = Some(deep || slot.again == Some(true));
+            return;
+        }
+        if let Some(timer) = slot.timer.take() {
+            self.timers.try_remove(&timer);
+        }
+        self.start(trigger.key, deep);
+    }
+
+    fn timer_rang(&mut self, key: Key) {
+        if let Some(slot) = self.slots.get_mut(&key) {
+            slot.timer = None;
+            if !slot.running {
+                self.start(key, false);
+            }
+        }
+    }
+
+    fn start(&mut self, key: Key, deep: bool) {
+        let Some(object) = self.cx.object(&key) else {
+            self.slots.remove(&key);
+            return;
+        };
+        self.slots.entry(key.clone()).or_default().running = true;
+        let (cx, ended) = (self.cx.clone(), self.ended.clone());
+        self.tasks.spawn(async move {
+            let started = std::time::Instant::now();
+            let pass = AssertUnwindSafe(Pass::new(&*cx, object, deep).run())
+                .catch_unwind()
+                .await;
+            // What a panic says may hold anything, so it is not repeated.
+            let end = pass.unwrap_or_else(|_| {
+                End::Retry(Failure::new(
+                    Class::Bug,
+                    Reason::InternalError,
+                    "the operator failed while working on this object",
+                ))
+            });
+            cx.metrics.reconciled(outcome(&end), started.elapsed());
+            let _ = ended.send((key, end));
+        });
+    }
+
+    fn end(&mut self, key: Key, end: End) {
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        slot.running = false;
+        if let Some(deep) = slot.again.take() {
+            return self.start(key, deep);
+        }
+        match end {
+            End::Rest | End::Gone => {
+                self.slots.remove(&key);
+            }
+            End::Retry(failure) => {
+                slot.failures = slot.failures.saturating_add(1);
+                tracing::info!(object = %key, reason = %failure.reason, failures = slot.failures, "not done: {}", failure.message);
+                match backoff::delay(&failure, slot.failures, self.cx.chance()) {
+                    Some(wait) => slot.timer = Some(self.timers.insert(key, wait.max(Duration::from_millis(10)))),
+                    None => {
+                        self.slots.remove(&key);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn outcome(end: &End) -> Outcome {
+    match end {
+        End::Rest | End::Gone => Outcome::Settled,
+        End::Retry(failure) => failure.class.into(),
+    }
+}

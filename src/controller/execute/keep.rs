@@ -1,0 +1,198 @@
+//! Keeping a recorded client right: its Secret, its record, and its metadata at the provider.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use crate::api::{AttemptOutcome, Reason, names};
+use crate::cluster::{ApiError, SecretRevision};
+use crate::domain::failure::{Class, Failure};
+use crate::domain::metadata::{self, Request};
+use crate::domain::outcome::CallError;
+use crate::domain::record::Record;
+use crate::domain::secret;
+use crate::provider;
+
+use super::super::pass::{Held, Pass, Stored};
+use super::super::record_of;
+use super::super::world::World;
+use super::{STORE_AGAIN, unstorable};
+
+impl<W: World> Pass<'_, W> {
+    pub(super) async fn create_credentials(&mut self, secret: Secret) {
+        match self.world.create_secret(&secret).await {
+            Ok(revision) => {
+                self.credentials = Held::Ours {
+                    secret: Box::new(secret),
+                    revision,
+                }
+            }
+            Err(ApiError::AlreadyExists) => self.read_credentials().await,
+            Err(error) => self.fail(&error, &self.secret_text()),
+        }
+    }
+
+    pub(super) async fn patch_credentials(&mut self, patch: Value) {
+        let (Held::Ours { revision, .. }, Stored::Present { record, .. }) = (&self.credentials, &self.record) else {
+            return;
+        };
+        let wanted = secret::credentials(&self.object, record);
+        match self
+            .world
+            .patch_secret(&self.key.namespace, &wanted.name_any(), revision, patch)
+            .await
+        {
+            Ok(revision) => {
+                self.credentials = Held::Ours {
+                    secret: Box::new(wanted),
+                    revision,
+                }
+            }
+            Err(ApiError::Conflict | ApiError::NotFound | ApiError::Invalid { uid_changed: true, .. }) => {
+                self.read_credentials().await;
+            }
+            Err(error) => self.fail(&error, &self.secret_text()),
+        }
+    }
+
+    pub(super) async fn replace_credentials(&mut self, secret: Secret) {
+        let Held::Ours { revision, .. } = &self.credentials else {
+            return;
+        };
+        match self
+            .world
+            .delete_secret(&self.key.namespace, &secret.name_any(), revision)
+            .await
+        {
+            Ok(()) => {
+                self.credentials = Held::Absent;
+                self.create_credentials(secret).await;
+            }
+            Err(ApiError::Conflict) => self.read_credentials().await,
+            Err(error) => self.fail(&error, &self.secret_text()),
+        }
+    }
+
+    pub(super) async fn delete_former(&mut self, name: &str) {
+        if let Some(meta) = self.world.secret_at(&self.key.namespace, name) {
+            let revision = SecretRevision {
+                uid: meta.uid.to_string(),
+                resource_version: meta.resource_version.to_string(),
+            };
+            if let Err(error) = self.world.delete_secret(&self.key.namespace, name, &revision).await {
+                return self.fail(&error, &format!("Secret {}/{name}", self.key.namespace));
+            }
+        }
+        self.former_names.retain(|former| former != name);
+    }
+
+    /// The Secret stays with the application: neither the garbage collector nor the operator touches it any more.
+    pub(super) async fn release_credentials(&mut self) {
+        let Held::Ours { secret, revision } = &self.credentials else {
+            return;
+        };
+        let uid = self.object.uid().unwrap_or_default();
+        let others: Vec<_> = secret
+            .owner_references()
+            .iter()
+            .filter(|reference| reference.uid != uid)
+            .collect();
+        let patch = json!({"metadata": {"ownerReferences": others, "labels": {names::SECRET_ROLE: null}}});
+        match self
+            .world
+            .patch_secret(&self.key.namespace, &secret.name_any(), revision, patch)
+            .await
+        {
+            Ok(_) | Err(ApiError::NotFound) => self.credentials = Held::Foreign,
+            Err(ApiError::Conflict) => self.read_credentials().await,
+            Err(error) => self.fail(&error, &self.secret_text()),
+        }
+    }
+
+    pub(super) async fn save_record(&mut self, wanted: Box<Record>) {
+        let Stored::Present { revision, .. } = &self.record else {
+            return;
+        };
+        let Ok(secret) = secret::record(&wanted, &self.world.here().namespace) else {
+            self.memory.failure = Some(unstorable());
+            return;
+        };
+        let patch = json!({"metadata": {"annotations": secret.annotations()}, "data": secret.data});
+        match self
+            .world
+            .patch_secret(&self.world.here().namespace, &self.record_name(), revision, patch)
+            .await
+        {
+            Ok(revision) => {
+                self.memory.marked = wanted.in_flight.is_some();
+                self.memory.answer = None;
+                self.record = Stored::Present {
+                    record: wanted,
+                    revision,
+                };
+            }
+            // The planner merges what it has to save into what it then sees.
+            Err(ApiError::Conflict) => self.read_record().await,
+            // What a provider has issued is kept until it is stored.
+            Err(_) if self.memory.answer.is_some() => self.world.pause(STORE_AGAIN).await,
+            Err(error) => self.fail(&error, &self.record_text()),
+        }
+    }
+
+    pub(super) async fn update(&mut self, request: &Request) {
+        let (Stored::Present { record, .. }, Some(Ok(provider))) = (&self.record, self.provider.clone()) else {
+            return;
+        };
+        let Some(call) = record_of::management_call(record, Some(&provider)) else {
+            return;
+        };
+        let (attempt, hash) = (
+            record.attempt.clone(),
+            metadata::fingerprint(request, &[&provider.fingerprint]),
+        );
+        let body = record_of::update_body(request, &record.client_id);
+        let permit = self.world.permit(&self.object, &provider).await;
+        let result = self.world.update(&call, &body).await;
+        drop(permit);
+        match result {
+            Ok(answer) if answer.client_id != record.client_id => {
+                let text = "the provider answered an update with another client_id; nothing was taken over";
+                self.memory.failure = Some(Failure::new(Class::Denied, Reason::InvalidResponse, text));
+            }
+            Ok(answer) => {
+                self.close(&attempt, AttemptOutcome::Registered, hash);
+                self.memory.answer = Some((request.clone(), answer));
+            }
+            Err(error) => {
+                let failure = refused_update(&error);
+                // A token that is not accepted says nothing about an earlier update whose answer was lost: that one stays
+                // in flight, so that no later 401 is taken for the client's absence.
+                if matches!(failure.reason, Reason::UpdateRejected | Reason::UpdateUnsupported) {
+                    self.memory.refused = true;
+                    self.close(&attempt, AttemptOutcome::Registered, hash);
+                }
+                self.memory.failure = Some(failure);
+            }
+        }
+    }
+}
+
+/// A refusal for good gets a reason of its own; anything that may pass keeps the one it has.
+fn refused_update(error: &CallError) -> Failure {
+    if provider::is_unsupported(error) {
+        let text = "the provider does not change registered clients; undo the change of the manifest, or delete the OAuthClient and create it again";
+        return Failure::new(Class::Invalid, Reason::UpdateUnsupported, text);
+    }
+    if provider::is_gone_or_unauthorised(error) {
+        let text = "the provider no longer accepts the token that manages this client; the client and its Secret are left as they are. Ask the provider's \
+                    administrator, or delete the OAuthClient and create it again";
+        return Failure::new(Class::Denied, Reason::ManagementLost, text);
+    }
+    match error.failure.reason {
+        Reason::RegistrationRejected => Failure {
+            reason: Reason::UpdateRejected,
+            ..error.failure.clone()
+        },
+        _ => error.failure.clone(),
+    }
+}

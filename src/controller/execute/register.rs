@@ -1,0 +1,247 @@
+//! From nothing to a recorded client: the order of these effects is what keeps clients from being lost.
+
+use kube::ResourceExt;
+
+use crate::api::{AttemptOutcome, Reason, Suspect};
+use crate::cluster::{ApiError, SecretRevision};
+use crate::domain::failure::Class;
+use crate::domain::marker::Marker;
+use crate::domain::metadata::{self, Request};
+use crate::domain::outcome::Effect as Applied;
+use crate::domain::record::Record;
+use crate::domain::secret;
+
+use super::super::pass::{Pass, Stored};
+use super::super::record_of;
+use super::super::world::World;
+use super::{STORE_AGAIN, unstorable};
+
+impl<W: World> Pass<'_, W> {
+    pub(super) async fn prove_writable(&mut self) {
+        let Some(Ok(provider)) = self.provider.clone() else {
+            return;
+        };
+        if self.permit.is_none() {
+            self.permit = Some(self.world.permit(&self.object, &provider).await);
+        }
+        let sample = record_of::sample(&self.object, self.world.here());
+        let credentials = secret::credentials(&self.object, &sample);
+        let Ok(record) = secret::record(&sample, &self.world.here().namespace) else {
+            return;
+        };
+        let (credentials, record) = tokio::join!(
+            self.world.dry_run_create(&credentials),
+            self.world.dry_run_create(&record)
+        );
+        match (credentials, record) {
+            (Ok(()), Ok(())) => self.memory.proven = true,
+            (Err(ApiError::AlreadyExists), _) => self.read_credentials().await,
+            (_, Err(ApiError::AlreadyExists)) => self.read_record().await,
+            (Err(error), _) => self.fail(&error, &self.secret_text()),
+            (_, Err(error)) => self.fail(&error, &self.record_text()),
+        }
+    }
+
+    pub(super) async fn open_attempt(&mut self, marker: &Marker) {
+        match self.world.open_attempt(&self.object, &marker.to_string()).await {
+            Ok(object) => {
+                self.adopt(object);
+                self.memory.attempt = Some(marker.attempt.clone());
+            }
+            Err(ApiError::Unavailable { .. }) => {
+                // The patch may have been applied. Nothing was sent to the provider, so this attempt is no doubt.
+                self.world
+                    .note_outcome(&self.object, &marker.attempt, AttemptOutcome::NotApplied);
+                self.memory.outcome = Some((marker.attempt.clone(), AttemptOutcome::NotApplied));
+                let error = ApiError::Unavailable {
+                    retry_after: None,
+                    message: String::new(),
+                };
+                self.fail(&error, &format!("OAuthClient {}", self.key));
+            }
+            other => self.object_written(other).await,
+        }
+    }
+
+    pub(super) async fn register(&mut self, request: &Request) {
+        let (Some(Ok(provider)), Some(endpoints), Some(attempt)) = (
+            self.provider.clone(),
+            self.endpoints.clone(),
+            self.memory.attempt.clone(),
+        ) else {
+            return;
+        };
+        let hash = metadata::fingerprint(request, &[&provider.fingerprint]);
+        let result = self.world.register(&provider, &endpoints, request).await;
+        self.permit = None;
+        self.sent.clone_from(request);
+        match result {
+            Ok(registration) => {
+                self.close(&attempt, AttemptOutcome::Registered, hash);
+                self.memory.registration = Some(registration);
+            }
+            Err(error) => {
+                let outcome = match error.effect {
+                    Applied::NotApplied => AttemptOutcome::NotApplied,
+                    Applied::Unknown => AttemptOutcome::Unknown,
+                };
+                // Only what the manifest has to change for is remembered as refused; everything else is tried again.
+                let refused = error.failure.class == Class::Invalid;
+                self.close(&attempt, outcome, if refused { hash } else { String::new() });
+                self.memory.attempt = None;
+                self.memory.failure = Some(error.failure);
+            }
+        }
+    }
+
+    pub(super) async fn store_record(&mut self) {
+        let (Some(Ok(provider)), Some(endpoints), Some(attempt), Some(registration)) = (
+            self.provider.clone(),
+            self.endpoints.clone(),
+            self.memory.attempt.clone(),
+            self.memory.registration.clone(),
+        ) else {
+            return;
+        };
+        let record = record_of::registration(
+            &record_of::Origin {
+                object: &self.object,
+                here: self.world.here(),
+                provider: &provider,
+                endpoints: &endpoints,
+                attempt: &attempt,
+                request: self.sent.clone(),
+                now: self.world.now(),
+            },
+            registration,
+        );
+        let Ok(secret) = secret::record(&record, &self.world.here().namespace) else {
+            self.memory.unrecordable = Some(unstorable());
+            return;
+        };
+        match self.world.create_secret(&secret).await {
+            Ok(revision) => self.recorded(Box::new(record), revision),
+            Err(ApiError::AlreadyExists) => self.settle_collision(record).await,
+            Err(
+                error @ (ApiError::Forbidden { .. }
+                | ApiError::Invalid { .. }
+                | ApiError::NotFound
+                | ApiError::Other { .. }),
+            ) => {
+                self.memory.unrecordable = Some(error.failure(&self.record_text()));
+            }
+            // The provider has issued a client and nothing else knows of it: try until it is stored.
+            Err(_) => self.world.pause(STORE_AGAIN).await,
+        }
+    }
+
+    pub(super) fn recorded(&mut self, record: Box<Record>, revision: SecretRevision) {
+        self.memory.registration = None;
+        self.record = Stored::Present { record, revision };
+    }
+
+    /// The name of the record is taken: by an earlier try of this very attempt, or by another one.
+    pub(super) async fn settle_collision(&mut self, record: Record) {
+        self.read_record().await;
+        self.memory.failure = None;
+        match &self.record {
+            Stored::Present { record: found, .. }
+                if found.attempt == record.attempt || found.client_id == record.client_id =>
+            {
+                self.memory.registration = None;
+            }
+            Stored::Present { .. } | Stored::Unreadable => self.memory.unrecordable = Some(unstorable()),
+            Stored::Unseen | Stored::Absent { .. } => {}
+        }
+    }
+
+    /// Deregisters a client that cannot be recorded. If that fails too, a suspect entry tells of it.
+    pub(super) async fn compensate(&mut self) {
+        let (Some(registration), Some(Ok(provider)), Some(endpoints)) = (
+            self.memory.registration.clone(),
+            self.provider.clone(),
+            self.endpoints.clone(),
+        ) else {
+            return;
+        };
+        let attempt = self.memory.attempt.clone().unwrap_or_default();
+        let record = record_of::registration(
+            &record_of::Origin {
+                object: &self.object,
+                here: self.world.here(),
+                provider: &provider,
+                endpoints: &endpoints,
+                attempt: &attempt,
+                request: Request::new(),
+                now: self.world.now(),
+            },
+            registration,
+        );
+        // A try of storing it may have succeeded although its answer was lost.
+        self.record = Stored::Unseen;
+        self.read_record().await;
+        self.memory.failure = None;
+        match &self.record {
+            Stored::Present { record: found, .. }
+                if found.attempt == attempt || found.client_id == record.client_id =>
+            {
+                self.memory.registration = None;
+                self.memory.unrecordable = None;
+                return;
+            }
+            Stored::Unseen | Stored::Absent { live: false } => return self.world.pause(STORE_AGAIN).await,
+            Stored::Absent { live: true } | Stored::Unreadable | Stored::Present { .. } => {}
+        }
+        let deleted = match record_of::management_call(&record, Some(&provider)) {
+            Some(call) => self.world.deregister(&call).await.is_ok(),
+            None => false,
+        };
+        if deleted {
+            self.close(&attempt, AttemptOutcome::NotApplied, String::new());
+        } else {
+            self.enter_suspect(Suspect {
+                attempt,
+                client_id: Some(record.client_id),
+            })
+            .await;
+        }
+        self.memory.registration = None;
+        self.memory.attempt = None;
+        self.memory.failure = self.memory.unrecordable.take();
+    }
+
+    pub(super) async fn enter_suspect(&mut self, suspect: Suspect) {
+        let entry = record_of::suspect(&self.object, self.world.here(), &suspect, self.world.now());
+        match self.world.create_secret(&entry).await {
+            Ok(_) | Err(ApiError::AlreadyExists) => {
+                self.news
+                    .push(news_of(&suspect, self.object.metadata.deletion_timestamp.is_some()));
+                self.suspects.push(suspect);
+            }
+            Err(error) => self.fail(
+                &error,
+                &format!("Secret {}/{}", self.world.here().namespace, entry.name_any()),
+            ),
+        }
+    }
+}
+
+fn news_of(suspect: &Suspect, deleting: bool) -> (Reason, String) {
+    match &suspect.client_id {
+        Some(client_id) if deleting => (
+            Reason::DeletionUnsupported,
+            format!("client {client_id} could not be deregistered and stays at the provider; remove it there"),
+        ),
+        Some(client_id) => (
+            Reason::SuspectedOrphan,
+            format!("client {client_id} may be left at the provider; check it there"),
+        ),
+        None => (
+            Reason::SuspectedOrphan,
+            format!(
+                "attempt {} may have left a client at the provider; look for it there",
+                suspect.attempt
+            ),
+        ),
+    }
+}

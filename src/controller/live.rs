@@ -1,0 +1,220 @@
+//! The world as it is: caches, the API server and providers, behind what a pass may ask for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use ring::rand::SecureRandom;
+use serde_json::{Map, Value};
+
+use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
+use crate::cluster::{ApiError, ProviderKey, SecretMeta, SecretRevision};
+use crate::domain::failure::Failure;
+use crate::domain::metadata::hex;
+use crate::domain::outcome::CallError;
+use crate::domain::plan::{Here, Provider};
+use crate::domain::registration::Registration;
+use crate::domain::target::Endpoints;
+use crate::metrics::{Answer, Operation};
+use crate::provider::ManagementCall;
+
+use super::context::{Context, lock};
+use super::permits::Permit;
+use super::resolve;
+use super::world::World;
+
+/// Seconds since the epoch.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+impl Context {
+    /// Counts a call to a provider.
+    fn counted<T>(&self, operation: Operation, begun: Instant, result: Result<T, CallError>) -> Result<T, CallError> {
+        let answer = match &result {
+            Ok(_) => Answer::Success,
+            Err(error) => Answer::of(error.status.filter(|status| !(200..300).contains(status))),
+        };
+        self.metrics.requested(operation, answer, begun.elapsed());
+        result
+    }
+}
+
+impl World for Context {
+    type Permit = Permit;
+
+    fn here(&self) -> &Here {
+        &self.here
+    }
+
+    fn now(&self) -> i64 {
+        now()
+    }
+
+    /// Sixteen random hexadecimal digits.
+    fn fresh_attempt(&self) -> String {
+        let mut bytes = [0_u8; 8];
+        // Without the system's random numbers nothing in this process is safe; a repeated attempt merely looks like an old one.
+        let _ = self.random.fill(&mut bytes);
+        hex(&bytes)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    fn note_outcome(&self, object: &OAuthClient, attempt: &str, outcome: AttemptOutcome) {
+        lock(&self.outcomes).insert(object.uid().unwrap_or_default(), (attempt.to_owned(), outcome));
+    }
+
+    fn outcome_of(&self, object: &OAuthClient) -> Option<(String, AttemptOutcome)> {
+        let mut outcomes = lock(&self.outcomes);
+        let uid = object.metadata.uid.as_deref()?;
+        let known = outcomes.get(uid)?.clone();
+        let told = object.status.as_ref().and_then(|status| status.attempt.as_ref());
+        if told.is_some_and(|told| told.id == known.0) {
+            outcomes.remove(uid);
+        }
+        Some(known)
+    }
+
+    fn forget(&self, uid: &str) {
+        lock(&self.outcomes).remove(uid);
+    }
+
+    fn warn(&self, object: &OAuthClient, reason: Reason, note: &str) {
+        self.events.warning(object, reason, note);
+    }
+
+    fn tell(&self, object: &OAuthClient, reason: Reason, note: &str) {
+        self.events.normal(object, reason, note);
+    }
+
+    fn is_terminating(&self, namespace: &str) -> bool {
+        self.providers
+            .namespace(namespace)
+            .is_some_and(|namespace| namespace.terminating)
+    }
+
+    fn is_alive(&self, uid: &str) -> bool {
+        self.clients.by_uid(uid).is_some()
+    }
+
+    fn record(&self, uid: &str) -> Option<Arc<SecretMeta>> {
+        self.index.record(uid)
+    }
+
+    fn secret_at(&self, namespace: &str, name: &str) -> Option<Arc<SecretMeta>> {
+        self.index.at(namespace, name)
+    }
+
+    fn credentials_of(&self, uid: &str) -> Vec<Arc<SecretMeta>> {
+        self.index.credentials(uid)
+    }
+
+    fn suspects_of(&self, uid: &str) -> Vec<Arc<SecretMeta>> {
+        self.index.suspects(uid)
+    }
+
+    async fn get(&self, namespace: &str, name: &str) -> Result<Option<OAuthClient>, ApiError> {
+        self.objects.get(namespace, name).await
+    }
+
+    async fn open_attempt(&self, object: &OAuthClient, marker: &str) -> Result<OAuthClient, ApiError> {
+        self.objects.open_attempt(object, marker).await
+    }
+
+    async fn add_finalizer(&self, object: &OAuthClient) -> Result<OAuthClient, ApiError> {
+        self.objects.add_finalizer(object).await
+    }
+
+    async fn remove_finalizer(&self, object: &OAuthClient) -> Result<Option<OAuthClient>, ApiError> {
+        self.objects.remove_finalizer(object).await
+    }
+
+    async fn write_status(&self, object: &OAuthClient, status: &OAuthClientStatus) -> Result<OAuthClient, ApiError> {
+        self.objects.write_status(object, status).await
+    }
+
+    async fn get_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
+        self.secrets.get(namespace, name).await
+    }
+
+    async fn dry_run_create(&self, secret: &Secret) -> Result<(), ApiError> {
+        self.secrets.dry_run_create(secret).await
+    }
+
+    async fn create_secret(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
+        self.secrets.create(secret).await
+    }
+
+    async fn patch_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        current: &SecretRevision,
+        patch: Value,
+    ) -> Result<SecretRevision, ApiError> {
+        self.secrets.patch(namespace, name, current, patch).await
+    }
+
+    async fn delete_secret(&self, namespace: &str, name: &str, current: &SecretRevision) -> Result<(), ApiError> {
+        self.secrets.delete(namespace, name, current).await
+    }
+
+    async fn resolve(&self, object: &OAuthClient) -> Result<Arc<Provider>, Failure> {
+        let namespace = object.namespace().unwrap_or_default();
+        let key = ProviderKey::of(&namespace, &object.spec.provider_ref);
+        if key.kind == ProviderKind::ClusterOAuthProvider {
+            self.check_namespace(&key, &namespace)?;
+        }
+        self.provider(&key).await
+    }
+
+    async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {
+        let namespace: Arc<str> = object.namespace().unwrap_or_default().into();
+        let key = ProviderKey::of(&namespace, &object.spec.provider_ref);
+        let settings = self
+            .provider_object(&key)
+            .map(|(_, _, settings)| settings)
+            .unwrap_or_default();
+        self.permits
+            .acquire(&provider.uid.as_str().into(), &namespace, resolve::limits(&settings))
+            .await
+    }
+
+    async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {
+        Self::discover(self, provider)
+            .await
+            .map(|found| found.endpoints.clone())
+    }
+
+    async fn register(
+        &self,
+        provider: &Provider,
+        endpoints: &Endpoints,
+        request: &Map<String, Value>,
+    ) -> Result<Registration, CallError> {
+        let begun = Instant::now();
+        let result = self.transport.register(&provider.target, endpoints, request).await;
+        self.counted(Operation::Register, begun, result)
+    }
+
+    async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
+        let begun = Instant::now();
+        let result = self.transport.update(call, request).await;
+        self.counted(Operation::Update, begun, result)
+    }
+
+    async fn deregister(&self, call: &ManagementCall) -> Result<(), CallError> {
+        let begun = Instant::now();
+        let result = self.transport.delete(call).await;
+        self.counted(Operation::Delete, begun, result)
+    }
+}

@@ -1,0 +1,103 @@
+//! Provider objects: are they usable, and what was found. Their status helps whoever set them up; clients do not wait for it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{ProviderKind, ProviderStatus};
+use crate::cluster::{ApiError, ProviderKey};
+use crate::domain::failure::Failure;
+use crate::domain::{backoff, status};
+use crate::provider::Discovered;
+
+use super::context::Context;
+use super::live::now;
+
+/// Works on provider objects as they change, each in a task of its own.
+pub(super) async fn run(cx: Arc<Context>, tasks: TaskTracker, mut changed: mpsc::UnboundedReceiver<ProviderKey>) {
+    // A change while the task works or waits replaces it: what it found is out of date.
+    let mut working: HashMap<ProviderKey, tokio::task::AbortHandle> = HashMap::new();
+    loop {
+        let key = tokio::select! {
+            () = cx.stopping.cancelled() => return,
+            key = changed.recv() => match key {
+                Some(key) => key,
+                None => return,
+            },
+        };
+        working.retain(|_, task| !task.is_finished());
+        if let Some(old) = working.remove(&key) {
+            old.abort();
+        }
+        let (cx, own_key) = (cx.clone(), key.clone());
+        let task = tasks.spawn(async move {
+            tokio::select! {
+                () = cx.stopping.cancelled() => {}
+                () = until_judged(&cx, &own_key) => {}
+            }
+        });
+        working.insert(key, task.abort_handle());
+    }
+}
+
+/// Looks at a provider until there is nothing more to find out by looking again.
+async fn until_judged(cx: &Context, key: &ProviderKey) {
+    let mut failures = 0;
+    loop {
+        let found = discover(cx, key).await;
+        let failure = match write(cx, key, found.as_ref().map(|found| &**found)).await {
+            Err(ApiError::NotFound) => return,
+            Err(ApiError::Conflict) => None,
+            Err(error) => Some(error.failure(&key.to_string())),
+            Ok(()) => match found {
+                Ok(_) => return,
+                Err(failure) => Some(failure),
+            },
+        };
+        failures += 1;
+        let wait = match &failure {
+            None => Some(Duration::from_millis(200)),
+            Some(failure) => backoff::delay(failure, failures, cx.chance()),
+        };
+        match wait {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => return,
+        }
+    }
+}
+
+async fn discover(cx: &Context, key: &ProviderKey) -> Result<Arc<Discovered>, Failure> {
+    let provider = cx.provider(key).await?;
+    cx.discover(&provider).await.map_err(|error| error.failure)
+}
+
+async fn write(cx: &Context, key: &ProviderKey, found: Result<&Discovered, &Failure>) -> Result<(), ApiError> {
+    let endpoints = found.map(|found| &found.endpoints);
+    let judged = |previous: Option<&ProviderStatus>, generation| {
+        let previous = previous.cloned().unwrap_or_default();
+        let next = status::of_provider(&previous, endpoints, generation, now());
+        (next != previous).then_some(next)
+    };
+    match key.kind {
+        ProviderKind::OAuthProvider => {
+            let Some(object) = cx.providers.provider(&key.namespace, &key.name) else {
+                return Err(ApiError::NotFound);
+            };
+            if let Some(next) = judged(object.status.as_ref(), object.metadata.generation) {
+                cx.objects.write_provider_status(&object, &next).await?;
+            }
+        }
+        ProviderKind::ClusterOAuthProvider => {
+            let Some(object) = cx.providers.cluster_provider(&key.name) else {
+                return Err(ApiError::NotFound);
+            };
+            if let Some(next) = judged(object.status.as_ref(), object.metadata.generation) {
+                cx.objects.write_cluster_provider_status(&object, &next).await?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! What is stored about a registration: the record, its dry-run sample, and the entry of a suspect.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+use serde_json::{Map, Value};
+
+use crate::api::{ManagementMode, OAuthClient, Suspect, names};
+use crate::domain::marker;
+use crate::domain::metadata::Request;
+use crate::domain::plan::{Here, Provider};
+use crate::domain::record::{Access, Owner, Phase, Record, SCHEMA_VERSION};
+use crate::domain::registration::Registration;
+use crate::domain::status::rfc3339;
+use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints};
+use crate::provider::ManagementCall;
+
+/// Where a registration comes from.
+pub(super) struct Origin<'a> {
+    pub object: &'a OAuthClient,
+    pub here: &'a Here,
+    pub provider: &'a Provider,
+    pub endpoints: &'a Endpoints,
+    pub attempt: &'a str,
+    pub request: Request,
+    pub now: i64,
+}
+
+/// The record of a fresh registration.
+pub(super) fn registration(origin: &Origin<'_>, answer: Registration) -> Record {
+    let target = &origin.provider.target;
+    let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Record {
+        schema_version: SCHEMA_VERSION,
+        phase: Phase::Registered,
+        cluster_id: origin.here.cluster_id.clone(),
+        owner: owner(origin.object),
+        attempt: origin.attempt.to_owned(),
+        credential_generation: 1,
+        client_id: answer.client_id,
+        client_secret: answer.client_secret,
+        client_secret_expires_at: answer.client_secret_expires_at,
+        registration_access_token: answer.registration_access_token,
+        registration_client_uri: answer.registration_client_uri,
+        registered_at: origin.now,
+        request: origin.request.clone(),
+        metadata: answer.metadata,
+        endpoints: origin.endpoints.clone(),
+        management: Access {
+            mode: target.knobs.management,
+            provider_uid: origin.provider.uid.clone(),
+            uri_template: target.knobs.uri_template.clone(),
+            allowed_origins: target.allowed_origins.clone(),
+            ca_bundle: target.ca_bundle.clone(),
+            connect_timeout_ms: millis(target.deadlines.connect),
+            request_timeout_ms: millis(target.deadlines.request),
+        },
+        in_flight: None,
+        missing_since: None,
+        other: Map::new(),
+    }
+}
+
+/// A record without content, to find out whether one could be written.
+pub(super) fn sample(object: &OAuthClient, here: &Here) -> Record {
+    Record {
+        schema_version: SCHEMA_VERSION,
+        phase: Phase::Registered,
+        cluster_id: here.cluster_id.clone(),
+        owner: owner(object),
+        attempt: "dry-run".to_owned(),
+        credential_generation: 1,
+        client_id: "dry-run".to_owned(),
+        client_secret: Some("dry-run".into()),
+        client_secret_expires_at: None,
+        registration_access_token: None,
+        registration_client_uri: None,
+        registered_at: 0,
+        request: Request::new(),
+        metadata: Map::new(),
+        endpoints: Endpoints::default(),
+        management: Access::default(),
+        in_flight: None,
+        missing_since: None,
+        other: Map::new(),
+    }
+}
+
+/// The entry of a possible stray client. It says where to look, and is removed by whoever has looked.
+pub(super) fn suspect(object: &OAuthClient, here: &Here, suspect: &Suspect, now: i64) -> Secret {
+    let uid = object.uid().unwrap_or_default();
+    let status = object.status.clone().unwrap_or_default();
+    let labels = [
+        (names::MANAGED_BY, names::FIELD_MANAGER),
+        (names::SECRET_ROLE, "suspect"),
+        (names::CLIENT_UID, uid.as_str()),
+    ];
+    let facts = [
+        ("attempt", Some(suspect.attempt.clone())),
+        ("client_id", suspect.client_id.clone()),
+        ("issuer", status.issuer),
+        (
+            "provider",
+            Some(format!(
+                "{:?} {}",
+                object.spec.provider_ref.kind, object.spec.provider_ref.name
+            )),
+        ),
+        (
+            "object",
+            Some(format!(
+                "{}/{}",
+                object.namespace().unwrap_or_default(),
+                object.name_any()
+            )),
+        ),
+        ("time", Some(rfc3339(now))),
+    ];
+    let data: BTreeMap<_, _> = facts
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), ByteString(value?.into_bytes()))))
+        .collect();
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(marker::suspect_name(&uid, &suspect.attempt)),
+            namespace: Some(here.namespace.clone()),
+            labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+            ..ObjectMeta::default()
+        },
+        type_: Some(names::SUSPECT_TYPE.to_owned()),
+        data: Some(data),
+        ..Secret::default()
+    }
+}
+
+/// How a recorded client is reached, if it can be.
+pub(super) fn management_call(record: &Record, provider: Option<&Provider>) -> Option<ManagementCall> {
+    let access = &record.management;
+    let credentials = match access.mode {
+        ManagementMode::RegistrationAccessToken => Credentials {
+            scheme: AuthScheme::Bearer(record.registration_access_token.clone()?),
+            origins: None,
+        },
+        ManagementMode::Credentials => provider?.target.management.clone(),
+        ManagementMode::None => return None,
+    };
+    Some(ManagementCall {
+        uri: record.management_uri()?,
+        credentials,
+        issuer: record.endpoints.issuer.clone(),
+        registration_endpoint: record.endpoints.registration.clone(),
+        allowed_origins: access.allowed_origins.clone(),
+        ca_bundle: access.ca_bundle.clone(),
+        deadlines: Deadlines {
+            connect: Duration::from_millis(access.connect_timeout_ms),
+            request: Duration::from_millis(access.request_timeout_ms),
+        },
+    })
+}
+
+/// Body of an update: everything that is wanted, and the `client_id` (RFC 7592 section 2.2).
+pub(super) fn update_body(request: &Request, client_id: &str) -> Request {
+    let mut body = request.clone();
+    body.insert("client_id".to_owned(), Value::String(client_id.to_owned()));
+    body
+}
+
+fn owner(object: &OAuthClient) -> Owner {
+    Owner {
+        uid: object.uid().unwrap_or_default(),
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
+}

@@ -1,0 +1,176 @@
+//! The sweeper finishes deletions that outlived their object.
+//!
+//! It acts on nothing but tombstones: records that a deletion of this very cluster marked as `Deleting` or `Deleted`. A
+//! record that merely has no object is left alone, because a restored backup, a narrower list of namespaces and a cloned
+//! cluster look just like that.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::api::{ManagementMode, Reason};
+use crate::cluster::SecretMeta;
+use crate::domain::backoff;
+use crate::domain::failure::{Class, Failure};
+use crate::domain::outcome::{CallError, Effect};
+use crate::domain::record::{Phase, Record};
+use crate::provider;
+
+use super::context::Context;
+use super::execute::stored;
+use super::pass::Stored;
+use super::record_of;
+use super::world::World;
+
+/// Time between two looks at the records, in memory.
+const EVERY: Duration = Duration::from_secs(30);
+/// Two looks this far apart have to find the client gone: a provider in trouble answers 401 for everybody.
+const CONFIRM_AFTER: Duration = Duration::from_mins(1);
+
+/// What the sweeper remembers of a record.
+struct Looked {
+    resource_version: Box<str>,
+    failures: u32,
+    /// When it is looked at again; `None`: when it changes.
+    again: Option<Instant>,
+    /// When the provider first said that it does not know the client.
+    missing: Option<Instant>,
+}
+
+/// How a look at a record ended.
+enum Look {
+    /// The record is gone.
+    Swept,
+    /// It is not the sweeper's.
+    NotOurs,
+    /// It has to be looked at again.
+    Later(Failure),
+    /// The provider does not know the client, or does not accept the token.
+    Missing,
+}
+
+/// Sweeps until told to stop.
+pub(super) async fn run(cx: Arc<Context>) {
+    let mut looked: HashMap<Box<str>, Looked> = HashMap::new();
+    loop {
+        tokio::select! {
+            () = cx.stopping.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        let records = cx.index.records();
+        looked.retain(|uid, _| records.iter().any(|meta| meta.client_uid.as_ref() == Some(uid)));
+        for meta in records {
+            if cx.is_stopping() {
+                return;
+            }
+            sweep(&cx, &meta, &mut looked).await;
+        }
+    }
+}
+
+async fn sweep(cx: &Context, meta: &SecretMeta, looked: &mut HashMap<Box<str>, Looked>) {
+    let Some(uid) = meta.client_uid.clone() else { return };
+    if cx.clients.by_uid(&uid).is_some() {
+        return;
+    }
+    let before = looked.get(&uid);
+    let unchanged = before.is_some_and(|before| before.resource_version == meta.resource_version);
+    if unchanged && before.is_some_and(|before| before.again.is_none_or(|again| Instant::now() < again)) {
+        return;
+    }
+    let failures = before.map_or(0, |before| before.failures) + 1;
+    let missing = before.and_then(|before| before.missing);
+    let confirmed = missing.is_some_and(|since| since.elapsed() >= CONFIRM_AFTER);
+    let (again, missing) = match look(cx, meta, confirmed).await {
+        Look::Swept => {
+            looked.remove(&uid);
+            return;
+        }
+        Look::NotOurs => (None, None),
+        Look::Missing => (
+            Some(Instant::now() + CONFIRM_AFTER),
+            missing.or_else(|| Some(Instant::now())),
+        ),
+        Look::Later(failure) => {
+            tracing::info!(record = %meta.name, reason = %failure.reason, failures, "deletion not finished: {}", failure.message);
+            (
+                backoff::delay(&failure, failures, cx.chance()).map(|wait| Instant::now() + wait),
+                missing,
+            )
+        }
+    };
+    looked.insert(
+        uid,
+        Looked {
+            resource_version: meta.resource_version.clone(),
+            failures,
+            again,
+            missing,
+        },
+    );
+}
+
+/// `confirmed`: that the provider does not know the client was found before, long enough ago to believe it a second time.
+async fn look(cx: &Context, meta: &SecretMeta, confirmed: bool) -> Look {
+    let what = format!("Secret {}/{}", meta.namespace, meta.name);
+    let (record, revision) = match cx
+        .secrets
+        .get(&meta.namespace, &meta.name)
+        .await
+        .map(|found| found.as_ref().map(stored))
+    {
+        Ok(Some(Stored::Present { record, revision })) => (record, revision),
+        Ok(None) => return Look::Swept,
+        Ok(Some(_)) => return Look::NotOurs,
+        Err(error) => return Look::Later(error.failure(&what)),
+    };
+    let ours = record.cluster_id == cx.here.cluster_id && matches!(record.phase, Phase::Deleting | Phase::Deleted);
+    if !ours {
+        tracing::warn!(object = %format!("{}/{}", record.owner.namespace, record.owner.name), client_id = %record.client_id, phase = ?record.phase,
+            "a registration record has no OAuthClient here; it is left alone");
+        return Look::NotOurs;
+    }
+    if record.phase == Phase::Deleting {
+        match end(cx, &record).await {
+            Ok(()) => {}
+            Err(error) if provider::is_gone_or_unauthorised(&error) && record.in_flight.is_none() => {
+                if !confirmed {
+                    return Look::Missing;
+                }
+            }
+            Err(error) => return Look::Later(error.failure),
+        }
+    }
+    match cx.secrets.delete(&meta.namespace, &meta.name, &revision).await {
+        Ok(()) => {
+            tracing::info!(client_id = %record.client_id, "a deletion that outlived its object is finished");
+            Look::Swept
+        }
+        Err(error) => Look::Later(error.failure(&what)),
+    }
+}
+
+/// Deregisters a recorded client.
+async fn end(cx: &Context, record: &Record) -> Result<(), CallError> {
+    let not_sent = |failure| CallError {
+        failure,
+        status: None,
+        code: None,
+        effect: Effect::NotApplied,
+    };
+    let provider = match record.management.mode {
+        ManagementMode::Credentials => Some(
+            cx.provider_of_uid(&record.management.provider_uid)
+                .await
+                .map_err(not_sent)?,
+        ),
+        ManagementMode::RegistrationAccessToken | ManagementMode::None => None,
+    };
+    let call = record_of::management_call(record, provider.as_deref()).ok_or_else(|| {
+        let text = "the provider offers no way to deregister this client";
+        not_sent(Failure::new(Class::Denied, Reason::DeletionUnsupported, text))
+    })?;
+    cx.deregister(&call).await
+}

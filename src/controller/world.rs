@@ -1,0 +1,127 @@
+//! What a pass may ask of the world outside, and do to it.
+//!
+//! The operator's own world is [`super::context::Context`]. The crash explorer runs the same passes in a world that it made
+//! up, so nothing that decides may go around this trait.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::{Map, Value};
+
+use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason};
+use crate::cluster::{ApiError, SecretMeta, SecretRevision};
+use crate::domain::failure::Failure;
+use crate::domain::outcome::CallError;
+use crate::domain::plan::{Here, Provider};
+use crate::domain::registration::Registration;
+use crate::domain::target::Endpoints;
+use crate::provider::ManagementCall;
+
+/// An answer that takes its time.
+pub(super) trait Answer<T>: Future<Output = T> + Send {}
+
+impl<T, F: Future<Output = T> + Send> Answer<T> for F {}
+
+/// Everything outside of a pass.
+pub(super) trait World: Send + Sync {
+    /// A permit to call a provider, given back on drop.
+    type Permit: Send;
+
+    // --- This installation ---
+
+    /// Who the operator is.
+    fn here(&self) -> &Here;
+    /// Seconds since the epoch.
+    fn now(&self) -> i64;
+    /// An identifier that no attempt had before.
+    fn fresh_attempt(&self) -> String;
+    /// Whether nothing new may begin.
+    fn is_stopping(&self) -> bool;
+    /// Waits.
+    fn pause(&self, time: Duration) -> impl Answer<()>;
+    /// Remembers how an attempt ended, until a status says so.
+    fn note_outcome(&self, object: &OAuthClient, attempt: &str, outcome: AttemptOutcome);
+    /// The outcome that this process knows and the status may not tell.
+    fn outcome_of(&self, object: &OAuthClient) -> Option<(String, AttemptOutcome)>;
+    /// Forgets an object that does not exist any more.
+    fn forget(&self, uid: &str);
+    /// Publishes an event of type Warning.
+    fn warn(&self, object: &OAuthClient, reason: Reason, note: &str);
+    /// Publishes an event of type Normal, if those are wanted.
+    fn tell(&self, object: &OAuthClient, reason: Reason, note: &str);
+
+    // --- What the watches know, never older than an own write ---
+
+    /// Whether a namespace is being deleted.
+    fn is_terminating(&self, namespace: &str) -> bool;
+    /// Whether an `OAuthClient` of this UID exists.
+    fn is_alive(&self, uid: &str) -> bool;
+    /// The record of a client.
+    fn record(&self, uid: &str) -> Option<Arc<SecretMeta>>;
+    /// The operator's Secret of this name.
+    fn secret_at(&self, namespace: &str, name: &str) -> Option<Arc<SecretMeta>>;
+    /// Credentials Secrets of a client.
+    fn credentials_of(&self, uid: &str) -> Vec<Arc<SecretMeta>>;
+    /// Suspect entries of a client.
+    fn suspects_of(&self, uid: &str) -> Vec<Arc<SecretMeta>>;
+
+    // --- The API server ---
+
+    /// The object as it is now.
+    fn get(&self, namespace: &str, name: &str) -> impl Answer<Result<Option<OAuthClient>, ApiError>>;
+    /// Finalizer and marker in one conditional patch.
+    fn open_attempt(&self, object: &OAuthClient, marker: &str) -> impl Answer<Result<OAuthClient, ApiError>>;
+    /// Adds the finalizer.
+    fn add_finalizer(&self, object: &OAuthClient) -> impl Answer<Result<OAuthClient, ApiError>>;
+    /// Removes the finalizer; `None`: the object is gone.
+    fn remove_finalizer(&self, object: &OAuthClient) -> impl Answer<Result<Option<OAuthClient>, ApiError>>;
+    /// Writes the status.
+    fn write_status(
+        &self,
+        object: &OAuthClient,
+        status: &OAuthClientStatus,
+    ) -> impl Answer<Result<OAuthClient, ApiError>>;
+    /// Reads a Secret.
+    fn get_secret(&self, namespace: &str, name: &str) -> impl Answer<Result<Option<Secret>, ApiError>>;
+    /// Finds out whether a Secret could be created.
+    fn dry_run_create(&self, secret: &Secret) -> impl Answer<Result<(), ApiError>>;
+    /// Creates a Secret.
+    fn create_secret(&self, secret: &Secret) -> impl Answer<Result<SecretRevision, ApiError>>;
+    /// Patches this version of a Secret.
+    fn patch_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        current: &SecretRevision,
+        patch: Value,
+    ) -> impl Answer<Result<SecretRevision, ApiError>>;
+    /// Deletes this version of a Secret.
+    fn delete_secret(&self, namespace: &str, name: &str, current: &SecretRevision)
+    -> impl Answer<Result<(), ApiError>>;
+
+    // --- The provider ---
+
+    /// The provider of an object, ready to be called.
+    fn resolve(&self, object: &OAuthClient) -> impl Answer<Result<Arc<Provider>, Failure>>;
+    /// A permit to call it.
+    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Self::Permit>;
+    /// Its endpoints.
+    fn discover(&self, provider: &Provider) -> impl Answer<Result<Endpoints, CallError>>;
+    /// Registers a client: one POST.
+    fn register(
+        &self,
+        provider: &Provider,
+        endpoints: &Endpoints,
+        request: &Map<String, Value>,
+    ) -> impl Answer<Result<Registration, CallError>>;
+    /// Changes a client: one PUT.
+    fn update(
+        &self,
+        call: &ManagementCall,
+        request: &Map<String, Value>,
+    ) -> impl Answer<Result<Registration, CallError>>;
+    /// Deregisters a client: one DELETE.
+    fn deregister(&self, call: &ManagementCall) -> impl Answer<Result<(), CallError>>;
+}
