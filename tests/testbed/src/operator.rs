@@ -311,6 +311,9 @@ pub async fn chart_manifests(
     let account = format!("serviceAccount.name={NAME}");
     let mut args = vec!["template", NAME, &chart, "--namespace", operator_namespace];
     args.extend([
+        // A Helm built without its linker flags takes every cluster for one of 2020.
+        "--kube-version",
+        "1.36.0",
         "--set",
         &account,
         "--set",
