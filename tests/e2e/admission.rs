@@ -14,11 +14,23 @@ async fn what_can_never_work_is_refused_with_the_name_of_the_field() {
     let plane = plane().await;
     let apps = plane.namespace("admission").await.unwrap();
     for (spec, said) in [
-        ("grantTypes: [authorization_code]", "redirectURIs: at least one is required"),
+        (
+            "grantTypes: [authorization_code]",
+            "redirectURIs: at least one is required",
+        ),
         ("redirectURIs: ['/relative']", "redirectURIs: each is an absolute URI"),
-        ("redirectURIs: ['https://a/cb#fragment']", "redirectURIs: each is an absolute URI without fragment"),
-        ("redirectURIs: ['javascript:alert(1)']", "redirectURIs: the schemes javascript"),
-        ("grantTypes: [implicit]\nredirectURIs: ['https://a/cb']", "responseTypes: the implicit grant needs"),
+        (
+            "redirectURIs: ['https://a/cb#fragment']",
+            "redirectURIs: each is an absolute URI without fragment",
+        ),
+        (
+            "redirectURIs: ['javascript:alert(1)']",
+            "redirectURIs: the schemes javascript",
+        ),
+        (
+            "grantTypes: [implicit]\nredirectURIs: ['https://a/cb']",
+            "responseTypes: the implicit grant needs",
+        ),
         (
             "grantTypes: [client_credentials]\nresponseTypes: [code]",
             "responseTypes: code needs the grant type authorization_code",
@@ -31,17 +43,30 @@ async fn what_can_never_work_is_refused_with_the_name_of_the_field() {
             "redirectURIs: ['https://a/cb']\njwks: {keys: [{\"kty\": RSA, \"n\": a, \"e\": b}]}\njwksURI: https://a/jwks",
             "jwks and jwksURI exclude each other",
         ),
-        ("redirectURIs: ['https://a/cb']\nextraMetadata: {client_name: typed}", "extraMetadata"),
-        ("redirectURIs: ['https://a/cb']\nextraMetadata: {client_id: mine}", "extraMetadata"),
+        (
+            "redirectURIs: ['https://a/cb']\nextraMetadata: {client_name: typed}",
+            "extraMetadata",
+        ),
+        (
+            "redirectURIs: ['https://a/cb']\nextraMetadata: {client_id: mine}",
+            "extraMetadata",
+        ),
         (
             "redirectURIs: ['https://a/cb']\nsecret: {template: {labels: {app.kubernetes.io/name: x}}}",
             "kubernetes.io",
         ),
         ("redirectURIs: ['https://a/cb']\nunknownMember: 1", "unknown field"),
     ] {
-        let output = plane.kubectl_with(&["-n", apps.name(), "apply", "-f", "-"], &client(spec)).await.unwrap();
+        let output = plane
+            .kubectl_with(&["-n", apps.name(), "apply", "-f", "-"], &client(spec))
+            .await
+            .unwrap();
         assert!(!output.success(), "accepted: {spec}");
-        assert!(output.stderr.contains(said), "{spec}\nwas refused with\n{}", output.stderr);
+        assert!(
+            output.stderr.contains(said),
+            "{spec}\nwas refused with\n{}",
+            output.stderr
+        );
     }
 }
 
@@ -49,11 +74,24 @@ async fn what_can_never_work_is_refused_with_the_name_of_the_field() {
 async fn every_field_explains_itself() {
     let plane = plane().await;
     for kind in ["oauthclients", "oauthproviders", "clusteroauthproviders"] {
-        let text = plane.kubectl(&["explain", &format!("{kind}.spec"), "--recursive"]).await.unwrap().stdout().unwrap();
+        let text = plane
+            .kubectl(&["explain", &format!("{kind}.spec"), "--recursive"])
+            .await
+            .unwrap()
+            .stdout()
+            .unwrap();
         assert!(text.contains("FIELDS"), "{text}");
     }
-    let text = plane.kubectl(&["explain", "oac.spec.redirectURIs"]).await.unwrap().stdout().unwrap();
-    assert!(text.contains("DESCRIPTION") && text.to_lowercase().contains("redirect"), "{text}");
+    let text = plane
+        .kubectl(&["explain", "oac.spec.redirectURIs"])
+        .await
+        .unwrap()
+        .stdout()
+        .unwrap();
+    assert!(
+        text.contains("DESCRIPTION") && text.to_lowercase().contains("redirect"),
+        "{text}"
+    );
     let listed = plane.kubectl(&["get", "oauth", "-A"]).await.unwrap();
     assert!(listed.success(), "{}", listed.stderr);
 }
@@ -61,11 +99,19 @@ async fn every_field_explains_itself() {
 #[tokio::test]
 async fn a_client_without_its_provider_says_so_and_waits() {
     let stage = Stage::new("waits").await;
-    stage.apply(&client("redirectURIs: ['https://app.example/callback']")).await;
+    stage
+        .apply(&client("redirectURIs: ['https://app.example/callback']"))
+        .await;
     let message = stage.failed("refused", "ProviderNotFound").await;
-    assert!(message.contains("OAuthProvider") && message.contains("/none does not exist"), "{message}");
+    assert!(
+        message.contains("OAuthProvider") && message.contains("/none does not exist"),
+        "{message}"
+    );
     let warnings = stage.warnings("refused").await;
-    assert!(warnings.iter().any(|(reason, _)| reason == "ProviderNotFound"), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|(reason, _)| reason == "ProviderNotFound"),
+        "{warnings:?}"
+    );
     assert_eq!(stage.records().await, Vec::<String>::new());
     stage.kubectl(&["delete", "oac", "refused", "--timeout=20s"]).await;
 }

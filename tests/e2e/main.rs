@@ -4,4 +4,6 @@
 #![allow(missing_docs, reason = "names of tests say what they are about")]
 
 mod admission;
+mod site;
+mod slice;
 mod stage;

@@ -27,7 +27,12 @@ pub async fn plane() -> &'static ControlPlane {
     DEFINED
         .get_or_init(|| async {
             let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
-            plane.kubectl(&["apply", "--server-side", "-k", crds]).await.unwrap().stdout().unwrap();
+            plane
+                .kubectl(&["apply", "--server-side", "-k", crds])
+                .await
+                .unwrap()
+                .stdout()
+                .unwrap();
             let established = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"];
             plane.kubectl(&established).await.unwrap().stdout().unwrap();
             // The schemas are published a moment after the kinds are served.
@@ -70,7 +75,11 @@ impl Stage {
 
     /// Applies manifests that must be refused; what kubectl says.
     pub async fn refused(&self, manifests: &str) -> String {
-        let output = plane().await.kubectl_with(&["-n", self.apps.name(), "apply", "-f", "-"], manifests).await.unwrap();
+        let output = plane()
+            .await
+            .kubectl_with(&["-n", self.apps.name(), "apply", "-f", "-"], manifests)
+            .await
+            .unwrap();
         assert!(!output.success(), "accepted: {manifests}");
         output.stderr
     }
@@ -130,7 +139,9 @@ impl Stage {
     /// Waits until `Ready` is not true for this reason; the condition's message.
     pub async fn failed(&self, name: &str, reason: &str) -> String {
         let fits = |c: &Condition| c.status != "True" && c.reason == reason;
-        let object = self.until(name, reason, |object| condition(object, "Ready").is_some_and(fits)).await;
+        let object = self
+            .until(name, reason, |object| condition(object, "Ready").is_some_and(fits))
+            .await;
         condition(&object, "Ready").unwrap().message.clone()
     }
 
@@ -158,7 +169,14 @@ impl Stage {
     /// Names of the records.
     pub async fn records(&self) -> Vec<String> {
         let labelled = ListParams::default().labels("oauth-client-operator.dev/role=record");
-        self.kept().list(&labelled).await.unwrap().items.iter().map(ResourceExt::name_any).collect()
+        self.kept()
+            .list(&labelled)
+            .await
+            .unwrap()
+            .items
+            .iter()
+            .map(ResourceExt::name_any)
+            .collect()
     }
 
     /// The place in the audit log from which to count.
@@ -168,7 +186,14 @@ impl Stage {
 
     /// Everything that this operator asked the API server for since then.
     pub async fn requests(&self, since: Mark) -> Requests {
-        plane().await.audit().unwrap().since(since).await.unwrap().by(self.operator.user())
+        plane()
+            .await
+            .audit()
+            .unwrap()
+            .since(since)
+            .await
+            .unwrap()
+            .by(self.operator.user())
     }
 
     /// Warnings about an object: reason and note.
@@ -177,9 +202,14 @@ impl Stage {
         let events = events.list(&ListParams::default()).await.unwrap();
         let about = events.into_iter().filter(|event| {
             event.type_.as_deref() == Some("Warning")
-                && event.regarding.as_ref().is_some_and(|regarding| regarding.name.as_deref() == Some(name))
+                && event
+                    .regarding
+                    .as_ref()
+                    .is_some_and(|regarding| regarding.name.as_deref() == Some(name))
         });
-        about.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+        about
+            .map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default()))
+            .collect()
     }
 }
 
@@ -214,13 +244,20 @@ impl Unmanned {
 
     pub async fn man(self, options: OperatorOptions) -> Stage {
         let operator = Operator::start(plane().await, options).await.unwrap();
-        Stage { operator, home: self.home, apps: self.apps, client: self.client }
+        Stage {
+            operator,
+            home: self.home,
+            apps: self.apps,
+            client: self.client,
+        }
     }
 }
 
 /// The rights that the chart renders for an operator.
 pub async fn rights(home: &str, watched: &[String]) -> String {
-    let chart = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("charts").join(NAME);
+    let chart = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("charts")
+        .join(NAME);
     chart_manifests(plane().await, &chart, home, watched).await.unwrap()
 }
 
@@ -238,7 +275,12 @@ pub async fn eventually<T>(what: &str, check: impl AsyncFn() -> Option<T>) -> T 
 
 /// A condition of an object.
 pub fn condition<'a>(object: &'a OAuthClient, type_: &str) -> Option<&'a Condition> {
-    object.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == type_)
+    object
+        .status
+        .as_ref()?
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)
 }
 
 /// Whether a condition has a status.

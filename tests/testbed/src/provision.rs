@@ -22,6 +22,7 @@
 //! ```
 
 mod go;
+pub mod npm;
 mod tool;
 
 use std::fs::File;
