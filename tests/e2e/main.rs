@@ -4,6 +4,8 @@
 #![allow(missing_docs, reason = "names of tests say what they are about")]
 
 mod admission;
+mod kubectl;
+mod quiet;
 mod site;
 mod slice;
 mod stage;
