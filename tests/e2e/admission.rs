@@ -1,12 +1,11 @@
 //! What the API server itself refuses, and what it says.
 
+use testbed::site::oauth_client;
+
 use crate::stage::{Stage, plane};
 
 fn client(spec: &str) -> String {
-    let lines: String = spec.lines().map(|line| format!("  {line}\n")).collect();
-    format!(
-        "apiVersion: oauth-client-operator.dev/v1alpha1\nkind: OAuthClient\nmetadata:\n  name: refused\nspec:\n  providerRef:\n    name: none\n{lines}"
-    )
+    oauth_client("refused", spec)
 }
 
 #[tokio::test]
@@ -104,7 +103,7 @@ async fn a_client_without_its_provider_says_so_and_waits() {
         .await;
     let message = stage.failed("refused", "ProviderNotFound").await;
     assert!(
-        message.contains("OAuthProvider") && message.contains("/none does not exist"),
+        message.contains("OAuthProvider") && message.contains("/provider does not exist"),
         "{message}"
     );
     let warnings = stage.warnings("refused").await;

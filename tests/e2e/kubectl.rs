@@ -1,11 +1,11 @@
-//! What users do with kubectl, and what GitOps tools do with server-side apply.
+//! What users do with kubectl, and what tools like Argo CD do with server-side apply.
 
-use crate::site::{Site, oauth_client};
 use crate::stage::{Stage, plane};
+use testbed::site::{Site, oauth_client};
 
 #[tokio::test]
 async fn users_see_what_they_expect() {
-    let site = Site::oidc_provider().await;
+    let site = Site::oidc_provider().await.unwrap();
     let stage = Stage::new("kubectl").await;
     stage.apply(&site.manifests).await;
     let manifest = oauth_client("app", "redirectURIs: ['https://app.example/callback']\nclientName: App");
@@ -61,13 +61,13 @@ async fn users_see_what_they_expect() {
 
 #[tokio::test]
 async fn a_manifest_that_is_replaced_keeps_its_client_and_its_deletion() {
-    let site = Site::oidc_provider().await;
+    let site = Site::oidc_provider().await.unwrap();
     let stage = Stage::new("replace").await;
     stage.apply(&site.manifests).await;
     let manifest = oauth_client("app", "redirectURIs: ['https://app.example/callback']");
     stage.apply(&manifest).await;
     stage.ready("app").await;
-    let before = site.clients().await;
+    let before = site.clients().await.unwrap();
     let namespace = stage.apps.name();
     plane()
         .await
@@ -86,14 +86,14 @@ async fn a_manifest_that_is_replaced_keeps_its_client_and_its_deletion() {
         })
         .await;
     stage.ready("app").await;
-    assert_eq!(site.clients().await, before);
+    assert_eq!(site.clients().await.unwrap(), before);
     stage.kubectl(&["delete", "oac", "app", "--timeout=30s"]).await;
-    assert!(site.clients().await.is_empty());
+    assert!(site.clients().await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn deleted_and_applied_again_under_the_same_name_ends_ready() {
-    let site = Site::oidc_provider().await;
+    let site = Site::oidc_provider().await.unwrap();
     let stage = Stage::new("again").await;
     stage.apply(&site.manifests).await;
     let manifest = oauth_client("app", "redirectURIs: ['https://app.example/callback']");
@@ -105,7 +105,7 @@ async fn deleted_and_applied_again_under_the_same_name_ends_ready() {
     }
     stage.apply(&manifest).await;
     let object = stage.ready("app").await;
-    let clients = site.clients().await;
+    let clients = site.clients().await.unwrap();
     assert_eq!(
         clients.keys().cloned().collect::<Vec<_>>(),
         [object.status.unwrap().client_id.unwrap()]
@@ -119,7 +119,7 @@ async fn deleted_and_applied_again_under_the_same_name_ends_ready() {
 
 #[tokio::test]
 async fn foreground_deletion_ends() {
-    let site = Site::oidc_provider().await;
+    let site = Site::oidc_provider().await.unwrap();
     let stage = Stage::new("foreground").await;
     stage.apply(&site.manifests).await;
     stage
@@ -130,13 +130,13 @@ async fn foreground_deletion_ends() {
         .kubectl(&["delete", "oac", "app", "--cascade=foreground", "--timeout=40s"])
         .await;
     stage.gone("app").await;
-    assert!(site.clients().await.is_empty());
+    assert!(site.clients().await.unwrap().is_empty());
     assert!(stage.secret("app").await.is_none());
 }
 
 #[tokio::test]
 async fn a_retained_client_stays_with_its_secret() {
-    let site = Site::oidc_provider().await;
+    let site = Site::oidc_provider().await.unwrap();
     let stage = Stage::new("retain").await;
     stage.apply(&site.manifests).await;
     stage
@@ -148,7 +148,7 @@ async fn a_retained_client_stays_with_its_secret() {
     stage.ready("app").await;
     let secret = stage.secret("app").await;
     stage.kubectl(&["delete", "oac", "app", "--timeout=40s"]).await;
-    assert_eq!(site.clients().await.len(), 1);
+    assert_eq!(site.clients().await.unwrap().len(), 1);
     // The garbage collector has had its chance.
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     assert_eq!(stage.secret("app").await, secret);
@@ -156,7 +156,7 @@ async fn a_retained_client_stays_with_its_secret() {
 
 #[tokio::test]
 async fn the_secret_gets_another_name_after_the_new_one_is_written() {
-    let site = Site::oidc_provider().await;
+    let site = Site::oidc_provider().await.unwrap();
     let stage = Stage::new("rename").await;
     stage.apply(&site.manifests).await;
     let named = |name: &str| {
@@ -175,5 +175,5 @@ async fn the_secret_gets_another_name_after_the_new_one_is_written() {
         stage.secret("first").await.is_none().then_some(())
     })
     .await;
-    assert_eq!(site.clients().await.len(), 1);
+    assert_eq!(site.clients().await.unwrap().len(), 1);
 }

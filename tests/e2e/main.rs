@@ -6,6 +6,5 @@
 mod admission;
 mod kubectl;
 mod quiet;
-mod site;
 mod slice;
 mod stage;

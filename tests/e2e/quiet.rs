@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::site::{Site, oauth_client};
 use crate::stage::Stage;
+use testbed::site::{Site, oauth_client};
 
 #[tokio::test]
 async fn four_writes_and_two_dry_runs_lead_to_ready() {
-    let site = Site::oidc_provider().await;
+    let site = Site::oidc_provider().await.unwrap();
     let stage = Stage::new("writes").await;
     stage.apply(&site.manifests).await;
     // The provider's own status is not the client's.
@@ -49,7 +49,7 @@ async fn four_writes_and_two_dry_runs_lead_to_ready() {
 
 #[tokio::test]
 async fn a_hundred_clients_at_rest_cause_no_write_in_a_minute() {
-    let site = Site::oidc_provider().await;
+    let site = Site::oidc_provider().await.unwrap();
     let stage = Stage::new("rest").await;
     stage.apply(&site.manifests).await;
     let name = |number: usize| format!("app-{number}");
@@ -60,11 +60,11 @@ async fn a_hundred_clients_at_rest_cause_no_write_in_a_minute() {
     for number in 0..100 {
         stage.ready(&name(number)).await;
     }
-    assert_eq!(site.clients().await.len(), 100);
+    assert_eq!(site.clients().await.unwrap().len(), 100);
 
     let mark = stage.mark().await;
     tokio::time::sleep(Duration::from_mins(1)).await;
     let writes = stage.requests(mark).await.writes();
     assert!(writes.is_empty(), "{:?}", writes.counts());
-    assert_eq!(site.clients().await.len(), 100);
+    assert_eq!(site.clients().await.unwrap().len(), 100);
 }

@@ -2,7 +2,6 @@
 //! that the chart renders, on the control plane that all tests share.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -15,7 +14,7 @@ use testbed::operator::{NAME, Operator, OperatorOptions, chart_manifests};
 use tokio::sync::OnceCell;
 
 /// Time that anything may take which is not measured.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_mins(1);
 
 /// The operator under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_oauth-client-operator");
@@ -71,17 +70,6 @@ impl Stage {
     /// Applies manifests as a user does; they must be accepted.
     pub async fn apply(&self, manifests: &str) {
         self.apps.apply(manifests).await.unwrap();
-    }
-
-    /// Applies manifests that must be refused; what kubectl says.
-    pub async fn refused(&self, manifests: &str) -> String {
-        let output = plane()
-            .await
-            .kubectl_with(&["-n", self.apps.name(), "apply", "-f", "-"], manifests)
-            .await
-            .unwrap();
-        assert!(!output.success(), "accepted: {manifests}");
-        output.stderr
     }
 
     /// kubectl in the applications' namespace, which must succeed.
@@ -292,9 +280,4 @@ pub fn is(object: &OAuthClient, type_: &str, status: &str) -> bool {
 pub fn judged(object: &OAuthClient) -> bool {
     let observed = object.status.as_ref().and_then(|status| status.observed_generation);
     observed.is_some() && observed == object.metadata.generation
-}
-
-/// Fails with both values if they differ.
-pub fn same<T: PartialEq + Debug>(what: &str, found: &T, wanted: &T) {
-    assert_eq!(found, wanted, "{what}");
 }

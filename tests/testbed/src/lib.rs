@@ -11,4 +11,5 @@ pub mod process;
 pub mod progress;
 pub mod providers;
 pub mod provision;
+pub mod site;
 pub mod tls;

@@ -1,0 +1,275 @@
+//! `cargo demo`: a real API server, a real provider, the operator, three clients, a real access token.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, ValueEnum};
+use serde_json::Value;
+use testbed::control_plane::{Cluster, ControlPlane, ControlPlaneOptions};
+use testbed::operator::{self, Operator, OperatorOptions};
+use testbed::progress::{Step, say};
+use testbed::site::{Site, oauth_client};
+
+/// Namespace of the applications.
+const APPS: &str = "demo";
+/// Namespace of the operator.
+const HOME: &str = "oauth-client-operator-demo";
+/// Time that anything may take.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Shows the operator at work: real API server, real provider, real tokens.
+#[derive(Parser)]
+#[command(name = "cargo demo")]
+struct Arguments {
+    /// The provider to register at
+    #[arg(long, value_enum, default_value_t = Choice::OidcProvider)]
+    provider: Choice,
+    /// Leave everything running until Ctrl-C
+    #[arg(long)]
+    keep: bool,
+    /// Use this cluster instead of starting a control plane
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    OidcProvider,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format!("the demo failed: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let own = match &arguments.kubeconfig {
+        Some(_) => None,
+        None => Some(ControlPlane::start(ControlPlaneOptions::default()).await?),
+    };
+    let existing = match &arguments.kubeconfig {
+        Some(file) => Some(Cluster::existing(file).await?),
+        None => None,
+    };
+    let cluster: &Cluster = match (&own, &existing) {
+        (Some(own), _) => own,
+        (None, Some(existing)) => existing,
+        (None, None) => return Err("no cluster".into()),
+    };
+    let site = match arguments.provider {
+        Choice::OidcProvider => Site::oidc_provider().await?,
+    };
+    let demo = Demo::set_up(cluster, site).await?;
+    let summary = demo.show().await;
+    if arguments.keep && summary.is_ok() {
+        say("everything is left running; to look around:");
+        println!("export KUBECONFIG={}", cluster.kubeconfig().display());
+        println!("kubectl -n {APPS} get oauth,secrets");
+        say("Ctrl-C ends it");
+        tokio::signal::ctrl_c().await?;
+    }
+    demo.tear_down(own.is_none()).await?;
+    for line in summary? {
+        println!("  {line}");
+    }
+    Ok(())
+}
+
+/// What the demo works with.
+struct Demo<'a> {
+    cluster: &'a Cluster,
+    site: Site,
+    operator: Operator,
+}
+
+impl<'a> Demo<'a> {
+    /// Installs definitions and rights, and starts the operator under them.
+    async fn set_up(cluster: &'a Cluster, site: Site) -> Result<Self, Failure> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let binary = operator::build(false).await?;
+        let step = Step::begin("installing the definitions and the operator's rights");
+        let crds = root.join("crds");
+        kubectl(cluster, &["apply", "--server-side", "-k", &crds.to_string_lossy()]).await?;
+        for kind in ["oauthclients", "oauthproviders", "clusteroauthproviders"] {
+            let crd = format!("crd/{kind}.oauth-client-operator.dev");
+            kubectl(cluster, &["wait", "--for=condition=Established", &crd, "--timeout=60s"]).await?;
+        }
+        cluster.create_namespace(APPS).await?;
+        let watched = [APPS.to_owned()];
+        let chart = root.join("charts").join(operator::NAME);
+        let rights = operator::chart_manifests(cluster, &chart, HOME, &watched).await?;
+        step.done();
+        let step = Step::begin("starting the operator with its ServiceAccount's token");
+        let options = OperatorOptions {
+            binary,
+            manifests: vec![rights],
+            ..OperatorOptions::new(HOME, &watched)
+        };
+        let operator = Operator::start(cluster, options).await?;
+        step.done();
+        Ok(Self {
+            cluster,
+            site,
+            operator,
+        })
+    }
+
+    /// The main job, and its proof. Lines of the summary.
+    async fn show(&self) -> Result<Vec<String>, Failure> {
+        let mut summary = Vec::new();
+        let clients = [
+            ("shop", "clientName: Web shop\nredirectURIs: ['https://shop.example/callback']".to_owned()),
+            (
+                "dashboard",
+                "clientName: Single-page app\ntokenEndpointAuthMethod: none\nredirectURIs: ['https://dashboard.example/callback']"
+                    .to_owned(),
+            ),
+            ("worker", "clientName: Nightly worker\ngrantTypes: [client_credentials]".to_owned()),
+        ];
+        let step = Step::begin("applying a provider and three clients");
+        let begun = Instant::now();
+        let mut manifests = self.site.manifests.clone();
+        manifests.extend(clients.iter().map(|(name, spec)| oauth_client(name, spec)));
+        self.apply(&manifests).await?;
+        for (name, _) in &clients {
+            let wait = [
+                "-n",
+                APPS,
+                "wait",
+                "--for=condition=Ready",
+                &format!("oauthclient/{name}"),
+                "--timeout=60s",
+            ];
+            kubectl(self.cluster, &wait).await?;
+        }
+        step.done();
+        summary.push(format!(
+            "three clients registered and Ready {:.1} s after kubectl apply",
+            begun.elapsed().as_secs_f64()
+        ));
+        println!(
+            "{}",
+            kubectl(self.cluster, &["-n", APPS, "get", "oauthproviders,oauthclients"]).await?
+        );
+
+        let public = self.secret("dashboard").await?;
+        if public.contains_key("client_secret") {
+            return Err("the public client was given a secret".into());
+        }
+        summary.push("the public client's Secret holds a client_id and no secret".to_owned());
+
+        let worker = self.secret("worker").await?;
+        let (id, secret) = (member(&worker, "client_id")?, member(&worker, "client_secret")?);
+        if self.site.abilities.token {
+            let step = Step::begin("getting an access token with what the Secret holds");
+            let token = self.site.token(id, secret).await?;
+            step.done();
+            summary.push(format!(
+                "client {id} got an access token of {} characters at the token endpoint",
+                token.len()
+            ));
+        }
+
+        let shop = self.secret("shop").await?;
+        let shop = member(&shop, "client_id")?.to_owned();
+        if self.site.abilities.update {
+            let step = Step::begin("changing a redirect URI in the manifest");
+            self.apply(&oauth_client(
+                "shop",
+                "clientName: Web shop\nredirectURIs: ['https://shop.example/login']",
+            ))
+            .await?;
+            self.until("the change arrives at the provider", async |found| {
+                let uris = found.get(&shop).map(|client| client["redirect_uris"].to_string());
+                uris.is_some_and(|uris| uris.contains("https://shop.example/login"))
+            })
+            .await?;
+            step.done();
+            summary.push(format!("the new redirect URI of client {shop} is at the provider"));
+        }
+
+        let step = Step::begin("deleting a client");
+        kubectl(
+            self.cluster,
+            &["-n", APPS, "delete", "oauthclient", "shop", "--timeout=60s"],
+        )
+        .await?;
+        if self.site.abilities.delete {
+            self.until("the client is gone at the provider", async |found| {
+                !found.contains_key(&shop)
+            })
+            .await?;
+            summary.push(format!("client {shop} is gone at the provider"));
+        } else {
+            summary.push(format!(
+                "the provider deletes no clients: a warning and a suspect entry tell of {shop}"
+            ));
+        }
+        step.done();
+        Ok(summary)
+    }
+
+    /// Deletes what the demo made in a cluster that goes on, then ends the operator.
+    async fn tear_down(self, foreign: bool) -> Result<(), Failure> {
+        if foreign {
+            kubectl(
+                self.cluster,
+                &["-n", APPS, "delete", "oauthclients", "--all", "--timeout=60s"],
+            )
+            .await?;
+        }
+        self.operator.stop().await?;
+        if foreign {
+            self.cluster.delete_namespace(APPS).await?;
+            self.cluster.delete_namespace(HOME).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, manifests: &str) -> Result<(), Failure> {
+        self.cluster
+            .kubectl_with(&["-n", APPS, "apply", "-f", "-"], manifests)
+            .await?
+            .stdout()?;
+        Ok(())
+    }
+
+    async fn secret(&self, name: &str) -> Result<BTreeMap<String, String>, Failure> {
+        let template = "go-template={{range $key, $value := .data}}{{$key}} {{$value | base64decode}}\n{{end}}";
+        let text = kubectl(self.cluster, &["-n", APPS, "get", "secret", name, "-o", template]).await?;
+        let pairs = text.lines().filter_map(|line| line.split_once(' '));
+        Ok(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+
+    async fn until(&self, what: &str, fits: impl AsyncFn(&BTreeMap<String, Value>) -> bool) -> Result<(), Failure> {
+        let begun = Instant::now();
+        while begun.elapsed() < LIMIT {
+            if fits(&self.site.clients().await?).await {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err(format!("not within {} s: {what}\n{}", LIMIT.as_secs(), self.operator.log()).into())
+    }
+}
+
+async fn kubectl(cluster: &Cluster, args: &[&str]) -> Result<String, Failure> {
+    Ok(cluster.kubectl(args).await?.stdout()?)
+}
+
+fn member<'a>(secret: &'a BTreeMap<String, String>, key: &str) -> Result<&'a str, Failure> {
+    secret
+        .get(key)
+        .map(String::as_str)
+        .ok_or_else(|| format!("the Secret has no {key}").into())
+}

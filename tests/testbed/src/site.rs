@@ -1,0 +1,130 @@
+//! A provider together with the manifests that lead to it: the same for tests, demo and benchmarks.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::providers::{OidcProvider, OidcProviderOptions, ProviderError};
+
+/// What a provider lets the operator and the application do beyond registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Registered clients can be changed.
+    pub update: bool,
+    /// Registered clients can be deleted.
+    pub delete: bool,
+    /// The client credentials grant works.
+    pub token: bool,
+}
+
+/// A provider and how it is reached.
+#[derive(Debug)]
+pub struct Site {
+    /// The manifests: an `OAuthProvider` named `provider`, and the Secrets that it needs.
+    pub manifests: String,
+    /// What it can do.
+    pub abilities: Abilities,
+    provider: Provider,
+}
+
+#[derive(Debug)]
+enum Provider {
+    Oidc(OidcProvider),
+}
+
+impl Site {
+    /// oidc-provider with open registration.
+    pub async fn oidc_provider() -> Result<Self, ProviderError> {
+        Self::oidc_provider_with(OidcProviderOptions::default()).await
+    }
+
+    /// oidc-provider.
+    pub async fn oidc_provider_with(options: OidcProviderOptions) -> Result<Self, ProviderError> {
+        let token = options.initial_access_token.clone();
+        let delete = options.management;
+        let provider = OidcProvider::start(options).await?;
+        let issuer = provider.issuer().to_owned();
+        let (auth, secret) = match token {
+            Some(token) => (
+                bearer("registrationAuth", "initial-access-token"),
+                consented("initial-access-token", &issuer, &[("token", &token)]),
+            ),
+            None => (String::new(), String::new()),
+        };
+        Ok(Self {
+            manifests: oauth_provider(&format!("issuer: {issuer}\n{auth}")) + &secret,
+            abilities: Abilities {
+                update: delete,
+                delete,
+                token: true,
+            },
+            provider: Provider::Oidc(provider),
+        })
+    }
+
+    /// Clients at the provider, by their identifiers.
+    pub async fn clients(&self) -> Result<BTreeMap<String, Value>, ProviderError> {
+        match &self.provider {
+            Provider::Oidc(provider) => provider.clients().await,
+        }
+    }
+
+    /// An access token, as an application gets one with what its Secret holds.
+    pub async fn token(&self, client_id: &str, client_secret: &str) -> Result<String, ProviderError> {
+        match &self.provider {
+            Provider::Oidc(provider) => provider.token(client_id, client_secret).await,
+        }
+    }
+
+    /// Ends the provider, as an outage does.
+    pub async fn stop(&self) -> Result<(), ProviderError> {
+        match &self.provider {
+            Provider::Oidc(provider) => provider.stop().await,
+        }
+    }
+}
+
+/// An `OAuthProvider` named `provider`.
+#[must_use]
+pub fn oauth_provider(spec: &str) -> String {
+    object("OAuthProvider", "provider", spec)
+}
+
+/// An `OAuthClient` at `provider`.
+#[must_use]
+pub fn oauth_client(name: &str, spec: &str) -> String {
+    object("OAuthClient", name, &format!("providerRef:\n  name: provider\n{spec}"))
+}
+
+fn object(kind: &str, name: &str, spec: &str) -> String {
+    let spec = indented(spec.lines());
+    format!(
+        "apiVersion: oauth-client-operator.dev/v1alpha1\nkind: {kind}\nmetadata:\n  name: {name}\nspec:\n{spec}---\n"
+    )
+}
+
+/// A Secret whose owner consents to its being sent to an origin.
+#[must_use]
+pub fn consented(name: &str, origin: &str, data: &[(&str, &str)]) -> String {
+    let data = indented(data.iter().map(|(key, value)| format!("{key}: \"{value}\"")));
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  labels:\n    oauth-client-operator.dev/provider-credentials: \
+         \"true\"\n  annotations:\n    oauth-client-operator.dev/allowed-origins: {origin}\nstringData:\n{data}---\n"
+    )
+}
+
+/// Credentials of a provider: a bearer token in a Secret.
+#[must_use]
+pub fn bearer(field: &str, secret: &str) -> String {
+    format!("{field}:\n  bearer:\n    secretRef:\n      name: {secret}\n")
+}
+
+/// Credentials of a provider: user name and password in a Secret.
+#[must_use]
+pub fn basic(field: &str, secret: &str) -> String {
+    format!("{field}:\n  basic:\n    secretRef:\n      name: {secret}\n")
+}
+
+fn indented(lines: impl Iterator<Item = impl AsRef<str>>) -> String {
+    lines.fold(String::new(), |text, line| text + "  " + line.as_ref() + "\n")
+}
