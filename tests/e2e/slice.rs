@@ -128,3 +128,23 @@ async fn deletes(stage: &Stage, site: &Site, secret: &Data) {
 async fn the_slice_at_oidc_provider() {
     slice("slice-oidc", Site::oidc_provider().await.unwrap()).await;
 }
+
+#[tokio::test]
+async fn the_slice_at_keycloak() {
+    slice("slice-keycloak", Site::keycloak("slice").await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_slice_at_wso2() {
+    slice("slice-wso2", Site::wso2_v1_1().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_slice_at_legacy_wso2() {
+    slice("slice-legacy", Site::wso2_legacy().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_slice_at_a_provider_that_keeps_to_the_specifications() {
+    slice("slice-plain", Site::scriptable().await.unwrap()).await;
+}

@@ -2,9 +2,13 @@
 //!
 //! What a provider holds is read past the operator, so that a test can compare both.
 
+mod keycloak;
 mod oidc_provider;
+mod scriptable;
 
+pub use keycloak::{Keycloak, Realm};
 pub use oidc_provider::{OidcProvider, OidcProviderOptions};
+pub use scriptable::{ADMIN, Fault, Persona, Reply, ScriptableProvider, Seen};
 
 use serde_json::Value;
 
@@ -20,6 +24,12 @@ pub enum ProviderError {
     /// Its process failed.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// Its certificate could not be made.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
+    /// It could not listen.
+    #[error("the provider cannot listen on 127.0.0.1: {0}")]
+    Port(std::io::Error),
     /// It did not answer.
     #[error("the provider does not answer at {url}: {source}")]
     Silent {

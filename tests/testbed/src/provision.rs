@@ -22,6 +22,7 @@
 //! ```
 
 mod go;
+pub mod maven;
 pub mod npm;
 mod tool;
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::providers::{OidcProvider, OidcProviderOptions, ProviderError};
+use crate::providers::{
+    ADMIN, Keycloak, OidcProvider, OidcProviderOptions, Persona, ProviderError, Realm, ScriptableProvider,
+};
 
 /// What a provider lets the operator and the application do beyond registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Site {
 #[derive(Debug)]
 enum Provider {
     Oidc(OidcProvider),
+    Keycloak(Realm),
+    Scriptable(ScriptableProvider),
 }
 
 impl Site {
@@ -62,10 +66,97 @@ impl Site {
         })
     }
 
+    /// A realm of Keycloak's own, with an initial access token for many registrations.
+    pub async fn keycloak(realm: &str) -> Result<Self, ProviderError> {
+        let realm = Keycloak::shared().await?.realm(realm).await?;
+        let token = realm.initial_access_token(10_000).await?;
+        let issuer = realm.issuer();
+        let spec = format!(
+            "issuer: {issuer}\nprofile: keycloak\n{}",
+            bearer("registrationAuth", "initial-access-token")
+        );
+        let origin = issuer.split("/realms").next().unwrap_or_default().to_owned();
+        Ok(Self {
+            manifests: oauth_provider(&spec) + &consented("initial-access-token", &origin, &[("token", &token)]),
+            abilities: Abilities {
+                update: true,
+                delete: true,
+                token: true,
+            },
+            provider: Provider::Keycloak(realm),
+        })
+    }
+
+    /// WSO2 Identity Server as its first users met it: `/identity/connect/register`.
+    pub async fn wso2_legacy() -> Result<Self, ProviderError> {
+        Self::wso2(Persona::Wso2Legacy, "wso2-legacy").await
+    }
+
+    /// WSO2 Identity Server with DCR v1.1.
+    pub async fn wso2_v1_1() -> Result<Self, ProviderError> {
+        Self::wso2(Persona::Wso2, "wso2").await
+    }
+
+    async fn wso2(persona: Persona, profile: &str) -> Result<Self, ProviderError> {
+        let provider = ScriptableProvider::start(persona).await?;
+        let managed = persona == Persona::Wso2;
+        let ca = provider
+            .ca()
+            .unwrap_or_default()
+            .lines()
+            .fold(String::new(), |text, line| text + "    " + line + "\n");
+        let mut spec = format!(
+            "webFinger:\n  resource: acct:admin@localhost\n  host: {}\nexpectedIssuer: {}/oauth2/token\nprofile: {profile}\ntls:\n  caBundle: |\n{ca}",
+            provider.host(),
+            provider.url()
+        );
+        for field in ["discoveryAuth", "registrationAuth"]
+            .into_iter()
+            .chain(managed.then_some("managementAuth"))
+        {
+            spec += &basic(field, "wso2-admin");
+        }
+        let admin = [("username", ADMIN.0), ("password", ADMIN.1)];
+        Ok(Self {
+            manifests: oauth_provider(&spec) + &consented("wso2-admin", provider.url(), &admin),
+            abilities: Abilities {
+                update: managed,
+                delete: managed,
+                token: true,
+            },
+            provider: Provider::Scriptable(provider),
+        })
+    }
+
+    /// The double, with no habits but those of the specifications.
+    pub async fn scriptable() -> Result<Self, ProviderError> {
+        let provider = ScriptableProvider::start(Persona::Plain).await?;
+        Ok(Self {
+            manifests: oauth_provider(&format!("issuer: {}", provider.url())),
+            abilities: Abilities {
+                update: true,
+                delete: true,
+                token: true,
+            },
+            provider: Provider::Scriptable(provider),
+        })
+    }
+
+    /// The double behind this site, if it is one.
+    #[must_use]
+    pub fn double(&self) -> Option<&ScriptableProvider> {
+        match &self.provider {
+            Provider::Scriptable(provider) => Some(provider),
+            Provider::Oidc(_) | Provider::Keycloak(_) => None,
+        }
+    }
+
     /// Clients at the provider, by their identifiers.
     pub async fn clients(&self) -> Result<BTreeMap<String, Value>, ProviderError> {
         match &self.provider {
             Provider::Oidc(provider) => provider.clients().await,
+            Provider::Keycloak(realm) => realm.clients().await,
+            Provider::Scriptable(provider) => Ok(provider.clients()),
         }
     }
 
@@ -73,13 +164,8 @@ impl Site {
     pub async fn token(&self, client_id: &str, client_secret: &str) -> Result<String, ProviderError> {
         match &self.provider {
             Provider::Oidc(provider) => provider.token(client_id, client_secret).await,
-        }
-    }
-
-    /// Ends the provider, as an outage does.
-    pub async fn stop(&self) -> Result<(), ProviderError> {
-        match &self.provider {
-            Provider::Oidc(provider) => provider.stop().await,
+            Provider::Keycloak(realm) => realm.token(client_id, client_secret).await,
+            Provider::Scriptable(provider) => provider.token(client_id, client_secret).await,
         }
     }
 }

@@ -37,6 +37,9 @@ struct Arguments {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Choice {
     OidcProvider,
+    Keycloak,
+    Wso2,
+    Wso2Legacy,
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -68,6 +71,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let site = match arguments.provider {
         Choice::OidcProvider => Site::oidc_provider().await?,
+        Choice::Keycloak => Site::keycloak("demo").await?,
+        Choice::Wso2 => Site::wso2_v1_1().await?,
+        Choice::Wso2Legacy => Site::wso2_legacy().await?,
     };
     let demo = Demo::set_up(cluster, site).await?;
     let summary = demo.show().await;

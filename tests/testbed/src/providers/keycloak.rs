@@ -1,0 +1,173 @@
+//! Keycloak, from Maven Central, in its development mode. One serves all tests of a process; each makes a realm of its own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use super::{ProviderError, http, json};
+use crate::process::{Process, Scratch, Spec, free_port};
+use crate::progress::Step;
+use crate::provision::maven::{JAVA, maven};
+
+const ARTIFACT: &str = "org.keycloak:keycloak-quarkus-dist:26.4.5:zip";
+const DIRECTORY: &str = "keycloak-26.4.5";
+const ADMIN: &str = "admin";
+
+/// Time to become ready on a busy machine.
+const READY_LIMIT: Duration = Duration::from_mins(4);
+
+/// A running Keycloak.
+#[derive(Debug)]
+pub struct Keycloak {
+    url: String,
+    http: reqwest::Client,
+    process: Process,
+    _scratch: Scratch,
+}
+
+/// A realm of it.
+#[derive(Debug)]
+pub struct Realm {
+    keycloak: &'static Keycloak,
+    name: String,
+}
+
+impl Keycloak {
+    /// The Keycloak that all tests of this process share; started by the first.
+    pub async fn shared() -> Result<&'static Self, ProviderError> {
+        static SHARED: OnceCell<Keycloak> = OnceCell::const_new();
+        SHARED.get_or_try_init(Self::start).await
+    }
+
+    async fn start() -> Result<Self, ProviderError> {
+        JAVA.require().await?;
+        let home = maven(ARTIFACT).await?.join(DIRECTORY);
+        let step = Step::quiet("starting Keycloak");
+        let scratch = Scratch::new("keycloak")?;
+        // It builds and keeps its data below its own directory, which other runs share.
+        let own = scratch.path().join(DIRECTORY);
+        let copy = Spec::new("copying Keycloak", "cp").arg("-r").arg(&home).arg(&own);
+        copy.run(Duration::from_mins(1)).await?;
+        let port = free_port()?;
+        let process = Spec::new("keycloak", "bash")
+            .arg("bin/kc.sh")
+            .args(["start-dev", "--http-host=127.0.0.1", "--cache=local"])
+            .arg(format!("--http-port={port}"))
+            .arg(format!("--http-management-port={}", free_port()?))
+            .env("KC_BOOTSTRAP_ADMIN_USERNAME", ADMIN)
+            .env("KC_BOOTSTRAP_ADMIN_PASSWORD", ADMIN)
+            .env("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx512m")
+            .dir(&own)
+            .log(scratch.path().join("keycloak.log"))
+            .grace(Duration::from_secs(2))
+            .spawn()?;
+        let keycloak = Self {
+            url: format!("http://127.0.0.1:{port}"),
+            http: http(None),
+            process,
+            _scratch: scratch,
+        };
+        let ready = async || keycloak.admin_token().await;
+        keycloak.process.ready(READY_LIMIT, ready).await?;
+        step.done();
+        Ok(keycloak)
+    }
+
+    /// A new realm.
+    pub async fn realm(&'static self, name: &str) -> Result<Realm, ProviderError> {
+        let realm = json!({"realm": name, "enabled": true, "sslRequired": "none"});
+        self.admin(http::Method::POST, "", Some(&realm)).await?;
+        Ok(Realm {
+            keycloak: self,
+            name: name.to_owned(),
+        })
+    }
+
+    async fn admin_token(&self) -> Result<String, ProviderError> {
+        let url = format!("{}/realms/master/protocol/openid-connect/token", self.url);
+        let request = self
+            .http
+            .post(&url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!(
+                "grant_type=password&client_id=admin-cli&username={ADMIN}&password={ADMIN}"
+            ));
+        let answer = json(request, &url).await?;
+        Ok(answer["access_token"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// A call of the admin interface, below `/admin/realms`. Null if the answer has no body.
+    async fn admin(&self, method: http::Method, path: &str, body: Option<&Value>) -> Result<Value, ProviderError> {
+        let url = format!("{}/admin/realms{path}", self.url);
+        let silent = |source| ProviderError::Silent {
+            url: url.clone(),
+            source,
+        };
+        let mut request = self.http.request(method, &url).bearer_auth(self.admin_token().await?);
+        if let Some(body) = body {
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
+        }
+        let response = request.send().await.map_err(silent)?;
+        let status = response.status();
+        let text = response.text().await.map_err(silent)?;
+        if status.is_success() {
+            return Ok(serde_json::from_str(&text).unwrap_or_default());
+        }
+        Err(ProviderError::Refused {
+            url: url.clone(),
+            status: status.as_u16(),
+            body: text,
+        })
+    }
+}
+
+impl Realm {
+    /// Issuer identifier.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        format!("{}/realms/{}", self.keycloak.url, self.name)
+    }
+
+    /// A token for so many registrations.
+    pub async fn initial_access_token(&self, count: u32) -> Result<String, ProviderError> {
+        let path = format!("/{}/clients-initial-access", self.name);
+        let wanted = json!({"count": count, "expiration": 86400});
+        let answer = self.keycloak.admin(http::Method::POST, &path, Some(&wanted)).await?;
+        Ok(answer["token"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Every registered client by its identifier, with the members of RFC 7591 that Keycloak knows under other names.
+    pub async fn clients(&self) -> Result<BTreeMap<String, Value>, ProviderError> {
+        // What a new realm begins with.
+        const OWN: [&str; 6] = [
+            "account",
+            "account-console",
+            "admin-cli",
+            "broker",
+            "realm-management",
+            "security-admin-console",
+        ];
+        let path = format!("/{}/clients?max=10000", self.name);
+        let found = self.keycloak.admin(http::Method::GET, &path, None).await?;
+        let clients = found
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|mut client| {
+                client["redirect_uris"] = client["redirectUris"].clone();
+                (client["clientId"].as_str().unwrap_or_default().to_owned(), client)
+            });
+        Ok(clients.filter(|(id, _)| !OWN.contains(&id.as_str())).collect())
+    }
+
+    /// An access token by the client credentials grant.
+    pub async fn token(&self, client_id: &str, client_secret: &str) -> Result<String, ProviderError> {
+        let endpoint = format!("{}/protocol/openid-connect/token", self.issuer());
+        super::token(&self.keycloak.http, &endpoint, client_id, client_secret).await
+    }
+}

@@ -1,0 +1,96 @@
+//! RFC 8414, RFC 7591 and RFC 7592, and nothing else.
+
+use serde_json::{Value, json};
+
+use super::{Reply, Seen, State, access_token, error};
+
+pub(super) fn answer(state: &mut State, seen: &Seen) -> Reply {
+    let url = state.url.clone();
+    match (seen.method.as_str(), seen.path.as_str()) {
+        ("GET", "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server") => Reply::json(
+            200,
+            &json!({
+                "issuer": url,
+                "registration_endpoint": format!("{url}/register"),
+                "authorization_endpoint": format!("{url}/authorize"),
+                "token_endpoint": format!("{url}/token"),
+            }),
+        ),
+        ("POST", "/register") => register(state, seen),
+        ("POST", "/token") => access_token(state, seen),
+        (method, path) => match path.strip_prefix("/register/") {
+            Some(id) => manage(state, seen, method, &id.to_owned()),
+            None => Reply::empty(404),
+        },
+    }
+}
+
+fn register(state: &mut State, seen: &Seen) -> Reply {
+    let Value::Object(metadata) = seen.json() else {
+        return error(400, "invalid_client_metadata", "the body is no JSON object");
+    };
+    let uris = metadata
+        .get("redirect_uris")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    if uris
+        .iter()
+        .any(|uri| uri.as_str().is_some_and(|uri| uri.contains("refused")))
+    {
+        return error(400, "invalid_redirect_uri", "this redirect URI is refused");
+    }
+    let id = state.fresh("client");
+    let (secret, token) = (state.fresh("secret"), state.fresh("token"));
+    let public = metadata.get("token_endpoint_auth_method").and_then(Value::as_str) == Some("none");
+    let mut client = Value::Object(metadata);
+    client["client_id"] = json!(id);
+    if !public {
+        client["client_secret"] = json!(secret);
+        client["client_secret_expires_at"] = json!(0);
+    }
+    state.clients.insert(id.clone(), client.clone());
+    state.tokens.insert(id.clone(), token);
+    Reply::json(201, &with_management(state, &id, client))
+}
+
+fn manage(state: &mut State, seen: &Seen, method: &str, id: &String) -> Reply {
+    if !state.clients.contains_key(id) || seen.bearer() != state.tokens.get(id).map(String::as_str) {
+        return error(401, "invalid_token", "no such client, or not its token");
+    }
+    match method {
+        "GET" => {
+            let client = state.clients[id].clone();
+            Reply::json(200, &with_management(state, id, client))
+        }
+        "PUT" => {
+            let mut client = seen.json();
+            if client["client_id"] != id.as_str() {
+                return error(400, "invalid_client_metadata", "client_id differs");
+            }
+            for kept in ["client_secret", "client_secret_expires_at"] {
+                if let Some(value) = state.clients[id].get(kept) {
+                    client[kept] = value.clone();
+                }
+            }
+            state.clients.insert(id.clone(), client.clone());
+            if state.rotate {
+                let token = state.fresh("token");
+                state.tokens.insert(id.clone(), token);
+            }
+            Reply::json(200, &with_management(state, id, client))
+        }
+        "DELETE" => {
+            state.clients.remove(id);
+            state.tokens.remove(id);
+            Reply::empty(204)
+        }
+        _ => Reply::empty(405),
+    }
+}
+
+fn with_management(state: &State, id: &str, mut client: Value) -> Value {
+    client["registration_access_token"] = json!(state.tokens[id]);
+    client["registration_client_uri"] = json!(format!("{}/register/{id}", state.url));
+    client
+}
