@@ -4,7 +4,9 @@
 #![allow(missing_docs, reason = "names of tests say what they are about")]
 
 mod admission;
+mod bad_input;
 mod kubectl;
 mod quiet;
+mod seed;
 mod slice;
 mod stage;
