@@ -5,6 +5,7 @@
 
 mod admission;
 mod bad_input;
+mod crash;
 mod kubectl;
 mod quiet;
 mod seed;

@@ -11,5 +11,6 @@ pub mod process;
 pub mod progress;
 pub mod providers;
 pub mod provision;
+pub mod proxy;
 pub mod site;
 pub mod tls;
