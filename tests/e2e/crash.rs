@@ -130,7 +130,7 @@ async fn killed_at_the_post(name: &str, applied: bool) {
     crash.site.double().unwrap().script(move |seen| {
         let post = seen.method == "POST" && seen.path == "/register";
         (post && std::mem::take(&mut first)).then(|| {
-            kill.kill();
+            let _ = kill.kill();
             if applied { Fault::LoseAnswer } else { Fault::LoseRequest }
         })
     });

@@ -249,12 +249,12 @@ async fn pass(request: Request<Incoming>, upstream: Arc<Upstream>, state: Shared
     match action {
         None => forward(request, &upstream).await,
         Some(Action::KillBefore(kill)) => {
-            kill.kill();
+            let _ = kill.kill();
             Err(io::Error::other("killed"))
         }
         Some(Action::KillAfter(kill)) => {
             finish(forward(request, &upstream).await?).await?;
-            kill.kill();
+            let _ = kill.kill();
             Err(io::Error::other("killed"))
         }
         Some(Action::LoseAnswer) => {
@@ -321,17 +321,10 @@ fn parse(request: &Request<Incoming>) -> Asked {
 
 /// Resource, subresource, namespace and name.
 fn path(path: &str) -> (String, String, String, String) {
-    let mut parts = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .skip_while(|part| *part == "api");
-    let mut parts: Vec<&str> = match parts.clone().next() {
-        Some("apis") => parts.skip(3).collect(),
-        _ => {
-            parts.next();
-            parts.collect()
-        }
-    };
+    let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    // `/api/VERSION/…` and `/apis/GROUP/VERSION/…`
+    let prefix = if parts.first() == Some(&"apis") { 3 } else { 2 };
+    parts.drain(..prefix.min(parts.len()));
     let mut namespace = String::new();
     if parts.first() == Some(&"namespaces") && parts.len() > 2 {
         parts[1].clone_into(&mut namespace);
