@@ -7,7 +7,7 @@ mod oidc_provider;
 mod scriptable;
 
 pub use keycloak::{Keycloak, Realm};
-pub use oidc_provider::{OidcProvider, OidcProviderOptions};
+pub use oidc_provider::{OidcFault, OidcFaultKind, OidcProvider, OidcProviderOptions, OidcRequest};
 pub use scriptable::{ADMIN, Fault, Persona, Reply, ScriptableProvider, Seen};
 
 use serde_json::Value;
@@ -73,7 +73,8 @@ pub(crate) async fn json(request: reqwest::RequestBuilder, url: &str) -> Result<
 #[must_use]
 pub fn http(ca: Option<&str>) -> reqwest::Client {
     crate::tls::install();
-    let builder = reqwest::Client::builder().no_proxy();
+    // Tests with a runtime each share providers, and a kept connection would end with its runtime.
+    let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
     let ca = ca.and_then(|pem| reqwest::Certificate::from_pem(pem.as_bytes()).ok());
     let builder = match ca {
         Some(ca) => builder.tls_certs_only([ca]),
