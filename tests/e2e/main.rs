@@ -6,6 +6,7 @@
 mod admission;
 mod bad_input;
 mod crash;
+mod delete;
 mod kubectl;
 mod quiet;
 mod seed;

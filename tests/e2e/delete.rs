@@ -1,0 +1,133 @@
+//! Deletion: visible while it is blocked, tried again, and finished after the object is gone.
+
+use testbed::providers::{Fault, Reply};
+use testbed::site::{Site, oauth_client};
+
+use crate::stage::{Stage, eventually};
+
+const CLIENT: &str = "redirectURIs: ['https://app.example/callback']";
+
+fn down(seen: &testbed::providers::Seen) -> Option<Fault> {
+    (seen.method == "DELETE").then(|| Fault::Answer(Reply::empty(503)))
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_blocks_visibly_and_is_asked_again() {
+    let site = Site::scriptable().await.unwrap();
+    let stage = Stage::new("blocked").await;
+    stage.apply(&site.manifests).await;
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    stage.ready("app").await;
+    site.double().unwrap().script(down);
+    stage.kubectl(&["delete", "oac", "app", "--wait=false"]).await;
+    let message = stage.failed("app", "DeletionBlocked").await;
+    assert!(
+        message.contains("503") && message.contains("spec.deletionTimeout"),
+        "{message}"
+    );
+    assert!(
+        stage
+            .warnings("app")
+            .await
+            .iter()
+            .any(|(reason, _)| reason == "DeletionBlocked")
+    );
+    assert_eq!(site.clients().await.unwrap().len(), 1);
+    site.double().unwrap().behave();
+    stage.gone("app").await;
+    assert!(site.clients().await.unwrap().is_empty());
+    assert!(stage.records().await.is_empty());
+}
+
+#[tokio::test]
+async fn after_the_timeout_the_object_goes_and_the_deletion_is_finished_later() {
+    let site = Site::scriptable().await.unwrap();
+    let stage = Stage::new("tombstone").await;
+    stage.apply(&site.manifests).await;
+    stage
+        .apply(&oauth_client("app", &format!("{CLIENT}\ndeletionTimeout: 3s")))
+        .await;
+    stage.ready("app").await;
+    site.double().unwrap().script(down);
+    stage.kubectl(&["delete", "oac", "app", "--wait=false"]).await;
+    stage.gone("app").await;
+    assert_eq!(
+        (site.clients().await.unwrap().len(), stage.records().await.len()),
+        (1, 1)
+    );
+    let warned = eventually("a warning says that the deletion timed out", async || {
+        stage
+            .warnings("app")
+            .await
+            .into_iter()
+            .find(|(reason, _)| reason == "DeletionTimedOut")
+    });
+    assert!(warned.await.1.contains("keeps trying"));
+    site.double().unwrap().behave();
+    eventually("the sweeper finishes the deletion", async || {
+        (site.clients().await.unwrap().is_empty() && stage.records().await.is_empty()).then_some(())
+    })
+    .await;
+    assert!(stage.suspects().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_provider_object_that_is_gone_does_not_hold_up_a_deletion_by_token() {
+    let site = Site::scriptable().await.unwrap();
+    let stage = Stage::new("provider-gone").await;
+    stage.apply(&site.manifests).await;
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    stage.ready("app").await;
+    stage.kubectl(&["delete", "oauthprovider", "provider"]).await;
+    stage.kubectl(&["delete", "oac", "app", "--timeout=30s"]).await;
+    assert!(
+        site.clients().await.unwrap().is_empty(),
+        "the record holds all that a deletion needs"
+    );
+}
+
+#[tokio::test]
+async fn credentials_that_vanish_with_their_provider_leave_a_suspect() {
+    let site = Site::wso2_v1_1().await.unwrap();
+    let stage = Stage::new("vanished").await;
+    stage.apply(&site.manifests).await;
+    stage
+        .apply(&oauth_client("app", &format!("clientName: app\n{CLIENT}")))
+        .await;
+    let object = stage.ready("app").await;
+    stage
+        .kubectl(&["delete", "oauthprovider/provider", "secret/wso2-admin"])
+        .await;
+    stage.kubectl(&["delete", "oac", "app", "--timeout=30s"]).await;
+    let suspects = stage.suspects().await;
+    let id = suspects
+        .first()
+        .and_then(|suspect| suspect.data.as_ref()?.get("client_id").cloned());
+    assert_eq!(
+        id.map(|id| String::from_utf8(id.0).unwrap()),
+        object.status.unwrap().client_id
+    );
+}
+
+#[tokio::test]
+async fn a_namespace_with_clients_can_be_deleted() {
+    let site = Site::oidc_provider().await.unwrap();
+    let stage = Stage::new("whole").await;
+    stage.apply(&site.manifests).await;
+    for number in 0..5 {
+        stage.apply(&oauth_client(&format!("app-{number}"), CLIENT)).await;
+    }
+    for number in 0..5 {
+        stage.ready(&format!("app-{number}")).await;
+    }
+    crate::stage::plane()
+        .await
+        .delete_namespace(stage.apps.name())
+        .await
+        .unwrap();
+    assert!(site.clients().await.unwrap().is_empty());
+    eventually("the records are gone", async || {
+        stage.records().await.is_empty().then_some(())
+    })
+    .await;
+}
