@@ -5,7 +5,7 @@
 // open; true: tokens that the admin port issues; a string: this token), rotate, management, idPrefix, secretPrefix.
 // When both ports are open, one line `listening {"port": N, "admin": M}` is printed.
 
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 
@@ -17,16 +17,11 @@ import { ledger, setFaults, wire } from './wire.mjs';
 const options = JSON.parse(process.env.TESTBED_OPTIONS ?? '{}');
 
 const random = (bytes) => randomBytes(bytes).toString('base64url');
-const privateJwk = (kind, parameters) => ({
-  ...generateKeyPairSync(kind, parameters).privateKey.export({ format: 'jwk' }),
-  kid: kind,
-  use: 'sig',
-});
 
+// Without `jwks` it signs with the keys that the package brings for development.
 function configuration() {
   return {
     adapter: Store,
-    jwks: { keys: [privateJwk('rsa', { modulusLength: 2048 }), privateJwk('ec', { namedCurve: 'P-256' })] },
     cookies: { keys: [random(16)] },
     scopes: ['openid', 'offline_access', 'profile', 'email', 'read', 'write'],
     // Those with a token turn the implicit grant on.
