@@ -2,27 +2,30 @@
 //!
 //! It behaves as its [`Persona`] says; a script looks at each request first and may let it fail in any way.
 
+mod exchange;
+mod payload;
 mod plain;
 mod wso2;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+
+pub use exchange::{Fault, Reply, Seen};
+use exchange::{decoded, unescaped};
+use payload::Payload;
 
 use super::ProviderError;
 use crate::tls::Authority;
@@ -41,108 +44,6 @@ pub enum Persona {
 /// User name and password of the WSO2 personas.
 pub const ADMIN: (&str, &str) = ("admin", "admin");
 
-/// A request that came in.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// Method.
-    pub method: String,
-    /// Path without query.
-    pub path: String,
-    /// Query, decoded.
-    pub query: BTreeMap<String, String>,
-    /// Headers by their lower-case names.
-    pub headers: BTreeMap<String, String>,
-    /// Body.
-    pub body: Vec<u8>,
-}
-
-impl Seen {
-    /// The body as JSON; null if it is none.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-
-    /// User name and password, if they were sent.
-    #[must_use]
-    pub fn basic(&self) -> Option<(String, String)> {
-        let encoded = self.headers.get("authorization")?.strip_prefix("Basic ")?;
-        let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
-        let (user, password) = pair.split_once(':')?;
-        Some((user.to_owned(), password.to_owned()))
-    }
-
-    /// The bearer token, if one was sent.
-    #[must_use]
-    pub fn bearer(&self) -> Option<&str> {
-        self.headers.get("authorization")?.strip_prefix("Bearer ")
-    }
-
-    fn is_admin(&self) -> bool {
-        self.basic()
-            .is_some_and(|(user, password)| (user.as_str(), password.as_str()) == ADMIN)
-    }
-}
-
-/// An answer.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// Status.
-    pub status: u16,
-    /// Headers.
-    pub headers: Vec<(String, String)>,
-    /// Body.
-    pub body: Vec<u8>,
-}
-
-impl Reply {
-    /// JSON.
-    #[must_use]
-    pub fn json(status: u16, body: &Value) -> Self {
-        Self::text(status, "application/json", body.to_string())
-    }
-
-    /// Any text.
-    #[must_use]
-    pub fn text(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            headers: vec![("content-type".to_owned(), kind.to_owned())],
-            body: body.into(),
-        }
-    }
-
-    /// No body at all.
-    #[must_use]
-    pub fn empty(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
-    }
-
-    /// With one header more.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-}
-
-/// What a script does to a request.
-#[derive(Clone, Debug)]
-pub enum Fault {
-    /// Answers so; nothing else happens.
-    Answer(Reply),
-    /// Does what was asked for and closes the connection without an answer.
-    LoseAnswer,
-    /// Closes the connection; nothing else happens.
-    LoseRequest,
-    /// Does what was asked for and answers so late.
-    Delay(Duration),
-}
-
 type Script = Box<dyn FnMut(&Seen) -> Option<Fault> + Send>;
 
 /// What the double holds.
@@ -153,11 +54,32 @@ struct State {
     tokens: BTreeMap<String, String>,
     issued: u64,
     rotate: bool,
+    rotate_on_read: bool,
+    /// How long a secret is good for, and until when each one is, in seconds since 1970.
+    lifetime: Option<Duration>,
+    expiry: BTreeMap<String, u64>,
+    /// Members that replace those of the metadata; null removes one.
+    metadata: Map<String, Value>,
+    only_oauth: bool,
+    /// Names that WSO2's old registration has taken.
+    applications: BTreeSet<String>,
     seen: Vec<Seen>,
     script: Option<Script>,
 }
 
 impl State {
+    /// When a secret that is issued now expires; 0 for never (RFC 7591 section 3.2.1).
+    fn expires(&mut self, client_id: &str) -> u64 {
+        let Some(lifetime) = self.lifetime else { return 0 };
+        let at = now() + lifetime.as_secs();
+        self.expiry.insert(client_id.to_owned(), at);
+        at
+    }
+
+    fn is_expired(&self, client_id: &str) -> bool {
+        self.expiry.get(client_id).is_some_and(|&at| at <= now())
+    }
+
     fn fresh(&mut self, kind: &str) -> String {
         self.issued += 1;
         format!(
@@ -279,6 +201,34 @@ impl ScriptableProvider {
         self.lock().rotate = on;
     }
 
+    /// Whether the plain persona issues a new registration access token with each read, too.
+    pub fn rotate_on_read(&self, on: bool) {
+        self.lock().rotate_on_read = on;
+    }
+
+    /// Secrets that the plain persona issues from now on are good for so long; `None`, as at first: for ever.
+    pub fn secret_lifetime(&self, lifetime: Option<Duration>) {
+        self.lock().lifetime = lifetime;
+    }
+
+    /// Whether the plain persona has its metadata at the place of RFC 8414 only.
+    pub fn only_oauth(&self, on: bool) {
+        self.lock().only_oauth = on;
+    }
+
+    /// Replaces a member of the metadata; null removes it. For documents that lie or lack something.
+    pub fn metadata(&self, member: &str, value: Value) {
+        self.lock().metadata.insert(member.to_owned(), value);
+    }
+
+    /// Removes a client behind everyone's back; false if there was none.
+    #[must_use = "false means that there was no such client"]
+    pub fn remove_client(&self, client_id: &str) -> bool {
+        let mut state = self.lock();
+        state.tokens.remove(client_id);
+        state.clients.remove(client_id).is_some()
+    }
+
     /// An access token by the client credentials grant.
     pub async fn token(&self, client_id: &str, client_secret: &str) -> Result<String, ProviderError> {
         let endpoint = match self.persona {
@@ -335,7 +285,7 @@ async fn answer(
     request: Request<Incoming>,
     persona: Persona,
     state: Arc<Mutex<State>>,
-) -> Result<Response<Full<Bytes>>, io::Error> {
+) -> Result<Response<Payload>, io::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let headers = head
@@ -354,63 +304,46 @@ async fn answer(
         state.seen.push(seen.clone());
         let fault = state.script.as_mut().and_then(|script| script(&seen));
         let reply = match &fault {
-            Some(Fault::Answer(reply)) => Some(reply.clone()),
-            Some(Fault::LoseRequest) => None,
-            Some(Fault::LoseAnswer | Fault::Delay(_)) | None => Some(match persona {
+            Some(Fault::Answer(reply)) => reply.clone(),
+            Some(Fault::LoseRequest | Fault::Hang) => Reply::empty(500),
+            _ => match persona {
                 Persona::Plain => plain::answer(&mut state, &seen),
                 Persona::Wso2Legacy => wso2::answer(&mut state, &seen, wso2::Release::Legacy),
                 Persona::Wso2 => wso2::answer(&mut state, &seen, wso2::Release::V1_1),
-            }),
+            },
         };
         (reply, fault)
     };
-    match (reply, fault) {
-        (None, _) | (_, Some(Fault::LoseAnswer)) => Err(io::Error::other("lost")),
-        (Some(reply), fault) => {
-            if let Some(Fault::Delay(time)) = fault {
-                tokio::time::sleep(time).await;
-            }
-            let mut response = Response::builder().status(reply.status);
-            for (name, value) in &reply.headers {
-                response = response.header(name, value);
-            }
-            response
-                .body(Full::new(Bytes::from(reply.body)))
-                .map_err(io::Error::other)
+    let body = match fault {
+        None | Some(Fault::Answer(_)) => Payload::whole(reply.body),
+        Some(Fault::LoseRequest | Fault::LoseAnswer) => return Err(io::Error::other("lost")),
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Delay(time)) => {
+            tokio::time::sleep(time).await;
+            Payload::whole(reply.body)
         }
+        Some(Fault::Trickle(pause)) => Payload::trickle(reply.body, pause),
+        Some(Fault::Truncate) => Payload::truncated(reply.body),
+    };
+    let mut response = Response::builder().status(reply.status);
+    for (name, value) in &reply.headers {
+        response = response.header(name, value);
     }
+    response.body(body).map_err(io::Error::other)
 }
 
-fn decoded(query: &str) -> BTreeMap<String, String> {
-    let pairs = query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.map(|(name, value)| (unescaped(name), unescaped(value))).collect()
-}
-
-fn unescaped(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let code = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        if let Some(byte) = code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            out.push(byte);
-            at += 3;
-        } else {
-            out.push(if bytes[at] == b'+' { b' ' } else { bytes[at] });
-            at += 1;
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+/// Seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 /// The token endpoint: client credentials and password grants of clients that it holds.
 fn access_token(state: &mut State, seen: &Seen) -> Reply {
     let form = decoded(&String::from_utf8_lossy(&seen.body));
     let known = seen.basic().is_some_and(|(id, secret)| {
-        let client = state.clients.get(&unescaped(&id));
+        let id = unescaped(&id);
+        let client = state.clients.get(&id).filter(|_| !state.is_expired(&id));
         client.is_some_and(|client| client["client_secret"] == unescaped(&secret).as_str())
     });
     if !known {
@@ -430,4 +363,16 @@ fn access_token(state: &mut State, seen: &Seen) -> Reply {
 
 fn error(status: u16, code: &str, description: &str) -> Reply {
     Reply::json(status, &json!({"error": code, "error_description": description}))
+}
+
+/// A metadata document, as it was replaced in parts.
+fn document(state: &State, mut document: Value) -> Reply {
+    for (member, value) in &state.metadata {
+        if let (Some(members), true) = (document.as_object_mut(), value.is_null()) {
+            members.remove(member);
+        } else {
+            document[member] = value.clone();
+        }
+    }
+    Reply::json(200, &document)
 }

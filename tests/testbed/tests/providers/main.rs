@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod oidc_provider;
+mod scriptable;
+mod wso2;
 
 use http::Method;
 use serde_json::{Value, json};

@@ -2,20 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Reply, Seen, State, access_token, error};
+use super::{Reply, Seen, State, access_token, document, error};
 
 pub(super) fn answer(state: &mut State, seen: &Seen) -> Reply {
-    let url = state.url.clone();
     match (seen.method.as_str(), seen.path.as_str()) {
-        ("GET", "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server") => Reply::json(
-            200,
-            &json!({
-                "issuer": url,
-                "registration_endpoint": format!("{url}/register"),
-                "authorization_endpoint": format!("{url}/authorize"),
-                "token_endpoint": format!("{url}/token"),
-            }),
-        ),
+        ("GET", "/.well-known/openid-configuration") if !state.only_oauth => metadata(state),
+        ("GET", "/.well-known/oauth-authorization-server") => metadata(state),
         ("POST", "/register") => register(state, seen),
         ("POST", "/token") => access_token(state, seen),
         (method, path) => match path.strip_prefix("/register/") {
@@ -23,6 +15,19 @@ pub(super) fn answer(state: &mut State, seen: &Seen) -> Reply {
             None => Reply::empty(404),
         },
     }
+}
+
+fn metadata(state: &State) -> Reply {
+    let url = &state.url;
+    document(
+        state,
+        json!({
+            "issuer": url,
+            "registration_endpoint": format!("{url}/register"),
+            "authorization_endpoint": format!("{url}/authorize"),
+            "token_endpoint": format!("{url}/token"),
+        }),
+    )
 }
 
 fn register(state: &mut State, seen: &Seen) -> Reply {
@@ -47,7 +52,7 @@ fn register(state: &mut State, seen: &Seen) -> Reply {
     client["client_id"] = json!(id);
     if !public {
         client["client_secret"] = json!(secret);
-        client["client_secret_expires_at"] = json!(0);
+        client["client_secret_expires_at"] = json!(state.expires(&id));
     }
     state.clients.insert(id.clone(), client.clone());
     state.tokens.insert(id.clone(), token);
@@ -60,6 +65,9 @@ fn manage(state: &mut State, seen: &Seen, method: &str, id: &String) -> Reply {
     }
     match method {
         "GET" => {
+            if state.rotate_on_read {
+                rotate(state, id);
+            }
             let client = state.clients[id].clone();
             Reply::json(200, &with_management(state, id, client))
         }
@@ -75,8 +83,7 @@ fn manage(state: &mut State, seen: &Seen, method: &str, id: &String) -> Reply {
             }
             state.clients.insert(id.clone(), client.clone());
             if state.rotate {
-                let token = state.fresh("token");
-                state.tokens.insert(id.clone(), token);
+                rotate(state, id);
             }
             Reply::json(200, &with_management(state, id, client))
         }
@@ -87,6 +94,11 @@ fn manage(state: &mut State, seen: &Seen, method: &str, id: &String) -> Reply {
         }
         _ => Reply::empty(405),
     }
+}
+
+fn rotate(state: &mut State, id: &str) {
+    let token = state.fresh("token");
+    state.tokens.insert(id.to_owned(), token);
 }
 
 fn with_management(state: &State, id: &str, mut client: Value) -> Value {

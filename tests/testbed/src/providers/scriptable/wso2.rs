@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Reply, Seen, State, access_token, error};
+use super::{Reply, Seen, State, access_token, document, error, unescaped};
 
 /// Which registration it offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +15,22 @@ pub(super) enum Release {
 
 const ISSUER_RELATION: &str = "http://openid.net/specs/connect/1.0/issuer";
 const LEGACY: &str = "/identity/connect/register";
+/// The tenants that there are beside the one without a name.
+const TENANTS: [&str; 2] = ["carbon.super", "tenant.example"];
+/// Switches of DCR v1.1; an update that leaves one out turns it off.
+const SWITCHES: [&str; 5] = [
+    "ext_public_client",
+    "ext_pkce_mandatory",
+    "ext_pkce_support_plain",
+    "require_pushed_authorization_requests",
+    "require_signed_request_object",
+];
 const DCR: &str = "/api/identity/oauth2/dcr/v1.1/register";
 
 pub(super) fn answer(state: &mut State, seen: &Seen, release: Release) -> Reply {
-    let path = seen.path.as_str();
+    let Some((tenant, path)) = tenant(&seen.path) else {
+        return Reply::empty(404);
+    };
     if path == "/oauth2/token" {
         return access_token(state, seen);
     }
@@ -31,9 +43,9 @@ pub(super) fn answer(state: &mut State, seen: &Seen, release: Release) -> Reply 
             "GET",
             "/oauth2/oidcdiscovery/.well-known/openid-configuration" | "/oauth2/token/.well-known/openid-configuration",
             _,
-        ) => metadata(state, release),
+        ) => metadata(state, release, tenant),
         ("POST", LEGACY, Release::Legacy) => legacy(state, seen),
-        ("POST", LEGACY, Release::V1_1) => error(410, "gone", "/identity/connect/register API was deprecated."),
+        ("POST", LEGACY, Release::V1_1) => gone(),
         ("POST", DCR, Release::V1_1) => register(state, seen),
         ("GET", DCR, Release::V1_1) => by_name(state, seen),
         (method, path, Release::V1_1) => match path.strip_prefix(DCR).and_then(|rest| rest.strip_prefix('/')) {
@@ -44,36 +56,64 @@ pub(super) fn answer(state: &mut State, seen: &Seen, release: Release) -> Reply 
     }
 }
 
-/// Exactly two parameters, and an identifier with a scheme.
+/// What a path begins with for its tenant (nothing, or `/t/` and its name), and the rest. None if there is no such tenant.
+fn tenant(path: &str) -> Option<(&str, &str)> {
+    let Some(rest) = path.strip_prefix("/t/") else {
+        return Some(("", path));
+    };
+    let name = rest.split('/').next().unwrap_or_default();
+    TENANTS.contains(&name).then(|| path.split_at("/t/".len() + name.len()))
+}
+
+/// Newer releases, with the old registration turned off; they forget the content type.
+fn gone() -> Reply {
+    let body = json!({"error": "gone", "error_description": "/identity/connect/register API was deprecated."});
+    let mut reply = Reply::json(410, &body);
+    reply.headers.clear();
+    reply
+}
+
+/// Exactly two parameters, and an identifier with a scheme. Its user part may name a tenant, as `admin@tenant.example`.
 fn webfinger(state: &State, seen: &Seen) -> Reply {
     let resource = seen.query.get("resource").filter(|resource| resource.contains(':'));
-    match (resource, seen.query.contains_key("rel"), seen.query.len()) {
-        (Some(resource), true, 2) => {
-            let href = format!("{}/oauth2/oidcdiscovery", state.url);
-            let descriptor = json!({"subject": resource, "links": [{"rel": ISSUER_RELATION, "href": href}]});
-            Reply::text(200, "application/jrd+json", descriptor.to_string())
-        }
-        _ => Reply::empty(400),
-    }
+    let (Some(resource), true, 2) = (resource, seen.query.contains_key("rel"), seen.query.len()) else {
+        return Reply::empty(400);
+    };
+    let user = resource.rsplit_once('@').map_or("", |(user, _)| user);
+    let prefix = match unescaped(user).rsplit_once('@') {
+        None => String::new(),
+        Some((_, tenant)) if TENANTS.contains(&tenant) => format!("/t/{tenant}"),
+        Some(_) => return Reply::empty(404),
+    };
+    let href = format!("{}{prefix}/oauth2/oidcdiscovery", state.url);
+    let descriptor = json!({"subject": resource, "links": [{"rel": ISSUER_RELATION, "href": href}]});
+    Reply::text(200, "application/jrd+json", descriptor.to_string())
 }
 
 /// The document states another issuer than the one that leads to it.
-fn metadata(state: &State, release: Release) -> Reply {
-    let url = &state.url;
-    let path = match release {
-        Release::Legacy => LEGACY,
-        Release::V1_1 => DCR,
+fn metadata(state: &State, release: Release, tenant: &str) -> Reply {
+    let url = format!("{}{tenant}", state.url);
+    let registration = match release {
+        Release::Legacy => format!("{}{LEGACY}", state.url),
+        Release::V1_1 => format!("{url}{DCR}"),
     };
-    Reply::json(
-        200,
-        &json!({
+    let grants = [
+        "authorization_code",
+        "implicit",
+        "password",
+        "client_credentials",
+        "refresh_token",
+    ];
+    document(
+        state,
+        json!({
             "issuer": format!("{url}/oauth2/token"),
             "authorization_endpoint": format!("{url}/oauth2/authorize"),
             "token_endpoint": format!("{url}/oauth2/token"),
             "userinfo_endpoint": format!("{url}/oauth2/userinfo"),
             "jwks_uri": format!("{url}/oauth2/jwks"),
-            "registration_endpoint": format!("{url}{path}"),
-            "grant_types_supported": ["authorization_code", "implicit", "password", "client_credentials", "refresh_token"],
+            "registration_endpoint": registration,
+            "grant_types_supported": grants,
         }),
     )
 }
@@ -126,9 +166,16 @@ fn legacy(state: &mut State, seen: &Seen) -> Reply {
     if owner != "admin" {
         return error(400, "invalid_client_metadata", "Invalid application owner.");
     }
-    let name = body.get("client_name").and_then(Value::as_str).unwrap_or("unnamed");
-    if !is_name(name) {
+    let name = body.get("client_name").and_then(Value::as_str).map(str::to_owned);
+    let name = name.unwrap_or_else(|| state.fresh("unnamed"));
+    if !is_name(&name) {
         return error(400, "invalid_client_metadata", "The client name is not valid.");
+    }
+    // The trap: the application is made before its redirect URIs are looked at, and stays if they are refused.
+    let application = format!("{owner}_{name}");
+    if !state.applications.insert(application.clone()) {
+        let text = format!("Service Provider with name: {application} already registered");
+        return error(400, "invalid_client_metadata", &text);
     }
     let uris = uris(&body);
     if uris.iter().any(|uri| !uri.contains("://")) || uris.iter().any(|uri| uri.contains("refused")) {
@@ -137,7 +184,7 @@ fn legacy(state: &mut State, seen: &Seen) -> Reply {
     let (id, secret) = (state.fresh("wso2"), state.fresh("secret"));
     let client = json!({
         "client_id": id,
-        "client_name": format!("{owner}_{name}"),
+        "client_name": application,
         "redirect_uris": stored_uris(&uris),
         "grant_types": body.get("grant_types").cloned().unwrap_or_default(),
         "client_secret": secret,
@@ -183,22 +230,31 @@ fn register(state: &mut State, seen: &Seen) -> Reply {
         return error(400, "invalid_client_metadata", "The client id is in use.");
     }
     let id = chosen.unwrap_or_else(|| state.fresh("wso2"));
-    let secret = state.fresh("secret");
+    let secret = body
+        .get("ext_param_client_secret")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    let secret = secret.unwrap_or_else(|| state.fresh("secret"));
     let client = shown(&body, &name, &uris, &id, &secret);
     state.clients.insert(id, client.clone());
     Reply::json(201, &client)
 }
 
 fn shown(body: &Map<String, Value>, name: &str, uris: &[String], id: &str, secret: &str) -> Value {
-    json!({
+    let sent = |member: &str, otherwise: Value| body.get(member).cloned().unwrap_or(otherwise);
+    let mut client = json!({
         "client_id": id,
         "client_secret": secret,
-        "client_secret_expires_at": 0,
+        "client_secret_expires_at": sent("ext_param_client_secret_expires_at", json!(0)),
         "redirect_uris": uris,
-        "grant_types": body.get("grant_types").cloned().unwrap_or_default(),
+        "grant_types": sent("grant_types", Value::Null),
         "client_name": name,
-        "token_endpoint_auth_method": body.get("token_endpoint_auth_method").cloned().unwrap_or(json!("client_secret_basic")),
-    })
+        "token_endpoint_auth_method": sent("token_endpoint_auth_method", json!("client_secret_basic")),
+    });
+    for switch in SWITCHES {
+        client[switch] = sent(switch, json!(false));
+    }
+    client
 }
 
 fn by_name(state: &State, seen: &Seen) -> Reply {
@@ -216,11 +272,14 @@ fn manage(state: &mut State, seen: &Seen, method: &str, id: &String) -> Reply {
     match method {
         "GET" => Reply::json(200, &client),
         "PUT" => {
-            // What is absent keeps its value.
+            // What is absent keeps its value, but for the switches.
             let Value::Object(body) = seen.json() else {
                 return Reply::empty(400);
             };
             let mut merged = client;
+            for switch in SWITCHES {
+                merged[switch] = json!(false);
+            }
             for (key, value) in body {
                 let fixed = ["client_id", "client_secret"].contains(&key.as_str());
                 if !fixed && merged.get(&key).is_some() && !value.is_null() && value != json!([]) && value != json!("")
