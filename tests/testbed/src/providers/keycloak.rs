@@ -42,7 +42,7 @@ impl Keycloak {
     }
 
     async fn start() -> Result<Self, ProviderError> {
-        JAVA.require().await?;
+        JAVA.require_major(17).await?;
         let home = maven(ARTIFACT).await?.join(DIRECTORY);
         let step = Step::quiet("starting Keycloak");
         let scratch = Scratch::new("keycloak")?;

@@ -153,7 +153,7 @@ impl Ports {
 impl OidcProvider {
     /// Starts one; less than a second once it is installed.
     pub async fn start(options: OidcProviderOptions) -> Result<Self, ProviderError> {
-        NODE.require().await?;
+        NODE.require_major(20).await?;
         let dir = npm("oidc-provider", VERSION, &FILES).await?;
         let scratch = Scratch::new("oidc-provider")?;
         let process = Spec::new("oidc-provider", "node")

@@ -33,6 +33,33 @@ impl Tool {
         spec.run(BUILD_LIMIT).await.map_err(|error| self.explain(error))
     }
 
+    /// Whether the program can be started and is of this major version or a newer one: the first number that it
+    /// prints.
+    ///
+    /// Errors: [`ProvisionError::MissingTool`] if it is not there, [`ProvisionError::Unfit`] if it is too old.
+    pub async fn require_major(&self, wanted: u32) -> Result<(), ProvisionError> {
+        self.require().await?;
+        let said = tokio::process::Command::new(self.program)
+            .args(self.version_args)
+            .output()
+            .await
+            .map_err(ProvisionError::io("run", Path::new(self.program)))?;
+        let said = [said.stdout, said.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        // Java first tells which options it found in the environment.
+        let line = said.lines().find(|line| !line.starts_with("Picked up "));
+        let line = line.unwrap_or_default();
+        if major(line).is_some_and(|major| major >= wanted) {
+            return Ok(());
+        }
+        Err(ProvisionError::Unfit {
+            what: format!(
+                "{} is too old, it says {line:?}: install {}",
+                self.program, self.install
+            ),
+        })
+    }
+
     fn explain(&self, error: ProcessError) -> ProvisionError {
         match error {
             ProcessError::Spawn { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
@@ -43,5 +70,23 @@ impl Tool {
             }
             other => other.into(),
         }
+    }
+}
+
+fn major(line: &str) -> Option<u32> {
+    let digits = line.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits[..end].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_the_first_number() {
+        assert_eq!(major("v20.20.2"), Some(20));
+        assert_eq!(major(r#"openjdk version "17.0.15" 2025-04-15"#), Some(17));
+        assert_eq!(major("unknown"), None);
     }
 }
