@@ -10,6 +10,7 @@ use crate::telemetry::{self, Format};
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
 pub(super) struct Run {
     /// Namespace that the operator lives in: the registration records are kept there
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
@@ -37,6 +38,12 @@ pub(super) struct Run {
     /// Address of /livez, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     admin_addr: SocketAddr,
+    /// Name of this process among its replicas
+    #[arg(long, env = "POD_NAME", value_name = "NAME", default_value = "oauth-client-operator")]
+    identity: String,
+    /// Whether replicas elect a leader by a Lease in the operator's namespace. Without, there must never be two
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    leader_election: bool,
     /// Form of the log
     #[arg(long, value_enum, default_value_t = Format::Json)]
     log_format: Format,
@@ -79,6 +86,8 @@ impl Run {
             cluster_id: self.cluster_id,
             admin: self.admin_addr,
             normal_events: self.normal_events,
+            identity: self.identity,
+            leader_election: self.leader_election,
         }
     }
 }

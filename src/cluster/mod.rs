@@ -5,6 +5,7 @@
 
 mod clients;
 mod connect;
+mod election;
 mod error;
 mod events;
 mod identity;
@@ -19,6 +20,7 @@ mod watch;
 
 pub use clients::ClientCache;
 pub use connect::{ConnectError, connect, within};
+pub use election::{Leadership, elect};
 pub use error::ApiError;
 pub use events::Events;
 pub use identity::{ClusterId, IdentityError, cluster_id};

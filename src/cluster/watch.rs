@@ -96,6 +96,8 @@ struct State {
     waiting: BTreeSet<String>,
     /// Watches whose last word was an error.
     failing: BTreeSet<String>,
+    /// Whether triggers are passed on.
+    open: bool,
 }
 
 impl Health {
@@ -110,6 +112,12 @@ impl Health {
         }
         let names: Vec<&str> = state.waiting.iter().map(String::as_str).collect();
         Err(format!("not listed yet: {}", names.join(", ")))
+    }
+
+    /// Whether the views are taken for complete, so that triggers are passed on.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.lock().open
     }
 
     /// Number of watches whose last word was an error.
@@ -144,6 +152,7 @@ pub fn start(
             health: Health(Arc::new(Mutex::new(State {
                 waiting: BTreeSet::new(),
                 failing: BTreeSet::new(),
+                open: false,
             }))),
         },
         clients,

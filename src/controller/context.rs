@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{AttemptOutcome, OAuthClient, ProviderKind, ProviderSettings, Reason};
-use crate::cluster::{ClientCache, Events, Key, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets};
+use crate::cluster::{
+    ClientCache, Events, Health, Key, Leadership, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets,
+};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Provider};
@@ -33,6 +36,12 @@ pub(super) struct Context {
     pub discovery: DiscoveryCache,
     pub permits: Permits,
     pub credentials: CredentialCache,
+    pub health: Health,
+    pub leadership: Leadership,
+    /// Digest of this process's identity, with which its attempts begin.
+    pub holder: String,
+    /// Attempts of other replicas, and when each was first seen.
+    pub foreign_attempts: Mutex<HashMap<String, Instant>>,
     pub stopping: CancellationToken,
     pub random: SystemRandom,
     /// Outcomes of attempts that no status holds yet, by UID.
@@ -43,6 +52,11 @@ impl Context {
     /// The object as last seen or written.
     pub(super) fn object(&self, key: &Key) -> Option<Arc<OAuthClient>> {
         self.clients.get(&key.namespace, &key.name)
+    }
+
+    /// Whether the views are complete, so that everything in them may be looked at.
+    pub(super) fn is_complete(&self) -> bool {
+        self.health.is_open()
     }
 
     /// A random number in `0.0..1.0`, for jitter.

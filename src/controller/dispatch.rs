@@ -55,17 +55,33 @@ impl Dispatcher {
     /// Works until told to stop. Tasks that are under way go on: the tracker tells when they are done.
     pub(super) async fn run(mut self, mut triggers: mpsc::UnboundedReceiver<Trigger>) {
         let stopping = self.cx.stopping.clone();
+        let mut leadership = self.cx.leadership.clone();
         loop {
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => return,
                 Some((key, end)) = self.endings.recv() => self.end(key, end),
+                () = leadership.next_term() => self.take_office(),
                 Some(expired) = self.timers.next(), if !self.timers.is_empty() => self.timer_rang(expired.into_inner()),
                 trigger = triggers.recv() => match trigger {
                     Some(trigger) => self.trigger(trigger),
                     None => return,
                 },
             }
+        }
+    }
+
+    /// Looks at everything: what happened under another leader caused no work here.
+    fn take_office(&mut self) {
+        if !self.cx.is_complete() {
+            // The watches trigger everything when they are complete.
+            return;
+        }
+        for key in self.cx.clients.all() {
+            self.trigger(Trigger {
+                key,
+                cause: Cause::Spec,
+            });
         }
     }
 
@@ -95,7 +111,8 @@ impl Dispatcher {
     }
 
     fn start(&mut self, key: Key, deep: bool) {
-        let Some(object) = self.cx.object(&key) else {
+        let object = self.cx.object(&key).filter(|_| self.cx.leadership.leads());
+        let Some(object) = object else {
             self.slots.remove(&key);
             return;
         };

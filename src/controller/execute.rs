@@ -29,6 +29,7 @@ impl<W: World> Pass<'_, W> {
         match effect {
             Effect::ReadRecord => self.read_record().await,
             Effect::ReadCredentials => self.read_credentials().await,
+            Effect::ReadObject => self.read_object().await,
             Effect::ResolveProvider => self.provider = Some(self.world.resolve(&self.object).await),
             Effect::Discover => self.discover().await,
             Effect::ProveWritable => self.prove_writable().await,
@@ -101,6 +102,18 @@ impl<W: World> Pass<'_, W> {
                 };
             }
             Err(error) => self.fail(&error, &self.secret_text()),
+        }
+    }
+
+    async fn read_object(&mut self) {
+        let uid = self.object.uid();
+        match self.world.get(&self.key.namespace, &self.key.name).await {
+            Ok(Some(object)) if object.uid() == uid => {
+                self.memory.object_read = true;
+                self.adopt(object);
+            }
+            Ok(_) => self.gone = true,
+            Err(error) => self.fail(&error, &format!("OAuthClient {}", self.key)),
         }
     }
 

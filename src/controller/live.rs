@@ -24,6 +24,11 @@ use super::permits::Permit;
 use super::resolve;
 use super::world::World;
 
+/// Number of other replicas' attempts above which old ones are forgotten.
+const MOST_FOREIGN_ATTEMPTS: usize = 4096;
+/// Age at which they are.
+const FORGET_FOREIGN_ATTEMPTS: Duration = Duration::from_hours(1);
+
 /// Seconds since the epoch.
 pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -53,16 +58,31 @@ impl World for Context {
         now()
     }
 
-    /// Sixteen random hexadecimal digits.
+    /// The digest of this process's identity, and eight random hexadecimal digits.
     fn fresh_attempt(&self) -> String {
-        let mut bytes = [0_u8; 8];
+        let mut bytes = [0_u8; 4];
         // Without the system's random numbers nothing in this process is safe; a repeated attempt merely looks like an old one.
         let _ = self.random.fill(&mut bytes);
-        hex(&bytes)
+        format!("{}{}", self.holder, hex(&bytes))
     }
 
     fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()
+    }
+
+    fn may_begin(&self) -> bool {
+        self.leadership.leads()
+    }
+
+    fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration> {
+        if attempt.starts_with(&self.holder) {
+            return None;
+        }
+        let mut known = lock(&self.foreign_attempts);
+        if known.len() >= MOST_FOREIGN_ATTEMPTS {
+            known.retain(|_, since| since.elapsed() < FORGET_FOREIGN_ATTEMPTS);
+        }
+        Some(known.entry(attempt.to_owned()).or_insert_with(Instant::now).elapsed())
     }
 
     async fn pause(&self, time: Duration) {

@@ -25,7 +25,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, AdminError, Told};
-use crate::cluster::{self, ClusterId, ConnectError, Events, IdentityError, Objects, Scope, Secrets, Streams, Watches};
+use crate::cluster::{
+    self, ClusterId, ConnectError, Events, IdentityError, Leadership, Objects, Scope, Secrets, Streams, Watches,
+};
+use crate::domain::metadata;
 use crate::domain::plan::Here;
 use crate::metrics::{Metrics, Snapshot};
 use crate::provider::{DiscoveryCache, EgressPolicy, Transport};
@@ -39,8 +42,12 @@ use self::resolve::CredentialCache;
 /// pod's grace period.
 const DRAIN: Duration = Duration::from_secs(50);
 
+/// Time to give the lease back.
+const RESIGN: Duration = Duration::from_secs(5);
+
 /// How the operator runs.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent switches")]
 pub struct Settings {
     /// Namespace of the records.
     pub operator_namespace: String,
@@ -56,6 +63,10 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// Whether Normal events are published.
     pub normal_events: bool,
+    /// Name of this process among the replicas.
+    pub identity: String,
+    /// Whether replicas elect a leader.
+    pub leader_election: bool,
 }
 
 /// Why the operator does not run.
@@ -99,6 +110,13 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         metrics: Arc::clone(&metrics),
     });
     let admin = admin::serve(settings.admin, told, CancellationToken::new()).await?;
+    let resigning = CancellationToken::new();
+    let (leadership, election) = if settings.leader_election {
+        let (leadership, election) = cluster::elect(client.clone(), home, &settings.identity, resigning.clone());
+        (leadership, Some(election))
+    } else {
+        (Leadership::unrivalled(), None)
+    };
     let cx = Context {
         here: Here {
             namespace: home.clone(),
@@ -108,10 +126,14 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         namespaced: scope != Scope::All,
         objects: Objects::new(client.clone(), Arc::clone(&watches.clients), Arc::clone(&metrics)),
         secrets: Secrets::new(client.clone(), Arc::clone(&watches.secrets), Arc::clone(&metrics)),
+        health: watches.health,
+        leadership,
+        holder: holder(&settings.identity),
+        foreign_attempts: Mutex::new(HashMap::new()),
         index: watches.secrets,
         clients: watches.clients,
         providers: watches.providers,
-        events: Events::new(client, &instance(), settings.normal_events, Arc::clone(&metrics)),
+        events: Events::new(client, &settings.identity, settings.normal_events, Arc::clone(&metrics)),
         metrics,
         transport: Transport::new(EgressPolicy {
             allow_insecure_origins: settings.allow_insecure_origins,
@@ -125,6 +147,10 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         outcomes: Mutex::new(HashMap::new()),
     };
     work(Arc::new(cx), streams).await;
+    resigning.cancel();
+    if let Some(election) = election {
+        let _ = tokio::time::timeout(RESIGN, election).await;
+    }
     // The probes are answered to the end.
     admin.abort();
     Ok(())
@@ -184,9 +210,11 @@ fn api_server_address() -> Option<IpAddr> {
     std::env::var("KUBERNETES_SERVICE_HOST").ok()?.parse().ok()
 }
 
-/// Name of this process in events: the pod's.
-fn instance() -> String {
-    std::env::var("HOSTNAME").unwrap_or_else(|_| "oauth-client-operator".to_owned())
+/// What the attempts of this process begin with: eight hexadecimal digits of its identity's digest.
+fn holder(identity: &str) -> String {
+    let mut digest = metadata::fingerprint(&serde_json::Map::new(), &[identity]);
+    digest.truncate(8);
+    digest
 }
 
 fn stop_on_signals(stopping: &CancellationToken) -> Result<(), std::io::Error> {

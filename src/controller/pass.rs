@@ -1,19 +1,21 @@
 //! One pass over one object: look, ask the planner, do the one thing, look again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
-use crate::api::{Attempt, AttemptOutcome, OAuthClient, OAuthClientStatus, Reason, SecretVersion, Suspect};
+use crate::api::{Attempt, AttemptOutcome, OAuthClient, OAuthClientStatus, Reason, SecretVersion, Suspect, names};
 use crate::cluster::{ApiError, Key, SecretMeta, SecretRevision};
 use crate::domain::failure::{Class, Failure};
+use crate::domain::marker::{self, Marker};
 use crate::domain::metadata::Request;
 use crate::domain::plan::{self, Credentials, Memory, Next, Provider, ProviderView, Sight, Verdict, View};
 use crate::domain::record::Record;
+use crate::domain::secret;
 use crate::domain::status::{self, Facts};
 use crate::domain::target::Endpoints;
-use crate::domain::{marker, secret};
 
 use super::world::World;
 
@@ -125,6 +127,9 @@ impl<'a, W: World> Pass<'a, W> {
                     .forget(self.object.metadata.uid.as_deref().unwrap_or_default());
                 return End::Gone;
             }
+            if !self.world.may_begin() && !self.holds_an_answer() {
+                return End::Rest;
+            }
             if self.world.is_stopping() && !self.has_something_in_hand() {
                 return End::Rest;
             }
@@ -228,9 +233,15 @@ impl<'a, W: World> Pass<'a, W> {
             endpoints: self.endpoints.as_ref(),
             suspects: &self.suspects,
             memory: &self.memory,
+            foreign_attempt_age: self.foreign_attempt_age(),
             fresh_attempt,
             now: self.world.now(),
         }
+    }
+
+    fn foreign_attempt_age(&self) -> Option<Duration> {
+        let marker = Marker::parse(self.object.annotations().get(names::CREATE_PENDING)?)?;
+        self.world.foreign_attempt_age(&marker.attempt)
     }
 
     /// Writes the verdict if it says something new. `None`: the world changed, go on.

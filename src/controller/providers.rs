@@ -20,33 +20,40 @@ use super::live::now;
 pub(super) async fn run(cx: Arc<Context>, tasks: TaskTracker, mut changed: mpsc::UnboundedReceiver<ProviderKey>) {
     // A change while the task works or waits replaces it: what it found is out of date.
     let mut working: HashMap<ProviderKey, tokio::task::AbortHandle> = HashMap::new();
+    let mut leadership = cx.leadership.clone();
     loop {
-        let key = tokio::select! {
+        let keys = tokio::select! {
             () = cx.stopping.cancelled() => return,
+            () = leadership.next_term() => if cx.is_complete() { cx.providers.keys() } else { Vec::new() },
             key = changed.recv() => match key {
-                Some(key) => key,
+                Some(key) => vec![key],
                 None => return,
             },
         };
-        working.retain(|_, task| !task.is_finished());
-        if let Some(old) = working.remove(&key) {
-            old.abort();
+        if !cx.leadership.leads() {
+            continue;
         }
-        let (cx, own_key) = (cx.clone(), key.clone());
-        let task = tasks.spawn(async move {
-            tokio::select! {
-                () = cx.stopping.cancelled() => {}
-                () = until_judged(&cx, &own_key) => {}
+        working.retain(|_, task| !task.is_finished());
+        for key in keys {
+            if let Some(old) = working.remove(&key) {
+                old.abort();
             }
-        });
-        working.insert(key, task.abort_handle());
+            let (cx, own_key) = (cx.clone(), key.clone());
+            let task = tasks.spawn(async move {
+                tokio::select! {
+                    () = cx.stopping.cancelled() => {}
+                    () = until_judged(&cx, &own_key) => {}
+                }
+            });
+            working.insert(key, task.abort_handle());
+        }
     }
 }
 
 /// Looks at a provider until there is nothing more to find out by looking again.
 async fn until_judged(cx: &Context, key: &ProviderKey) {
     let mut failures = 0;
-    loop {
+    while cx.leadership.leads() {
         let found = discover(cx, key).await;
         let failure = match write(cx, key, found.as_ref().map(|found| &**found)).await {
             Err(ApiError::NotFound) => return,

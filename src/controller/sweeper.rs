@@ -59,6 +59,9 @@ pub(super) async fn run(cx: Arc<Context>) {
             () = cx.stopping.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
+        if !cx.leadership.leads() || !cx.is_complete() {
+            continue;
+        }
         let records = cx.index.records();
         looked.retain(|uid, _| records.iter().any(|meta| meta.client_uid.as_ref() == Some(uid)));
         for meta in records {

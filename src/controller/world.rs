@@ -39,6 +39,10 @@ pub(super) trait World: Send + Sync {
     fn fresh_attempt(&self) -> String;
     /// Whether nothing new may begin.
     fn is_stopping(&self) -> bool;
+    /// Whether this process may begin something: it leads. What a provider has issued is stored all the same.
+    fn may_begin(&self) -> bool;
+    /// How long this process has known an attempt that another replica opened; `None`: it is one of its own.
+    fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration>;
     /// Waits.
     fn pause(&self, time: Duration) -> impl Answer<()>;
     /// Remembers how an attempt ended, until a status says so.

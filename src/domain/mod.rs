@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod duration;
 pub mod failure;
+pub mod lease;
 pub mod marker;
 pub mod metadata;
 pub mod outcome;

@@ -106,11 +106,7 @@ async fn a_client_without_its_provider_says_so_and_waits() {
         message.contains("OAuthProvider") && message.contains("/provider does not exist"),
         "{message}"
     );
-    let warnings = stage.warnings("refused").await;
-    assert!(
-        warnings.iter().any(|(reason, _)| reason == "ProviderNotFound"),
-        "{warnings:?}"
-    );
+    stage.warned("refused", "ProviderNotFound").await;
     assert_eq!(stage.records().await, Vec::<String>::new());
     stage.kubectl(&["delete", "oac", "refused", "--timeout=20s"]).await;
 }

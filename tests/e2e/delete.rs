@@ -25,18 +25,12 @@ async fn a_provider_that_is_down_blocks_visibly_and_is_asked_again() {
         message.contains("503") && message.contains("spec.deletionTimeout"),
         "{message}"
     );
-    assert!(
-        stage
-            .warnings("app")
-            .await
-            .iter()
-            .any(|(reason, _)| reason == "DeletionBlocked")
-    );
+    stage.warned("app", "DeletionBlocked").await;
     assert_eq!(site.clients().await.unwrap().len(), 1);
     site.double().unwrap().behave();
     stage.gone("app").await;
     assert!(site.clients().await.unwrap().is_empty());
-    assert!(stage.records().await.is_empty());
+    stage.no_records().await;
 }
 
 #[tokio::test]
@@ -55,14 +49,7 @@ async fn after_the_timeout_the_object_goes_and_the_deletion_is_finished_later() 
         (site.clients().await.unwrap().len(), stage.records().await.len()),
         (1, 1)
     );
-    let warned = eventually("a warning says that the deletion timed out", async || {
-        stage
-            .warnings("app")
-            .await
-            .into_iter()
-            .find(|(reason, _)| reason == "DeletionTimedOut")
-    });
-    assert!(warned.await.1.contains("keeps trying"));
+    assert!(stage.warned("app", "DeletionTimedOut").await.contains("keeps trying"));
     site.double().unwrap().behave();
     eventually("the sweeper finishes the deletion", async || {
         (site.clients().await.unwrap().is_empty() && stage.records().await.is_empty()).then_some(())
@@ -126,8 +113,5 @@ async fn a_namespace_with_clients_can_be_deleted() {
         .await
         .unwrap();
     assert!(site.clients().await.unwrap().is_empty());
-    eventually("the records are gone", async || {
-        stage.records().await.is_empty().then_some(())
-    })
-    .await;
+    stage.no_records().await;
 }

@@ -9,6 +9,7 @@ mod crash;
 mod delete;
 mod kubectl;
 mod quiet;
+mod replicas;
 mod seed;
 mod slice;
 mod stage;

@@ -184,20 +184,32 @@ impl Stage {
             .by(self.operator.user())
     }
 
-    /// Warnings about an object: reason and note.
-    pub async fn warnings(&self, name: &str) -> Vec<(String, String)> {
+    /// Waits for a warning about an object with this reason; its note.
+    pub async fn warned(&self, name: &str, reason: &str) -> String {
         let events: Api<k8s_openapi::api::events::v1::Event> = Api::namespaced(self.client.clone(), self.apps.name());
-        let events = events.list(&ListParams::default()).await.unwrap();
-        let about = events.into_iter().filter(|event| {
-            event.type_.as_deref() == Some("Warning")
-                && event
-                    .regarding
-                    .as_ref()
-                    .is_some_and(|regarding| regarding.name.as_deref() == Some(name))
-        });
-        about
-            .map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default()))
-            .collect()
+        eventually(&format!("a warning {reason} about {name}"), async || {
+            let found = events
+                .list(&ListParams::default())
+                .await
+                .unwrap()
+                .into_iter()
+                .find(|event| {
+                    let about = event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref());
+                    event.type_.as_deref() == Some("Warning")
+                        && about == Some(name)
+                        && event.reason.as_deref() == Some(reason)
+                });
+            found.map(|event| event.note.unwrap_or_default())
+        })
+        .await
+    }
+
+    /// Waits until there is no record any more.
+    pub async fn no_records(&self) {
+        eventually("the records are gone", async || {
+            self.records().await.is_empty().then_some(())
+        })
+        .await;
     }
 }
 

@@ -288,6 +288,7 @@ impl Hub {
         if self.open.send_replace(true) {
             return;
         }
+        self.watches.health.lock().open = true;
         for key in self.watches.providers.keys() {
             let _ = self.providers.send(key);
         }

@@ -77,7 +77,7 @@ impl Run {
         }
     }
 
-    fn process(&self, interrupt: Option<Interrupt>) -> Process {
+    fn process(&self, identity: &'static str, interrupt: Option<Interrupt>) -> Process {
         Process {
             shared: self.shared.clone(),
             views: Mutex::new(Views::default()),
@@ -88,6 +88,7 @@ impl Run {
             },
             provider: self.provider.clone(),
             interrupt,
+            identity,
             plant: self.plant,
             held_back: Mutex::new(None),
             dead: Mutex::new(false),
@@ -96,7 +97,7 @@ impl Run {
 
     /// What happens in the middle of a pass: the other replica's pass, or the user's next step.
     fn interrupt(&self) -> Interrupt {
-        let other = Arc::new(self.process(None));
+        let other = Arc::new(self.process("b", None));
         let (shared, steps, scenario) = (self.shared.clone(), self.steps.clone(), self.scenario);
         Arc::new(move |choice| match choice {
             Choice::OtherLeader => {
@@ -112,7 +113,7 @@ impl Run {
     /// Runs to the end.
     fn finish(self) -> Report {
         let interrupt = self.interrupt();
-        let mut process = self.process(Some(interrupt.clone()));
+        let mut process = self.process("a", Some(interrupt.clone()));
         let mut passes = 0;
         loop {
             let step = lock(&self.steps).pop_front();
@@ -169,7 +170,7 @@ impl Run {
             }
             let end = pass(process);
             if process.is_dead() {
-                *process = self.process(Some(interrupt.clone()));
+                *process = self.process("a", Some(interrupt.clone()));
                 process.sync();
                 still = 0;
                 continue;

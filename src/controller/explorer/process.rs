@@ -39,6 +39,7 @@ pub(super) struct Views {
     pub clients: BTreeMap<Name, Arc<OAuthClient>>,
     pub metas: BTreeMap<Name, Arc<SecretMeta>>,
     pub outcomes: BTreeMap<String, (String, AttemptOutcome)>,
+    pub foreign_attempts: BTreeMap<String, i64>,
 }
 
 /// Runs what an interrupt asks for, in the middle of a pass.
@@ -51,6 +52,8 @@ pub(super) struct Process {
     pub here: Here,
     pub provider: Arc<Provider>,
     pub interrupt: Option<Interrupt>,
+    /// Name of the replica; it survives a crash, as a pod's does.
+    pub identity: &'static str,
     pub plant: Option<Plant>,
     /// A Secret whose write a planted mistake delays.
     pub held_back: Mutex<Option<Secret>>,
@@ -255,11 +258,24 @@ impl World for Process {
     fn fresh_attempt(&self) -> String {
         let mut shared = self.shared();
         shared.attempts += 1;
-        format!("attempt-{}", shared.attempts)
+        format!("{}-attempt-{}", self.identity, shared.attempts)
     }
 
     fn is_stopping(&self) -> bool {
         false
+    }
+
+    fn may_begin(&self) -> bool {
+        true
+    }
+
+    fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration> {
+        if attempt.starts_with(self.identity) {
+            return None;
+        }
+        let now = self.shared().now;
+        let since = *self.views().foreign_attempts.entry(attempt.to_owned()).or_insert(now);
+        Some(Duration::from_secs(u64::try_from(now - since).unwrap_or_default()))
     }
 
     async fn pause(&self, time: Duration) {

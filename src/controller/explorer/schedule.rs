@@ -80,12 +80,7 @@ impl Schedule {
         let deadly = |choice| {
             matches!(
                 choice,
-                Choice::DieBefore
-                    | Choice::DieAfter
-                    | Choice::LoseAnswer
-                    | Choice::LoseRequest
-                    | Choice::Unavailable
-                    | Choice::OtherLeader
+                Choice::DieBefore | Choice::DieAfter | Choice::LoseAnswer | Choice::LoseRequest | Choice::Unavailable
             )
         };
         self.points

@@ -1,11 +1,16 @@
 //! Part C of the table: a client that has no record.
 
+use std::time::Duration;
+
 use crate::api::{OnUnknownOutcome, Reason, Suspect};
-use crate::domain::failure::Class;
+use crate::domain::failure::{Class, Failure};
 use crate::domain::marker::{self, Marker};
 use crate::domain::{metadata, secret};
 
 use super::{Credentials, Effect, Next, ProviderView, Verdict, View, failed, foreign_secret, former_secret, lost};
+
+/// Time after a provider's answer within which another replica has recorded it.
+const RECORDED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Digest of a request and of everything beside it that decides whether a provider accepts it.
 pub(super) fn fingerprint(request: &metadata::Request, provider: &super::Provider) -> String {
@@ -51,6 +56,15 @@ pub(super) fn next(view: &View<'_>, live: bool) -> Next {
         ProviderView::Resolved(provider) => provider,
     };
     if let Some(attempt) = open.filter(|attempt| view.memory.attempt.as_ref() != Some(attempt)) {
+        // C5a
+        let deadline = provider.target.deadlines.request + RECORDED_WITHIN;
+        if let Some(wait) = view
+            .foreign_attempt_age
+            .and_then(|age| deadline.checked_sub(age))
+            .filter(|wait| !wait.is_zero())
+        {
+            return under_way(wait);
+        }
         // C6
         if !view.is_suspect(&attempt, None) {
             return Effect::EnterSuspect(Suspect {
@@ -113,6 +127,15 @@ fn own_secret(view: &View<'_>) -> Next {
         Credentials::Unseen { .. } => Effect::ReadCredentials.into(),
         _ => lost(),
     }
+}
+
+/// Another replica may be in the middle of it: its record is waited for before anybody doubts.
+fn under_way(wait: Duration) -> Next {
+    let text =
+        "a registration that another replica of the operator began may still be under way; its record is waited for";
+    Next::Finish(Verdict::Failed(
+        Failure::new(Class::Transient, Reason::Progressing, text).after(Some(wait)),
+    ))
 }
 
 fn unknown(attempt: &str) -> Next {

@@ -11,6 +11,8 @@ use super::{Credentials, Deregistration, Effect, Next, ProviderView, Sight, Verd
 
 /// How long a deletion is tried if the manifest does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(15);
+/// Time in which a registration that another replica began has ended and is recorded, whatever its provider's deadline.
+const UNDER_WAY: Duration = Duration::from_mins(1);
 /// Two looks this far apart have to find the client gone, in seconds: a provider in trouble answers 401 for everybody.
 const CONFIRM_AFTER: i64 = 60;
 
@@ -55,14 +57,28 @@ fn unrecorded(view: &View<'_>) -> Next {
         .as_ref()
         .and_then(|status| status.attempt.as_ref())
         .map(|attempt| attempt.id.clone());
-    view.open_attempt()
-        .and_then(|attempt| suspect(attempt, None))
-        .or_else(|| {
-            view.known_client_id()
-                .and_then(|client_id| suspect(attempt.unwrap_or_default(), Some(client_id)))
-        })
-        .unwrap_or(Effect::RemoveFinalizer)
-        .into()
+    let open = view.open_attempt();
+    let doubt = open.clone().and_then(|attempt| suspect(attempt, None)).or_else(|| {
+        view.known_client_id()
+            .and_then(|client_id| suspect(attempt.unwrap_or_default(), Some(client_id)))
+    });
+    let Some(doubt) = doubt else {
+        return Effect::RemoveFinalizer.into();
+    };
+    // D3a: the end of a deletion looks like a lost record to whoever sees the object a moment longer.
+    if !view.memory.object_read {
+        return Effect::ReadObject.into();
+    }
+    // D3b
+    if open.is_some()
+        && let Some(wait) = view.foreign_attempt_age.and_then(|age| UNDER_WAY.checked_sub(age))
+    {
+        return blocked(
+            "a registration that another replica began may still be under way",
+            Some(wait),
+        );
+    }
+    doubt.into()
 }
 
 /// D8 and D9.

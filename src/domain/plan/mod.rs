@@ -7,6 +7,7 @@ mod keep;
 mod tests;
 
 use std::fmt;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -46,6 +47,8 @@ pub struct View<'a> {
     pub suspects: &'a [Suspect],
     /// What this pass has done.
     pub memory: &'a Memory,
+    /// How long this process has known the open attempt of the marker, if another replica opened it.
+    pub foreign_attempt_age: Option<Duration>,
     /// A fresh identifier for an attempt.
     pub fresh_attempt: &'a str,
     /// Seconds since the epoch.
@@ -130,7 +133,10 @@ pub struct Provider {
 
 /// What a pass has done so far and must not forget.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts of a pass")]
 pub struct Memory {
+    /// Whether the API server itself showed the object in this pass.
+    pub object_read: bool,
     /// Attempt opened in this pass.
     pub attempt: Option<String>,
     /// Attempt whose outcome this process knows.
@@ -171,6 +177,8 @@ pub enum Effect {
     ReadRecord,
     /// Read the credentials Secret from the API server.
     ReadCredentials,
+    /// Read the object itself from the API server.
+    ReadObject,
     /// Look up the provider object, its profile and its credentials.
     ResolveProvider,
     /// Find the provider's endpoints.
@@ -224,6 +232,7 @@ impl Effect {
         match self {
             Self::ReadRecord => "ReadRecord",
             Self::ReadCredentials => "ReadCredentials",
+            Self::ReadObject => "ReadObject",
             Self::ResolveProvider => "ResolveProvider",
             Self::Discover => "Discover",
             Self::ProveWritable => "ProveWritable",

@@ -36,6 +36,7 @@ struct World {
     memory: Memory,
     now: i64,
     serves_own_namespace: bool,
+    foreign_attempt_age: Option<Duration>,
 }
 
 enum Held {
@@ -91,6 +92,7 @@ impl World {
             memory: Memory::default(),
             now: 1_000_000,
             serves_own_namespace: false,
+            foreign_attempt_age: None,
         }
     }
 
@@ -179,6 +181,7 @@ impl World {
             endpoints: self.endpoints.as_ref(),
             suspects: &self.suspects,
             memory: &self.memory,
+            foreign_attempt_age: self.foreign_attempt_age,
             fresh_attempt: "fresh",
             now: self.now,
         })

@@ -320,6 +320,8 @@ pub async fn chart_manifests(
         "crds.enabled=false",
         "-s",
         "templates/serviceaccount.yaml",
+        "-s",
+        "templates/rbac-lease.yaml",
     ]);
     if namespaces.is_empty() {
         args.extend(["--set", &name, "-s", "templates/rbac-cluster.yaml"]);

@@ -2,6 +2,20 @@
 
 use super::*;
 
+#[test]
+fn c5a_an_attempt_of_another_replica_is_waited_for() {
+    let open = |age| {
+        World::fresh().with(|w| {
+            w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/a1/system/oauthclient-u"});
+            w.live = true;
+            w.foreign_attempt_age = age;
+        })
+    };
+    assert_eq!(open(Some(Duration::ZERO)).short(), "Progressing");
+    assert_eq!(open(Some(Duration::from_secs(15))).short(), "EnterSuspect");
+    assert_eq!(open(None).short(), "EnterSuspect", "its own attempt is nobody else's");
+}
+
 fn marked(attempt: &str) -> World {
     World::fresh().with(|w| {
         w.live = true;

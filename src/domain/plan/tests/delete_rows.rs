@@ -13,7 +13,19 @@ fn d1_without_finalizer_only_the_record_is_left_to_remove() {
 fn d2_to_d5_what_is_not_recorded_is_not_forgotten() {
     let unrecorded = |status: Value| World::dying().with(|w| (w.record, w.object["status"]) = (None, status));
     assert_eq!(unrecorded(json!({})).short(), "ReadRecord");
-    let live = |status| unrecorded(status).with(|w| w.live = true);
+    let seen = |status| unrecorded(status).with(|w| w.live = true);
+    assert_eq!(
+        seen(json!({})).short(),
+        "ReadObject",
+        "an object that is gone by now is no doubt"
+    );
+    let live = |status| seen(status).with(|w| w.memory.object_read = true);
+    let elsewhere = live(json!({})).with(|w| w.foreign_attempt_age = Some(Duration::from_secs(59)));
+    assert_eq!(
+        elsewhere.short(),
+        "DeletionBlocked",
+        "another replica may be storing its record"
+    );
     assert_eq!(live(json!({})).short(), "EnterSuspect", "the marker's attempt is open");
     assert_eq!(
         live(json!({})).with(|w| w.suspects.push(suspect("a1", None))).short(),

@@ -1,0 +1,226 @@
+//! Leader election: writes the Lease, and says until when this process leads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease as Object, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::connect::within;
+use super::error::ApiError;
+use crate::domain::lease::{Candidate, DURATION, Lease, RETRY, Step};
+
+/// Name of the Lease in the operator's namespace.
+const NAME: &str = "oauth-client-operator";
+
+/// Whether this process leads. It gates the beginning of every effect; what has begun is completed whoever leads.
+#[derive(Clone, Debug)]
+pub struct Leadership {
+    start: Instant,
+    /// Milliseconds since `start` until which it leads; 0: it does not.
+    until: Arc<AtomicU64>,
+    terms: watch::Receiver<u64>,
+}
+
+impl Leadership {
+    /// Leadership without an election: there is one process by the installer's word.
+    #[must_use]
+    pub fn unrivalled() -> Self {
+        let (sender, terms) = watch::channel(1);
+        drop(sender);
+        Self {
+            start: Instant::now(),
+            until: Arc::new(AtomicU64::new(u64::MAX)),
+            terms,
+        }
+    }
+
+    /// Whether something new may begin now. True for no longer than the lease is known to hold, also after the process was
+    /// stopped for a while.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        millis(self.start.elapsed()) < self.until.load(Ordering::SeqCst)
+    }
+
+    /// Waits for the beginning of the next term.
+    pub async fn next_term(&mut self) {
+        if self.terms.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Number of terms so far.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        *self.terms.borrow()
+    }
+}
+
+/// Takes part in the election until `resigning` is cancelled, then gives the lease back if it holds it.
+#[must_use]
+pub fn elect(
+    client: Client,
+    namespace: &str,
+    identity: &str,
+    resigning: CancellationToken,
+) -> (Leadership, tokio::task::JoinHandle<()>) {
+    let (terms, receiver) = watch::channel(0);
+    let leadership = Leadership {
+        start: Instant::now(),
+        until: Arc::new(AtomicU64::new(0)),
+        terms: receiver,
+    };
+    let election = Election {
+        api: Api::namespaced(client, namespace),
+        candidate: Candidate::new(identity),
+        leadership: leadership.clone(),
+        terms,
+    };
+    (leadership, tokio::spawn(election.run(resigning)))
+}
+
+struct Election {
+    api: Api<Object>,
+    candidate: Candidate,
+    leadership: Leadership,
+    terms: watch::Sender<u64>,
+}
+
+impl Election {
+    async fn run(mut self, resigning: CancellationToken) {
+        loop {
+            let round = tokio::time::timeout(RETRY * 2, self.round());
+            if let Ok(Err(error)) = round.await {
+                tracing::warn!(%error, "the lease cannot be read or written; tried again");
+            }
+            tokio::select! {
+                () = resigning.cancelled() => break,
+                () = tokio::time::sleep(RETRY) => {}
+            }
+        }
+        self.leadership.until.store(0, Ordering::SeqCst);
+        if let Err(error) = self.resign().await {
+            tracing::warn!(%error, "the lease could not be given back; it ends by itself");
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.leadership.start.elapsed()
+    }
+
+    async fn round(&mut self) -> Result<(), ApiError> {
+        let object = within(self.api.get_opt(NAME)).await?;
+        let begun = self.now();
+        let seen = object.as_ref().map(read);
+        let written = match self.candidate.look(seen, begun) {
+            Step::Wait => {
+                self.stand_down();
+                return Ok(());
+            }
+            Step::Create => {
+                let lease = Lease {
+                    holder: self.candidate.identity().to_owned(),
+                    duration: DURATION,
+                    ..Lease::default()
+                };
+                within(self.api.create(&PostParams::default(), &object_of(&lease, None))).await
+            }
+            Step::Write(lease) => {
+                let next = object_of(&lease, object);
+                within(self.api.replace(NAME, &PostParams::default(), &next)).await
+            }
+        };
+        match written {
+            Ok(_) => {
+                self.candidate.held(begun);
+                self.lead();
+                Ok(())
+            }
+            Err(ApiError::Conflict | ApiError::AlreadyExists) => {
+                self.candidate.lost();
+                self.stand_down();
+                Ok(())
+            }
+            // Whether the write took place is unknown. The deadline of the last renewal stands.
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lead(&mut self) {
+        let was = self.leadership.leads();
+        let until = self.candidate.leads_until().map_or(0, millis);
+        self.leadership.until.store(until, Ordering::SeqCst);
+        if !was {
+            tracing::info!("leading");
+            self.terms.send_modify(|terms| *terms += 1);
+        }
+    }
+
+    fn stand_down(&mut self) {
+        if self.leadership.until.swap(0, Ordering::SeqCst) > 0 {
+            tracing::warn!("another replica leads now");
+        }
+    }
+
+    async fn resign(&mut self) -> Result<(), ApiError> {
+        let Some(object) = within(self.api.get_opt(NAME)).await? else {
+            return Ok(());
+        };
+        if let Some(lease) = self.candidate.released(&read(&object)) {
+            within(
+                self.api
+                    .replace(NAME, &PostParams::default(), &object_of(&lease, Some(object))),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn read(object: &Object) -> Lease {
+    let spec = object.spec.clone().unwrap_or_default();
+    Lease {
+        holder: spec.holder_identity.unwrap_or_default(),
+        duration: Duration::from_secs(
+            spec.lease_duration_seconds
+                .and_then(|s| u64::try_from(s).ok())
+                .unwrap_or_default(),
+        ),
+        version: object.metadata.resource_version.clone().unwrap_or_default(),
+        transitions: spec.lease_transitions.unwrap_or_default(),
+    }
+}
+
+/// The object to write; with the version of `old`, so that it replaces no newer one.
+fn object_of(lease: &Lease, old: Option<Object>) -> Object {
+    let now = MicroTime(Timestamp::now());
+    let old = old.unwrap_or_default();
+    let before = old.spec.unwrap_or_default();
+    let same = before.holder_identity.as_deref() == Some(lease.holder.as_str());
+    Object {
+        metadata: ObjectMeta {
+            name: Some(NAME.to_owned()),
+            managed_fields: None,
+            ..old.metadata
+        },
+        spec: Some(LeaseSpec {
+            holder_identity: Some(lease.holder.clone()),
+            lease_duration_seconds: i32::try_from(lease.duration.as_secs()).ok(),
+            acquire_time: if same { before.acquire_time } else { Some(now.clone()) },
+            renew_time: Some(now),
+            lease_transitions: Some(lease.transitions),
+            ..LeaseSpec::default()
+        }),
+    }
+}
