@@ -2,10 +2,12 @@
 //!
 //! What a provider holds is read past the operator, so that a test can compare both.
 
+mod idpyoidc;
 mod keycloak;
 mod oidc_provider;
 mod scriptable;
 
+pub use idpyoidc::{Idpyoidc, IdpyoidcOptions};
 pub use keycloak::{Keycloak, Realm};
 pub use oidc_provider::{OidcFault, OidcFaultKind, OidcProvider, OidcProviderOptions, OidcRequest};
 pub use scriptable::{ADMIN, Fault, Persona, Reply, ScriptableProvider, Seen};

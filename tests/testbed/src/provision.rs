@@ -24,6 +24,7 @@
 mod go;
 pub mod maven;
 pub mod npm;
+pub mod pip;
 mod tool;
 
 use std::fs::File;

@@ -38,6 +38,20 @@ impl Tool {
     ///
     /// Errors: [`ProvisionError::MissingTool`] if it is not there, [`ProvisionError::Unfit`] if it is too old.
     pub async fn require_major(&self, wanted: u32) -> Result<(), ProvisionError> {
+        let line = self.version().await?;
+        if major(&line).is_some_and(|major| major >= wanted) {
+            return Ok(());
+        }
+        Err(ProvisionError::Unfit {
+            what: format!(
+                "{} is too old, it says {line:?}: install {}",
+                self.program, self.install
+            ),
+        })
+    }
+
+    /// The line in which the program says its version.
+    pub async fn version(&self) -> Result<String, ProvisionError> {
         self.require().await?;
         let said = tokio::process::Command::new(self.program)
             .args(self.version_args)
@@ -48,16 +62,7 @@ impl Tool {
         let said = String::from_utf8_lossy(&said);
         // Java first tells which options it found in the environment.
         let line = said.lines().find(|line| !line.starts_with("Picked up "));
-        let line = line.unwrap_or_default();
-        if major(line).is_some_and(|major| major >= wanted) {
-            return Ok(());
-        }
-        Err(ProvisionError::Unfit {
-            what: format!(
-                "{} is too old, it says {line:?}: install {}",
-                self.program, self.install
-            ),
-        })
+        Ok(line.unwrap_or_default().to_owned())
     }
 
     fn explain(&self, error: ProcessError) -> ProvisionError {

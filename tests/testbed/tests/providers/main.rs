@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod idpyoidc;
 mod keycloak;
 mod oidc_provider;
 mod scriptable;
