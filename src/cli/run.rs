@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::clock::Clock;
 use crate::controller::{self, Settings};
 use crate::telemetry::{self, Format};
 
@@ -50,6 +51,9 @@ pub(super) struct Run {
     /// Publish Normal events too; each is one more write to the API server
     #[arg(long)]
     normal_events: bool,
+    /// Divides every interval but those of connections and of the lease. For tests
+    #[arg(long, hide = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    time_scale: u32,
 }
 
 impl Run {
@@ -88,6 +92,7 @@ impl Run {
             normal_events: self.normal_events,
             identity: self.identity,
             leader_election: self.leader_election,
+            clock: Clock::scaled(self.time_scale),
         }
     }
 }

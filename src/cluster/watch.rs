@@ -18,6 +18,7 @@ use super::clients::ClientCache;
 use super::index::SecretIndex;
 use super::key::{Key, ProviderKey};
 use super::providers::ProviderCache;
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 
 use self::hub::Hub;
@@ -28,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const RESYNC: Duration = Duration::from_hours(10);
 /// Parts into which that is divided.
 const PARTS: u64 = 600;
+/// How long the API server keeps one watch open. One that is silent for longer is dead, and begun anew.
+const WATCH: Duration = Duration::from_secs(290);
 /// Objects of one page of a list.
 const PAGE: u32 = 500;
 
@@ -138,6 +141,7 @@ pub fn start(
     scope: &Scope,
     operator_namespace: &str,
     metrics: Arc<Metrics>,
+    clock: Clock,
     stopping: CancellationToken,
 ) -> (Watches, Streams) {
     let (clients, client_triggers) = mpsc::unbounded_channel();
@@ -159,6 +163,7 @@ pub fn start(
         providers,
         open,
         metrics,
+        clock,
         stopping,
     });
     hub.watch_all(client, scope);

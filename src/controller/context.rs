@@ -8,6 +8,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{AttemptOutcome, OAuthClient, ProviderKind, ProviderSettings, Reason};
+use crate::clock::Clock;
 use crate::cluster::{
     ClientCache, Events, Health, Key, Leadership, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets,
 };
@@ -23,6 +24,7 @@ use super::resolve::{self, CredentialCache, Source};
 /// What every pass shares.
 pub(super) struct Context {
     pub here: Here,
+    pub clock: Clock,
     /// Whether only namespaces are watched, and no cluster-wide provider is served.
     pub namespaced: bool,
     pub objects: Objects,

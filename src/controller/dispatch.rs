@@ -150,7 +150,12 @@ impl Dispatcher {
                 slot.failures = slot.failures.saturating_add(1);
                 tracing::info!(object = %key, reason = %failure.reason, failures = slot.failures, "not done: {}", failure.message);
                 match backoff::delay(&failure, slot.failures, self.cx.chance()) {
-                    Some(wait) => slot.timer = Some(self.timers.insert(key, wait.max(Duration::from_millis(10)))),
+                    Some(wait) => {
+                        slot.timer = Some(
+                            self.timers
+                                .insert(key, self.cx.clock.real(wait).max(Duration::from_millis(10))),
+                        )
+                    }
                     None => {
                         self.slots.remove(&key);
                     }

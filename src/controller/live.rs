@@ -1,7 +1,7 @@
 //! The world as it is: caches, the API server and providers, behind what a pass may ask for.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -20,7 +20,7 @@ use crate::metrics::{Answer, Operation};
 use crate::provider::ManagementCall;
 
 use super::context::{Context, lock};
-use super::permits::Permit;
+use super::permits::{Limits, Permit};
 use super::resolve;
 use super::world::World;
 
@@ -28,12 +28,6 @@ use super::world::World;
 const MOST_FOREIGN_ATTEMPTS: usize = 4096;
 /// Age at which they are.
 const FORGET_FOREIGN_ATTEMPTS: Duration = Duration::from_hours(1);
-
-/// Seconds since the epoch.
-pub(super) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
 
 impl Context {
     /// Counts a call to a provider.
@@ -55,7 +49,11 @@ impl World for Context {
     }
 
     fn now(&self) -> i64 {
-        now()
+        self.clock.now()
+    }
+
+    fn age(&self, since: i64) -> Duration {
+        self.clock.age(since)
     }
 
     /// The digest of this process's identity, and eight random hexadecimal digits.
@@ -86,7 +84,7 @@ impl World for Context {
     }
 
     async fn pause(&self, time: Duration) {
-        tokio::time::sleep(time).await;
+        self.clock.sleep(time).await;
     }
 
     fn note_outcome(&self, object: &OAuthClient, attempt: &str, outcome: AttemptOutcome) {
@@ -204,8 +202,13 @@ impl World for Context {
             .provider_object(&key)
             .map(|(_, _, settings)| settings)
             .unwrap_or_default();
+        let limits = resolve::limits(&settings);
+        let limits = Limits {
+            spacing: self.clock.real(limits.spacing),
+            ..limits
+        };
         self.permits
-            .acquire(&provider.uid.as_str().into(), &namespace, resolve::limits(&settings))
+            .acquire(&provider.uid.as_str().into(), &namespace, limits)
             .await
     }
 

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, AdminError, Told};
+use crate::clock::Clock;
 use crate::cluster::{
     self, ClusterId, ConnectError, Events, IdentityError, Leadership, Objects, Scope, Secrets, Streams, Watches,
 };
@@ -67,6 +68,8 @@ pub struct Settings {
     pub identity: String,
     /// Whether replicas elect a leader.
     pub leader_election: bool,
+    /// How fast the operator lives.
+    pub clock: Clock,
 }
 
 /// Why the operator does not run.
@@ -104,7 +107,14 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         namespaces => Scope::Namespaces(namespaces.to_vec()),
     };
     let home = &settings.operator_namespace;
-    let (watches, streams) = cluster::start(&client, &scope, home, Arc::clone(&metrics), stopping.clone());
+    let (watches, streams) = cluster::start(
+        &client,
+        &scope,
+        home,
+        Arc::clone(&metrics),
+        settings.clock,
+        stopping.clone(),
+    );
     let told = Arc::new(Operator {
         watches: watches.clone(),
         metrics: Arc::clone(&metrics),
@@ -118,6 +128,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         (Leadership::unrivalled(), None)
     };
     let cx = Context {
+        clock: settings.clock,
         here: Here {
             namespace: home.clone(),
             cluster_id,
@@ -139,7 +150,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             allow_insecure_origins: settings.allow_insecure_origins,
             refused: api_server_address().into_iter().collect(),
         }),
-        discovery: DiscoveryCache::default(),
+        discovery: DiscoveryCache::new(settings.clock),
         permits: Permits::default(),
         credentials: CredentialCache::default(),
         stopping,

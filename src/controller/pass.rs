@@ -234,6 +234,8 @@ impl<'a, W: World> Pass<'a, W> {
             suspects: &self.suspects,
             memory: &self.memory,
             foreign_attempt_age: self.foreign_attempt_age(),
+            deleting_for: self.deleting_for(),
+            missing_for: self.missing_for(),
             fresh_attempt,
             now: self.world.now(),
         }
@@ -242,6 +244,18 @@ impl<'a, W: World> Pass<'a, W> {
     fn foreign_attempt_age(&self) -> Option<Duration> {
         let marker = Marker::parse(self.object.annotations().get(names::CREATE_PENDING)?)?;
         self.world.foreign_attempt_age(&marker.attempt)
+    }
+
+    fn deleting_for(&self) -> Duration {
+        let since = self.object.metadata.deletion_timestamp.as_ref();
+        since.map_or(Duration::ZERO, |since| self.world.age(since.0.as_second()))
+    }
+
+    fn missing_for(&self) -> Option<Duration> {
+        match &self.record {
+            Stored::Present { record, .. } => Some(self.world.age(record.missing_since?)),
+            _ => None,
+        }
     }
 
     /// Writes the verdict if it says something new. `None`: the world changed, go on.

@@ -14,7 +14,6 @@ use crate::domain::{backoff, status};
 use crate::provider::Discovered;
 
 use super::context::Context;
-use super::live::now;
 
 /// Works on provider objects as they change, each in a task of its own.
 pub(super) async fn run(cx: Arc<Context>, tasks: TaskTracker, mut changed: mpsc::UnboundedReceiver<ProviderKey>) {
@@ -70,7 +69,7 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
             Some(failure) => backoff::delay(failure, failures, cx.chance()),
         };
         match wait {
-            Some(wait) => tokio::time::sleep(wait).await,
+            Some(wait) => cx.clock.sleep(wait).await,
             None => return,
         }
     }
@@ -85,7 +84,7 @@ async fn write(cx: &Context, key: &ProviderKey, found: Result<&Discovered, &Fail
     let endpoints = found.map(|found| &found.endpoints);
     let judged = |previous: Option<&ProviderStatus>, generation| {
         let previous = previous.cloned().unwrap_or_default();
-        let next = status::of_provider(&previous, endpoints, generation, now());
+        let next = status::of_provider(&previous, endpoints, generation, cx.clock.now());
         (next != previous).then_some(next)
     };
     match key.kind {

@@ -57,7 +57,7 @@ pub(super) async fn run(cx: Arc<Context>) {
     loop {
         tokio::select! {
             () = cx.stopping.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
+            () = cx.clock.sleep(EVERY) => {}
         }
         if !cx.leadership.leads() || !cx.is_complete() {
             continue;
@@ -85,7 +85,7 @@ async fn sweep(cx: &Context, meta: &SecretMeta, looked: &mut HashMap<Box<str>, L
     }
     let failures = before.map_or(0, |before| before.failures) + 1;
     let missing = before.and_then(|before| before.missing);
-    let confirmed = missing.is_some_and(|since| since.elapsed() >= CONFIRM_AFTER);
+    let confirmed = missing.is_some_and(|since| cx.clock.since(since) >= CONFIRM_AFTER);
     let (again, missing) = match look(cx, meta, confirmed).await {
         Look::Swept => {
             looked.remove(&uid);
@@ -93,13 +93,13 @@ async fn sweep(cx: &Context, meta: &SecretMeta, looked: &mut HashMap<Box<str>, L
         }
         Look::NotOurs => (None, None),
         Look::Missing => (
-            Some(Instant::now() + CONFIRM_AFTER),
+            Some(Instant::now() + cx.clock.real(CONFIRM_AFTER)),
             missing.or_else(|| Some(Instant::now())),
         ),
         Look::Later(failure) => {
             tracing::info!(record = %meta.name, reason = %failure.reason, failures, "deletion not finished: {}", failure.message);
             (
-                backoff::delay(&failure, failures, cx.chance()).map(|wait| Instant::now() + wait),
+                backoff::delay(&failure, failures, cx.chance()).map(|wait| Instant::now() + cx.clock.real(wait)),
                 missing,
             )
         }

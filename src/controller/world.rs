@@ -35,6 +35,8 @@ pub(super) trait World: Send + Sync {
     fn here(&self) -> &Here;
     /// Seconds since the epoch.
     fn now(&self) -> i64;
+    /// How old something of that time is, in seconds since the epoch.
+    fn age(&self, since: i64) -> Duration;
     /// An identifier that no attempt had before.
     fn fresh_attempt(&self) -> String;
     /// Whether nothing new may begin.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::domain::failure::Class;
 use crate::domain::outcome::CallError;
 use crate::domain::target::Target;
@@ -25,7 +26,10 @@ type Outcome = (Instant, Result<Arc<Discovered>, CallError>);
 
 /// What discovery found, by the UID of the provider object.
 #[derive(Default)]
-pub struct DiscoveryCache(Mutex<HashMap<String, Question>>);
+pub struct DiscoveryCache {
+    questions: Mutex<HashMap<String, Question>>,
+    clock: Clock,
+}
 
 struct Question {
     fingerprint: String,
@@ -33,6 +37,15 @@ struct Question {
 }
 
 impl DiscoveryCache {
+    /// A cache that ages by this clock.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            ..Self::default()
+        }
+    }
+
     /// What discovery of `target` found, now or a while ago. Whoever asks at the same time shares one discovery.
     ///
     /// # Errors
@@ -54,10 +67,13 @@ impl DiscoveryCache {
     }
 
     fn question(&self, uid: &str, fingerprint: &str) -> Arc<OnceCell<Outcome>> {
-        let mut questions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(question) = questions.get(uid)
             && question.fingerprint == fingerprint
-            && question.answer.get().is_none_or(is_fresh)
+            && question
+                .answer
+                .get()
+                .is_none_or(|outcome| is_fresh(self.clock, outcome))
         {
             return Arc::clone(&question.answer);
         }
@@ -71,11 +87,11 @@ impl DiscoveryCache {
     }
 }
 
-fn is_fresh((at, result): &Outcome) -> bool {
+fn is_fresh(clock: Clock, (at, result): &Outcome) -> bool {
     let life = match result {
         Ok(_) => FOUND,
         Err(error) if matches!(error.failure.class, Class::Transient | Class::Ambiguous) => FAILED,
         Err(_) => REFUSED,
     };
-    at.elapsed() < life
+    clock.since(*at) < life
 }

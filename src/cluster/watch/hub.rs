@@ -19,8 +19,9 @@ use super::super::key::{Key, ProviderKey};
 use super::super::meta::Role;
 use super::super::providers::{NamespaceMeta, ProviderCache, ProviderObject, Shelves};
 use super::super::space::Put;
-use super::{Cause, PAGE, PARTS, PATIENCE, RESYNC, Scope, Trigger, Watches};
+use super::{Cause, PAGE, PARTS, PATIENCE, RESYNC, Scope, Trigger, WATCH, Watches};
 use crate::api::{ClusterOAuthProvider, OAuthClient, OAuthProvider};
+use crate::clock::Clock;
 use crate::metrics::{Metrics, Watched};
 
 /// Where everything that the watches see comes together.
@@ -32,6 +33,7 @@ pub(super) struct Hub {
     /// Whether triggers are passed on.
     pub open: watch::Sender<bool>,
     pub metrics: Arc<Metrics>,
+    pub clock: Clock,
     pub stopping: CancellationToken,
 }
 
@@ -226,7 +228,10 @@ impl Hub {
             None => format!("{kind:?}"),
         };
         self.watches.health.lock().waiting.insert(name.clone());
-        let mut config = watcher::Config::default().page_size(PAGE);
+        let open_for = self.clock.real(WATCH).as_secs().max(1);
+        let mut config = watcher::Config::default()
+            .page_size(PAGE)
+            .timeout(u32::try_from(open_for).unwrap_or(u32::MAX));
         config.label_selector = labels.map(str::to_owned);
         let hub = Arc::clone(self);
         tokio::spawn(async move {
@@ -365,7 +370,7 @@ impl Hub {
         for part in (0..PARTS).cycle() {
             tokio::select! {
                 () = self.stopping.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+                () = self.clock.sleep(pause) => {}
             }
             for key in self.watches.clients.part(part, PARTS) {
                 self.trigger(key, Cause::Resync);

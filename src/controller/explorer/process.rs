@@ -255,6 +255,10 @@ impl World for Process {
         self.shared().now
     }
 
+    fn age(&self, since: i64) -> Duration {
+        Duration::from_secs(u64::try_from(self.shared().now - since).unwrap_or_default())
+    }
+
     fn fresh_attempt(&self) -> String {
         let mut shared = self.shared();
         shared.attempts += 1;

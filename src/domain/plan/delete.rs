@@ -13,8 +13,8 @@ use super::{Credentials, Deregistration, Effect, Next, ProviderView, Sight, Verd
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(15);
 /// Time in which a registration that another replica began has ended and is recorded, whatever its provider's deadline.
 const UNDER_WAY: Duration = Duration::from_mins(1);
-/// Two looks this far apart have to find the client gone, in seconds: a provider in trouble answers 401 for everybody.
-const CONFIRM_AFTER: i64 = 60;
+/// Two looks this far apart have to find the client gone: a provider in trouble answers 401 for everybody.
+pub const CONFIRM_AFTER: Duration = Duration::from_mins(1);
 
 pub(super) fn next(view: &View<'_>) -> Next {
     // D1
@@ -153,7 +153,7 @@ fn doubtful(view: &View<'_>, record: &Record) -> Next {
         );
         return delayed(view, &failure);
     }
-    match record.missing_since {
+    match view.missing_for {
         None => {
             let record = Record {
                 missing_since: Some(view.now),
@@ -161,14 +161,11 @@ fn doubtful(view: &View<'_>, record: &Record) -> Next {
             };
             Effect::SaveRecord(Box::new(record)).into()
         }
-        Some(since) if view.now - since >= CONFIRM_AFTER => deleted(record),
-        Some(since) => {
-            let wait = u64::try_from(CONFIRM_AFTER - (view.now - since)).unwrap_or_default();
-            blocked(
-                "the provider no longer knows the client, which is confirmed by a second look",
-                Some(Duration::from_secs(wait)),
-            )
-        }
+        Some(missing) if missing >= CONFIRM_AFTER => deleted(record),
+        Some(missing) => blocked(
+            "the provider no longer knows the client, which is confirmed by a second look",
+            Some(CONFIRM_AFTER.saturating_sub(missing)),
+        ),
     }
 }
 
@@ -213,11 +210,5 @@ fn timed_out(view: &View<'_>) -> bool {
         .as_deref()
         .and_then(duration::parse)
         .unwrap_or(DEFAULT_TIMEOUT);
-    let since = view
-        .object
-        .metadata
-        .deletion_timestamp
-        .as_ref()
-        .map_or(view.now, |time| time.0.as_second());
-    u64::try_from(view.now - since).is_ok_and(|age| age >= timeout.as_secs())
+    view.deleting_for >= timeout
 }

@@ -49,6 +49,10 @@ pub struct View<'a> {
     pub memory: &'a Memory,
     /// How long this process has known the open attempt of the marker, if another replica opened it.
     pub foreign_attempt_age: Option<Duration>,
+    /// How long the object has been under deletion; zero: it is not.
+    pub deleting_for: Duration,
+    /// How long ago the provider first said during a deletion that it does not know the client.
+    pub missing_for: Option<Duration>,
     /// A fresh identifier for an attempt.
     pub fresh_attempt: &'a str,
     /// Seconds since the epoch.

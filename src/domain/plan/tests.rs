@@ -148,6 +148,7 @@ impl World {
 
     fn next(&self) -> Next {
         let object = self.parsed();
+        let age = |since: Option<i64>| Some(Duration::from_secs(u64::try_from(self.now - since?).unwrap()));
         let here = Here {
             namespace: "system".into(),
             cluster_id: "c".into(),
@@ -182,6 +183,13 @@ impl World {
             suspects: &self.suspects,
             memory: &self.memory,
             foreign_attempt_age: self.foreign_attempt_age,
+            deleting_for: age(object
+                .metadata
+                .deletion_timestamp
+                .as_ref()
+                .map(|time| time.0.as_second()))
+            .unwrap_or_default(),
+            missing_for: age(self.record.as_ref().and_then(|record| record.missing_since)),
             fresh_attempt: "fresh",
             now: self.now,
         })
