@@ -60,7 +60,7 @@ members! {
         /// with the implicit grant.
         #[schemars(length(max = 16), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
         response_types: Vec<String> = "responseTypes",
-        /// Name shown to end users (`client_name`). Default: namespace and name of the object.
+        /// Name shown to end users (`client_name`). Default: namespace and name of the object, joined by a dot.
         #[schemars(length(min = 1, max = 256))]
         client_name: String = "clientName",
         /// Scopes that the client may ask for (`scope`); sent as one space-separated string.

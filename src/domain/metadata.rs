@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn built(value: Value, profile: Profile) -> Value {
-        Value::Object(request(&spec(value), "ns/app", &knobs(profile)).unwrap())
+        Value::Object(request(&spec(value), "ns.app", &knobs(profile)).unwrap())
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
                 Profile::Rfc7592
             ),
             json!({
-                "redirect_uris": ["https://a/cb"], "client_name": "ns/app", "scope": "openid email",
+                "redirect_uris": ["https://a/cb"], "client_name": "ns.app", "scope": "openid email",
                 "token_endpoint_auth_method": "client_secret_basic", "application_type": "web",
                 "grant_types": ["authorization_code"], "response_types": ["code"],
             })

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use testbed::site::{Site, oauth_client};
+use testbed::site::Site;
 
 use crate::stage::{Stage, eventually, is};
 
 type Data = BTreeMap<String, String>;
 
-fn app(redirect: &str) -> String {
+fn app(site: &Site, redirect: &str) -> String {
     let spec = "clientName: Slice\ngrantTypes: [authorization_code, client_credentials]";
-    oauth_client("app", &format!("{spec}\nredirectURIs: ['{redirect}']"))
+    site.client("app", &format!("{spec}\nredirectURIs: ['{redirect}']"))
 }
 
 async fn slice(name: &str, site: Site) {
@@ -30,7 +30,7 @@ async fn slice(name: &str, site: Site) {
 
 /// Registered, recorded, written, usable.
 async fn registers(stage: &Stage, site: &Site) -> Data {
-    stage.apply(&app("https://app.example/one")).await;
+    stage.apply(&app(site, "https://app.example/one")).await;
     let object = stage.ready("app").await;
     let secret = stage.secret("app").await.unwrap();
     assert_eq!(Some(&secret["client_id"]), object.status.unwrap().client_id.as_ref());
@@ -52,7 +52,7 @@ async fn registers(stage: &Stage, site: &Site) -> Data {
 
 /// A change of the manifest arrives, or the condition says that it cannot.
 async fn changes(stage: &Stage, site: &Site, secret: &Data) {
-    stage.apply(&app("https://app.example/two")).await;
+    stage.apply(&app(site, "https://app.example/two")).await;
     if site.abilities.update {
         stage.ready("app").await;
         let clients = site.clients().await.unwrap();
@@ -71,7 +71,7 @@ async fn changes(stage: &Stage, site: &Site, secret: &Data) {
         "{:?}",
         object.status
     );
-    stage.apply(&app("https://app.example/one")).await;
+    stage.apply(&app(site, "https://app.example/one")).await;
     stage.ready("app").await;
 }
 
@@ -133,6 +133,11 @@ async fn the_slice_at_oidc_provider() {
 #[tokio::test]
 async fn the_slice_at_keycloak() {
     slice("slice-keycloak", Site::keycloak("slice").await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_slice_at_idpyoidc() {
+    slice("slice-idpyoidc", Site::idpyoidc().await.unwrap()).await;
 }
 
 #[tokio::test]

@@ -517,9 +517,10 @@ impl View<'_> {
                 .is_some_and(|attempt| attempt.request_hash == hash)
     }
 
+    /// Namespace and name, joined by a dot: a namespace holds none, and there are providers that allow nothing more special.
     fn default_client_name(&self) -> String {
         format!(
-            "{}/{}",
+            "{}.{}",
             self.object.namespace().unwrap_or_default(),
             self.object.name_any()
         )

@@ -123,7 +123,7 @@ impl World {
     }
 
     fn request(&self) -> Request {
-        crate::domain::metadata::request(&self.parsed().spec, "ns/app", &knobs(Profile::Rfc7592)).unwrap()
+        crate::domain::metadata::request(&self.parsed().spec, "ns.app", &knobs(Profile::Rfc7592)).unwrap()
     }
 
     fn hash(&self) -> String {

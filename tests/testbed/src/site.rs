@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::providers::{
-    ADMIN, Keycloak, OidcProvider, OidcProviderOptions, Persona, ProviderError, Realm, ScriptableProvider,
+    ADMIN, Idpyoidc, IdpyoidcOptions, Keycloak, OidcProvider, OidcProviderOptions, Persona, ProviderError, Realm,
+    ScriptableProvider,
 };
 
 /// What a provider lets the operator and the application do beyond registration.
@@ -17,6 +18,18 @@ pub struct Abilities {
     pub delete: bool,
     /// The client credentials grant works.
     pub token: bool,
+    /// Clients without redirect URIs are registered.
+    pub redirectless: bool,
+}
+
+impl Abilities {
+    /// A provider that does all that the specifications offer.
+    const ALL: Self = Self {
+        update: true,
+        delete: true,
+        token: true,
+        redirectless: true,
+    };
 }
 
 /// A provider and how it is reached.
@@ -26,13 +39,20 @@ pub struct Site {
     pub manifests: String,
     /// What it can do.
     pub abilities: Abilities,
+    /// Members that every client has to have here, as YAML.
+    insists_on: &'static str,
     provider: Provider,
 }
+
+/// A public key, for a provider that registers nobody without one.
+const JWKS: &str = "jwks: {keys: [{kty: EC, crv: P-256, use: sig, x: f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU, \
+                    \"y\": x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0}]}";
 
 #[derive(Debug)]
 enum Provider {
     Oidc(OidcProvider),
     Keycloak(Realm),
+    Idpyoidc(Idpyoidc),
     Scriptable(ScriptableProvider),
 }
 
@@ -60,8 +80,9 @@ impl Site {
             abilities: Abilities {
                 update: delete,
                 delete,
-                token: true,
+                ..Abilities::ALL
             },
+            insists_on: "",
             provider: Provider::Oidc(provider),
         })
     }
@@ -78,12 +99,30 @@ impl Site {
         let origin = issuer.split("/realms").next().unwrap_or_default().to_owned();
         Ok(Self {
             manifests: oauth_provider(&spec) + &consented("initial-access-token", &origin, &[("token", &token)]),
-            abilities: Abilities {
-                update: true,
-                delete: true,
-                token: true,
-            },
+            abilities: Abilities::ALL,
+            insists_on: "",
             provider: Provider::Keycloak(realm),
+        })
+    }
+
+    /// idpyoidc over https, found by WebFinger. It neither changes nor deletes clients.
+    pub async fn idpyoidc() -> Result<Self, ProviderError> {
+        let provider = Idpyoidc::start(IdpyoidcOptions { https: true }).await?;
+        let spec = format!(
+            "webFinger:\n  resource: acct:operator@{0}\n  host: {0}\nmanagement:\n  mode: None\n{1}",
+            provider.host(),
+            ca_bundle(provider.ca())
+        );
+        Ok(Self {
+            manifests: oauth_provider(&spec),
+            abilities: Abilities {
+                update: false,
+                delete: false,
+                redirectless: false,
+                ..Abilities::ALL
+            },
+            insists_on: JWKS,
+            provider: Provider::Idpyoidc(provider),
         })
     }
 
@@ -100,15 +139,11 @@ impl Site {
     async fn wso2(persona: Persona, profile: &str) -> Result<Self, ProviderError> {
         let provider = ScriptableProvider::start(persona).await?;
         let managed = persona == Persona::Wso2;
-        let ca = provider
-            .ca()
-            .unwrap_or_default()
-            .lines()
-            .fold(String::new(), |text, line| text + "    " + line + "\n");
         let mut spec = format!(
-            "webFinger:\n  resource: acct:admin@localhost\n  host: {}\nexpectedIssuer: {}/oauth2/token\nprofile: {profile}\ntls:\n  caBundle: |\n{ca}",
+            "webFinger:\n  resource: acct:admin@localhost\n  host: {}\nexpectedIssuer: {}/oauth2/token\nprofile: {profile}\n{}",
             provider.host(),
-            provider.url()
+            provider.url(),
+            ca_bundle(provider.ca())
         );
         for field in ["discoveryAuth", "registrationAuth"]
             .into_iter()
@@ -122,8 +157,9 @@ impl Site {
             abilities: Abilities {
                 update: managed,
                 delete: managed,
-                token: true,
+                ..Abilities::ALL
             },
+            insists_on: "",
             provider: Provider::Scriptable(provider),
         })
     }
@@ -133,13 +169,16 @@ impl Site {
         let provider = ScriptableProvider::start(Persona::Plain).await?;
         Ok(Self {
             manifests: oauth_provider(&format!("issuer: {}", provider.url())),
-            abilities: Abilities {
-                update: true,
-                delete: true,
-                token: true,
-            },
+            abilities: Abilities::ALL,
+            insists_on: "",
             provider: Provider::Scriptable(provider),
         })
+    }
+
+    /// An `OAuthClient` at this provider, with what it insists on.
+    #[must_use]
+    pub fn client(&self, name: &str, spec: &str) -> String {
+        oauth_client(name, &format!("{spec}\n{}", self.insists_on))
     }
 
     /// The double behind this site, if it is one.
@@ -147,7 +186,18 @@ impl Site {
     pub fn double(&self) -> Option<&ScriptableProvider> {
         match &self.provider {
             Provider::Scriptable(provider) => Some(provider),
-            Provider::Oidc(_) | Provider::Keycloak(_) => None,
+            Provider::Oidc(_) | Provider::Keycloak(_) | Provider::Idpyoidc(_) => None,
+        }
+    }
+
+    /// Where a client is registered.
+    #[must_use]
+    pub fn registration_endpoint(&self) -> String {
+        match &self.provider {
+            Provider::Oidc(provider) => format!("{}/reg", provider.url()),
+            Provider::Keycloak(realm) => format!("{}/clients-registrations/openid-connect", realm.issuer()),
+            Provider::Idpyoidc(provider) => format!("{}/registration", provider.issuer()),
+            Provider::Scriptable(provider) => format!("{}/register", provider.url()),
         }
     }
 
@@ -156,6 +206,7 @@ impl Site {
         match &self.provider {
             Provider::Oidc(provider) => provider.clients().await,
             Provider::Keycloak(realm) => realm.clients().await,
+            Provider::Idpyoidc(provider) => provider.clients().await,
             Provider::Scriptable(provider) => Ok(provider.clients()),
         }
     }
@@ -165,9 +216,16 @@ impl Site {
         match &self.provider {
             Provider::Oidc(provider) => provider.token(client_id, client_secret).await,
             Provider::Keycloak(realm) => realm.token(client_id, client_secret).await,
+            Provider::Idpyoidc(provider) => provider.token(client_id, client_secret).await,
             Provider::Scriptable(provider) => provider.token(client_id, client_secret).await,
         }
     }
+}
+
+/// `tls` with this authority, or nothing.
+fn ca_bundle(ca: Option<&str>) -> String {
+    let indented = |ca: &str| ca.lines().fold(String::new(), |text, line| text + "    " + line + "\n");
+    ca.map_or_else(String::new, |ca| format!("tls:\n  caBundle: |\n{}", indented(ca)))
 }
 
 /// An `OAuthProvider` named `provider`.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use testbed::control_plane::{Cluster, ControlPlane, ControlPlaneOptions};
 use testbed::operator::{self, Operator, OperatorOptions};
 use testbed::progress::{Step, say};
-use testbed::site::{Site, oauth_client};
+use testbed::site::Site;
 
 /// Namespace of the applications.
 const APPS: &str = "demo";
@@ -38,6 +38,7 @@ struct Arguments {
 enum Choice {
     OidcProvider,
     Keycloak,
+    Idpyoidc,
     Wso2,
     Wso2Legacy,
 }
@@ -72,6 +73,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let site = match arguments.provider {
         Choice::OidcProvider => Site::oidc_provider().await?,
         Choice::Keycloak => Site::keycloak("demo").await?,
+        Choice::Idpyoidc => Site::idpyoidc().await?,
         Choice::Wso2 => Site::wso2_v1_1().await?,
         Choice::Wso2Legacy => Site::wso2_legacy().await?,
     };
@@ -134,18 +136,18 @@ impl<'a> Demo<'a> {
     async fn show(&self) -> Result<Vec<String>, Failure> {
         let mut summary = Vec::new();
         let clients = [
-            ("shop", "clientName: Web shop\nredirectURIs: ['https://shop.example/callback']".to_owned()),
+            ("shop", "clientName: web-shop\nredirectURIs: ['https://shop.example/callback']".to_owned()),
             (
                 "dashboard",
-                "clientName: Single-page app\ntokenEndpointAuthMethod: none\nredirectURIs: ['https://dashboard.example/callback']"
+                "clientName: single-page-app\ntokenEndpointAuthMethod: none\nredirectURIs: ['https://dashboard.example/callback']"
                     .to_owned(),
             ),
-            ("worker", "clientName: Nightly worker\ngrantTypes: [client_credentials]".to_owned()),
+            ("worker", self.worker()),
         ];
         let step = Step::begin("applying a provider and three clients");
         let begun = Instant::now();
         let mut manifests = self.site.manifests.clone();
-        manifests.extend(clients.iter().map(|(name, spec)| oauth_client(name, spec)));
+        manifests.extend(clients.iter().map(|(name, spec)| self.site.client(name, spec)));
         self.apply(&manifests).await?;
         for (name, _) in &clients {
             let wait = [
@@ -190,9 +192,9 @@ impl<'a> Demo<'a> {
         let shop = member(&shop, "client_id")?.to_owned();
         if self.site.abilities.update {
             let step = Step::begin("changing a redirect URI in the manifest");
-            self.apply(&oauth_client(
+            self.apply(&self.site.client(
                 "shop",
-                "clientName: Web shop\nredirectURIs: ['https://shop.example/login']",
+                "clientName: web-shop\nredirectURIs: ['https://shop.example/login']",
             ))
             .await?;
             self.until("the change arrives at the provider", async |found| {
@@ -223,6 +225,16 @@ impl<'a> Demo<'a> {
         }
         step.done();
         Ok(summary)
+    }
+
+    /// A machine client, which has no use for a redirect URI; some providers demand one all the same.
+    fn worker(&self) -> String {
+        let spec = "clientName: nightly-worker\ngrantTypes: [client_credentials]";
+        let redirect = "redirectURIs: ['https://worker.example/none']";
+        match self.site.abilities.redirectless {
+            true => spec.to_owned(),
+            false => format!("{spec}\n{redirect}"),
+        }
     }
 
     /// Deletes what the demo made in a cluster that goes on, then ends the operator.

@@ -20,8 +20,8 @@ pub struct Audit {
     config: kube::Config,
 }
 
-/// A place in the log.
-#[derive(Clone, Copy, Debug)]
+/// A place in the log; the default is its beginning.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Mark(u64);
 
 /// One request that the API server has answered; a watch counts when it has begun.
