@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::{OAuthClient, names};
 
+use super::metadata::is_public;
 use super::record::Record;
 
 /// Type of a Secret that an application reads as user name and password.
@@ -258,7 +259,9 @@ fn data(object: &OAuthClient, record: &Record) -> BTreeMap<String, ByteString> {
             );
         }
     };
-    let client_secret = record.client_secret.as_ref().map(ExposeSecret::expose_secret);
+    // Some providers issue a secret to everybody. An application that can keep none must not be handed one.
+    let client_secret = record.client_secret.as_ref().filter(|_| !is_public(&object.spec));
+    let client_secret = client_secret.map(ExposeSecret::expose_secret);
     if secret.and_then(|secret| secret.include_provider).unwrap_or(true) {
         let endpoints = &record.endpoints;
         put(names.issuer, "issuer", Some(&endpoints.issuer));
@@ -342,6 +345,13 @@ mod tests {
         assert_eq!(
             keys(&credentials(&object(json!({"includeProvider": false})), &public)),
             ["client_id"]
+        );
+        let mut told = object(json!({"includeProvider": false}));
+        told.spec.metadata.token_endpoint_auth_method = Some("none".to_owned());
+        assert_eq!(
+            keys(&credentials(&told, &stored())),
+            ["client_id"],
+            "not even one that the provider issued all the same"
         );
     }
 

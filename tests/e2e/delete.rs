@@ -3,7 +3,7 @@
 use testbed::providers::{Fault, Reply};
 use testbed::site::{Site, oauth_client};
 
-use crate::stage::{Stage, eventually};
+use crate::stage::{Stage, Unmanned, eventually, lasting_rights};
 
 const CLIENT: &str = "redirectURIs: ['https://app.example/callback']";
 
@@ -99,7 +99,11 @@ async fn credentials_that_vanish_with_their_provider_leave_a_suspect() {
 #[tokio::test]
 async fn a_namespace_with_clients_can_be_deleted() {
     let site = Site::oidc_provider().await.unwrap();
-    let stage = Stage::new("whole").await;
+    let unmanned = Unmanned::new("whole").await;
+    let mut options = unmanned.options().await;
+    // The Role of a namespace may be collected before its clients are let go.
+    options.manifests = vec![lasting_rights(unmanned.home.name(), &options.namespaces).await];
+    let stage = unmanned.man(options).await;
     stage.apply(&site.manifests).await;
     for number in 0..5 {
         stage.apply(&oauth_client(&format!("app-{number}"), CLIENT)).await;

@@ -1,11 +1,13 @@
 //! Both ways of installing, on API servers of their own: what they create is accepted, and the operator does its work with
 //! exactly the rights that they grant.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
+use serde::Deserialize as _;
 use serde_json::Value;
 use testbed::control_plane::audit::Mark;
 use testbed::control_plane::{ControlPlane, ControlPlaneOptions};
@@ -237,4 +239,66 @@ async fn both_install_an_operator_for_chosen_namespaces_with_roles_only() {
         .map(ResourceExt::name_any)
         .collect();
     assert_eq!(left, Vec::<String>::new(), "a deleted client leaves nothing");
+}
+
+/// Every single right in a stream of manifests: kind of role, group, resource, names and verb.
+fn rights(manifests: &str) -> BTreeSet<String> {
+    let texts = |rule: &Value, member: &str| -> Vec<String> {
+        let listed = rule[member].as_array().cloned().unwrap_or_default();
+        listed.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let mut rights = BTreeSet::new();
+    for document in serde_yaml::Deserializer::from_str(manifests) {
+        let object = Value::deserialize(document).unwrap();
+        let Some(kind @ ("Role" | "ClusterRole")) = object["kind"].as_str() else {
+            continue;
+        };
+        for rule in object["rules"].as_array().into_iter().flatten() {
+            let names = texts(rule, "resourceNames").join(",");
+            for group in texts(rule, "apiGroups") {
+                for resource in texts(rule, "resources") {
+                    let verbs = texts(rule, "verbs").into_iter();
+                    rights.extend(verbs.map(|verb| format!("{kind}: {verb} {group}/{resource} {names}")));
+                }
+            }
+        }
+    }
+    rights
+}
+
+#[tokio::test]
+async fn kustomize_and_helm_grant_the_same_rights() {
+    let plane = crate::stage::plane().await;
+    let chart = path(&format!("charts/{NAME}"));
+    let only = ["--set", "watch.namespaces={default}"];
+    let terminating = ["--set", "rbac.finishTerminatingNamespaces=true"];
+    let both = [&only[..], &terminating[..]].concat();
+    for (kustomizations, values) in [
+        (vec!["deploy"], &[][..]),
+        (vec!["deploy/namespaced"], &only[..]),
+        (vec!["deploy/namespaced", "deploy/namespaced/terminating"], &both[..]),
+    ] {
+        let mut kustomized = String::new();
+        for kustomization in &kustomizations {
+            kustomized += &kubectl(plane, &["kustomize", &path(kustomization)]).await;
+            kustomized += "---\n";
+        }
+        let args = [
+            &[
+                "template",
+                NAME,
+                &chart,
+                "--kube-version",
+                "1.36.0",
+                "--namespace",
+                HOME,
+            ],
+            values,
+        ]
+        .concat();
+        let rendered = helm(plane, &args).await;
+        let granted = rights(&rendered);
+        assert_eq!(rights(&kustomized), granted, "{kustomizations:?}");
+        assert!(granted.iter().all(|right| !right.contains('*')), "{granted:?}");
+    }
 }

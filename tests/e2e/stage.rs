@@ -10,7 +10,7 @@ use kube::{Client, ResourceExt};
 use oauth_client_operator::api::{Condition, OAuthClient, OAuthProvider};
 use testbed::control_plane::audit::{Mark, Requests};
 use testbed::control_plane::{ControlPlane, Namespace};
-use testbed::operator::{NAME, Operator, OperatorOptions, chart_manifests};
+use testbed::operator::{NAME, Operator, OperatorOptions, chart_manifests, chart_manifests_for_terminating};
 use tokio::sync::OnceCell;
 
 /// Time that anything may take which is not measured.
@@ -259,6 +259,16 @@ pub async fn rights(home: &str, watched: &[String]) -> String {
         .join("charts")
         .join(NAME);
     chart_manifests(plane().await, &chart, home, watched).await.unwrap()
+}
+
+/// The same, with those that outlive a namespace.
+pub async fn lasting_rights(home: &str, watched: &[String]) -> String {
+    let chart = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("charts")
+        .join(NAME);
+    chart_manifests_for_terminating(plane().await, &chart, home, watched)
+        .await
+        .unwrap()
 }
 
 /// Waits until something is the case.

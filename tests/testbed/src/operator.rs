@@ -305,6 +305,26 @@ pub async fn chart_manifests(
     operator_namespace: &str,
     namespaces: &[String],
 ) -> Result<String, OperatorError> {
+    render(cluster, chart, operator_namespace, namespaces, false).await
+}
+
+/// As [`chart_manifests`] for chosen namespaces, with the rights that outlive them.
+pub async fn chart_manifests_for_terminating(
+    cluster: &Cluster,
+    chart: &Path,
+    operator_namespace: &str,
+    namespaces: &[String],
+) -> Result<String, OperatorError> {
+    render(cluster, chart, operator_namespace, namespaces, true).await
+}
+
+async fn render(
+    cluster: &Cluster,
+    chart: &Path,
+    operator_namespace: &str,
+    namespaces: &[String],
+    terminating: bool,
+) -> Result<String, OperatorError> {
     let chart = chart.to_string_lossy();
     let watched = format!("watch.namespaces={{{}}}", namespaces.join(","));
     let name = format!("fullnameOverride={NAME}-{operator_namespace}");
@@ -334,6 +354,10 @@ pub async fn chart_manifests(
             "-s",
             "templates/rbac-namespaced.yaml",
         ]);
+    }
+    if terminating {
+        let finish = "rbac.finishTerminatingNamespaces=true";
+        args.extend(["--set", finish, "-s", "templates/rbac-terminating.yaml"]);
     }
     Ok(cluster.helm(&args).await?.stdout()?)
 }
