@@ -56,6 +56,8 @@ pub enum Operation {
     Register,
     /// Read of a client (RFC 7592).
     Read,
+    /// Question to the token endpoint whether it knows a client.
+    Probe,
     /// Change of a client (RFC 7592).
     Update,
     /// Deletion of a client (RFC 7592).

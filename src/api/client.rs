@@ -340,6 +340,8 @@ pub enum AttemptOutcome {
     NotApplied,
     /// It is unknown.
     Unknown,
+    /// It is unknown, a suspect tells of the client that it may have left, and another one is recorded.
+    Suspected,
 }
 
 /// Name of a Secret.

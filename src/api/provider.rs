@@ -72,7 +72,8 @@ use super::condition::Condition;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("[has(self.issuer), has(self.webFinger), has(self.metadataURL)].filter(x, x).size() == 1").message("set exactly one of issuer, webFinger and metadataURL"),
-    validation = Rule::new("!has(self.webFinger) || has(self.webFinger.host) || self.webFinger.resource.contains('@') || self.webFinger.resource.contains('://')").message("webFinger.resource names no host: write it as acct:user@host or as a URL, or set webFinger.host").field_path(".webFinger")
+    validation = Rule::new("!has(self.webFinger) || has(self.webFinger.host) || self.webFinger.resource.contains('@') || self.webFinger.resource.contains('://')").message("webFinger.resource names no host: write it as acct:user@host or as a URL, or set webFinger.host").field_path(".webFinger"),
+    validation = Rule::new("!has(self.clientIDMember) || self.clientIDMember == '' || (has(self.management) ? self.management.mode == 'Credentials' : self.profile == 'wso2')").message("clientIDMember needs management.mode Credentials: a client of a chosen identifier is found with the provider's credentials").field_path(".clientIDMember")
 )]
 pub struct OAuthProviderSpec {
     /// Where the provider is, who the operator is there, and what is special about it.
@@ -137,7 +138,8 @@ pub struct OAuthProviderSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("[has(self.issuer), has(self.webFinger), has(self.metadataURL)].filter(x, x).size() == 1").message("set exactly one of issuer, webFinger and metadataURL"),
-    validation = Rule::new("!has(self.webFinger) || has(self.webFinger.host) || self.webFinger.resource.contains('@') || self.webFinger.resource.contains('://')").message("webFinger.resource names no host: write it as acct:user@host or as a URL, or set webFinger.host").field_path(".webFinger")
+    validation = Rule::new("!has(self.webFinger) || has(self.webFinger.host) || self.webFinger.resource.contains('@') || self.webFinger.resource.contains('://')").message("webFinger.resource names no host: write it as acct:user@host or as a URL, or set webFinger.host").field_path(".webFinger"),
+    validation = Rule::new("!has(self.clientIDMember) || self.clientIDMember == '' || (has(self.management) ? self.management.mode == 'Credentials' : self.profile == 'wso2')").message("clientIDMember needs management.mode Credentials: a client of a chosen identifier is found with the provider's credentials").field_path(".clientIDMember")
 )]
 pub struct ClusterOAuthProviderSpec {
     /// Where the provider is, who the operator is there, and what is special about it.
@@ -214,6 +216,12 @@ pub struct ProviderSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
     pub reserved_members: Option<Vec<String>>,
+    /// Overrides the profile: metadata member by which a registration chooses its own `client_id`. The operator then sends an
+    /// identifier that it derives from cluster and object, and a registration whose answer was lost is found again instead of
+    /// repeated; `management.mode` has to be `Credentials`. Empty: the provider chooses.
+    #[serde(default, rename = "clientIDMember", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub client_id_member: Option<String>,
     /// Overrides the profile: how registered clients are read, changed and deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management: Option<Management>,

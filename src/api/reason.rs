@@ -100,6 +100,8 @@ reasons! {
     RecordLost,
     /// The provider no longer accepts the token that manages the client.
     ManagementLost,
+    /// The provider no longer knows a client that it registered.
+    ClientMissing,
     /// Another installation of the operator registered this object.
     ManagedElsewhere,
     /// A Secret of that name exists and is not the operator's.

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::cluster::{
     ClientCache, Events, Health, Key, Leadership, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets,
 };
+use crate::domain::breaker::{Breaker, Counted};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Provider};
@@ -37,6 +38,10 @@ pub(super) struct Context {
     pub transport: Transport,
     pub discovery: DiscoveryCache,
     pub permits: Permits,
+    /// Breakers by the UID of the provider object.
+    pub breakers: Mutex<HashMap<(String, Counted), Breaker>>,
+    /// When the process began.
+    pub begun: tokio::time::Instant,
     pub credentials: CredentialCache,
     pub health: Health,
     pub leadership: Leadership,

@@ -151,10 +151,8 @@ impl Dispatcher {
                 tracing::info!(object = %key, reason = %failure.reason, failures = slot.failures, "not done: {}", failure.message);
                 match backoff::delay(&failure, slot.failures, self.cx.chance()) {
                     Some(wait) => {
-                        slot.timer = Some(
-                            self.timers
-                                .insert(key, self.cx.clock.real(wait).max(Duration::from_millis(10))),
-                        )
+                        let wait = self.cx.clock.real(wait).max(Duration::from_millis(10));
+                        slot.timer = Some(self.timers.insert(key, wait));
                     }
                     None => {
                         self.slots.remove(&key);

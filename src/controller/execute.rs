@@ -1,6 +1,7 @@
 //! The effects of the planner, done. Every way in which one can end leads back into what the planner sees.
 
 mod delete;
+mod find;
 mod keep;
 mod register;
 
@@ -36,7 +37,10 @@ impl<W: World> Pass<'_, W> {
             Effect::EnterSuspect(suspect) => self.enter_suspect(suspect).await,
             Effect::OpenAttempt(marker) => self.open_attempt(&marker).await,
             Effect::Register(request) => self.register(&request).await,
+            Effect::LookUp => self.look_up().await,
+            Effect::Probe => self.probe().await,
             Effect::StoreRecord => self.store_record().await,
+            Effect::ReplaceRecord => self.replace_record().await,
             Effect::Compensate => self.compensate().await,
             Effect::AddFinalizer => {
                 let result = self.world.add_finalizer(&self.object).await;
@@ -59,8 +63,12 @@ impl<W: World> Pass<'_, W> {
         self.memory.failure = Some(error.failure(what));
     }
 
+    fn uid(&self) -> &str {
+        self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+
     fn record_name(&self) -> String {
-        marker::record_name(&self.object.uid().unwrap_or_default())
+        marker::record_name(self.uid())
     }
 
     fn record_text(&self) -> String {

@@ -10,14 +10,15 @@ use serde_json::{Map, Value};
 
 use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
 use crate::cluster::{ApiError, ProviderKey, SecretMeta, SecretRevision};
+use crate::domain::breaker::Counted;
 use crate::domain::failure::Failure;
 use crate::domain::metadata::hex;
 use crate::domain::outcome::CallError;
-use crate::domain::plan::{Here, Provider};
+use crate::domain::plan::{Here, Known, Provider};
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 use crate::metrics::{Answer, Operation};
-use crate::provider::ManagementCall;
+use crate::provider::{ManagementCall, ProbeCall};
 
 use super::context::{Context, lock};
 use super::permits::{Limits, Permit};
@@ -81,6 +82,19 @@ impl World for Context {
             known.retain(|_, since| since.elapsed() < FORGET_FOREIGN_ATTEMPTS);
         }
         Some(known.entry(attempt.to_owned()).or_insert_with(Instant::now).elapsed())
+    }
+
+    fn barred(&self, provider: &Provider, what: Counted) -> Option<Duration> {
+        let breakers = lock(&self.breakers);
+        breakers
+            .get(&(provider.uid.clone(), what))?
+            .open_for(self.clock.since(self.begun))
+    }
+
+    fn count(&self, provider: &Provider, what: Counted) {
+        let now = self.clock.since(self.begun);
+        let mut breakers = lock(&self.breakers);
+        breakers.entry((provider.uid.clone(), what)).or_default().note(now);
     }
 
     async fn pause(&self, time: Duration) {
@@ -227,6 +241,18 @@ impl World for Context {
         let begun = Instant::now();
         let result = self.transport.register(&provider.target, endpoints, request).await;
         self.counted(Operation::Register, begun, result)
+    }
+
+    async fn read(&self, call: &ManagementCall) -> Result<Registration, CallError> {
+        let begun = Instant::now();
+        let result = self.transport.read(call).await;
+        self.counted(Operation::Read, begun, result)
+    }
+
+    async fn probe(&self, call: &ProbeCall) -> Known {
+        let begun = Instant::now();
+        let result = self.transport.probe(call).await;
+        self.counted(Operation::Probe, begun, result).unwrap_or(Known::Unclear)
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {

@@ -152,6 +152,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         }),
         discovery: DiscoveryCache::new(settings.clock),
         permits: Permits::default(),
+        breakers: Mutex::new(HashMap::new()),
+        begun: tokio::time::Instant::now(),
         credentials: CredentialCache::default(),
         stopping,
         random: SystemRandom::new(),

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 
 use crate::api::{Attempt, AttemptOutcome, OAuthClient, OAuthClientStatus, Reason, SecretVersion, Suspect, names};
 use crate::cluster::{ApiError, Key, SecretMeta, SecretRevision};
+use crate::domain::breaker::Counted;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::marker::{self, Marker};
 use crate::domain::metadata::Request;
@@ -233,11 +234,20 @@ impl<'a, W: World> Pass<'a, W> {
             endpoints: self.endpoints.as_ref(),
             suspects: &self.suspects,
             memory: &self.memory,
+            registrations_barred: self.barred(Counted::UnknownOutcome),
+            recreations_barred: self.barred(Counted::Recreation),
             foreign_attempt_age: self.foreign_attempt_age(),
             deleting_for: self.deleting_for(),
             missing_for: self.missing_for(),
             fresh_attempt,
             now: self.world.now(),
+        }
+    }
+
+    fn barred(&self, what: Counted) -> Option<Duration> {
+        match &self.provider {
+            Some(Ok(provider)) => self.world.barred(provider, what),
+            _ => None,
         }
     }
 
@@ -335,6 +345,9 @@ impl<'a, W: World> Pass<'a, W> {
             Ok(Some(object)) if object.uid() == self.object.uid() => {
                 self.memory.failure = None;
                 self.memory.refused = false;
+                self.memory.disowned = false;
+                self.memory.known = None;
+                self.memory.replaces = None;
                 if matches!(self.record, Stored::Present { .. }) {
                     // The registration of this pass was one of the manifest before.
                     self.memory.attempt = None;

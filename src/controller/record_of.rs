@@ -13,11 +13,11 @@ use crate::api::{ManagementMode, OAuthClient, Suspect, names};
 use crate::domain::marker;
 use crate::domain::metadata::Request;
 use crate::domain::plan::{Here, Provider};
-use crate::domain::record::{Access, Owner, Phase, Record, SCHEMA_VERSION};
+use crate::domain::record::{self, Access, Owner, Phase, Record, SCHEMA_VERSION};
 use crate::domain::registration::Registration;
 use crate::domain::status::rfc3339;
 use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints};
-use crate::provider::ManagementCall;
+use crate::provider::{ClientAuth, ManagementCall, ProbeCall};
 
 /// Where a registration comes from.
 pub(super) struct Origin<'a> {
@@ -155,11 +155,15 @@ pub(super) fn management_call(record: &Record, provider: Option<&Provider>) -> O
         registration_endpoint: record.endpoints.registration.clone(),
         allowed_origins: access.allowed_origins.clone(),
         ca_bundle: access.ca_bundle.clone(),
-        deadlines: Deadlines {
-            connect: Duration::from_millis(access.connect_timeout_ms),
-            request: Duration::from_millis(access.request_timeout_ms),
-        },
+        deadlines: deadlines(access),
     })
+}
+
+fn deadlines(access: &Access) -> Deadlines {
+    Deadlines {
+        connect: Duration::from_millis(access.connect_timeout_ms),
+        request: Duration::from_millis(access.request_timeout_ms),
+    }
 }
 
 /// Body of an update: everything that is wanted, and the `client_id` (RFC 7592 section 2.2).
@@ -175,4 +179,39 @@ fn owner(object: &OAuthClient) -> Owner {
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
     }
+}
+
+/// How the client of an identifier that the operator chose is reached.
+pub(super) fn look_up_call(provider: &Provider, endpoints: &Endpoints, client_id: &str) -> Option<ManagementCall> {
+    let target = &provider.target;
+    if target.knobs.management != ManagementMode::Credentials {
+        return None;
+    }
+    Some(ManagementCall {
+        uri: record::uri_of(&target.knobs.uri_template, &endpoints.registration, client_id),
+        credentials: target.management.clone(),
+        issuer: endpoints.issuer.clone(),
+        registration_endpoint: endpoints.registration.clone(),
+        allowed_origins: target.allowed_origins.clone(),
+        ca_bundle: target.ca_bundle.clone(),
+        deadlines: target.deadlines,
+    })
+}
+
+/// How the provider is asked whether it knows a recorded client, if the client authenticates in a way that can be tried.
+pub(super) fn probe_call(record: &Record) -> Option<ProbeCall> {
+    let stated =
+        |metadata: &Map<String, Value>| metadata.get("token_endpoint_auth_method")?.as_str().map(str::to_owned);
+    let method = stated(&record.metadata).or_else(|| stated(&record.request));
+    let access = &record.management;
+    Some(ProbeCall {
+        token_endpoint: record.endpoints.token.clone()?,
+        client_id: record.client_id.clone(),
+        client_secret: record.client_secret.clone(),
+        method: ClientAuth::parse(method.as_deref().unwrap_or("client_secret_basic"))?,
+        issuer: record.endpoints.issuer.clone(),
+        allowed_origins: access.allowed_origins.clone(),
+        ca_bundle: access.ca_bundle.clone(),
+        deadlines: deadlines(access),
+    })
 }

@@ -12,12 +12,13 @@ use serde_json::{Map, Value};
 
 use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason};
 use crate::cluster::{ApiError, SecretMeta, SecretRevision};
+use crate::domain::breaker::Counted;
 use crate::domain::failure::Failure;
 use crate::domain::outcome::CallError;
-use crate::domain::plan::{Here, Provider};
+use crate::domain::plan::{Here, Known, Provider};
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
-use crate::provider::ManagementCall;
+use crate::provider::{ManagementCall, ProbeCall};
 
 /// An answer that takes its time.
 pub(super) trait Answer<T>: Future<Output = T> + Send {}
@@ -45,6 +46,10 @@ pub(super) trait World: Send + Sync {
     fn may_begin(&self) -> bool;
     /// How long this process has known an attempt that another replica opened; `None`: it is one of its own.
     fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration>;
+    /// How long the provider's breaker keeps more of this from beginning.
+    fn barred(&self, provider: &Provider, what: Counted) -> Option<Duration>;
+    /// Counts one more of this.
+    fn count(&self, provider: &Provider, what: Counted);
     /// Waits.
     fn pause(&self, time: Duration) -> impl Answer<()>;
     /// Remembers how an attempt ended, until a status says so.
@@ -122,6 +127,10 @@ pub(super) trait World: Send + Sync {
         endpoints: &Endpoints,
         request: &Map<String, Value>,
     ) -> impl Answer<Result<Registration, CallError>>;
+    /// Reads a client: one GET.
+    fn read(&self, call: &ManagementCall) -> impl Answer<Result<Registration, CallError>>;
+    /// Asks the token endpoint whether it knows a client's own credentials.
+    fn probe(&self, call: &ProbeCall) -> impl Answer<Known>;
     /// Changes a client: one PUT.
     fn update(
         &self,

@@ -1,8 +1,10 @@
 //! Decisions, and nothing else: no async, no Kubernetes client, no HTTP, no clock.
 
 pub mod backoff;
+pub mod breaker;
 pub mod duration;
 pub mod failure;
+pub mod identity;
 pub mod lease;
 pub mod marker;
 pub mod metadata;

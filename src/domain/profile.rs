@@ -15,6 +15,7 @@ pub fn knobs(profile: Profile) -> Knobs {
         Profile::Rfc7592 | Profile::Keycloak => Knobs {
             omit_members: Vec::new(),
             reserved_members: Vec::new(),
+            client_id_member: None,
             management: ManagementMode::RegistrationAccessToken,
             uri_template: BELOW_REGISTRATION.to_owned(),
         },
@@ -22,6 +23,7 @@ pub fn knobs(profile: Profile) -> Knobs {
         Profile::Wso2 => Knobs {
             omit_members: own(&["response_types", "application_type"]),
             reserved_members: own(&["ext_param_client_id", "ext_param_client_secret"]),
+            client_id_member: Some("ext_param_client_id".to_owned()),
             management: ManagementMode::Credentials,
             uri_template: BELOW_REGISTRATION.to_owned(),
         },
@@ -29,6 +31,7 @@ pub fn knobs(profile: Profile) -> Knobs {
         Profile::Wso2Legacy => Knobs {
             omit_members: own(&["token_endpoint_auth_method", "response_types", "application_type"]),
             reserved_members: Vec::new(),
+            client_id_member: None,
             management: ManagementMode::None,
             uri_template: BELOW_REGISTRATION.to_owned(),
         },
@@ -49,6 +52,10 @@ pub fn settings(provider: &ProviderSettings) -> Knobs {
     Knobs {
         omit_members: provider.omit_members.clone().unwrap_or(profile.omit_members),
         reserved_members: provider.reserved_members.clone().unwrap_or(profile.reserved_members),
+        client_id_member: match &provider.client_id_member {
+            Some(own) => Some(own.clone()).filter(|own| !own.is_empty()),
+            None => profile.client_id_member,
+        },
         management,
         uri_template,
     }

@@ -166,12 +166,11 @@ impl Record {
                 .registration_access_token
                 .as_ref()
                 .and(self.registration_client_uri.clone()),
-            ManagementMode::Credentials => Some(
-                self.management
-                    .uri_template
-                    .replace("{registration_endpoint}", &self.endpoints.registration)
-                    .replace("{client_id}", &percent_encoded(&self.client_id)),
-            ),
+            ManagementMode::Credentials => Some(uri_of(
+                &self.management.uri_template,
+                &self.endpoints.registration,
+                &self.client_id,
+            )),
             ManagementMode::None => None,
         }
     }
@@ -191,6 +190,14 @@ impl Record {
     pub fn from_json(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(bytes)
     }
+}
+
+/// URI of a client by the template of mode `Credentials`.
+#[must_use]
+pub fn uri_of(template: &str, registration_endpoint: &str, client_id: &str) -> String {
+    template
+        .replace("{registration_endpoint}", registration_endpoint)
+        .replace("{client_id}", &percent_encoded(client_id))
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986 section 2.3).

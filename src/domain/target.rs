@@ -63,6 +63,8 @@ pub struct Knobs {
     pub omit_members: Vec<String>,
     /// Wire names that `extraMetadata` may not set.
     pub reserved_members: Vec<String>,
+    /// Member by which a registration chooses its own `client_id`.
+    pub client_id_member: Option<String>,
     /// How registered clients are managed.
     pub management: ManagementMode,
     /// Template of a client's URI in mode `Credentials`.

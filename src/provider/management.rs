@@ -10,7 +10,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::registration::Registration;
 use crate::domain::target::{Credentials, Deadlines};
 
-use super::transport::{Answer, Exchange, Transport, not_sent};
+use super::transport::{Answer, Body, Exchange, Transport, not_sent};
 use super::verdict::{Asked, accepted, incomprehensible};
 use super::{auth, limits, origin, wire};
 
@@ -111,7 +111,7 @@ impl Transport {
             .send(Exchange {
                 method,
                 url,
-                body,
+                body: body.map(Body::Json),
                 credentials: &call.credentials,
                 ca_bundle: call.ca_bundle.as_deref(),
                 deadlines: call.deadlines,

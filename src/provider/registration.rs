@@ -7,7 +7,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Target};
 
-use super::transport::{Exchange, Transport, not_sent};
+use super::transport::{Body, Exchange, Transport, not_sent};
 use super::verdict::{Asked, accepted, incomprehensible};
 use super::{auth, limits, origin, wire};
 
@@ -29,7 +29,7 @@ impl Transport {
             .send(Exchange {
                 method: Method::POST,
                 url,
-                body: Some(Value::Object(request.clone()).to_string().into_bytes()),
+                body: Some(Body::Json(Value::Object(request.clone()).to_string().into_bytes())),
                 credentials: &target.registration,
                 ca_bundle: target.ca_bundle.as_deref(),
                 deadlines: target.deadlines,

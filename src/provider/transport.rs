@@ -39,13 +39,20 @@ pub struct Transport {
 pub(super) struct Exchange<'a> {
     pub method: Method,
     pub url: Url,
-    /// JSON.
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Body>,
     pub credentials: &'a Credentials,
     pub ca_bundle: Option<&'a str>,
     pub deadlines: Deadlines,
     /// Largest body of the answer, in bytes.
     pub limit: usize,
+}
+
+/// What a request carries.
+pub(super) enum Body {
+    /// JSON.
+    Json(Vec<u8>),
+    /// `application/x-www-form-urlencoded`.
+    Form(Vec<u8>),
 }
 
 /// An answer.
@@ -85,9 +92,11 @@ impl Transport {
             request = request.header(name, value);
         }
         if let Some(body) = exchange.body {
-            request = request
-                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-                .body(body);
+            let (kind, bytes) = match body {
+                Body::Json(bytes) => ("application/json", bytes),
+                Body::Form(bytes) => ("application/x-www-form-urlencoded", bytes),
+            };
+            request = request.header(CONTENT_TYPE, HeaderValue::from_static(kind)).body(bytes);
         }
         let limit = exchange.limit;
         let answered = async {

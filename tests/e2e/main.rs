@@ -7,6 +7,7 @@ mod admission;
 mod bad_input;
 mod crash;
 mod delete;
+mod found;
 mod install;
 mod kubectl;
 mod quiet;

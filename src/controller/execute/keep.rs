@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::api::{AttemptOutcome, Reason, names};
+use crate::api::{AttemptOutcome, ManagementMode, Reason, names};
 use crate::cluster::{ApiError, SecretRevision};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::{self, Request};
@@ -167,6 +167,13 @@ impl<W: World> Pass<'_, W> {
                 let failure = refused_update(&error);
                 // A token that is not accepted says nothing about an earlier update whose answer was lost: that one stays
                 // in flight, so that no later 401 is taken for the client's absence.
+                // The provider's own credentials are rotated by no update.
+                let certain = self.memory.marked || record.management.mode == ManagementMode::Credentials;
+                if failure.reason == Reason::ManagementLost && certain {
+                    self.memory.refused = true;
+                    self.memory.disowned = true;
+                    return;
+                }
                 if matches!(failure.reason, Reason::UpdateRejected | Reason::UpdateUnsupported) {
                     self.memory.refused = true;
                     self.close(&attempt, AttemptOutcome::Registered, hash);

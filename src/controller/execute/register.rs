@@ -1,10 +1,13 @@
 //! From nothing to a recorded client: the order of these effects is what keeps clients from being lost.
 
 use kube::ResourceExt;
+use serde_json::json;
 
 use crate::api::{AttemptOutcome, Reason, Suspect};
 use crate::cluster::{ApiError, SecretRevision};
+use crate::domain::breaker::Counted;
 use crate::domain::failure::Class;
+use crate::domain::identity;
 use crate::domain::marker::Marker;
 use crate::domain::metadata::{self, Request};
 use crate::domain::outcome::Effect as Applied;
@@ -47,6 +50,9 @@ impl<W: World> Pass<'_, W> {
             Ok(object) => {
                 self.adopt(object);
                 self.memory.attempt = Some(marker.attempt.clone());
+                if let Stored::Present { record, .. } = &self.record {
+                    self.memory.replaces = Some(record.client_id.clone());
+                }
             }
             Err(ApiError::Unavailable { .. }) => {
                 // The patch may have been applied. Nothing was sent to the provider, so this attempt is no doubt.
@@ -72,7 +78,13 @@ impl<W: World> Pass<'_, W> {
             return;
         };
         let hash = metadata::fingerprint(request, &[&provider.fingerprint]);
-        let result = self.world.register(&provider, &endpoints, request).await;
+        let body = identity::choose(
+            request,
+            &provider.target.knobs,
+            &self.world.here().cluster_id,
+            self.uid(),
+        );
+        let result = self.world.register(&provider, &endpoints, &body).await;
         self.permit = None;
         self.sent.clone_from(request);
         match result {
@@ -94,27 +106,32 @@ impl<W: World> Pass<'_, W> {
         }
     }
 
-    pub(super) async fn store_record(&mut self) {
+    /// The registration in hand as a record.
+    fn record_in_hand(&self, request: Request) -> Option<Record> {
         let (Some(Ok(provider)), Some(endpoints), Some(attempt), Some(registration)) = (
-            self.provider.clone(),
-            self.endpoints.clone(),
-            self.memory.attempt.clone(),
+            &self.provider,
+            &self.endpoints,
+            &self.memory.attempt,
             self.memory.registration.clone(),
         ) else {
+            return None;
+        };
+        let origin = record_of::Origin {
+            object: &self.object,
+            here: self.world.here(),
+            provider,
+            endpoints,
+            attempt,
+            request,
+            now: self.world.now(),
+        };
+        Some(record_of::registration(&origin, registration))
+    }
+
+    pub(super) async fn store_record(&mut self) {
+        let Some(record) = self.record_in_hand(self.sent.clone()) else {
             return;
         };
-        let record = record_of::registration(
-            &record_of::Origin {
-                object: &self.object,
-                here: self.world.here(),
-                provider: &provider,
-                endpoints: &endpoints,
-                attempt: &attempt,
-                request: self.sent.clone(),
-                now: self.world.now(),
-            },
-            registration,
-        );
         let Ok(secret) = secret::record(&record, &self.world.here().namespace) else {
             self.memory.unrecordable = Some(unstorable());
             return;
@@ -140,6 +157,47 @@ impl<W: World> Pass<'_, W> {
         self.record = Stored::Present { record, revision };
     }
 
+    /// Puts the registration in hand in the place of the record of the client that the provider has lost. What the Secret
+    /// held stays there until this is stored.
+    pub(super) async fn replace_record(&mut self) {
+        let Some(mut wanted) = self.record_in_hand(self.sent.clone()) else {
+            return;
+        };
+        let Stored::Present { record, revision } = &self.record else {
+            return;
+        };
+        wanted.credential_generation = record.credential_generation + 1;
+        wanted.other.clone_from(&record.other);
+        let Ok(secret) = secret::record(&wanted, &self.world.here().namespace) else {
+            self.memory.unrecordable = Some(unstorable());
+            return;
+        };
+        let patch = json!({"metadata": {"annotations": secret.annotations()}, "data": secret.data});
+        let home = self.world.here().namespace.clone();
+        match self
+            .world
+            .patch_secret(&home, &self.record_name(), revision, patch)
+            .await
+        {
+            Ok(revision) => {
+                self.memory.disowned = false;
+                self.memory.replaces = None;
+                if let Some(Ok(provider)) = &self.provider {
+                    self.world.count(provider, Counted::Recreation);
+                }
+                self.recorded(Box::new(wanted), revision);
+            }
+            Err(ApiError::Conflict | ApiError::NotFound | ApiError::Invalid { uid_changed: true, .. }) => {
+                self.settle_collision(wanted).await;
+            }
+            Err(error @ (ApiError::Forbidden { .. } | ApiError::Invalid { .. } | ApiError::Other { .. })) => {
+                self.memory.unrecordable = Some(error.failure(&self.record_text()));
+            }
+            // The provider has issued a client and nothing else knows of it: try until it is stored.
+            Err(_) => self.world.pause(STORE_AGAIN).await,
+        }
+    }
+
     /// The name of the record is taken: by an earlier try of this very attempt, or by another one.
     pub(super) async fn settle_collision(&mut self, record: Record) {
         self.read_record().await;
@@ -157,26 +215,10 @@ impl<W: World> Pass<'_, W> {
 
     /// Deregisters a client that cannot be recorded. If that fails too, a suspect entry tells of it.
     pub(super) async fn compensate(&mut self) {
-        let (Some(registration), Some(Ok(provider)), Some(endpoints)) = (
-            self.memory.registration.clone(),
-            self.provider.clone(),
-            self.endpoints.clone(),
-        ) else {
+        let (Some(record), Some(Ok(provider))) = (self.record_in_hand(Request::new()), self.provider.clone()) else {
             return;
         };
-        let attempt = self.memory.attempt.clone().unwrap_or_default();
-        let record = record_of::registration(
-            &record_of::Origin {
-                object: &self.object,
-                here: self.world.here(),
-                provider: &provider,
-                endpoints: &endpoints,
-                attempt: &attempt,
-                request: Request::new(),
-                now: self.world.now(),
-            },
-            registration,
-        );
+        let attempt = record.attempt.clone();
         // A try of storing it may have succeeded although its answer was lost.
         self.record = Stored::Unseen;
         self.read_record().await;
@@ -214,6 +256,14 @@ impl<W: World> Pass<'_, W> {
         let entry = record_of::suspect(&self.object, self.world.here(), &suspect, self.world.now());
         match self.world.create_secret(&entry).await {
             Ok(_) | Err(ApiError::AlreadyExists) => {
+                if suspect.client_id.is_none() {
+                    if let Some(Ok(provider)) = &self.provider {
+                        self.world.count(provider, Counted::UnknownOutcome);
+                    }
+                    if matches!(self.record, Stored::Present { .. }) {
+                        self.close(&suspect.attempt, AttemptOutcome::Suspected, String::new());
+                    }
+                }
                 self.news
                     .push(news_of(&suspect, self.object.metadata.deletion_timestamp.is_some()));
                 self.suspects.push(suspect);

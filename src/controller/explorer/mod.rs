@@ -62,6 +62,7 @@ impl Run {
             provider: provider::Provider {
                 rotates: scenario.rotates,
                 unmanaged: scenario.unmanaged,
+                chosen: scenario.chosen,
                 ..provider::Provider::default()
             },
             schedule,
@@ -240,7 +241,11 @@ fn resolved(scenario: Scenario) -> Provider {
             discovery: Credentials::default(),
             registration: Credentials::default(),
             management: Credentials::default(),
-            knobs: profile::knobs(Profile::Rfc7592),
+            knobs: profile::knobs(if scenario.chosen {
+                Profile::Wso2
+            } else {
+                Profile::Rfc7592
+            }),
             on_unknown_outcome: scenario.policy,
             ca_bundle: None,
             deadlines: Deadlines {

@@ -213,7 +213,7 @@ fn p10_the_wish_is_reached(outcome: &Outcome<'_>) -> Option<String> {
         "SecretConflict" => does(outcome, Step::ForeignSecret),
         "OutcomeUnknown" => outcome.deadly > usize::from(outcome.scenario.policy == OnUnknownOutcome::Register),
         "RecordLost" => loses_records(outcome),
-        "ManagementLost" => outcome.scenario.rotates && outcome.deadly > 0,
+        "ManagementLost" => (outcome.scenario.rotates || does(outcome, Step::Lose)) && outcome.deadly > 0,
         "UpdateUnsupported" => outcome.scenario.unmanaged,
         "" => does(outcome, Step::Clone),
         _ => false,

@@ -11,13 +11,14 @@ use serde_json::{Map, Value};
 
 use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason, names};
 use crate::cluster::{ApiError, SecretMeta, SecretRevision};
+use crate::domain::breaker::Counted;
 use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
 use crate::domain::outcome::CallError;
-use crate::domain::plan::{Here, Provider};
+use crate::domain::plan::{Here, Known, Provider};
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
-use crate::provider::ManagementCall;
+use crate::provider::{ManagementCall, ProbeCall};
 
 use super::super::world::World;
 use super::cluster::{Cluster, Name, named};
@@ -282,6 +283,12 @@ impl World for Process {
         Some(Duration::from_secs(u64::try_from(now - since).unwrap_or_default()))
     }
 
+    fn barred(&self, _: &Provider, _: Counted) -> Option<Duration> {
+        None
+    }
+
+    fn count(&self, _: &Provider, _: Counted) {}
+
     async fn pause(&self, time: Duration) {
         self.shared().now += i64::try_from(time.as_secs()).unwrap_or_default();
     }
@@ -465,6 +472,7 @@ impl World for Process {
         Ok(Endpoints {
             issuer: "https://provider.example".to_owned(),
             registration: provider::REGISTRATION.to_owned(),
+            token: Some("https://provider.example/token".to_owned()),
             ..Endpoints::default()
         })
     }
@@ -488,6 +496,15 @@ impl World for Process {
         };
         self.call("POST", |shared| shared.provider.register(marker, request))
             .await
+    }
+
+    async fn read(&self, call: &ManagementCall) -> Result<Registration, CallError> {
+        self.call("GET", |shared| shared.provider.read(call)).await
+    }
+
+    async fn probe(&self, call: &ProbeCall) -> Known {
+        let answer = self.call("probe", |shared| Ok(shared.provider.knows(call))).await;
+        answer.unwrap_or(Known::Unclear)
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {

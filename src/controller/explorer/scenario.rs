@@ -38,15 +38,20 @@ pub(super) enum Step {
     Sicken,
     /// The provider works again.
     Recover,
+    /// The provider loses every client.
+    Lose,
 }
 
 /// A scenario.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent habits of a provider")]
 pub(super) struct Scenario {
     pub name: &'static str,
     pub steps: &'static [Step],
     pub rotates: bool,
     pub unmanaged: bool,
+    /// Whether registrations choose their identifiers.
+    pub chosen: bool,
     pub policy: OnUnknownOutcome,
     pub retain: bool,
 }
@@ -56,12 +61,13 @@ const PLAIN: Scenario = Scenario {
     steps: &[],
     rotates: false,
     unmanaged: false,
+    chosen: false,
     policy: OnUnknownOutcome::Register,
     retain: false,
 };
 
 use Step::{
-    Apply, Clone as CloneCluster, Delete, DeleteSecret, EditSecret, ForeignSecret, LoseRecords, Recover, Restore,
+    Apply, Clone as CloneCluster, Delete, DeleteSecret, EditSecret, ForeignSecret, Lose, LoseRecords, Recover, Restore,
     Sicken, StripFinalizer, Terminate,
 };
 
@@ -110,6 +116,29 @@ pub(super) const ALL: &[Scenario] = &[
         name: "update and delete with rotation",
         steps: &[Apply(1), Apply(2), Delete],
         rotates: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "create with a chosen identifier",
+        steps: &[Apply(1)],
+        chosen: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "update and delete with a chosen identifier",
+        steps: &[Apply(1), Apply(2), Delete],
+        chosen: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "update of a client that the provider lost",
+        steps: &[Apply(1), Lose, Apply(2)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "update of a lost client with a chosen identifier",
+        steps: &[Apply(1), Lose, Apply(2)],
+        chosen: true,
         ..PLAIN
     },
     Scenario {
@@ -226,6 +255,7 @@ impl Scenario {
             }
             Step::Sicken => provider.refuses = true,
             Step::Recover => provider.refuses = false,
+            Step::Lose => provider.lose(),
         }
         cluster.collect();
         cluster.terminate(now);

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use crate::api::{OnUnknownOutcome, Reason, Suspect};
+use crate::api::{ManagementMode, OnUnknownOutcome, Reason, Suspect};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::marker::{self, Marker};
 use crate::domain::{metadata, secret};
 
-use super::{Credentials, Effect, Next, ProviderView, Verdict, View, failed, foreign_secret, former_secret, lost};
+use super::{
+    Credentials, Effect, LookUp, Next, ProviderView, Sight, Verdict, View, failed, foreign_secret, former_secret, lost,
+};
 
 /// Time after a provider's answer within which another replica has recorded it.
 const RECORDED_WITHIN: Duration = Duration::from_secs(15);
@@ -65,8 +67,19 @@ pub(super) fn next(view: &View<'_>, live: bool) -> Next {
         {
             return under_way(wait);
         }
+        if chooses_id(provider) {
+            // C5b
+            if view.endpoints.is_none() {
+                return Effect::Discover.into();
+            }
+            // C5c
+            if view.memory.look_up.is_none() {
+                return Effect::LookUp.into();
+            }
+        }
+        let absent = view.memory.look_up == Some(LookUp::Absent);
         // C6
-        if !view.is_suspect(&attempt, None) {
+        if !absent && !view.is_suspect(&attempt, None) {
             return Effect::EnterSuspect(Suspect {
                 attempt,
                 client_id: None,
@@ -79,7 +92,7 @@ pub(super) fn next(view: &View<'_>, live: bool) -> Next {
             .any(|suspect| suspect.attempt != attempt && suspect.client_id.is_none());
         let hold = provider.target.on_unknown_outcome == OnUnknownOutcome::Hold || others;
         // C7
-        if hold && !view.abandons(&attempt) {
+        if hold && !absent && !view.abandons(&attempt) {
             return unknown(&attempt);
         }
     }
@@ -102,22 +115,59 @@ pub(super) fn next(view: &View<'_>, live: bool) -> Next {
         Credentials::Former => return former_secret(&secret::name(view.object)),
         Credentials::Absent | Credentials::Unseen { .. } | Credentials::Ours(_) => {}
     }
+    // C11a
+    if let (Some(rest), None) = (view.registrations_barred, &view.memory.attempt) {
+        return barred(rest);
+    }
     // C12
     if !view.memory.proven {
         return Effect::ProveWritable.into();
     }
     // C13
     if view.memory.attempt.is_none() {
-        return Effect::OpenAttempt(Marker {
-            uid: view.uid().to_owned(),
-            attempt: view.fresh_attempt.to_owned(),
-            record_namespace: view.here.namespace.clone(),
-            record_name: marker::record_name(view.uid()),
-        })
-        .into();
+        return open_attempt(view);
     }
     // C14
     Effect::Register(request).into()
+}
+
+/// The marker of a fresh attempt.
+pub(super) fn open_attempt(view: &View<'_>) -> Next {
+    Effect::OpenAttempt(Marker {
+        uid: view.uid().to_owned(),
+        attempt: view.fresh_attempt.to_owned(),
+        record_namespace: view.here.namespace.clone(),
+        record_name: marker::record_name(view.uid()),
+    })
+    .into()
+}
+
+/// Whether a registration of this provider can be found again by the identifier that the operator chose.
+pub(super) fn chooses_id(provider: &super::Provider) -> bool {
+    let knobs = &provider.target.knobs;
+    knobs.client_id_member.is_some() && knobs.management == ManagementMode::Credentials
+}
+
+/// Whether the registration of this pass may have been rejected because an earlier one, whose answer was lost, has taken the
+/// chosen identifier.
+pub(super) fn may_be_in_use(view: &View<'_>) -> bool {
+    let ProviderView::Resolved(provider) = view.provider else {
+        return false;
+    };
+    let rejected = |failure: &Failure| failure.reason == Reason::RegistrationRejected;
+    chooses_id(provider)
+        && matches!(view.record, Sight::Absent { .. })
+        && view.memory.failure.as_ref().is_some_and(rejected)
+        && view.memory.outcome.is_some()
+        && view.memory.look_up.is_none()
+}
+
+/// Too many registrations at this provider ended unknown in a short while.
+fn barred(rest: Duration) -> Next {
+    let text = "several registrations at this provider ended without an answer, so no other is begun for a while; see the suspects";
+    Next::Finish(Verdict::Failed(
+        Failure::new(Class::Transient, Reason::ProviderUnavailable, text).after(Some(rest)),
+    ))
 }
 
 /// Our Secret is there and nothing tells whose credentials it holds: whether it is ours has to be read first, for a name
@@ -130,7 +180,7 @@ fn own_secret(view: &View<'_>) -> Next {
 }
 
 /// Another replica may be in the middle of it: its record is waited for before anybody doubts.
-fn under_way(wait: Duration) -> Next {
+pub(super) fn under_way(wait: Duration) -> Next {
     let text =
         "a registration that another replica of the operator began may still be under way; its record is waited for";
     Next::Finish(Verdict::Failed(
@@ -138,7 +188,7 @@ fn under_way(wait: Duration) -> Next {
     ))
 }
 
-fn unknown(attempt: &str) -> Next {
+pub(super) fn unknown(attempt: &str) -> Next {
     failed(
         Class::Denied,
         Reason::OutcomeUnknown,

@@ -1,22 +1,53 @@
 //! Part K of the table: a client that is registered and recorded.
 
-use crate::api::Reason;
+use std::time::Duration;
+
+use crate::api::{Reason, Suspect};
 use crate::domain::failure::{Class, Failure};
+use crate::domain::identity;
 use crate::domain::metadata::{self, Request};
 use crate::domain::record::{InFlight, Record};
 use crate::domain::registration::Registration;
 use crate::domain::secret::{self, Repair};
 
-use super::{Credentials, Effect, Next, ProviderView, Verdict, View, create, foreign_secret, former_secret};
+use super::{Credentials, Effect, Next, ProviderView, Verdict, View, create, foreign_secret, former_secret, recreate};
+
+/// Time in which a registration that another replica began has ended and is recorded, whatever its provider's deadline.
+const UNDER_WAY: Duration = Duration::from_mins(1);
 
 pub(super) fn next(view: &View<'_>, record: &Record) -> Next {
     // K1
     if !view.has_finalizer() {
         return Effect::AddFinalizer.into();
     }
-    secret_step(view, record)
+    doubt(view, record)
+        .or_else(|| secret_step(view, record))
         .or_else(|| request_step(view, record))
         .unwrap_or_else(|| finish(view))
+}
+
+/// K1a and K1b: a client was registered anew, and nothing tells whether the provider did it.
+fn doubt(view: &View<'_>, record: &Record) -> Option<Next> {
+    let attempt = view
+        .open_attempt()
+        .filter(|attempt| *attempt != record.attempt && view.memory.attempt.as_ref() != Some(attempt))?;
+    let chosen = identity::client_id(&view.here.cluster_id, view.uid());
+    if record.client_id == chosen {
+        // Whatever became of that attempt, its client has this very identifier.
+        return None;
+    }
+    // K1a
+    if let Some(wait) = view.foreign_attempt_age.and_then(|age| UNDER_WAY.checked_sub(age)) {
+        return Some(create::under_way(wait));
+    }
+    // K1b
+    (!view.is_suspect(&attempt, None)).then(|| {
+        Effect::EnterSuspect(Suspect {
+            attempt,
+            client_id: None,
+        })
+        .into()
+    })
 }
 
 /// K2 to K6: the application's Secret first, which needs no provider.
@@ -44,8 +75,8 @@ fn secret_step(view: &View<'_>, record: &Record) -> Option<Next> {
 
 /// K7 to K15: the client at the provider.
 fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
-    // K7: a record that was created in this pass holds the very request that the manifest asks for.
-    let registered_now = view.memory.attempt.as_deref() == Some(record.attempt.as_str());
+    // K7: a record that was created in this pass holds the very request that the manifest asks for, unless its client was found.
+    let registered_now = view.memory.attempt.as_deref() == Some(record.attempt.as_str()) && !view.memory.adopted;
     if record.in_flight.is_none() && (registered_now || view.is_judged_ready() && !view.deep) {
         return None;
     }
@@ -64,6 +95,10 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
     // K11
     if record.in_flight.is_none() && record.request == request {
         return None;
+    }
+    // K11a
+    if view.memory.disowned {
+        return Some(recreate::next(view, record, request));
     }
     let hash = create::fingerprint(&request, provider);
     // K12
@@ -125,6 +160,7 @@ pub(super) fn after_update(record: &Record, request: &Request, answer: &Registra
     let mut record = Record {
         request: request.clone(),
         in_flight: None,
+        missing_since: None,
         ..record.clone()
     };
     record.absorb(answer.clone());

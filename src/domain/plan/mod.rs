@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod keep;
+mod recreate;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +48,10 @@ pub struct View<'a> {
     pub suspects: &'a [Suspect],
     /// What this pass has done.
     pub memory: &'a Memory,
+    /// How long the breaker of the provider keeps registrations from beginning, because too many ended unknown.
+    pub registrations_barred: Option<Duration>,
+    /// The same for clients that would be registered anew because the provider has lost them.
+    pub recreations_barred: Option<Duration>,
     /// How long this process has known the open attempt of the marker, if another replica opened it.
     pub foreign_attempt_age: Option<Duration>,
     /// How long the object has been under deletion; zero: it is not.
@@ -151,6 +156,16 @@ pub struct Memory {
     pub registration: Option<Registration>,
     /// Why that client cannot be recorded.
     pub unrecordable: Option<Failure>,
+    /// Whether that client was found at the provider by the identifier that the operator chose.
+    pub adopted: bool,
+    /// What a look for the client of the chosen identifier found.
+    pub look_up: Option<LookUp>,
+    /// Client whose record the registration in hand replaces, because the provider has lost it.
+    pub replaces: Option<String>,
+    /// The update of this pass was answered as if the client were gone or its token void, and nothing was in flight before.
+    pub disowned: bool,
+    /// Whether the provider knows the client, by its token endpoint.
+    pub known: Option<Known>,
     /// An accepted update: the request and what the provider answered.
     pub answer: Option<(Request, Registration)>,
     /// Whether this pass has marked an update as in flight.
@@ -174,6 +189,26 @@ pub enum Deregistration {
     GoneOrUnauthorised,
 }
 
+/// What a look for the client of the chosen identifier found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookUp {
+    /// The client; it is the registration in hand.
+    Found,
+    /// No such client.
+    Absent,
+}
+
+/// What the token endpoint says of a client's own credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// The provider knows them.
+    Yes,
+    /// It does not.
+    No,
+    /// Its answer tells neither.
+    Unclear,
+}
+
 /// One thing to do.
 #[derive(Clone)]
 pub enum Effect {
@@ -195,8 +230,14 @@ pub enum Effect {
     OpenAttempt(Marker),
     /// Register the client: one POST.
     Register(Request),
+    /// Ask the provider for the client of the chosen identifier.
+    LookUp,
+    /// Ask the provider's token endpoint whether it knows the client.
+    Probe,
     /// Create the record of the registration in hand.
     StoreRecord,
+    /// Replace the record of a client that the provider has lost by the registration in hand.
+    ReplaceRecord,
     /// Deregister the registration in hand, because it cannot be recorded.
     Compensate,
     /// Put the finalizer back.
@@ -243,7 +284,10 @@ impl Effect {
             Self::EnterSuspect(_) => "EnterSuspect",
             Self::OpenAttempt(_) => "OpenAttempt",
             Self::Register(_) => "Register",
+            Self::LookUp => "LookUp",
+            Self::Probe => "Probe",
             Self::StoreRecord => "StoreRecord",
+            Self::ReplaceRecord => "ReplaceRecord",
             Self::Compensate => "Compensate",
             Self::AddFinalizer => "AddFinalizer",
             Self::CreateCredentials(_) => "CreateCredentials",
@@ -296,11 +340,12 @@ pub fn next(view: &View<'_>) -> Next {
     let memory = view.memory;
     // A1
     if memory.registration.is_some() {
-        let unrecordable = memory.unrecordable.is_some();
-        return if unrecordable {
-            Effect::Compensate
-        } else {
-            Effect::StoreRecord
+        return match (&memory.unrecordable, view.record) {
+            (Some(_), _) => Effect::Compensate,
+            (None, Sight::Present(record)) if memory.replaces.as_ref() == Some(&record.client_id) => {
+                Effect::ReplaceRecord
+            }
+            (None, _) => Effect::StoreRecord,
         }
         .into();
     }
@@ -341,6 +386,10 @@ pub fn next(view: &View<'_>) -> Next {
             ..record.clone()
         }))
         .into();
+    }
+    // A7a
+    if create::may_be_in_use(view) {
+        return Effect::LookUp.into();
     }
     // A8
     if let Some(failure) = &memory.failure {
@@ -444,7 +493,7 @@ impl View<'_> {
         };
         match in_memory.or_else(in_status) {
             None | Some(AttemptOutcome::Unknown) => Some(attempt),
-            Some(AttemptOutcome::NotApplied | AttemptOutcome::Registered) => None,
+            Some(AttemptOutcome::NotApplied | AttemptOutcome::Registered | AttemptOutcome::Suspected) => None,
         }
     }
 

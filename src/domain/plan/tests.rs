@@ -8,6 +8,7 @@ mod create_rows;
 mod delete_rows;
 mod first_rows;
 mod keep_rows;
+mod recreate_rows;
 
 use serde_json::{Value, json};
 
@@ -35,6 +36,8 @@ struct World {
     suspects: Vec<Suspect>,
     memory: Memory,
     now: i64,
+    registrations_barred: Option<Duration>,
+    recreations_barred: Option<Duration>,
     serves_own_namespace: bool,
     foreign_attempt_age: Option<Duration>,
 }
@@ -91,6 +94,8 @@ impl World {
             suspects: vec![],
             memory: Memory::default(),
             now: 1_000_000,
+            registrations_barred: None,
+            recreations_barred: None,
             serves_own_namespace: false,
             foreign_attempt_age: None,
         }
@@ -182,6 +187,8 @@ impl World {
             endpoints: self.endpoints.as_ref(),
             suspects: &self.suspects,
             memory: &self.memory,
+            registrations_barred: self.registrations_barred,
+            recreations_barred: self.recreations_barred,
             foreign_attempt_age: self.foreign_attempt_age,
             deleting_for: age(object
                 .metadata
@@ -225,5 +232,17 @@ fn suspect(attempt: &str, client_id: Option<&str>) -> Suspect {
     Suspect {
         attempt: attempt.into(),
         client_id: client_id.map(Into::into),
+    }
+}
+
+fn registration() -> Registration {
+    Registration {
+        client_id: "new".into(),
+        client_secret: None,
+        client_secret_expires_at: None,
+        client_id_issued_at: None,
+        registration_access_token: None,
+        registration_client_uri: None,
+        metadata: serde_json::Map::new(),
     }
 }

@@ -11,6 +11,7 @@ use crate::providers::{
 
 /// What a provider lets the operator and the application do beyond registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "independent abilities")]
 pub struct Abilities {
     /// Registered clients can be changed.
     pub update: bool,
@@ -208,6 +209,15 @@ impl Site {
             Provider::Keycloak(realm) => realm.clients().await,
             Provider::Idpyoidc(provider) => provider.clients().await,
             Provider::Scriptable(provider) => Ok(provider.clients()),
+        }
+    }
+
+    /// Removes a client behind everyone's back; false if there was none, or the provider cannot be made to.
+    pub async fn remove_client(&self, client_id: &str) -> Result<bool, ProviderError> {
+        match &self.provider {
+            Provider::Oidc(provider) => provider.remove_client(client_id).await,
+            Provider::Scriptable(provider) => Ok(provider.remove_client(client_id)),
+            Provider::Keycloak(_) | Provider::Idpyoidc(_) => Ok(false),
         }
     }
 

@@ -175,3 +175,59 @@ fn c11_a_secret_that_is_not_ours_stops_everything() {
         "SecretBeingRemoved"
     );
 }
+
+/// An open attempt at a provider that lets a registration choose its identifier.
+fn chosen() -> World {
+    marked("a").with(|w| w.provider.as_mut().unwrap().target.knobs = knobs(Profile::Wso2))
+}
+
+#[test]
+fn c5b_c5c_a_chosen_identifier_is_looked_up_instead_of_doubted() {
+    assert_eq!(chosen().with(|w| w.endpoints = None).short(), "Discover");
+    assert_eq!(chosen().short(), "LookUp");
+    let absent = chosen().with(|w| {
+        w.memory.look_up = Some(LookUp::Absent);
+        w.provider.as_mut().unwrap().target.on_unknown_outcome = crate::api::OnUnknownOutcome::Hold;
+    });
+    assert_eq!(
+        absent.short(),
+        "ProveWritable",
+        "neither a suspect nor a reason to hold"
+    );
+    let found = chosen().with(|w| {
+        w.memory.look_up = Some(LookUp::Found);
+        w.memory.attempt = Some("a".to_owned());
+        w.memory.registration = Some(registration());
+    });
+    assert_eq!(found.short(), "StoreRecord");
+}
+
+#[test]
+fn a7a_a_rejection_may_mean_that_the_chosen_identifier_is_taken() {
+    let rejected = || {
+        chosen().with(|w| {
+            let text = "in use";
+            w.memory.failure = Some(Failure::new(Class::Invalid, Reason::RegistrationRejected, text));
+            w.memory.outcome = Some(("a".to_owned(), AttemptOutcome::NotApplied));
+        })
+    };
+    assert_eq!(rejected().short(), "LookUp");
+    let absent = rejected().with(|w| w.memory.look_up = Some(LookUp::Absent));
+    assert_eq!(absent.short(), "RegistrationRejected");
+    let plain = rejected().with(|w| w.provider = Ok(provider()));
+    assert_eq!(plain.short(), "RegistrationRejected");
+}
+
+#[test]
+fn c11a_too_many_unknown_outcomes_bar_the_next_registration() {
+    let barred = World::fresh().with(|w| w.registrations_barred = Some(Duration::from_mins(4)));
+    let Next::Finish(Verdict::Failed(failure)) = barred.next() else {
+        panic!("{}", barred.short())
+    };
+    assert_eq!(
+        (failure.reason, failure.retry_after),
+        (Reason::ProviderUnavailable, Some(Duration::from_mins(4)))
+    );
+    let begun = barred.with(|w| w.memory.attempt = Some("fresh".to_owned()));
+    assert_eq!(begun.short(), "ProveWritable", "what was begun is finished");
+}

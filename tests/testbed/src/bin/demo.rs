@@ -231,10 +231,10 @@ impl<'a> Demo<'a> {
     fn worker(&self) -> String {
         let spec = "clientName: nightly-worker\ngrantTypes: [client_credentials]";
         let redirect = "redirectURIs: ['https://worker.example/none']";
-        match self.site.abilities.redirectless {
-            true => spec.to_owned(),
-            false => format!("{spec}\n{redirect}"),
+        if self.site.abilities.redirectless {
+            return spec.to_owned();
         }
+        format!("{spec}\n{redirect}")
     }
 
     /// Deletes what the demo made in a cluster that goes on, then ends the operator.

@@ -1,0 +1,134 @@
+//! Part R of the table, and what leads to it.
+
+use super::*;
+
+/// A changed manifest whose update was answered as if the client were gone.
+fn disowned() -> World {
+    World::kept().with(|w| {
+        w.object["metadata"]["generation"] = json!(2);
+        w.object["spec"]["redirectURIs"] = json!(["https://b/cb"]);
+        let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
+        w.secret = Held::Ours(Box::new(wanted));
+        w.memory.disowned = true;
+        w.memory.refused = true;
+    })
+}
+
+fn unknown(missing_since: Option<i64>) -> World {
+    disowned()
+        .recorded(|r| r.missing_since = missing_since)
+        .with(|w| w.memory.known = Some(Known::No))
+}
+
+#[test]
+fn r1_the_token_endpoint_is_asked_when_nothing_is_in_flight_any_more() {
+    let in_flight = disowned().recorded(|r| {
+        r.in_flight = Some(InFlight {
+            request_hash: "h".into(),
+        });
+    });
+    assert_eq!(in_flight.short(), "SaveRecord");
+    assert_eq!(disowned().short(), "Probe");
+}
+
+#[test]
+fn r2_a_client_that_is_known_keeps_its_secret_and_is_not_registered_again() {
+    for known in [Known::Yes, Known::Unclear] {
+        assert_eq!(
+            disowned().with(|w| w.memory.known = Some(known)).short(),
+            "ManagementLost"
+        );
+        let noted = disowned()
+            .recorded(|r| r.missing_since = Some(999_000))
+            .with(|w| w.memory.known = Some(known));
+        let Next::Do(Effect::SaveRecord(record)) = noted.next() else {
+            panic!("{}", noted.short())
+        };
+        assert_eq!(record.missing_since, None, "an old note is no first look");
+    }
+}
+
+#[test]
+fn r3_r4_it_has_to_be_unknown_twice() {
+    let Next::Do(Effect::SaveRecord(record)) = unknown(None).next() else {
+        panic!("{}", unknown(None).short())
+    };
+    assert_eq!(record.missing_since, Some(1_000_000));
+    let Next::Finish(Verdict::Failed(failure)) = unknown(Some(999_970)).next() else {
+        panic!("believed too early")
+    };
+    assert_eq!(
+        (failure.reason, failure.class, failure.retry_after),
+        (Reason::ClientMissing, Class::Transient, Some(Duration::from_secs(30)))
+    );
+}
+
+#[test]
+fn r4a_a_second_unknown_outcome_is_held() {
+    let doubted = |count: usize| {
+        unknown(Some(1)).with(|w| w.suspects.extend((0..count).map(|n| suspect(&format!("x{n}"), None))))
+    };
+    assert_eq!(doubted(1).short(), "OpenAttempt");
+    assert_eq!(doubted(2).short(), "OutcomeUnknown");
+    let hold = doubted(1).with(|w| {
+        w.provider.as_mut().unwrap().target.on_unknown_outcome = crate::api::OnUnknownOutcome::Hold;
+    });
+    assert_eq!(hold.short(), "OutcomeUnknown");
+    let released = doubted(2).with(|w| w.object["metadata"]["annotations"][names::ABANDON] = json!("x1"));
+    assert_eq!(released.short(), "OpenAttempt");
+}
+
+#[test]
+fn r5_breakers_keep_a_fleet_from_being_registered_anew() {
+    let rest = Some(Duration::from_mins(3));
+    for barred in [
+        unknown(Some(1)).with(|w| w.recreations_barred = rest),
+        unknown(Some(1)).with(|w| w.registrations_barred = rest),
+    ] {
+        let Next::Finish(Verdict::Failed(failure)) = barred.next() else {
+            panic!("{}", barred.short())
+        };
+        assert_eq!((failure.reason, failure.retry_after), (Reason::ClientMissing, rest));
+    }
+}
+
+#[test]
+fn r6_r7_then_it_is_registered_anew_and_its_record_replaced() {
+    assert_eq!(unknown(Some(999_940)).short(), "OpenAttempt");
+    let opened = unknown(Some(999_940)).with(|w| {
+        w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/fresh/system/oauthclient-u"});
+        w.memory.attempt = Some("fresh".to_owned());
+        w.memory.replaces = Some("id".to_owned());
+        w.recreations_barred = Some(Duration::from_mins(3));
+    });
+    assert_eq!(opened.short(), "Register");
+    let registered = opened.with(|w| w.memory.registration = Some(registration()));
+    assert_eq!(registered.short(), "ReplaceRecord");
+    let elsewise = registered.with(|w| w.memory.replaces = Some("another".to_owned()));
+    assert_eq!(elsewise.short(), "StoreRecord", "that record is not the lost client's");
+}
+
+#[test]
+fn k1a_k1b_an_interrupted_recreation_is_a_doubt_once() {
+    let open = || {
+        World::kept().with(|w| {
+            w.object["metadata"]["generation"] = json!(2);
+            w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/other/system/oauthclient-u"});
+        })
+    };
+    let foreign = open().with(|w| w.foreign_attempt_age = Some(Duration::from_secs(5)));
+    assert_eq!(foreign.short(), "Progressing");
+    assert_eq!(open().short(), "EnterSuspect");
+    let entered = open().with(|w| w.suspects.push(suspect("other", None)));
+    assert_ne!(entered.short(), "EnterSuspect");
+    let told = open().with(|w| {
+        w.object["status"]["attempt"] = json!({"id": "other", "outcome": "Suspected", "requestHash": ""});
+    });
+    assert_ne!(
+        told.short(),
+        "EnterSuspect",
+        "a suspect that somebody has looked at stays away"
+    );
+    let chosen = open().recorded(|r| r.client_id = crate::domain::identity::client_id("c", "u"));
+    assert_ne!(chosen.short(), "EnterSuspect", "its client has the recorded identifier");
+}

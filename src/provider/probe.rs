@@ -1,0 +1,189 @@
+//! Whether a provider knows a client: by that client's own credentials at the token endpoint (RFC 6749 section 5.2).
+//!
+//! The request cannot succeed: it asks for a token with an authorization code that was never issued. What matters is whether
+//! the provider objects to the client or to the code.
+
+use http::Method;
+use ring::rand::{SecureRandom, SystemRandom};
+use secrecy::{ExposeSecret, SecretString};
+use url::form_urlencoded::{Serializer, byte_serialize};
+
+use crate::domain::metadata::hex;
+use crate::domain::outcome::CallError;
+use crate::domain::plan::Known;
+use crate::domain::target::{AuthScheme, Credentials, Deadlines};
+
+use super::error_body;
+use super::transport::{Body, Exchange, Transport, not_sent};
+use super::{limits, origin};
+use crate::api::Reason;
+use crate::domain::failure::{Class, Failure};
+
+/// How a client authenticates at the token endpoint, of the ways that can be tried with what a record holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// `client_secret_basic`.
+    Basic,
+    /// `client_secret_post`.
+    Post,
+    /// `none`: a public client names itself.
+    Public,
+}
+
+impl ClientAuth {
+    /// The method of this name (RFC 7591 section 2), if it can be tried.
+    #[must_use]
+    pub fn parse(method: &str) -> Option<Self> {
+        match method {
+            "client_secret_basic" => Some(Self::Basic),
+            "client_secret_post" => Some(Self::Post),
+            "none" => Some(Self::Public),
+            _ => None,
+        }
+    }
+}
+
+/// All that the question needs.
+#[derive(Clone, Debug)]
+pub struct ProbeCall {
+    /// Token endpoint.
+    pub token_endpoint: String,
+    /// Client identifier.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Option<SecretString>,
+    /// How it authenticates.
+    pub method: ClientAuth,
+    /// Issuer that the client is registered at.
+    pub issuer: String,
+    /// Further origins that the endpoint may have.
+    pub allowed_origins: Vec<String>,
+    /// PEM authorities to trust instead of the system's.
+    pub ca_bundle: Option<String>,
+    /// Deadlines.
+    pub deadlines: Deadlines,
+}
+
+impl Transport {
+    /// Asks whether the provider knows the client: one POST that gets no token.
+    ///
+    /// # Errors
+    /// There is no answer, or the endpoint may not be called.
+    pub async fn probe(&self, call: &ProbeCall) -> Result<Known, CallError> {
+        let url = origin::callable("the token endpoint", &call.token_endpoint, &self.policy).map_err(not_sent)?;
+        let allowed = call.allowed_origins.iter().map(String::as_str);
+        if !origin::is_among(&url, [call.issuer.as_str()].into_iter().chain(allowed)) {
+            let text = "the token endpoint lies at another origin than the issuer";
+            return Err(not_sent(Failure::new(Class::Denied, Reason::OriginNotAllowed, text)));
+        }
+        let exchange = Exchange {
+            method: Method::POST,
+            url,
+            body: Some(Body::Form(form(call))),
+            credentials: &credentials(call),
+            ca_bundle: call.ca_bundle.as_deref(),
+            deadlines: call.deadlines,
+            limit: limits::REGISTRATION,
+        };
+        let answer = self.send(exchange).await?;
+        Ok(meaning(answer.status, &answer.body.unwrap_or_default()))
+    }
+}
+
+/// Only the error code that RFC 6749 has for it says that the client is unknown: a provider in trouble answers 401 to
+/// everything.
+fn meaning(status: u16, body: &[u8]) -> Known {
+    let code = error_body::parse(body).code;
+    match (status, code.as_deref()) {
+        (400 | 401, Some("invalid_client")) => Known::No,
+        (400 | 401, Some("invalid_grant" | "unauthorized_client" | "unsupported_grant_type")) => Known::Yes,
+        _ => Known::Unclear,
+    }
+}
+
+fn credentials(call: &ProbeCall) -> Credentials {
+    let encoded = |text: &str| SecretString::from(byte_serialize(text.as_bytes()).collect::<String>());
+    let scheme = match (call.method, &call.client_secret) {
+        (ClientAuth::Basic, Some(secret)) => AuthScheme::Basic {
+            username: encoded(&call.client_id),
+            password: encoded(secret.expose_secret()),
+        },
+        _ => AuthScheme::None,
+    };
+    Credentials { scheme, origins: None }
+}
+
+fn form(call: &ProbeCall) -> Vec<u8> {
+    let mut code = [0; 24];
+    // Not even a code of zeros was ever issued.
+    let _ = SystemRandom::new().fill(&mut code);
+    let mut form = Serializer::new(String::new());
+    form.append_pair("grant_type", "authorization_code")
+        .append_pair("code", &hex(&code));
+    if call.method != ClientAuth::Basic {
+        form.append_pair("client_id", &call.client_id);
+    }
+    if let (ClientAuth::Post, Some(secret)) = (call.method, &call.client_secret) {
+        form.append_pair("client_secret", secret.expose_secret());
+    }
+    form.finish().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(method: ClientAuth) -> ProbeCall {
+        ProbeCall {
+            token_endpoint: "https://p/token".to_owned(),
+            client_id: "a:b".to_owned(),
+            client_secret: Some("s3cret&".into()),
+            method,
+            issuer: "https://p".to_owned(),
+            allowed_origins: Vec::new(),
+            ca_bundle: None,
+            deadlines: Deadlines {
+                connect: std::time::Duration::from_secs(1),
+                request: std::time::Duration::from_secs(1),
+            },
+        }
+    }
+
+    #[test]
+    fn only_an_error_about_the_client_says_that_it_is_unknown() {
+        let said = |status, code: &str| meaning(status, format!(r#"{{"error":"{code}"}}"#).as_bytes());
+        assert_eq!(said(401, "invalid_client"), Known::No);
+        assert_eq!(said(400, "invalid_client"), Known::No);
+        for code in ["invalid_grant", "unauthorized_client", "unsupported_grant_type"] {
+            assert_eq!(said(400, code), Known::Yes, "{code}");
+        }
+        for (status, code) in [
+            (401, "invalid_token"),
+            (400, "invalid_request"),
+            (500, "invalid_client"),
+            (200, ""),
+        ] {
+            assert_eq!(said(status, code), Known::Unclear, "{status} {code}");
+        }
+        for body in ["", "<html>", "[]"] {
+            assert_eq!(meaning(401, body.as_bytes()), Known::Unclear, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_secret_goes_where_the_method_says_and_is_encoded() {
+        let text = |method| String::from_utf8(form(&call(method))).unwrap();
+        assert!(text(ClientAuth::Post).ends_with("&client_id=a%3Ab&client_secret=s3cret%26"));
+        assert!(text(ClientAuth::Public).ends_with("&client_id=a%3Ab"));
+        assert!(!text(ClientAuth::Basic).contains("client_id"));
+        let AuthScheme::Basic { username, password } = credentials(&call(ClientAuth::Basic)).scheme else {
+            panic!("no Basic")
+        };
+        assert_eq!(
+            (username.expose_secret(), password.expose_secret()),
+            ("a%3Ab", "s3cret%26")
+        );
+        assert!(matches!(credentials(&call(ClientAuth::Post)).scheme, AuthScheme::None));
+        assert_eq!(ClientAuth::parse("private_key_jwt"), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! What became of a client whose registration was interrupted, or that the provider has lost.
+
+use testbed::providers::{Fault, Reply};
+use testbed::site::{Site, oauth_client};
+
+use crate::stage::{Stage, eventually};
+
+const CLIENT: &str =
+    "grantTypes: [authorization_code, client_credentials]\nredirectURIs: ['https://app.example/callback']";
+const REGISTER: &str = "/api/identity/oauth2/dcr/v1.1/register";
+
+fn edited() -> String {
+    oauth_client("app", &CLIENT.replace("callback", "edited"))
+}
+
+/// The answer of a registration is lost; the client is found by the identifier that the operator chose.
+#[tokio::test]
+async fn w25_a_lost_answer_loses_no_client_where_the_operator_chooses_the_identifier() {
+    let site = Site::wso2_v1_1().await.unwrap();
+    let double = site.double().unwrap();
+    let stage = Stage::new("chosen").await;
+    stage.apply(&site.manifests).await;
+    let mut first = true;
+    double.script(move |seen| {
+        let post = seen.method == "POST" && seen.path == REGISTER;
+        (post && std::mem::take(&mut first)).then_some(Fault::LoseAnswer)
+    });
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    let object = stage.ready("app").await;
+    let secret = stage.secret("app").await.unwrap();
+    assert_eq!(object.status.unwrap().client_id.as_ref(), Some(&secret["client_id"]));
+    let clients = site.clients().await.unwrap();
+    assert_eq!(clients.keys().collect::<Vec<_>>(), [&secret["client_id"]]);
+    assert_eq!(double.count("POST", REGISTER), 1, "found, not registered again");
+    assert!(stage.suspects().await.is_empty());
+    site.token(&secret["client_id"], &secret["client_secret"])
+        .await
+        .unwrap();
+    stage.kubectl(&["delete", "oauthclient", "app", "--timeout=30s"]).await;
+    assert!(site.clients().await.unwrap().is_empty());
+}
+
+/// The request is lost on its way; nothing is found, and the same identifier is asked for again.
+#[tokio::test]
+async fn w63_a_lost_request_is_sent_again_without_a_doubt() {
+    let site = Site::wso2_v1_1().await.unwrap();
+    let double = site.double().unwrap();
+    let stage = Stage::new("resent").await;
+    stage.apply(&site.manifests).await;
+    let mut first = true;
+    double.script(move |seen| {
+        let post = seen.method == "POST" && seen.path == REGISTER;
+        (post && std::mem::take(&mut first)).then_some(Fault::LoseRequest)
+    });
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    stage.ready("app").await;
+    assert_eq!(site.clients().await.unwrap().len(), 1);
+    assert!(stage.suspects().await.is_empty());
+    let posts: Vec<_> = double.seen().into_iter().filter(|seen| seen.method == "POST").collect();
+    let chosen: Vec<_> = posts
+        .iter()
+        .map(|post| post.json()["ext_param_client_id"].clone())
+        .collect();
+    assert_eq!(chosen.len(), 2);
+    assert_eq!(chosen[0], chosen[1]);
+    assert_eq!(chosen[0].as_str().map(str::len), Some(30));
+}
+
+/// Removed at the provider by hand: the next use finds out, twice, and registers the client anew, once.
+#[tokio::test]
+async fn t60_a_client_that_the_provider_lost_is_registered_again_once() {
+    let site = Site::oidc_provider().await.unwrap();
+    let stage = Stage::with("lost-there", |options| {
+        options.args.extend(["--time-scale".to_owned(), "20".to_owned()]);
+    })
+    .await;
+    stage.apply(&site.manifests).await;
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    stage.ready("app").await;
+    let before = stage.secret("app").await.unwrap();
+    assert!(site.remove_client(&before["client_id"]).await.unwrap());
+    stage.apply(&edited()).await;
+    stage
+        .until("app", "known to be missing", |object| {
+            let conditions = object.status.iter().flat_map(|status| &status.conditions);
+            conditions
+                .into_iter()
+                .any(|condition| condition.message.contains("no longer knows this client"))
+        })
+        .await;
+    assert_eq!(
+        stage.secret("app").await.unwrap(),
+        before,
+        "kept until there is another"
+    );
+    eventually("the Secret holds the new client", async || {
+        let now = stage.secret("app").await?;
+        (now["client_id"] != before["client_id"]).then_some(())
+    })
+    .await;
+    let object = stage.ready("app").await;
+    let after = stage.secret("app").await.unwrap();
+    assert_eq!(object.status.unwrap().client_id.as_ref(), Some(&after["client_id"]));
+    let clients = site.clients().await.unwrap();
+    assert_eq!(clients.keys().collect::<Vec<_>>(), [&after["client_id"]]);
+    assert_eq!(
+        clients[&after["client_id"]]["redirect_uris"],
+        serde_json::json!(["https://app.example/edited"])
+    );
+    site.token(&after["client_id"], &after["client_secret"]).await.unwrap();
+    assert!(stage.suspects().await.is_empty());
+    assert_eq!(stage.records().await.len(), 1);
+}
+
+/// The token is refused, the client itself is known: it is kept, and nothing is registered.
+#[tokio::test]
+async fn w45_a_lost_token_is_not_a_lost_client() {
+    let site = Site::scriptable().await.unwrap();
+    let double = site.double().unwrap();
+    let stage = Stage::with("token-lost", |options| {
+        options.args.extend(["--time-scale".to_owned(), "60".to_owned()]);
+    })
+    .await;
+    stage.apply(&site.manifests).await;
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    stage.ready("app").await;
+    let before = (stage.secret("app").await, site.clients().await.unwrap());
+    double.script(|seen| (seen.method == "PUT").then(|| Fault::Answer(Reply::empty(401))));
+    stage.apply(&edited()).await;
+    let message = stage.failed("app", "ManagementLost").await;
+    assert!(message.contains("left as they are"), "{message}");
+    // Minutes of its own time: it looks again, and comes to the same end.
+    eventually("it has looked again", async || {
+        (double.count("POST", "/token") >= 3).then_some(())
+    })
+    .await;
+    assert_eq!((stage.secret("app").await, site.clients().await.unwrap()), before);
+    assert_eq!(double.count("POST", "/register"), 1);
+    double.behave();
+    stage.ready("app").await;
+    assert_eq!(double.count("POST", "/register"), 1);
+}
+
+/// Three registrations in a row end unknown: the breaker keeps the others from making more suspects.
+#[tokio::test]
+async fn many_unknown_outcomes_at_one_provider_bar_further_registrations() {
+    let site = Site::scriptable().await.unwrap();
+    let double = site.double().unwrap();
+    let stage = Stage::new("breaker").await;
+    let spaced = site.manifests.replace("---", "  rateLimit:\n    concurrency: 1\n---");
+    stage.apply(&spaced).await;
+    double.script(|seen| (seen.method == "POST" && seen.path == "/register").then_some(Fault::LoseAnswer));
+    let clients: String = (0..12)
+        .map(|number| oauth_client(&format!("app-{number}"), CLIENT))
+        .collect();
+    stage.apply(&clients).await;
+    eventually("the breaker is open for somebody", async || {
+        let listed = stage.kubectl(&["get", "oac", "-o", "jsonpath={..message}"]).await;
+        listed.contains("no other is begun for a while").then_some(())
+    })
+    .await;
+    let suspects = stage.suspects().await.len();
+    assert!((3..12).contains(&suspects), "{suspects} suspects");
+}
