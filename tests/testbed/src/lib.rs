@@ -3,12 +3,13 @@
 //! [`progress`] tells people what is going on, [`process`] runs programs that never outlive the tests,
 //! [`provision`] brings the programs onto the machine, [`tls`] makes private certificate authorities,
 //! [`control_plane`] is a real Kubernetes control plane, [`operator`] the real binary before it, [`providers`] are real
-//! providers.
+//! providers, and [`promises`] judge what is left when a test is over.
 
 pub mod control_plane;
 pub mod operator;
 pub mod process;
 pub mod progress;
+pub mod promises;
 pub mod providers;
 pub mod provision;
 pub mod proxy;
