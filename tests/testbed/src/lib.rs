@@ -3,9 +3,11 @@
 //! [`progress`] tells people what is going on, [`process`] runs programs that never outlive the tests,
 //! [`provision`] brings the programs onto the machine, [`tls`] makes private certificate authorities,
 //! [`control_plane`] is a real Kubernetes control plane, [`operator`] the real binary before it, [`providers`] are real
-//! providers, and [`promises`] judge what is left when a test is over.
+//! providers. [`promises`] judge what is left when a test is over, and [`faults`] joins the catalogue of faults with the tests
+//! that show them survived.
 
 pub mod control_plane;
+pub mod faults;
 pub mod operator;
 pub mod process;
 pub mod progress;
