@@ -40,14 +40,16 @@ impl<W: World> Pass<'_, W> {
     }
 
     pub(super) async fn remove_finalizer(&mut self) {
-        if let Stored::Present { record, .. } = &self.record
-            && record.phase == Phase::Deleting
-        {
-            let text = format!(
-                "client {} was not deregistered in time; the operator keeps its record and keeps trying",
-                record.client_id
-            );
-            self.world.warn(&self.object, Reason::DeletionTimedOut, &text);
+        if let Stored::Present { record, .. } = &self.record {
+            let left = match record.phase {
+                Phase::Deleting => Some("the operator keeps its record and keeps trying"),
+                Phase::Registered => Some("its record could not be written; remove the client at the provider"),
+                Phase::Deleted | Phase::Retained => None,
+            };
+            if let Some(left) = left {
+                let text = format!("client {} was not deregistered in time; {left}", record.client_id);
+                self.world.warn(&self.object, Reason::DeletionTimedOut, &text);
+            }
         }
         match self.world.remove_finalizer(&self.object).await {
             Ok(Some(object)) => self.adopt(object),

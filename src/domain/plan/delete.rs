@@ -182,15 +182,26 @@ fn stopped(view: &View<'_>) -> Option<Next> {
 }
 
 fn delayed(view: &View<'_>, failure: &Failure) -> Next {
-    // D14
-    if timed_out(view) {
-        return Effect::RemoveFinalizer.into();
-    }
     // D15
     if matches!(failure.class, Class::Conflict | Class::Lost) {
         return Next::Finish(Verdict::Failed(failure.clone()));
     }
+    // D14
+    if timed_out(view) && (has_tombstone(view) || is_refusal(failure)) {
+        return Effect::RemoveFinalizer.into();
+    }
     blocked(&failure.message, failure.retry_after)
+}
+
+/// Whether a record tells the sweeper what is left to do.
+fn has_tombstone(view: &View<'_>) -> bool {
+    matches!(view.record, Sight::Present(record) if record.phase != Phase::Registered)
+}
+
+/// Whether trying again is no use. An API server that is away for a moment must not cost a client, however long ago the
+/// deletion was asked for: the operator may have been away for a day.
+const fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure.class, Class::Denied | Class::Invalid | Class::Bug)
 }
 
 fn blocked(cause: &str, wait: Option<Duration>) -> Next {

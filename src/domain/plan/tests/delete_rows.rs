@@ -163,3 +163,32 @@ fn d14_d15_failures_block_until_the_timeout() {
     );
     assert_eq!(failing().with(|w| w.now += 3600).short(), "RemoveFinalizer");
 }
+
+/// After a day without operator the first step that fails is no reason to let the object go without its client.
+#[test]
+fn d14_a_client_without_tombstone_outlives_the_timeout_of_a_failure_that_passes() {
+    let failing = |class| {
+        World::dying()
+            .with(|w| w.now += 86_400)
+            .with(|w| w.memory.failure = Some(failure(class)))
+    };
+    for class in [Class::Transient, Class::Ambiguous] {
+        assert_eq!(failing(class).short(), "DeletionBlocked", "{class:?}");
+        let unread = failing(class).with(|w| w.record_sight = Some(Sight::Unseen));
+        assert_eq!(unread.short(), "DeletionBlocked", "{class:?}");
+    }
+    for class in [Class::Denied, Class::Invalid, Class::Bug] {
+        assert_eq!(failing(class).short(), "RemoveFinalizer", "{class:?}");
+    }
+}
+
+#[test]
+fn d15_a_world_that_changed_is_looked_at_again_whatever_the_timeout() {
+    for class in [Class::Conflict, Class::Lost] {
+        let failing = World::dying()
+            .recorded(|r| r.phase = Phase::Deleting)
+            .with(|w| w.now += 86_400)
+            .with(|w| w.memory.failure = Some(failure(class)));
+        assert_eq!(failing.short(), "ProviderUnavailable", "{class:?}");
+    }
+}
