@@ -87,7 +87,7 @@ pub fn parse(body: &[u8]) -> Result<Registration, Undecodable> {
 
 /// Whether a secret that a read returned is a digest of the real one (Spring Authorization Server does that).
 pub(super) fn is_digest(secret: &str) -> bool {
-    let prefixed = secret.starts_with('{') && secret[..secret.len().min(32)].contains('}');
+    let prefixed = secret.starts_with('{') && secret.bytes().take(32).any(|byte| byte == b'}');
     prefixed
         || ["$2a$", "$2b$", "$2y$", "$argon2", "pbkdf2"]
             .iter()
@@ -208,6 +208,10 @@ mod tests {
     fn w34_digests_are_told_from_secrets() {
         assert!(is_digest("{bcrypt}$2a$10$x") && is_digest("$2b$10$x") && is_digest("$argon2id$v=19"));
         assert!(!is_digest("s3cret") && !is_digest("{") && !is_digest("$ecret"));
+        assert!(
+            !is_digest(&format!("{{{}ü", "x".repeat(30))),
+            "a character lies across the cut"
+        );
     }
 
     #[test]
