@@ -143,7 +143,7 @@ impl Record {
         });
         if secret_changed {
             self.client_secret = answer.client_secret;
-            self.credential_generation += 1;
+            self.credential_generation = self.credential_generation.wrapping_add(1);
         }
         if answer.client_secret_expires_at.is_some() {
             self.client_secret_expires_at = answer.client_secret_expires_at;

@@ -45,12 +45,14 @@ impl Resolve for Guard {
 
 impl EgressPolicy {
     /// Whether an address must not be dialled.
-    pub(super) fn refuses(&self, address: IpAddr) -> bool {
+    #[must_use]
+    pub fn refuses(&self, address: IpAddr) -> bool {
         is_refused(address, self.allow_insecure_origins) || self.refused.contains(&address.to_canonical())
     }
 
     /// Checks a host that is an address: the HTTP client resolves none of those, so the guard would never see it.
-    pub(super) fn refuses_host(&self, url: &Url) -> bool {
+    #[must_use]
+    pub fn refuses_host(&self, url: &Url) -> bool {
         match url.host() {
             Some(Host::Ipv4(address)) => self.refuses(address.into()),
             Some(Host::Ipv6(address)) => self.refuses(address.into()),

@@ -25,6 +25,7 @@ pub use error_body::{ErrorBody, parse as parse_error_body};
 pub use management::ManagementCall;
 pub use metadata::{Metadata, parse as parse_metadata};
 pub use probe::{ClientAuth, ProbeCall};
+pub use origin::callable;
 pub use transport::Transport;
 pub use verdict::{is_gone_or_unauthorised, is_unsupported};
 pub use webfinger::{Resource, issuer as parse_webfinger};

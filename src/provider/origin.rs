@@ -14,7 +14,10 @@ pub(super) fn of(url: &Url) -> String {
 
 /// A URL that may be called: absolute, over https (or http where that is allowed), without user info and fragment. `what`
 /// names it in the error.
-pub(super) fn callable(what: &str, text: &str, policy: &EgressPolicy) -> Result<Url, Failure> {
+///
+/// # Errors
+/// It is anything else.
+pub fn callable(what: &str, text: &str, policy: &EgressPolicy) -> Result<Url, Failure> {
     let invalid = |why: &str| {
         Failure::new(
             Class::Denied,

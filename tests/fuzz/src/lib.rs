@@ -1,0 +1,219 @@
+//! What is fuzzed: one function for each target, which takes any bytes and panics if something does not hold.
+//!
+//! The targets of `cargo fuzz` call them, and so does `tests/fuzz_seeds.rs` with every file of the corpus.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic is how a target tells what it found"
+)]
+
+mod bytes;
+mod planner;
+
+use std::net::IpAddr;
+
+use oauth_client_operator::api::{OAuthClient, OAuthClientSpec, OAuthProvider, Profile, names};
+use oauth_client_operator::domain::marker::{self, Marker};
+use oauth_client_operator::domain::profile::{knobs, settings};
+use oauth_client_operator::domain::record::Record;
+use oauth_client_operator::domain::{duration, metadata, secret};
+use oauth_client_operator::provider::{
+    EgressPolicy, Resource, callable, is_refused, parse_error_body, parse_metadata, parse_registration, parse_webfinger,
+};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use url::Url;
+
+use self::bytes::Bytes;
+
+/// Every target by its name: that of its corpus.
+pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+    ("address", address),
+    ("discovery", discovery),
+    ("error_body", error_body),
+    ("marker", marker),
+    ("objects", objects),
+    ("planner_pass", planner::passes),
+    ("planner_view", planner::view),
+    ("record", record),
+    ("registration", registration),
+    ("webfinger", webfinger),
+];
+
+/// Runs a target on some bytes.
+pub fn run(name: &str, data: &[u8]) {
+    let (_, target) = TARGETS.iter().find(|(known, _)| *known == name).unwrap();
+    target(data);
+}
+
+/// A metadata document.
+pub fn discovery(data: &[u8]) {
+    let Some(found) = parse_metadata(data) else { return };
+    assert!(!found.issuer.is_empty());
+    for endpoint in [&found.registration, &found.authorization, &found.token] {
+        assert_ne!(endpoint.as_deref(), Some(""));
+    }
+}
+
+/// A `WebFinger` descriptor, and the same bytes as an identifier.
+pub fn webfinger(data: &[u8]) {
+    if let Some(issuer) = parse_webfinger(data) {
+        let _ = callable("the issuer", &issuer, &EgressPolicy::default());
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(resource) = Resource::parse(text) {
+        assert!(
+            !resource.host.is_empty() && !resource.host.contains(['/', '?', '#']),
+            "{resource:?}"
+        );
+        assert!(!resource.identifier.starts_with("http:"), "{resource:?}");
+    }
+}
+
+/// The answer to a registration, and what the record takes over from it.
+pub fn registration(data: &[u8]) {
+    let Ok(answer) = parse_registration(data) else { return };
+    assert!(!answer.client_id.is_empty() && !answer.client_id.chars().any(char::is_control));
+    let filled = |secret: &secrecy::SecretString| !secret.expose_secret().is_empty();
+    assert!(answer.client_secret.as_ref().is_none_or(filled));
+    assert!(answer.client_secret_expires_at.is_none_or(|at| at > 0));
+    for issued in ["client_secret", "registration_access_token"] {
+        assert!(!answer.metadata.contains_key(issued), "{issued} is no metadata");
+    }
+    absorbed(planner::stored(), &answer);
+}
+
+/// The body of a refusal: what is shown of it is short and printable.
+pub fn error_body(data: &[u8]) {
+    let told = parse_error_body(data);
+    let plain =
+        |text: &str, longest: usize| text.len() <= longest && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    assert!(told.code.is_none_or(|code| plain(&code, 64) && !code.contains(' ')));
+    assert!(
+        told.description
+            .is_none_or(|text| !text.is_empty() && plain(&text, 200))
+    );
+}
+
+/// Objects as they come from the API server, and the requests that are built from them.
+pub fn objects(data: &[u8]) {
+    if let Ok(provider) = serde_json::from_slice::<OAuthProvider>(data) {
+        let _ = settings(&provider.spec.provider);
+    }
+    if let Ok(object) = serde_json::from_slice::<OAuthClient>(data) {
+        if let Some(timeout) = &object.spec.deletion_timeout {
+            let _ = duration::parse(timeout);
+        }
+        requested(&object.spec);
+        published(&object);
+    } else if let Ok(spec) = serde_json::from_slice::<OAuthClientSpec>(data) {
+        requested(&spec);
+    }
+}
+
+fn requested(spec: &OAuthClientSpec) {
+    for profile in [Profile::Rfc7592, Profile::Wso2, Profile::Wso2Legacy, Profile::Keycloak] {
+        let knobs = knobs(profile);
+        let Ok(request) = metadata::request(spec, "ns/app", &knobs) else {
+            continue;
+        };
+        for name in ["client_secret", "client_id", "registration_access_token", "localized"] {
+            assert!(!request.contains_key(name), "{name} is sent");
+        }
+        assert!(knobs.omit_members.iter().all(|omitted| !request.contains_key(omitted)));
+        let again: metadata::Request = serde_json::from_str(&Value::Object(request.clone()).to_string()).unwrap();
+        assert_eq!(metadata::fingerprint(&again, &[]), metadata::fingerprint(&request, &[]));
+    }
+}
+
+/// A Secret that was just written needs no repair.
+fn published(object: &OAuthClient) {
+    let written = secret::credentials(object, &planner::stored());
+    let mut again = secret::credentials(object, &planner::stored());
+    assert_eq!(secret::repair(&written, &again), secret::Repair::None);
+    again.data = None;
+    assert_ne!(secret::repair(&again, &written), secret::Repair::None);
+}
+
+/// URLs that may be called, and addresses that may be dialled.
+pub fn address(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let address = IpAddr::from(bytes.array::<16>());
+    let strict = EgressPolicy::default();
+    for address in [address, IpAddr::from(bytes.array::<4>())] {
+        if is_refused(address, true) {
+            assert!(is_refused(address, false), "{address}: a flag allows more, never less");
+        }
+        if let IpAddr::V4(inner) = address {
+            let mapped = IpAddr::V6(inner.to_ipv6_mapped());
+            assert_eq!(is_refused(address, false), is_refused(mapped, false), "{address}");
+        }
+        let host = match address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        let url = Url::parse(&format!("https://{host}/")).unwrap();
+        assert_eq!(strict.refuses_host(&url), is_refused(address, false), "{address}");
+    }
+    let Ok(text) = std::str::from_utf8(bytes.0) else { return };
+    match callable("the URL", text, &strict) {
+        Ok(url) => {
+            assert_eq!(url.scheme(), "https");
+            assert!(url.username().is_empty() && url.password().is_none() && url.has_host());
+            // What is called is what was judged.
+            assert_eq!(Url::parse(url.as_str()).unwrap().origin(), url.origin());
+        }
+        Err(failure) => assert!(failure.message.bytes().all(|byte| matches!(byte, b' '..=b'~'))),
+    }
+}
+
+/// A stored record and an answer that it takes over, split by a line of `--`.
+pub fn record(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (stored, answer) = text.split_once("\n--\n").unwrap_or((&text, ""));
+    let Ok(record) = Record::from_json(stored.as_bytes()) else {
+        return;
+    };
+    let _ = record.management_uri();
+    let written = record.to_json().unwrap();
+    let again = Record::from_json(&written).unwrap();
+    assert_eq!(again.to_json().unwrap(), written, "a record is read as it was written");
+    if let Ok(answer) = parse_registration(answer.as_bytes()) {
+        absorbed(record, &answer);
+    }
+}
+
+/// What an answer states replaces what is stored, and what it does not state stays.
+fn absorbed(mut record: Record, answer: &oauth_client_operator::domain::registration::Registration) {
+    let before = record.clone();
+    let changed = record.absorb(answer.clone());
+    let text = |secret: &Option<secrecy::SecretString>| secret.as_ref().map(|text| text.expose_secret().to_owned());
+    let or = |new: Option<String>, old: Option<String>| new.or(old);
+    assert_eq!(record.client_id, before.client_id);
+    assert_eq!(
+        text(&record.client_secret),
+        or(text(&answer.client_secret), text(&before.client_secret))
+    );
+    assert_eq!(
+        text(&record.registration_access_token),
+        or(
+            text(&answer.registration_access_token),
+            text(&before.registration_access_token)
+        )
+    );
+    assert_eq!(changed, text(&record.client_secret) != text(&before.client_secret));
+    assert_eq!(record.credential_generation != before.credential_generation, changed);
+    assert!(!record.absorb(answer.clone()), "the same answer again changes nothing");
+}
+
+/// A marker, and the names that come from it.
+pub fn marker(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Some(found) = Marker::parse(text) {
+        assert_eq!(found.to_string(), text);
+        assert!(marker::suspect_name(&found.uid, &found.attempt).contains(&found.attempt));
+        assert!(names::CREATE_PENDING.starts_with(names::GROUP));
+    }
+    let _ = duration::parse(text);
+}

@@ -1,0 +1,650 @@
+//! The planner with arbitrary views, and with a world that answers as it likes.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use oauth_client_operator::api::{
+    Attempt, AttemptOutcome, ManagementMode, OAuthClient, OnUnknownOutcome, Profile, Reason, SecretVersion, Suspect,
+    names,
+};
+use oauth_client_operator::domain::failure::{Class, Failure};
+use oauth_client_operator::domain::plan::{
+    Credentials, Deregistration, Effect, Here, Memory, Next, Provider, ProviderView, Sight, Verdict, View, next,
+};
+use oauth_client_operator::domain::profile::knobs;
+use oauth_client_operator::domain::record::{InFlight, Phase, Record};
+use oauth_client_operator::domain::registration::Registration;
+use oauth_client_operator::domain::status::{self, Facts};
+use oauth_client_operator::domain::target::{self, Deadlines, Endpoints, Location, Target};
+use oauth_client_operator::domain::{metadata, secret};
+use serde_json::{Map, Value, json};
+
+use super::bytes::Bytes;
+
+const CLASSES: [Class; 7] = [
+    Class::Invalid,
+    Class::Denied,
+    Class::Transient,
+    Class::Conflict,
+    Class::Ambiguous,
+    Class::Lost,
+    Class::Bug,
+];
+const OUTCOMES: [AttemptOutcome; 3] = [
+    AttemptOutcome::NotApplied,
+    AttemptOutcome::Registered,
+    AttemptOutcome::Unknown,
+];
+const PHASES: [Phase; 4] = [Phase::Registered, Phase::Deleting, Phase::Deleted, Phase::Retained];
+const DEREGISTRATIONS: [Option<Deregistration>; 4] = [
+    None,
+    Some(Deregistration::Done),
+    Some(Deregistration::Unsupported),
+    Some(Deregistration::GoneOrUnauthorised),
+];
+/// More steps than any pass takes, as in the operator.
+const MOST_STEPS: usize = 64;
+
+/// One arbitrary view: whatever is seen, some steps are never taken.
+pub(crate) fn view(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let world = World::drawn(&mut bytes);
+    world.judged(&mut bytes);
+}
+
+/// A life of passes: the planner's steps take effect or fail, as the bytes say.
+pub(crate) fn passes(data: &[u8]) {
+    let mut bytes = Bytes(data);
+    let mut world = World::drawn(&mut bytes);
+    while !bytes.is_empty() {
+        world.pass(&mut bytes);
+        world.life(&mut bytes);
+    }
+}
+
+/// A record as the operator stores it.
+pub(crate) fn stored() -> Record {
+    let record = json!({
+        "schemaVersion": 1, "phase": "Registered", "clusterId": "c", "owner": {"uid": "u", "namespace": "ns", "name": "app"},
+        "attempt": "a1", "credentialGeneration": 1, "clientId": "id", "clientSecret": "s3cret",
+        "registrationAccessToken": "t0ken", "registrationClientUri": "https://p/reg/id", "registeredAt": 1, "request": {},
+        "metadata": {}, "endpoints": {"issuer": "https://p", "registration": "https://p/reg"},
+        "management": {"mode": "RegistrationAccessToken", "providerUid": "provider", "uriTemplate": "",
+            "connectTimeoutMs": 1, "requestTimeoutMs": 1},
+    });
+    serde_json::from_value(record).unwrap()
+}
+
+fn provider(hold: bool) -> Provider {
+    let none = target::Credentials::default;
+    Provider {
+        target: Target {
+            location: Location::Issuer("https://p".into()),
+            expected_issuer: None,
+            registration_endpoint: None,
+            allowed_origins: vec![],
+            discovery: none(),
+            registration: none(),
+            management: none(),
+            knobs: knobs(Profile::Rfc7592),
+            on_unknown_outcome: if hold {
+                OnUnknownOutcome::Hold
+            } else {
+                OnUnknownOutcome::Register
+            },
+            ca_bundle: None,
+            deadlines: Deadlines {
+                connect: Duration::from_secs(1),
+                request: Duration::from_secs(1),
+            },
+        },
+        uid: "provider".into(),
+        fingerprint: "f".into(),
+    }
+}
+
+fn failure(bytes: &mut Bytes<'_>) -> Failure {
+    let class = bytes.one_of(&CLASSES);
+    Failure::new(class, bytes.one_of(Reason::ALL), "it failed")
+}
+
+fn suspect(bytes: &mut Bytes<'_>) -> Suspect {
+    Suspect {
+        attempt: bytes.one_of(&["a1", "a2", "fresh-0"]).into(),
+        client_id: bytes.one_of(&[None, Some("id"), Some("other")]).map(Into::into),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum RecordSeen {
+    Unseen,
+    Absent(bool),
+    Unreadable,
+    Present,
+}
+
+#[derive(Clone, Copy)]
+enum SecretSeen {
+    Absent,
+    Unseen(bool),
+    Ours,
+    Former,
+    Foreign,
+}
+
+/// What there is, and what a pass has seen of it.
+#[allow(clippy::struct_excessive_bools, reason = "a world is a set of independent facts")]
+struct World {
+    object: OAuthClient,
+    record: Option<Record>,
+    secret: Option<Secret>,
+    record_seen: RecordSeen,
+    secret_seen: SecretSeen,
+    former: Vec<String>,
+    provider: Provider,
+    refusal: Option<Failure>,
+    resolved: bool,
+    endpoints: Option<Endpoints>,
+    suspects: Vec<Suspect>,
+    memory: Memory,
+    terminating: bool,
+    deep: bool,
+    deleting_for: Duration,
+    foreign_attempt_age: Option<Duration>,
+    attempts: usize,
+    /// Registrations that the provider carried out, and clients that live there.
+    posts: usize,
+}
+
+impl World {
+    fn drawn(bytes: &mut Bytes<'_>) -> Self {
+        let mut object = json!({
+            "apiVersion": names::API_VERSION, "kind": "OAuthClient",
+            "metadata": {"name": "app", "namespace": bytes.one_of(&["ns", "ns", "ns", "system"]), "uid": "u", "generation": 1},
+            "spec": {
+                "providerRef": {"name": "p"},
+                "redirectURIs": [bytes.one_of(&["https://a/cb", "https://b/cb"])],
+                "suspend": bytes.rarely(8),
+                "deletionPolicy": bytes.one_of(&["Delete", "Delete", "Retain"]),
+            },
+        });
+        if bytes.flip() {
+            object["metadata"]["finalizers"] = json!([names::FINALIZER]);
+        }
+        if bytes.rarely(4) {
+            object["metadata"]["deletionTimestamp"] = json!("1970-01-12T13:45:40Z");
+        }
+        let mut annotations = Map::new();
+        let marker = bytes.one_of(&[
+            "",
+            "",
+            "u/a1/system/r",
+            "u/a2/system/r",
+            "v/a1/system/r",
+            "u/a1/elsewhere/r",
+            "/",
+        ]);
+        if !marker.is_empty() {
+            annotations.insert(names::CREATE_PENDING.into(), json!(marker));
+        }
+        if bytes.rarely(8) {
+            annotations.insert(names::ABANDON.into(), json!(bytes.one_of(&["id", "a1", "a2", "other"])));
+        }
+        object["metadata"]["annotations"] = Value::Object(annotations);
+        if bytes.flip() {
+            let condition = json!({
+                "type": bytes.one_of(&["Ready", "Ready", "Stalled", "Reconciling"]), "status": bytes.one_of(&["True", "False"]),
+                "reason": "Registered", "lastTransitionTime": "", "observedGeneration": 1,
+            });
+            object["status"] = json!({
+                "observedGeneration": bytes.one_of(&[1, 1, 0, -1]),
+                "clientID": bytes.one_of(&[None, Some("id"), Some("other")]),
+                "binding": {"name": "app"}, "conditions": [condition],
+                "attempt": {"id": bytes.one_of(&["a1", "a2"]), "outcome": bytes.one_of(&["NotApplied", "Registered", "Unknown"]),
+                    "requestHash": ""},
+            });
+        }
+        let object: OAuthClient = serde_json::from_value(object).unwrap();
+        let record = bytes.flip().then(|| {
+            let mut record = stored();
+            record.phase = bytes.one_of(&PHASES);
+            record.management.mode = bytes.one_of(&[
+                ManagementMode::RegistrationAccessToken,
+                ManagementMode::Credentials,
+                ManagementMode::None,
+            ]);
+            record.in_flight = bytes.rarely(4).then(|| InFlight {
+                request_hash: "h".into(),
+            });
+            record.missing_since = bytes.rarely(4).then_some(1);
+            if bytes.flip() {
+                record.request = metadata::request(&object.spec, "ns/app", &knobs(Profile::Rfc7592)).unwrap();
+            }
+            record
+        });
+        let secret = bytes.flip().then(|| secret::credentials(&object, &stored()));
+        let record_seen = match &record {
+            Some(_) => bytes.one_of(&[RecordSeen::Present, RecordSeen::Unseen, RecordSeen::Unreadable]),
+            None => bytes.one_of(&[RecordSeen::Absent(false), RecordSeen::Absent(true)]),
+        };
+        let secret_seen = match &secret {
+            Some(_) => bytes.one_of(&[SecretSeen::Ours, SecretSeen::Unseen(true), SecretSeen::Unseen(false)]),
+            None => bytes.one_of(&[
+                SecretSeen::Absent,
+                SecretSeen::Absent,
+                SecretSeen::Former,
+                SecretSeen::Foreign,
+            ]),
+        };
+        let mut world = Self {
+            object,
+            record,
+            secret,
+            record_seen,
+            secret_seen,
+            former: if bytes.rarely(4) { vec!["former".into()] } else { vec![] },
+            provider: provider(bytes.rarely(4)),
+            refusal: bytes.rarely(8).then(|| failure(bytes)),
+            resolved: bytes.flip(),
+            endpoints: None,
+            suspects: vec![],
+            memory: Memory::default(),
+            terminating: bytes.rarely(8),
+            deep: bytes.rarely(4),
+            deleting_for: Duration::from_secs(bytes.one_of(&[0, 60, 899, 900, 100_000])),
+            foreign_attempt_age: None,
+            attempts: 0,
+            posts: 0,
+        };
+        world.endpoints = bytes.flip().then(|| world.found());
+        world.foreign_attempt_age = bytes.rarely(4).then(|| Duration::from_secs(bytes.byte().into()));
+        while bytes.rarely(3) {
+            world.suspects.push(suspect(bytes));
+        }
+        world.memory = remembered(bytes);
+        if !matches!(world.record_seen, RecordSeen::Present) {
+            world.memory.answer = None;
+        }
+        world
+    }
+
+    /// What discovery finds: now and then another issuer.
+    fn found(&self) -> Endpoints {
+        stored().endpoints
+    }
+
+    /// What the planner says, after a look at whether it may say that.
+    fn judged(&self, bytes: &mut Bytes<'_>) -> Next {
+        let fresh = format!("fresh-{}", self.attempts);
+        let here = Here {
+            namespace: "system".into(),
+            cluster_id: "c".into(),
+            serves_own_namespace: bytes.rarely(4),
+        };
+        let missing_for = self.record.as_ref().and_then(|record| record.missing_since);
+        let view = View {
+            object: &self.object,
+            here: &here,
+            namespace_terminating: self.terminating,
+            deep: self.deep,
+            record: match (self.record_seen, &self.record) {
+                (RecordSeen::Unseen, _) => Sight::Unseen,
+                (RecordSeen::Unreadable, _) => Sight::Unreadable,
+                (RecordSeen::Present, Some(record)) => Sight::Present(record),
+                (RecordSeen::Absent(live), _) => Sight::Absent { live },
+                (RecordSeen::Present, None) => Sight::Absent { live: true },
+            },
+            credentials: match (self.secret_seen, &self.secret) {
+                (SecretSeen::Ours, Some(secret)) => Credentials::Ours(secret),
+                (SecretSeen::Unseen(as_written), _) => Credentials::Unseen { as_written },
+                (SecretSeen::Former, _) => Credentials::Former,
+                (SecretSeen::Foreign, _) => Credentials::Foreign,
+                (SecretSeen::Absent, _) | (SecretSeen::Ours, None) => Credentials::Absent,
+            },
+            former_names: &self.former,
+            provider: match &self.refusal {
+                _ if !self.resolved => ProviderView::Unresolved,
+                Some(failure) => ProviderView::Refused(failure),
+                None => ProviderView::Resolved(&self.provider),
+            },
+            endpoints: self.endpoints.as_ref(),
+            suspects: &self.suspects,
+            memory: &self.memory,
+            foreign_attempt_age: self.foreign_attempt_age,
+            deleting_for: self.deleting_for,
+            missing_for: missing_for.map(|_| Duration::from_secs(bytes.byte().into())),
+            fresh_attempt: &fresh,
+            now: 1_000_000,
+        };
+        let next = next(&view);
+        allowed(&view, &next);
+        next
+    }
+
+    /// One pass, to its end.
+    fn pass(&mut self, bytes: &mut Bytes<'_>) {
+        self.memory = Memory {
+            outcome: self.memory.outcome.take(),
+            ..Memory::default()
+        };
+        self.resolved = false;
+        self.endpoints = None;
+        self.record_seen = match self.record {
+            Some(_) => RecordSeen::Unseen,
+            None => RecordSeen::Absent(false),
+        };
+        self.secret_seen = match (&self.secret, self.secret_seen) {
+            (Some(_), _) => SecretSeen::Unseen(bytes.flip()),
+            (None, seen @ (SecretSeen::Former | SecretSeen::Foreign)) => seen,
+            (None, _) => SecretSeen::Absent,
+        };
+        for _ in 0..MOST_STEPS {
+            match self.judged(bytes) {
+                Next::Do(effect) => self.take(effect, bytes),
+                Next::Finish(verdict) => return self.end(&verdict),
+            }
+        }
+        panic!("the planner does not come to an end");
+    }
+
+    /// What happens between two passes.
+    fn life(&mut self, bytes: &mut Bytes<'_>) {
+        match bytes.below(16) {
+            0 => {
+                self.object.metadata.deletion_timestamp = serde_json::from_value(json!("1970-01-12T13:45:40Z")).unwrap()
+            }
+            1 => {
+                self.object.spec.suspend = !self.object.spec.suspend;
+                self.object.metadata.generation = self.object.metadata.generation.map(|generation| generation + 1);
+            }
+            2 => self.secret = None,
+            3 => self.record = None,
+            4 => self.deleting_for += Duration::from_secs(600),
+            5 => self.memory.outcome = None,
+            6 => self.refusal = None,
+            7 => {
+                let text = bytes.one_of(&["https://a/cb", "https://c/cb"]);
+                self.object.spec.metadata.redirect_uris = serde_json::from_value(json!([text])).unwrap();
+                self.object.metadata.generation = self.object.metadata.generation.map(|generation| generation + 1);
+            }
+            _ => {}
+        }
+    }
+
+    fn has_finalizer(&self) -> bool {
+        self.object
+            .metadata
+            .finalizers
+            .iter()
+            .flatten()
+            .any(|name| name == names::FINALIZER)
+    }
+
+    fn fail(&mut self, bytes: &mut Bytes<'_>) {
+        self.memory.failure = Some(failure(bytes));
+    }
+
+    /// Takes a step, or lets it fail.
+    fn take(&mut self, effect: Effect, bytes: &mut Bytes<'_>) {
+        let fails = bytes.rarely(6);
+        match effect {
+            Effect::StoreRecord if fails => self.memory.unrecordable = Some(failure(bytes)),
+            Effect::Register(_) => self.registered(fails, bytes),
+            Effect::Compensate => {
+                self.memory.registration = None;
+                self.memory.attempt = None;
+                self.memory.failure = self.memory.unrecordable.take();
+            }
+            Effect::ResolveProvider => self.resolved = true,
+            // What a provider has issued is kept until it is stored.
+            Effect::SaveRecord(_) if fails && self.memory.answer.is_some() => {}
+            _ if fails => self.fail(bytes),
+            Effect::ReadRecord => {
+                self.record_seen = self
+                    .record
+                    .as_ref()
+                    .map_or(RecordSeen::Absent(true), |_| RecordSeen::Present)
+            }
+            Effect::ReadCredentials => {
+                self.secret_seen = self.secret.as_ref().map_or(SecretSeen::Absent, |_| SecretSeen::Ours);
+            }
+            Effect::ReadObject => self.memory.object_read = true,
+            Effect::Discover => self.endpoints = Some(self.found()),
+            Effect::ProveWritable => self.memory.proven = true,
+            Effect::EnterSuspect(suspect) => self.suspects.push(suspect),
+            Effect::OpenAttempt(marker) => {
+                self.attempts += 1;
+                let annotations = self.object.metadata.annotations.get_or_insert_default();
+                annotations.insert(names::CREATE_PENDING.into(), marker.to_string());
+                self.object.metadata.finalizers = Some(vec![names::FINALIZER.into()]);
+                self.memory.attempt = Some(marker.attempt);
+            }
+            Effect::StoreRecord => {
+                self.memory.registration = None;
+                let mut record = stored();
+                record.attempt = self.memory.attempt.clone().unwrap_or_default();
+                record.request = metadata::request(&self.object.spec, "ns/app", &knobs(Profile::Rfc7592)).unwrap();
+                self.record = Some(record);
+                self.record_seen = RecordSeen::Present;
+            }
+            Effect::AddFinalizer => self.object.metadata.finalizers = Some(vec![names::FINALIZER.into()]),
+            Effect::CreateCredentials(secret) | Effect::ReplaceCredentials(secret) => self.write(*secret),
+            Effect::PatchCredentials(_) => {
+                if let Some(record) = &self.record {
+                    self.write(secret::credentials(&self.object, record));
+                }
+            }
+            Effect::DeleteFormer(name) => self.former.retain(|former| *former != name),
+            Effect::ReleaseCredentials => {
+                self.secret = None;
+                self.secret_seen = SecretSeen::Foreign;
+            }
+            Effect::SaveRecord(record) => {
+                self.memory.marked = record.in_flight.is_some();
+                self.memory.answer = None;
+                self.record = Some(*record);
+            }
+            Effect::Update(request) => match bytes.below(3) {
+                0 => self.memory.answer = Some((request, answer())),
+                1 => {
+                    self.memory.refused = true;
+                    self.fail(bytes);
+                }
+                _ => self.fail(bytes),
+            },
+            Effect::Deregister => match DEREGISTRATIONS[bytes.below(4)] {
+                None => self.fail(bytes),
+                ended => self.memory.deregistration = ended,
+            },
+            Effect::RemoveFinalizer => self.object.metadata.finalizers = None,
+            Effect::RemoveRecord => {
+                self.record = None;
+                self.record_seen = RecordSeen::Absent(true);
+            }
+        }
+    }
+
+    fn registered(&mut self, fails: bool, bytes: &mut Bytes<'_>) {
+        let attempt = self.memory.attempt.clone().unwrap_or_default();
+        if fails {
+            let outcome = bytes.one_of(&[AttemptOutcome::NotApplied, AttemptOutcome::Unknown]);
+            self.memory.outcome = Some((attempt, outcome));
+            self.memory.attempt = None;
+            return self.fail(bytes);
+        }
+        self.posts += 1;
+        assert!(self.record.is_none() || matches!(self.record_seen, RecordSeen::Absent(false)));
+        self.memory.outcome = Some((attempt, AttemptOutcome::Registered));
+        self.memory.registration = Some(answer());
+    }
+
+    fn write(&mut self, secret: Secret) {
+        self.secret = Some(secret);
+        self.secret_seen = SecretSeen::Ours;
+    }
+
+    fn end(&mut self, verdict: &Verdict) {
+        let record = self
+            .record
+            .as_ref()
+            .filter(|_| matches!(self.record_seen, RecordSeen::Present));
+        let version = SecretVersion {
+            uid: "s".into(),
+            resource_version: "1".into(),
+        };
+        let facts = Facts {
+            generation: self.object.metadata.generation,
+            record,
+            secret: self.secret.as_ref().map(|_| (secret::name(&self.object), version)),
+            attempt: self.memory.outcome.clone().map(|(id, outcome)| Attempt {
+                id,
+                outcome,
+                request_hash: String::new(),
+            }),
+            suspects: &self.suspects,
+            now: 1_000_000,
+        };
+        let before = self.object.status.clone().unwrap_or_default();
+        let after = status::after(&before, verdict, &facts);
+        assert_eq!(
+            status::after(&after, verdict, &facts),
+            after,
+            "a verdict said twice is one write"
+        );
+        if *verdict == Verdict::Ready {
+            assert!(
+                self.has_finalizer() && self.record.is_some(),
+                "Ready without record or finalizer"
+            );
+        }
+        self.object.status = Some(after);
+    }
+}
+
+fn answer() -> Registration {
+    Registration {
+        client_id: "id".into(),
+        client_secret: Some("s3cret".into()),
+        client_secret_expires_at: None,
+        client_id_issued_at: None,
+        registration_access_token: Some("rotated".into()),
+        registration_client_uri: None,
+        metadata: Map::new(),
+    }
+}
+
+fn remembered(bytes: &mut Bytes<'_>) -> Memory {
+    Memory {
+        object_read: bytes.flip(),
+        attempt: bytes.rarely(4).then(|| bytes.one_of(&["a1", "a2"]).to_owned()),
+        outcome: bytes
+            .rarely(4)
+            .then(|| (bytes.one_of(&["a1", "a2"]).to_owned(), bytes.one_of(&OUTCOMES))),
+        proven: bytes.flip(),
+        registration: bytes.rarely(16).then(answer),
+        unrecordable: bytes.rarely(16).then(|| failure(bytes)),
+        answer: bytes.rarely(16).then(|| (Map::new(), answer())),
+        marked: bytes.rarely(8),
+        refused: bytes.rarely(8),
+        deregistration: if bytes.rarely(4) {
+            bytes.one_of(&DEREGISTRATIONS)
+        } else {
+            None
+        },
+        failure: bytes.rarely(4).then(|| failure(bytes)),
+    }
+}
+
+/// The steps that are never taken.
+fn allowed(view: &View<'_>, next: &Next) {
+    let memory = view.memory;
+    let object = view.object;
+    let deleting = object.metadata.deletion_timestamp.is_some();
+    let held = memory.registration.is_some() || memory.answer.is_some();
+    let Next::Do(effect) = next else { return };
+    let kind = effect.kind();
+    let record = match view.record {
+        Sight::Present(record) => Some(record),
+        Sight::Unseen | Sight::Absent { .. } | Sight::Unreadable => None,
+    };
+    let creates = matches!(
+        effect,
+        Effect::OpenAttempt(_)
+            | Effect::Register(_)
+            | Effect::CreateCredentials(_)
+            | Effect::ReplaceCredentials(_)
+            | Effect::AddFinalizer
+    );
+    assert!(
+        !creates || !(deleting || view.namespace_terminating),
+        "{kind} under deletion"
+    );
+    assert!(held || deleting || !object.spec.suspend, "{kind} of a suspended object");
+    match effect {
+        Effect::Register(_) | Effect::OpenAttempt(_) => {
+            assert!(matches!(view.record, Sight::Absent { .. }), "{kind} with a record");
+            assert!(memory.proven, "{kind} before the Secrets were proven writable");
+            let free = !matches!(view.credentials, Credentials::Foreign | Credentials::Former);
+            assert!(free, "{kind} with another's Secret");
+            assert_eq!(
+                memory.attempt.is_some(),
+                matches!(effect, Effect::Register(_)),
+                "{kind}"
+            );
+        }
+        Effect::StoreRecord => assert!(memory.registration.is_some()),
+        Effect::RemoveFinalizer => {
+            assert!(deleting, "{kind} of a living object");
+            let tombstone = record.is_some_and(|record| record.phase != Phase::Registered);
+            let absent = matches!(view.record, Sight::Absent { live: true }) && memory.failure.is_none();
+            let hopeless = memory.failure.as_ref().is_none_or(|failure| {
+                !matches!(
+                    failure.class,
+                    Class::Transient | Class::Conflict | Class::Lost | Class::Ambiguous
+                )
+            });
+            let late = view.deleting_for >= Duration::from_mins(15) && hopeless;
+            assert!(tombstone || absent || late, "{kind} while a client is registered");
+        }
+        Effect::SaveRecord(new) => {
+            let old = record.unwrap();
+            assert_eq!((&new.client_id, &new.owner), (&old.client_id, &old.owner), "{kind}");
+            let order = |phase: Phase| PHASES.iter().position(|known| *known == phase).unwrap();
+            assert!(
+                order(new.phase) >= order(old.phase),
+                "{kind}: {:?} after {:?}",
+                new.phase,
+                old.phase
+            );
+        }
+        Effect::Update(_) => {
+            let record = record.unwrap();
+            assert!(
+                !deleting && record.phase == Phase::Registered && record.in_flight.is_some(),
+                "{kind}"
+            );
+        }
+        Effect::Deregister => assert!(deleting && record.unwrap().phase == Phase::Deleting, "{kind}"),
+        Effect::RemoveRecord => assert!(deleting && record.unwrap().phase == Phase::Deleted, "{kind}"),
+        Effect::CreateCredentials(_) => assert!(
+            record.is_some() && matches!(view.credentials, Credentials::Absent),
+            "{kind}"
+        ),
+        Effect::PatchCredentials(_) | Effect::ReplaceCredentials(_) | Effect::ReleaseCredentials => {
+            assert!(
+                record.is_some() && matches!(view.credentials, Credentials::Ours(_)),
+                "{kind}"
+            );
+        }
+        Effect::DeleteFormer(name) => assert!(!deleting && *name != secret::name(object), "{kind}"),
+        Effect::EnterSuspect(_)
+        | Effect::ReadRecord
+        | Effect::ReadCredentials
+        | Effect::ReadObject
+        | Effect::ResolveProvider
+        | Effect::Discover
+        | Effect::ProveWritable
+        | Effect::Compensate
+        | Effect::AddFinalizer => {}
+    }
+}
