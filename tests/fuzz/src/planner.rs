@@ -603,7 +603,8 @@ fn allowed(view: &View<'_>, next: &Next) {
                     Class::Transient | Class::Conflict | Class::Lost | Class::Ambiguous
                 )
             });
-            let late = view.deleting_for >= Duration::from_mins(15) && hopeless;
+            let unreadable = matches!(view.record, Sight::Unreadable);
+            let late = view.deleting_for >= Duration::from_mins(15) && (hopeless || unreadable);
             assert!(tombstone || absent || late, "{kind} while a client is registered");
         }
         Effect::SaveRecord(new) => {

@@ -35,7 +35,7 @@ impl Catalogue {
     /// Reads the catalogue's text; the error names every line that cannot be read.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut catalogue = Self::default();
-        let mut problems = String::new();
+        let mut problems: Vec<String> = Vec::new();
         let prose = |line: &&str| !line.is_empty() && (!line.starts_with('#') || line.starts_with("## "));
         for line in text.lines().map(str::trim).filter(prose) {
             match line.strip_prefix("## ") {
@@ -44,15 +44,15 @@ impl Catalogue {
                     Some(fault) if catalogue.faults().all(|known| known.id != fault.id) => {
                         catalogue.entries.push(Entry::Fault(fault));
                     }
-                    Some(fault) => problems += &format!("{} stands twice\n", fault.id),
-                    None => problems += &format!("cannot be read: {line}\n"),
+                    Some(fault) => problems.push(format!("{} stands twice", fault.id)),
+                    None => problems.push(format!("cannot be read: {line}")),
                 },
             }
         }
         if problems.is_empty() {
             Ok(catalogue)
         } else {
-            Err(problems)
+            Err(problems.join("\n"))
         }
     }
 
@@ -69,10 +69,13 @@ impl Catalogue {
     /// test, and each test whose name starts with an identifier that there is not.
     pub fn page(&self, list: &str) -> Result<String, String> {
         let tests = tests_by_id(list);
-        let mut problems = String::new();
+        let mut problems = Vec::new();
         for (id, names) in &tests {
             if self.faults().all(|fault| fault.id != *id) {
-                problems += &format!("the catalogue has no {id}, which is named by {}\n", names.join(", "));
+                problems.push(format!(
+                    "the catalogue has no {id}, which is named by {}",
+                    names.join(", ")
+                ));
             }
         }
         let mut page = String::from(
@@ -82,7 +85,7 @@ impl Catalogue {
         for entry in &self.entries {
             let fault = match entry {
                 Entry::Heading(heading) => {
-                    page += &format!("\n## {heading}\n\n| | Fault | Shown by |\n|---|---|---|\n");
+                    let _ = writeln!(page, "\n## {heading}\n\n| | Fault | Shown by |\n|---|---|---|");
                     continue;
                 }
                 Entry::Fault(fault) => fault,
@@ -90,11 +93,15 @@ impl Catalogue {
             let names = tests.get(&fault.id);
             let shown = match (&fault.without, names) {
                 (None, None) => {
-                    problems += &format!("{} has no test and no reason for having none\n", fault.id);
+                    problems.push(format!("{} has no test and no reason for having none", fault.id));
                     continue;
                 }
                 (Some(Without::Open(_)), Some(names)) => {
-                    problems += &format!("{} is called open and has the test {}\n", fault.id, names.join(", "));
+                    problems.push(format!(
+                        "{} is called open and has the test {}",
+                        fault.id,
+                        names.join(", ")
+                    ));
                     continue;
                 }
                 (Some(Without::Open(reason)), None) => format!("open: {reason}"),
@@ -112,7 +119,11 @@ impl Catalogue {
         let with_test = self.faults().filter(|fault| tests.contains_key(&fault.id)).count();
         let all = self.faults().count();
         let _ = writeln!(page, "\n{with_test} of {all} have a test.");
-        if problems.is_empty() { Ok(page) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(page)
+        } else {
+            Err(problems.join("\n"))
+        }
     }
 }
 
@@ -199,14 +210,14 @@ mod tests {
         let problems = page("T01 First | open: not built\nW02 Second\nT05 Fifth\n").unwrap_err();
         assert_eq!(
             problems,
-            "T01 is called open and has the test t01_one\nT05 has no test and no reason for having none\n"
+            "T01 is called open and has the test t01_one\nT05 has no test and no reason for having none"
         );
     }
 
     #[test]
     fn a_test_of_no_fault_is_told() {
         let problems = page("T01 First\n").unwrap_err();
-        assert_eq!(problems, "the catalogue has no W02, which is named by w02_two\n");
+        assert_eq!(problems, "the catalogue has no W02, which is named by w02_two");
     }
 
     #[test]

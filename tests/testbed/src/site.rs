@@ -202,6 +202,15 @@ impl Site {
         }
     }
 
+    /// The oidc-provider behind this site, if it is one.
+    #[must_use]
+    pub fn oidc(&self) -> Option<&OidcProvider> {
+        match &self.provider {
+            Provider::Oidc(provider) => Some(provider),
+            Provider::Keycloak(_) | Provider::Scriptable(_) => None,
+        }
+    }
+
     /// Clients at the provider, by their identifiers.
     pub async fn clients(&self) -> Result<BTreeMap<String, Value>, ProviderError> {
         match &self.provider {

@@ -7,7 +7,19 @@ use super::{Operator, OperatorError};
 impl Operator {
     /// Largest resident memory so far, in bytes (`VmHWM`).
     pub fn memory_peak(&self) -> Result<u64, OperatorError> {
-        memory_peak(self.pid())
+        memory(self.pid(), "VmHWM:")
+    }
+
+    /// Resident memory now, in bytes (`VmRSS`).
+    pub fn memory(&self) -> Result<u64, OperatorError> {
+        memory(self.pid(), "VmRSS:")
+    }
+
+    /// Open file descriptors.
+    pub fn descriptors(&self) -> Result<usize, OperatorError> {
+        let pid = self.pid();
+        let missing = |_| OperatorError::Usage { pid, file: "fd" };
+        Ok(std::fs::read_dir(format!("/proc/{pid}/fd")).map_err(missing)?.count())
     }
 
     /// CPU time so far, in user and kernel mode together.
@@ -16,12 +28,12 @@ impl Operator {
     }
 }
 
-fn memory_peak(pid: u32) -> Result<u64, OperatorError> {
+fn memory(pid: u32, figure: &str) -> Result<u64, OperatorError> {
     let missing = || OperatorError::Usage { pid, file: "status" };
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| missing())?;
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .find_map(|line| line.strip_prefix(figure))
         .ok_or_else(missing)?;
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|_| missing())?;
     Ok(kibibytes * 1024)
@@ -51,7 +63,7 @@ mod tests {
     #[test]
     fn this_process_uses_memory_and_cpu() {
         let own = std::process::id();
-        assert!(memory_peak(own).unwrap() > 100_000);
+        assert!(memory(own, "VmHWM:").unwrap() > 100_000);
         let before = cpu_time(own).unwrap();
         let start = std::time::Instant::now();
         let mut sum = 0_u64;
@@ -63,6 +75,6 @@ mod tests {
 
     #[test]
     fn a_process_that_is_gone_has_no_figures() {
-        assert!(memory_peak(u32::MAX).is_err());
+        assert!(memory(u32::MAX, "VmRSS:").is_err());
     }
 }
