@@ -5,6 +5,7 @@
 
 mod admission;
 mod bad_input;
+mod campaigns;
 mod crash;
 mod delete;
 mod found;

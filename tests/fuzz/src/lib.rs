@@ -27,8 +27,11 @@ use url::Url;
 
 use self::bytes::Bytes;
 
+/// Takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name: that of its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("address", address),
     ("discovery", discovery),
     ("error_body", error_body),

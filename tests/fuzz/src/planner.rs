@@ -1,40 +1,30 @@
 //! The planner with arbitrary views, and with a world that answers as it likes.
 
+mod drawn;
+mod parts;
+mod rules;
+
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use oauth_client_operator::api::{
-    Attempt, AttemptOutcome, ManagementMode, OAuthClient, OnUnknownOutcome, Profile, Reason, SecretVersion, Suspect,
-    names,
+    Attempt, AttemptOutcome, ManagementMode, OAuthClient, Profile, SecretVersion, Suspect, names,
 };
-use oauth_client_operator::domain::failure::{Class, Failure};
+use oauth_client_operator::domain::failure::Failure;
 use oauth_client_operator::domain::plan::{
     Credentials, Deregistration, Effect, Here, Memory, Next, Provider, ProviderView, Sight, Verdict, View, next,
 };
 use oauth_client_operator::domain::profile::knobs;
 use oauth_client_operator::domain::record::{InFlight, Phase, Record};
-use oauth_client_operator::domain::registration::Registration;
 use oauth_client_operator::domain::status::{self, Facts};
-use oauth_client_operator::domain::target::{self, Deadlines, Endpoints, Location, Target};
+use oauth_client_operator::domain::target::Endpoints;
 use oauth_client_operator::domain::{metadata, secret};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+pub(crate) use self::parts::stored;
+use self::parts::{answer, provider};
 use super::bytes::Bytes;
 
-const CLASSES: [Class; 7] = [
-    Class::Invalid,
-    Class::Denied,
-    Class::Transient,
-    Class::Conflict,
-    Class::Ambiguous,
-    Class::Lost,
-    Class::Bug,
-];
-const OUTCOMES: [AttemptOutcome; 3] = [
-    AttemptOutcome::NotApplied,
-    AttemptOutcome::Registered,
-    AttemptOutcome::Unknown,
-];
 const PHASES: [Phase; 4] = [Phase::Registered, Phase::Deleting, Phase::Deleted, Phase::Retained];
 const DEREGISTRATIONS: [Option<Deregistration>; 4] = [
     None,
@@ -59,59 +49,6 @@ pub(crate) fn passes(data: &[u8]) {
     while !bytes.is_empty() {
         world.pass(&mut bytes);
         world.life(&mut bytes);
-    }
-}
-
-/// A record as the operator stores it.
-pub(crate) fn stored() -> Record {
-    let record = json!({
-        "schemaVersion": 1, "phase": "Registered", "clusterId": "c", "owner": {"uid": "u", "namespace": "ns", "name": "app"},
-        "attempt": "a1", "credentialGeneration": 1, "clientId": "id", "clientSecret": "s3cret",
-        "registrationAccessToken": "t0ken", "registrationClientUri": "https://p/reg/id", "registeredAt": 1, "request": {},
-        "metadata": {}, "endpoints": {"issuer": "https://p", "registration": "https://p/reg"},
-        "management": {"mode": "RegistrationAccessToken", "providerUid": "provider", "uriTemplate": "",
-            "connectTimeoutMs": 1, "requestTimeoutMs": 1},
-    });
-    serde_json::from_value(record).unwrap()
-}
-
-fn provider(hold: bool) -> Provider {
-    let none = target::Credentials::default;
-    Provider {
-        target: Target {
-            location: Location::Issuer("https://p".into()),
-            expected_issuer: None,
-            registration_endpoint: None,
-            allowed_origins: vec![],
-            discovery: none(),
-            registration: none(),
-            management: none(),
-            knobs: knobs(Profile::Rfc7592),
-            on_unknown_outcome: if hold {
-                OnUnknownOutcome::Hold
-            } else {
-                OnUnknownOutcome::Register
-            },
-            ca_bundle: None,
-            deadlines: Deadlines {
-                connect: Duration::from_secs(1),
-                request: Duration::from_secs(1),
-            },
-        },
-        uid: "provider".into(),
-        fingerprint: "f".into(),
-    }
-}
-
-fn failure(bytes: &mut Bytes<'_>) -> Failure {
-    let class = bytes.one_of(&CLASSES);
-    Failure::new(class, bytes.one_of(Reason::ALL), "it failed")
-}
-
-fn suspect(bytes: &mut Bytes<'_>) -> Suspect {
-    Suspect {
-        attempt: bytes.one_of(&["a1", "a2", "fresh-0"]).into(),
-        client_id: bytes.one_of(&[None, Some("id"), Some("other")]).map(Into::into),
     }
 }
 
@@ -158,53 +95,7 @@ struct World {
 
 impl World {
     fn drawn(bytes: &mut Bytes<'_>) -> Self {
-        let mut object = json!({
-            "apiVersion": names::API_VERSION, "kind": "OAuthClient",
-            "metadata": {"name": "app", "namespace": bytes.one_of(&["ns", "ns", "ns", "system"]), "uid": "u", "generation": 1},
-            "spec": {
-                "providerRef": {"name": "p"},
-                "redirectURIs": [bytes.one_of(&["https://a/cb", "https://b/cb"])],
-                "suspend": bytes.rarely(8),
-                "deletionPolicy": bytes.one_of(&["Delete", "Delete", "Retain"]),
-            },
-        });
-        if bytes.flip() {
-            object["metadata"]["finalizers"] = json!([names::FINALIZER]);
-        }
-        if bytes.rarely(4) {
-            object["metadata"]["deletionTimestamp"] = json!("1970-01-12T13:45:40Z");
-        }
-        let mut annotations = Map::new();
-        let marker = bytes.one_of(&[
-            "",
-            "",
-            "u/a1/system/r",
-            "u/a2/system/r",
-            "v/a1/system/r",
-            "u/a1/elsewhere/r",
-            "/",
-        ]);
-        if !marker.is_empty() {
-            annotations.insert(names::CREATE_PENDING.into(), json!(marker));
-        }
-        if bytes.rarely(8) {
-            annotations.insert(names::ABANDON.into(), json!(bytes.one_of(&["id", "a1", "a2", "other"])));
-        }
-        object["metadata"]["annotations"] = Value::Object(annotations);
-        if bytes.flip() {
-            let condition = json!({
-                "type": bytes.one_of(&["Ready", "Ready", "Stalled", "Reconciling"]), "status": bytes.one_of(&["True", "False"]),
-                "reason": "Registered", "lastTransitionTime": "", "observedGeneration": 1,
-            });
-            object["status"] = json!({
-                "observedGeneration": bytes.one_of(&[1, 1, 0, -1]),
-                "clientID": bytes.one_of(&[None, Some("id"), Some("other")]),
-                "binding": {"name": "app"}, "conditions": [condition],
-                "attempt": {"id": bytes.one_of(&["a1", "a2"]), "outcome": bytes.one_of(&["NotApplied", "Registered", "Unknown"]),
-                    "requestHash": ""},
-            });
-        }
-        let object: OAuthClient = serde_json::from_value(object).unwrap();
+        let object = drawn::object(bytes);
         let record = bytes.flip().then(|| {
             let mut record = stored();
             record.phase = bytes.one_of(&PHASES);
@@ -244,7 +135,7 @@ impl World {
             secret_seen,
             former: if bytes.rarely(4) { vec!["former".into()] } else { vec![] },
             provider: provider(bytes.rarely(4)),
-            refusal: bytes.rarely(8).then(|| failure(bytes)),
+            refusal: bytes.rarely(8).then(|| drawn::failure(bytes)),
             resolved: bytes.flip(),
             endpoints: None,
             suspects: vec![],
@@ -256,21 +147,16 @@ impl World {
             attempts: 0,
             posts: 0,
         };
-        world.endpoints = bytes.flip().then(|| world.found());
+        world.endpoints = bytes.flip().then(|| stored().endpoints);
         world.foreign_attempt_age = bytes.rarely(4).then(|| Duration::from_secs(bytes.byte().into()));
         while bytes.rarely(3) {
-            world.suspects.push(suspect(bytes));
+            world.suspects.push(drawn::suspect(bytes));
         }
-        world.memory = remembered(bytes);
+        world.memory = drawn::memory(bytes);
         if !matches!(world.record_seen, RecordSeen::Present) {
             world.memory.answer = None;
         }
         world
-    }
-
-    /// What discovery finds: now and then another issuer.
-    fn found(&self) -> Endpoints {
-        stored().endpoints
     }
 
     /// What the planner says, after a look at whether it may say that.
@@ -317,7 +203,7 @@ impl World {
             now: 1_000_000,
         };
         let next = next(&view);
-        allowed(&view, &next);
+        rules::allowed(&view, &next);
         next
     }
 
@@ -359,7 +245,7 @@ impl World {
             }
             2 => self.secret = None,
             3 => self.record = None,
-            4 => self.deleting_for += Duration::from_secs(600),
+            4 => self.deleting_for += Duration::from_mins(10),
             5 => self.memory.outcome = None,
             6 => self.refusal = None,
             7 => {
@@ -381,14 +267,14 @@ impl World {
     }
 
     fn fail(&mut self, bytes: &mut Bytes<'_>) {
-        self.memory.failure = Some(failure(bytes));
+        self.memory.failure = Some(drawn::failure(bytes));
     }
 
     /// Takes a step, or lets it fail.
     fn take(&mut self, effect: Effect, bytes: &mut Bytes<'_>) {
         let fails = bytes.rarely(6);
         match effect {
-            Effect::StoreRecord if fails => self.memory.unrecordable = Some(failure(bytes)),
+            Effect::StoreRecord if fails => self.memory.unrecordable = Some(drawn::failure(bytes)),
             Effect::Register(_) => self.registered(fails, bytes),
             Effect::Compensate => {
                 self.memory.registration = None;
@@ -409,7 +295,7 @@ impl World {
                 self.secret_seen = self.secret.as_ref().map_or(SecretSeen::Absent, |_| SecretSeen::Ours);
             }
             Effect::ReadObject => self.memory.object_read = true,
-            Effect::Discover => self.endpoints = Some(self.found()),
+            Effect::Discover => self.endpoints = Some(stored().endpoints),
             Effect::ProveWritable => self.memory.proven = true,
             Effect::EnterSuspect(suspect) => self.suspects.push(suspect),
             Effect::OpenAttempt(marker) => {
@@ -518,134 +404,5 @@ impl World {
             );
         }
         self.object.status = Some(after);
-    }
-}
-
-fn answer() -> Registration {
-    Registration {
-        client_id: "id".into(),
-        client_secret: Some("s3cret".into()),
-        client_secret_expires_at: None,
-        client_id_issued_at: None,
-        registration_access_token: Some("rotated".into()),
-        registration_client_uri: None,
-        metadata: Map::new(),
-    }
-}
-
-fn remembered(bytes: &mut Bytes<'_>) -> Memory {
-    Memory {
-        object_read: bytes.flip(),
-        attempt: bytes.rarely(4).then(|| bytes.one_of(&["a1", "a2"]).to_owned()),
-        outcome: bytes
-            .rarely(4)
-            .then(|| (bytes.one_of(&["a1", "a2"]).to_owned(), bytes.one_of(&OUTCOMES))),
-        proven: bytes.flip(),
-        registration: bytes.rarely(16).then(answer),
-        unrecordable: bytes.rarely(16).then(|| failure(bytes)),
-        answer: bytes.rarely(16).then(|| (Map::new(), answer())),
-        marked: bytes.rarely(8),
-        refused: bytes.rarely(8),
-        deregistration: if bytes.rarely(4) {
-            bytes.one_of(&DEREGISTRATIONS)
-        } else {
-            None
-        },
-        failure: bytes.rarely(4).then(|| failure(bytes)),
-    }
-}
-
-/// The steps that are never taken.
-fn allowed(view: &View<'_>, next: &Next) {
-    let memory = view.memory;
-    let object = view.object;
-    let deleting = object.metadata.deletion_timestamp.is_some();
-    let held = memory.registration.is_some() || memory.answer.is_some();
-    let Next::Do(effect) = next else { return };
-    let kind = effect.kind();
-    let record = match view.record {
-        Sight::Present(record) => Some(record),
-        Sight::Unseen | Sight::Absent { .. } | Sight::Unreadable => None,
-    };
-    let creates = matches!(
-        effect,
-        Effect::OpenAttempt(_)
-            | Effect::Register(_)
-            | Effect::CreateCredentials(_)
-            | Effect::ReplaceCredentials(_)
-            | Effect::AddFinalizer
-    );
-    assert!(
-        !creates || !(deleting || view.namespace_terminating),
-        "{kind} under deletion"
-    );
-    assert!(held || deleting || !object.spec.suspend, "{kind} of a suspended object");
-    match effect {
-        Effect::Register(_) | Effect::OpenAttempt(_) => {
-            assert!(matches!(view.record, Sight::Absent { .. }), "{kind} with a record");
-            assert!(memory.proven, "{kind} before the Secrets were proven writable");
-            let free = !matches!(view.credentials, Credentials::Foreign | Credentials::Former);
-            assert!(free, "{kind} with another's Secret");
-            assert_eq!(
-                memory.attempt.is_some(),
-                matches!(effect, Effect::Register(_)),
-                "{kind}"
-            );
-        }
-        Effect::StoreRecord => assert!(memory.registration.is_some()),
-        Effect::RemoveFinalizer => {
-            assert!(deleting, "{kind} of a living object");
-            let tombstone = record.is_some_and(|record| record.phase != Phase::Registered);
-            let absent = matches!(view.record, Sight::Absent { live: true }) && memory.failure.is_none();
-            let hopeless = memory.failure.as_ref().is_none_or(|failure| {
-                !matches!(
-                    failure.class,
-                    Class::Transient | Class::Conflict | Class::Lost | Class::Ambiguous
-                )
-            });
-            let unreadable = matches!(view.record, Sight::Unreadable);
-            let late = view.deleting_for >= Duration::from_mins(15) && (hopeless || unreadable);
-            assert!(tombstone || absent || late, "{kind} while a client is registered");
-        }
-        Effect::SaveRecord(new) => {
-            let old = record.unwrap();
-            assert_eq!((&new.client_id, &new.owner), (&old.client_id, &old.owner), "{kind}");
-            let order = |phase: Phase| PHASES.iter().position(|known| *known == phase).unwrap();
-            assert!(
-                order(new.phase) >= order(old.phase),
-                "{kind}: {:?} after {:?}",
-                new.phase,
-                old.phase
-            );
-        }
-        Effect::Update(_) => {
-            let record = record.unwrap();
-            assert!(
-                !deleting && record.phase == Phase::Registered && record.in_flight.is_some(),
-                "{kind}"
-            );
-        }
-        Effect::Deregister => assert!(deleting && record.unwrap().phase == Phase::Deleting, "{kind}"),
-        Effect::RemoveRecord => assert!(deleting && record.unwrap().phase == Phase::Deleted, "{kind}"),
-        Effect::CreateCredentials(_) => assert!(
-            record.is_some() && matches!(view.credentials, Credentials::Absent),
-            "{kind}"
-        ),
-        Effect::PatchCredentials(_) | Effect::ReplaceCredentials(_) | Effect::ReleaseCredentials => {
-            assert!(
-                record.is_some() && matches!(view.credentials, Credentials::Ours(_)),
-                "{kind}"
-            );
-        }
-        Effect::DeleteFormer(name) => assert!(!deleting && *name != secret::name(object), "{kind}"),
-        Effect::EnterSuspect(_)
-        | Effect::ReadRecord
-        | Effect::ReadCredentials
-        | Effect::ReadObject
-        | Effect::ResolveProvider
-        | Effect::Discover
-        | Effect::ProveWritable
-        | Effect::Compensate
-        | Effect::AddFinalizer => {}
     }
 }

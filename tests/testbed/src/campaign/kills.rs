@@ -12,7 +12,7 @@ use super::{Dice, Failure, Ground, Report, load};
 use crate::control_plane::ControlPlane;
 use crate::operator::Operator;
 use crate::progress::say;
-use crate::promises::{self, Leftovers, REGISTERED};
+use crate::promises::{self, Leftovers, Object, REGISTERED};
 use crate::providers::OidcProviderOptions;
 use crate::site::Site;
 
@@ -33,6 +33,9 @@ pub struct Plan {
 
 /// Reasons with which an object may end: the answer of an update or a registration was lost with a kill.
 const EXCUSES: [&str; 3] = ["ManagementLost", "OutcomeUnknown", "DeletionBlocked"];
+
+/// Time without a change after which deletions that outlived their object are taken for stuck.
+const QUIET: Duration = Duration::from_secs(45);
 
 /// Runs it.
 pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Report, Failure> {
@@ -101,29 +104,29 @@ async fn kill(operator: &mut Operator, plan: Plan) -> Result<(), Failure> {
 /// What is left once nothing more is to be expected: every object is there and judged, every deletion is over.
 async fn settled(ground: &Ground<'_>, site: &Site, plan: Plan) -> Result<Leftovers, Failure> {
     let begun = Instant::now();
-    let mut said = Instant::now();
+    let (mut said, mut changed, mut before) = (begun, begun, (0, 0));
     loop {
         load::complete(ground, 0, plan.objects).await?;
         let left = ground.leftovers(site).await?;
-        let open: Vec<_> = left
-            .objects
-            .iter()
-            .filter(|object| object.deleting || !object.is_ready() && !EXCUSES.contains(&object.reason.as_str()))
-            .collect();
+        let open =
+            |object: &&Object| object.deleting || !object.is_ready() && !EXCUSES.contains(&object.reason.as_str());
+        let open = left.objects.iter().filter(open).count();
         let gone = |uid: &String| left.objects.iter().all(|object| object.uid != *uid);
         let tombstones = left
             .records
             .iter()
-            .filter(|record| record.phase != REGISTERED && gone(&record.owner_uid))
-            .count();
-        if (open.is_empty() && tombstones == 0) || begun.elapsed() > plan.rest {
+            .filter(|record| record.phase != REGISTERED && gone(&record.owner_uid));
+        let now = (open, tombstones.count());
+        if now != before {
+            (before, changed) = (now, Instant::now());
+        }
+        // A deletion whose token was lost with a kill never ends; its record tells of it.
+        let rests = open == 0 && (now.1 == 0 || changed.elapsed() > QUIET);
+        if rests || begun.elapsed() > plan.rest {
             return Ok(left);
         }
         if said.elapsed() > Duration::from_secs(10) {
-            say(format!(
-                "{} objects and {tombstones} deletions are under way",
-                open.len()
-            ));
+            say(format!("{open} objects and {} deletions are under way", now.1));
             said = Instant::now();
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

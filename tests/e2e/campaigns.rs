@@ -1,0 +1,35 @@
+//! Short forms of the campaigns; `cargo campaign` runs them at full size.
+
+use std::path::Path;
+use std::time::Duration;
+
+use testbed::campaign::{Report, kills, replicas};
+
+use crate::stage::{BINARY, plane};
+
+fn assert_kept(report: &Report) {
+    assert!(report.violations.is_empty(), "{report:#?}");
+}
+
+#[tokio::test]
+async fn t06_random_kills_under_load_lose_nothing_silently() {
+    let plan = kills::Plan {
+        kills: 20,
+        objects: 20,
+        seed: 1,
+        time_scale: 20,
+        rest: Duration::from_mins(2),
+    };
+    assert_kept(&kills::run(plane().await, Path::new(BINARY), plan).await.unwrap());
+}
+
+#[tokio::test]
+async fn t41_a_leader_that_stood_still_under_load_writes_nothing_old() {
+    let plan = replicas::Plan {
+        pauses: 1,
+        objects: 20,
+        seed: 1,
+        rest: Duration::from_mins(2),
+    };
+    assert_kept(&replicas::run(plane().await, Path::new(BINARY), plan).await.unwrap());
+}

@@ -1,0 +1,105 @@
+//! What the planner may say, whatever it sees.
+
+use std::time::Duration;
+
+use oauth_client_operator::domain::failure::Class;
+use oauth_client_operator::domain::plan::{Credentials, Effect, Next, Sight, View};
+use oauth_client_operator::domain::record::Phase;
+use oauth_client_operator::domain::secret;
+
+use super::PHASES;
+
+/// The steps that are never taken.
+pub(super) fn allowed(view: &View<'_>, next: &Next) {
+    let memory = view.memory;
+    let object = view.object;
+    let deleting = object.metadata.deletion_timestamp.is_some();
+    let held = memory.registration.is_some() || memory.answer.is_some();
+    let Next::Do(effect) = next else { return };
+    let kind = effect.kind();
+    let record = match view.record {
+        Sight::Present(record) => Some(record),
+        Sight::Unseen | Sight::Absent { .. } | Sight::Unreadable => None,
+    };
+    let creates = matches!(
+        effect,
+        Effect::OpenAttempt(_)
+            | Effect::Register(_)
+            | Effect::CreateCredentials(_)
+            | Effect::ReplaceCredentials(_)
+            | Effect::AddFinalizer
+    );
+    assert!(
+        !creates || !(deleting || view.namespace_terminating),
+        "{kind} under deletion"
+    );
+    assert!(held || deleting || !object.spec.suspend, "{kind} of a suspended object");
+    match effect {
+        Effect::Register(_) | Effect::OpenAttempt(_) => {
+            assert!(matches!(view.record, Sight::Absent { .. }), "{kind} with a record");
+            assert!(memory.proven, "{kind} before the Secrets were proven writable");
+            let free = !matches!(view.credentials, Credentials::Foreign | Credentials::Former);
+            assert!(free, "{kind} with another's Secret");
+            assert_eq!(
+                memory.attempt.is_some(),
+                matches!(effect, Effect::Register(_)),
+                "{kind}"
+            );
+        }
+        Effect::StoreRecord => assert!(memory.registration.is_some()),
+        Effect::RemoveFinalizer => {
+            assert!(deleting, "{kind} of a living object");
+            let tombstone = record.is_some_and(|record| record.phase != Phase::Registered);
+            let absent = matches!(view.record, Sight::Absent { live: true }) && memory.failure.is_none();
+            let hopeless = memory.failure.as_ref().is_none_or(|failure| {
+                !matches!(
+                    failure.class,
+                    Class::Transient | Class::Conflict | Class::Lost | Class::Ambiguous
+                )
+            });
+            let unreadable = matches!(view.record, Sight::Unreadable);
+            let late = view.deleting_for >= Duration::from_mins(15) && (hopeless || unreadable);
+            assert!(tombstone || absent || late, "{kind} while a client is registered");
+        }
+        Effect::SaveRecord(new) => {
+            let old = record.unwrap();
+            assert_eq!((&new.client_id, &new.owner), (&old.client_id, &old.owner), "{kind}");
+            let order = |phase: Phase| PHASES.iter().position(|known| *known == phase).unwrap();
+            assert!(
+                order(new.phase) >= order(old.phase),
+                "{kind}: {:?} after {:?}",
+                new.phase,
+                old.phase
+            );
+        }
+        Effect::Update(_) => {
+            let record = record.unwrap();
+            assert!(
+                !deleting && record.phase == Phase::Registered && record.in_flight.is_some(),
+                "{kind}"
+            );
+        }
+        Effect::Deregister => assert!(deleting && record.unwrap().phase == Phase::Deleting, "{kind}"),
+        Effect::RemoveRecord => assert!(deleting && record.unwrap().phase == Phase::Deleted, "{kind}"),
+        Effect::CreateCredentials(_) => assert!(
+            record.is_some() && matches!(view.credentials, Credentials::Absent),
+            "{kind}"
+        ),
+        Effect::PatchCredentials(_) | Effect::ReplaceCredentials(_) | Effect::ReleaseCredentials => {
+            assert!(
+                record.is_some() && matches!(view.credentials, Credentials::Ours(_)),
+                "{kind}"
+            );
+        }
+        Effect::DeleteFormer(name) => assert!(!deleting && *name != secret::name(object), "{kind}"),
+        Effect::EnterSuspect(_)
+        | Effect::ReadRecord
+        | Effect::ReadCredentials
+        | Effect::ReadObject
+        | Effect::ResolveProvider
+        | Effect::Discover
+        | Effect::ProveWritable
+        | Effect::Compensate
+        | Effect::AddFinalizer => {}
+    }
+}
