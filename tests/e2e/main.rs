@@ -13,6 +13,7 @@ mod install;
 mod kubectl;
 mod quiet;
 mod replicas;
+mod scale;
 mod seed;
 mod slice;
 mod stage;

@@ -90,7 +90,15 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
         left.ledger.len(),
         left.suspects.len()
     ));
-    for replica in replicas.values() {
+    let recorded = |id: &String| left.records.iter().any(|record| record.client_id == *id);
+    let strays: Vec<_> = left.ledger.keys().filter(|id| !recorded(id)).collect();
+    report.figure(format!("clients at the provider that no record holds: {strays:?}"));
+    for (identity, replica) in &replicas {
+        if !strays.is_empty() || !report.violations.is_empty() {
+            let log = std::env::temp_dir().join(format!("campaign-replicas-{identity}.log"));
+            std::fs::write(&log, replica.log())?;
+            say(format!("the log of {identity} is kept in {}", log.display()));
+        }
         replica.stop().await?;
     }
     Ok(report)
