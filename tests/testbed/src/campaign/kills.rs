@@ -106,11 +106,14 @@ async fn settled(ground: &Ground<'_>, site: &Site, plan: Plan) -> Result<Leftove
     let begun = Instant::now();
     let (mut said, mut changed, mut before) = (begun, begun, (0, 0));
     loop {
-        load::complete(ground, 0, plan.objects).await?;
         let left = ground.leftovers(site).await?;
+        let missing = (left.objects.len() as u64) < plan.objects;
+        if missing {
+            load::complete(ground, 0, plan.objects).await?;
+        }
         let open =
             |object: &&Object| object.deleting || !object.is_ready() && !EXCUSES.contains(&object.reason.as_str());
-        let open = left.objects.iter().filter(open).count();
+        let open = left.objects.iter().filter(open).count() + usize::from(missing);
         let gone = |uid: &String| left.objects.iter().all(|object| object.uid != *uid);
         let tombstones = left
             .records

@@ -70,17 +70,31 @@ pub(super) async fn act(ground: &Ground<'_>, objects: u64, dice: &mut Dice, done
     Ok(())
 }
 
-/// Creates every object that is not there.
+/// Creates every object that is not there, some at a time.
 pub(super) async fn complete(ground: &Ground<'_>, tenant: usize, objects: u64) -> Result<(), Failure> {
-    let api = ground.objects(tenant);
+    const AT_ONCE: usize = 16;
+    let mut creations = tokio::task::JoinSet::new();
     for number in 0..objects {
-        match api.create(&PostParams::default(), &manifest(number, 0)?).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => return Err(error.into()),
+        let (api, object) = (ground.objects(tenant), manifest(number, 0)?);
+        if creations.len() == AT_ONCE {
+            created(creations.join_next().await)?;
         }
+        creations.spawn(async move { api.create(&PostParams::default(), &object).await.map(drop) });
+    }
+    while !creations.is_empty() {
+        created(creations.join_next().await)?;
     }
     Ok(())
+}
+
+type Creation = Result<Result<(), kube::Error>, tokio::task::JoinError>;
+
+fn created(creation: Option<Creation>) -> Result<(), Failure> {
+    match creation.transpose()?.transpose() {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Acts until told to stop, with pauses.
