@@ -35,6 +35,12 @@ pub trait Told: Send + Sync + 'static {
     /// Why it cannot yet.
     fn ready(&self) -> Result<(), String>;
 
+    /// Whether a restart would not help.
+    ///
+    /// # Errors
+    /// What has stopped for good.
+    fn alive(&self) -> Result<(), String>;
+
     /// Every metric, in OpenMetrics text.
     fn metrics(&self) -> String;
 }
@@ -102,12 +108,8 @@ fn answer(method: &Method, path: &str, told: &impl Told) -> Response<Full<Bytes>
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n".to_owned());
     }
     match path {
-        // That this is answered at all is the news: the runtime works. An API server that is away is no reason to restart.
-        "/livez" => text(StatusCode::OK, "ok\n".to_owned()),
-        "/readyz" => match told.ready() {
-            Ok(()) => text(StatusCode::OK, "ok\n".to_owned()),
-            Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
-        },
+        "/livez" => health(told.alive()),
+        "/readyz" => health(told.ready()),
         "/metrics" => {
             let mut response = text(StatusCode::OK, told.metrics());
             let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -120,6 +122,13 @@ fn answer(method: &Method, path: &str, told: &impl Told) -> Response<Full<Bytes>
             StatusCode::NOT_FOUND,
             "/livez, /readyz and /metrics are answered here\n".to_owned(),
         ),
+    }
+}
+
+fn health(health: Result<(), String>) -> Response<Full<Bytes>> {
+    match health {
+        Ok(()) => text(StatusCode::OK, "ok\n".to_owned()),
+        Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
     }
 }
 
@@ -142,6 +151,9 @@ mod tests {
     impl Told for Starting {
         fn ready(&self) -> Result<(), String> {
             Err("not listed yet: Secret".to_owned())
+        }
+        fn alive(&self) -> Result<(), String> {
+            Ok(())
         }
         fn metrics(&self) -> String {
             "# EOF\n".to_owned()

@@ -1,5 +1,7 @@
 //! What the operator counts, in OpenMetrics text. Label values are closed lists: nothing that a user names becomes one.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
@@ -179,10 +181,12 @@ pub struct Metrics {
     suspects: Gauge,
     watch_errors: Family<KindLabel, Counter>,
     failing_watches: Gauge,
+    watch_ages: Family<KindLabel, Gauge<f64, AtomicU64>>,
+    leader: Gauge,
 }
 
 /// Values that are looked up when they are asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Number of `OAuthClient` objects with the condition Ready.
     pub ready: usize,
@@ -192,6 +196,10 @@ pub struct Snapshot {
     pub suspects: usize,
     /// Number of watches whose last word was an error.
     pub failing_watches: usize,
+    /// For each kind, how long the watch that heard nothing for longest has heard nothing.
+    pub watch_ages: BTreeMap<Watched, Duration>,
+    /// Whether this process leads.
+    pub leads: bool,
 }
 
 fn call_durations() -> Histogram {
@@ -211,6 +219,8 @@ impl Default for Metrics {
             suspects: Gauge::default(),
             watch_errors: Family::default(),
             failing_watches: Gauge::default(),
+            watch_ages: Family::default(),
+            leader: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -262,6 +272,16 @@ impl Metrics {
             self.failing_watches.clone(),
         );
         registry.register(
+            "watch_last_event_age_seconds",
+            "Time since the API server last said anything on a watch, bookmarks included; the longest of a kind",
+            self.watch_ages.clone(),
+        );
+        registry.register(
+            "leader",
+            "1 if this process leads, so that it may begin something",
+            self.leader.clone(),
+        );
+        registry.register(
             "build",
             "Version of the operator",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
@@ -303,6 +323,12 @@ impl Metrics {
             .set(number(snapshot.not_ready));
         self.suspects.set(number(snapshot.suspects));
         self.failing_watches.set(number(snapshot.failing_watches));
+        for (&kind, age) in &snapshot.watch_ages {
+            self.watch_ages
+                .get_or_create(&KindLabel { kind })
+                .set(age.as_secs_f64());
+        }
+        self.leader.set(i64::from(snapshot.leads));
         let mut out = String::new();
         // Writing to a string cannot fail, and half an answer is better than none.
         let _ = text::encode(&mut out, &self.registry);
@@ -326,6 +352,8 @@ mod tests {
             not_ready: 1,
             suspects: 4,
             failing_watches: 1,
+            watch_ages: BTreeMap::from([(Watched::Secret, Duration::from_millis(2500))]),
+            leads: true,
         });
         for line in [
             r#"oauth_client_operator_reconcile_total{outcome="Settled"} 1"#,
@@ -338,6 +366,8 @@ mod tests {
             "oauth_client_operator_suspects 4",
             r#"oauth_client_operator_watch_errors_total{kind="Secret"} 1"#,
             "oauth_client_operator_failing_watches 1",
+            r#"oauth_client_operator_watch_last_event_age_seconds{kind="Secret"} 2.5"#,
+            "oauth_client_operator_leader 1",
             concat!(
                 r#"oauth_client_operator_build_info{version=""#,
                 env!("CARGO_PKG_VERSION"),

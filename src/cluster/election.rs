@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connect::within;
 use super::error::ApiError;
-use crate::domain::lease::{Candidate, DURATION, Lease, RETRY, Step};
+use crate::domain::lease::{Candidate, DURATION, LOOK, Lease, RETRY, Step};
 
 /// Name of the Lease in the operator's namespace.
 const NAME: &str = "oauth-client-operator";
@@ -96,13 +96,17 @@ struct Election {
 impl Election {
     async fn run(mut self, resigning: CancellationToken) {
         loop {
-            let round = tokio::time::timeout(RETRY * 2, self.round());
-            if let Ok(Err(error)) = round.await {
-                tracing::warn!(%error, "the lease cannot be read or written; tried again");
-            }
+            let pause = match tokio::time::timeout(RETRY * 2, self.round()).await {
+                Ok(Ok(pause)) => pause,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the lease cannot be read or written; tried again");
+                    RETRY
+                }
+                Err(_) => RETRY,
+            };
             tokio::select! {
                 () = resigning.cancelled() => break,
-                () = tokio::time::sleep(RETRY) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
         self.leadership.until.store(0, Ordering::SeqCst);
@@ -115,14 +119,15 @@ impl Election {
         self.leadership.start.elapsed()
     }
 
-    async fn round(&mut self) -> Result<(), ApiError> {
+    /// One look, and what it leads to. The time until the next one.
+    async fn round(&mut self) -> Result<Duration, ApiError> {
         let object = within(self.api.get_opt(NAME)).await?;
         let begun = self.now();
         let seen = object.as_ref().map(read);
         let written = match self.candidate.look(seen, begun) {
-            Step::Wait => {
+            Step::Wait(left) => {
                 self.stand_down();
-                return Ok(());
+                return Ok(left.min(LOOK));
             }
             Step::Create => {
                 let lease = Lease {
@@ -141,12 +146,12 @@ impl Election {
             Ok(_) => {
                 self.candidate.held(begun);
                 self.lead();
-                Ok(())
+                Ok(RETRY)
             }
             Err(ApiError::Conflict | ApiError::AlreadyExists) => {
                 self.candidate.lost();
                 self.stand_down();
-                Ok(())
+                Ok(LOOK)
             }
             // Whether the write took place is unknown. The deadline of the last renewal stands.
             Err(error) => Err(error),

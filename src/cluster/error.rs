@@ -92,8 +92,9 @@ impl ApiError {
                 Reason::SecretWriteDenied,
                 format!("the API server refuses {what}; check the operator's RBAC and admission policies: {message}"),
             ),
+            // A policy of the cluster refuses so too, and may be lifted.
             Self::Invalid { message, .. } => Failure::new(
-                Class::Invalid,
+                Class::Denied,
                 Reason::SecretWriteDenied,
                 format!("the API server takes {what} for invalid: {message}"),
             ),

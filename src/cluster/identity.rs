@@ -38,6 +38,20 @@ pub enum IdentityError {
     },
 }
 
+impl IdentityError {
+    /// Whether the API server may answer later.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Api {
+                source: ApiError::Unavailable { .. },
+                ..
+            }
+        )
+    }
+}
+
 /// The identity of the cluster: stable for its lifetime, and different in a cluster made from its manifests.
 ///
 /// The UID of the ServiceAccount is what the API server reads out of our own token (authentication.k8s.io/v1

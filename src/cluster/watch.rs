@@ -4,10 +4,10 @@
 //! watch has listed once, so that no decision rests on half a view; one that cannot list does not hold up the rest for
 //! longer than [`PATIENCE`].
 
+mod health;
 mod hub;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
@@ -21,6 +21,7 @@ use super::providers::ProviderCache;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
+pub use self::health::Health;
 use self::hub::Hub;
 
 /// How long a watch that cannot list holds up the others.
@@ -89,51 +90,6 @@ pub struct Watches {
     pub health: Health,
 }
 
-/// How the watches are.
-#[derive(Clone, Debug)]
-pub struct Health(Arc<Mutex<State>>);
-
-#[derive(Debug)]
-struct State {
-    /// Watches that have not listed yet.
-    waiting: BTreeSet<String>,
-    /// Watches whose last word was an error.
-    failing: BTreeSet<String>,
-    /// Whether triggers are passed on.
-    open: bool,
-}
-
-impl Health {
-    /// Whether every view is complete.
-    ///
-    /// # Errors
-    /// Names of the watches that have not listed yet.
-    pub fn ready(&self) -> Result<(), String> {
-        let state = self.lock();
-        if state.waiting.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<&str> = state.waiting.iter().map(String::as_str).collect();
-        Err(format!("not listed yet: {}", names.join(", ")))
-    }
-
-    /// Whether the views are taken for complete, so that triggers are passed on.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.lock().open
-    }
-
-    /// Number of watches whose last word was an error.
-    #[must_use]
-    pub fn failing(&self) -> usize {
-        self.lock().failing.len()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Starts every watch of `scope`. Records and suspects are watched in `operator_namespace`.
 #[must_use]
 pub fn start(
@@ -153,11 +109,7 @@ pub fn start(
             clients: Arc::default(),
             providers: Arc::default(),
             secrets: Arc::new(SecretIndex::new(operator_namespace)),
-            health: Health(Arc::new(Mutex::new(State {
-                waiting: BTreeSet::new(),
-                failing: BTreeSet::new(),
-                open: false,
-            }))),
+            health: Health::new(clock),
         },
         clients,
         providers,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
@@ -19,8 +19,15 @@ use crate::domain::plan::{Here, Provider};
 use crate::metrics::Metrics;
 use crate::provider::{Discovered, DiscoveryCache, Transport};
 
-use super::permits::Permits;
+use super::permits::{Limits, Permit, Permits};
 use super::resolve::{self, CredentialCache, Source};
+
+/// Calls to the API server at the same time. What waits for a turn costs it nothing, and a tenant with thousands of objects
+/// waits behind itself.
+const TURNS: Limits = Limits {
+    concurrency: 64,
+    spacing: Duration::ZERO,
+};
 
 /// What every pass shares.
 pub(super) struct Context {
@@ -38,6 +45,8 @@ pub(super) struct Context {
     pub transport: Transport,
     pub discovery: DiscoveryCache,
     pub permits: Permits,
+    /// Turns at the API server, dealt over the namespaces whose objects need it.
+    pub turns: Permits,
     /// Breakers by the UID of the provider object.
     pub breakers: Mutex<HashMap<(String, Counted), Breaker>>,
     /// When the process began.
@@ -64,6 +73,11 @@ impl Context {
     /// Whether the views are complete, so that everything in them may be looked at.
     pub(super) fn is_complete(&self) -> bool {
         self.health.is_open()
+    }
+
+    /// Waits for a turn at the API server on behalf of a namespace; the turn ends when it is dropped.
+    pub(super) async fn turn(&self, namespace: &str) -> Permit {
+        self.turns.acquire(&"api-server".into(), &namespace.into(), TURNS).await
     }
 
     /// A random number in `0.0..1.0`, for jitter.

@@ -27,6 +27,8 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 impl<W: World> Pass<'_, W> {
     /// Does one thing.
     pub(super) async fn execute(&mut self, effect: Effect) {
+        #[cfg(debug_assertions)]
+        super::tripwire::step(&self.key, &effect);
         match effect {
             Effect::ReadRecord => self.read_record().await,
             Effect::ReadCredentials => self.read_credentials().await,

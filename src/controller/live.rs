@@ -155,34 +155,54 @@ impl World for Context {
     }
 
     async fn get(&self, namespace: &str, name: &str) -> Result<Option<OAuthClient>, ApiError> {
+        let _turn = self.turn(namespace).await;
         self.objects.get(namespace, name).await
     }
 
     async fn open_attempt(&self, object: &OAuthClient, marker: &str) -> Result<OAuthClient, ApiError> {
+        let _turn = self
+            .turn(object.metadata.namespace.as_deref().unwrap_or_default())
+            .await;
         self.objects.open_attempt(object, marker).await
     }
 
     async fn add_finalizer(&self, object: &OAuthClient) -> Result<OAuthClient, ApiError> {
+        let _turn = self
+            .turn(object.metadata.namespace.as_deref().unwrap_or_default())
+            .await;
         self.objects.add_finalizer(object).await
     }
 
     async fn remove_finalizer(&self, object: &OAuthClient) -> Result<Option<OAuthClient>, ApiError> {
+        let _turn = self
+            .turn(object.metadata.namespace.as_deref().unwrap_or_default())
+            .await;
         self.objects.remove_finalizer(object).await
     }
 
     async fn write_status(&self, object: &OAuthClient, status: &OAuthClientStatus) -> Result<OAuthClient, ApiError> {
+        let _turn = self
+            .turn(object.metadata.namespace.as_deref().unwrap_or_default())
+            .await;
         self.objects.write_status(object, status).await
     }
 
     async fn get_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
+        let _turn = self.turn(namespace).await;
         self.secrets.get(namespace, name).await
     }
 
     async fn dry_run_create(&self, secret: &Secret) -> Result<(), ApiError> {
+        let _turn = self
+            .turn(secret.metadata.namespace.as_deref().unwrap_or_default())
+            .await;
         self.secrets.dry_run_create(secret).await
     }
 
     async fn create_secret(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
+        let _turn = self
+            .turn(secret.metadata.namespace.as_deref().unwrap_or_default())
+            .await;
         self.secrets.create(secret).await
     }
 
@@ -193,10 +213,12 @@ impl World for Context {
         current: &SecretRevision,
         patch: Value,
     ) -> Result<SecretRevision, ApiError> {
+        let _turn = self.turn(namespace).await;
         self.secrets.patch(namespace, name, current, patch).await
     }
 
     async fn delete_secret(&self, namespace: &str, name: &str, current: &SecretRevision) -> Result<(), ApiError> {
+        let _turn = self.turn(namespace).await;
         self.secrets.delete(namespace, name, current).await
     }
 

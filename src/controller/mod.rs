@@ -12,11 +12,13 @@ mod providers;
 mod record_of;
 mod resolve;
 mod sweeper;
+#[cfg(debug_assertions)]
+mod tripwire;
 mod world;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use ring::rand::SystemRandom;
@@ -42,6 +44,9 @@ use self::resolve::CredentialCache;
 /// Time for what is in flight at a shutdown: the deadline of a provider call, and of storing what it answered. Less than the
 /// pod's grace period.
 const DRAIN: Duration = Duration::from_secs(50);
+
+/// Pause between two tries to learn the identity of the cluster.
+const IDENTIFY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Time to give the lease back.
 const RESIGN: Duration = Duration::from_secs(5);
@@ -97,9 +102,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let stopping = CancellationToken::new();
     stop_on_signals(&stopping)?;
     let client = cluster::connect().await?;
-    let cluster_id = cluster::cluster_id(&client, identity(&settings)).await?;
     let version = env!("CARGO_PKG_VERSION");
-    tracing::info!(version, namespaces = ?settings.namespaces, cluster_id, "starting");
+    tracing::info!(version, namespaces = ?settings.namespaces, "starting");
 
     let metrics = Arc::new(Metrics::default());
     let scope = match settings.namespaces.as_slice() {
@@ -118,8 +122,13 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let told = Arc::new(Operator {
         watches: watches.clone(),
         metrics: Arc::clone(&metrics),
+        leadership: OnceLock::new(),
     });
-    let admin = admin::serve(settings.admin, told, CancellationToken::new()).await?;
+    let admin = admin::serve(settings.admin, Arc::clone(&told), CancellationToken::new()).await?;
+    let Some(cluster_id) = cluster_id(&client, &settings, &stopping).await? else {
+        return Ok(());
+    };
+    tracing::info!(cluster_id, "this cluster is known");
     let resigning = CancellationToken::new();
     let (leadership, election) = if settings.leader_election {
         let (leadership, election) = cluster::elect(client.clone(), home, &settings.identity, resigning.clone());
@@ -127,6 +136,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     } else {
         (Leadership::unrivalled(), None)
     };
+    let _ = told.leadership.set(leadership.clone());
     let cx = Context {
         clock: settings.clock,
         here: Here {
@@ -152,6 +162,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         }),
         discovery: DiscoveryCache::new(settings.clock),
         permits: Permits::default(),
+        turns: Permits::default(),
         breakers: Mutex::new(HashMap::new()),
         begun: tokio::time::Instant::now(),
         credentials: CredentialCache::default(),
@@ -167,6 +178,25 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     // The probes are answered to the end.
     admin.abort();
     Ok(())
+}
+
+/// The identity of the cluster; an API server that is away is waited for. `None`: told to stop meanwhile.
+async fn cluster_id(
+    client: &kube::Client,
+    settings: &Settings,
+    stopping: &CancellationToken,
+) -> Result<Option<String>, RunError> {
+    loop {
+        match cluster::cluster_id(client, identity(settings)).await {
+            Ok(id) => return Ok(Some(id)),
+            Err(error) if error.may_pass() => tracing::warn!(%error, "tried again"),
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = stopping.cancelled() => return Ok(None),
+            () = settings.clock.sleep(IDENTIFY_AGAIN) => {}
+        }
+    }
 }
 
 /// Works until told to stop, then waits for what is in flight.
@@ -192,11 +222,17 @@ async fn work(cx: Arc<Context>, streams: Streams) {
 struct Operator {
     watches: Watches,
     metrics: Arc<Metrics>,
+    /// Once there is one: the cluster's identity is found out before.
+    leadership: OnceLock<Leadership>,
 }
 
 impl Told for Operator {
     fn ready(&self) -> Result<(), String> {
         self.watches.health.ready()
+    }
+
+    fn alive(&self) -> Result<(), String> {
+        self.watches.health.alive()
     }
 
     fn metrics(&self) -> String {
@@ -206,6 +242,8 @@ impl Told for Operator {
             not_ready: all - ready,
             suspects: self.watches.secrets.all_suspects_len(),
             failing_watches: self.watches.health.failing(),
+            watch_ages: self.watches.health.ages(),
+            leads: self.leadership.get().is_some_and(Leadership::leads),
         })
     }
 }

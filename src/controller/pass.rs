@@ -157,7 +157,7 @@ impl<'a, W: World> Pass<'a, W> {
 
     /// Whether stopping now would lose something that the provider issued, or leave a doubt that need not be.
     fn has_something_in_hand(&self) -> bool {
-        self.holds_an_answer() || self.memory.attempt.is_some() || self.memory.marked
+        self.holds_an_answer() || self.memory.attempt.is_some() || self.memory.marked.is_some()
     }
 
     /// Whether a provider has issued something that is stored nowhere yet.
@@ -237,6 +237,7 @@ impl<'a, W: World> Pass<'a, W> {
             registrations_barred: self.barred(Counted::UnknownOutcome),
             recreations_barred: self.barred(Counted::Recreation),
             foreign_attempt_age: self.foreign_attempt_age(),
+            foreign_update_age: self.foreign_update_age(),
             deleting_for: self.deleting_for(),
             missing_for: self.missing_for(),
             fresh_attempt,
@@ -266,6 +267,18 @@ impl<'a, W: World> Pass<'a, W> {
             Stored::Present { record, .. } => Some(self.world.age(record.missing_since?)),
             _ => None,
         }
+    }
+
+    fn foreign_update_age(&self) -> Option<Duration> {
+        let Stored::Present { record, .. } = &self.record else {
+            return None;
+        };
+        let attempt = &record.in_flight.as_ref()?.attempt;
+        // Without one, an earlier version of the operator marked it, which ended before this one began.
+        if attempt.is_empty() {
+            return None;
+        }
+        self.world.foreign_attempt_age(attempt)
     }
 
     /// Writes the verdict if it says something new. `None`: the world changed, go on.

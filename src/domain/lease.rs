@@ -10,8 +10,10 @@ pub const DURATION: Duration = Duration::from_secs(15);
 /// How long a leader works after the last renewal that it knows of. Less than `DURATION`, so that it stops before anybody
 /// else begins.
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-/// Time between two looks at the lease.
+/// Time between two renewals.
 pub const RETRY: Duration = Duration::from_secs(2);
+/// Time between two looks of those who wait: a lease that is given back is taken within it.
+pub const LOOK: Duration = Duration::from_secs(1);
 
 /// The lease as the API server shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,8 +46,8 @@ pub enum Step {
     Create,
     /// Write this lease over the version that was seen.
     Write(Lease),
-    /// Look again later.
-    Wait,
+    /// Look again, after this time at the latest: then the lease has ended, if nobody renews it.
+    Wait(Duration),
 }
 
 impl Candidate {
@@ -76,9 +78,9 @@ impl Candidate {
         }
         let since = self.seen.as_ref().map_or(now, |(_, since)| *since);
         let own = lease.holder == self.identity;
-        let expired = now.saturating_sub(since) >= lease.duration;
-        if !own && !lease.holder.is_empty() && !expired {
-            return Step::Wait;
+        let left = lease.duration.saturating_sub(now.saturating_sub(since));
+        if !own && !lease.holder.is_empty() && !left.is_zero() {
+            return Step::Wait(left);
         }
         Step::Write(Lease {
             holder: self.identity.clone(),
@@ -152,9 +154,12 @@ mod tests {
     fn another_holder_is_waited_for_as_long_as_it_renews() {
         let mut me = Candidate::new("me");
         for second in (0..100).step_by(2) {
-            assert_eq!(me.look(held_by("other", &second.to_string()), at(second)), Step::Wait);
+            assert_eq!(
+                me.look(held_by("other", &second.to_string()), at(second)),
+                Step::Wait(DURATION)
+            );
         }
-        assert_eq!(me.look(held_by("other", "98"), at(98 + 14)), Step::Wait);
+        assert_eq!(me.look(held_by("other", "98"), at(98 + 14)), Step::Wait(at(1)));
         assert!(writes(&me.look(held_by("other", "98"), at(98 + 15))));
     }
 

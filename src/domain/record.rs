@@ -30,11 +30,17 @@ pub enum Phase {
 }
 
 /// A management call that was begun and whose answer has not been stored.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct InFlight {
     /// Digest of the request that was sent.
     pub request_hash: String,
+    /// The attempt that sends it, which begins with the digest of the process's identity.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub attempt: String,
+    /// Whether an earlier call was in flight when this one was marked: its answer, with a new token perhaps, was never stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unanswered: bool,
 }
 
 /// What is known about a registered client. Unknown members are kept, so that an older version does not lose what a newer

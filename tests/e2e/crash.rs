@@ -1,100 +1,52 @@
-//! The operator is killed at each step of a create, and starts again: one usable client and Secret, and no stray that
+//! The operator is killed at each step of its work, and starts again: one usable client and Secret, and no stray that
 //! nothing tells of.
 
-use testbed::process::KillSwitch;
-use testbed::providers::Fault;
-use testbed::proxy::{Action, Asked, Hits, Proxy};
+use testbed::operator::OperatorOptions;
+use testbed::providers::{Fault, OidcProviderOptions};
+use testbed::proxy::{Action, Asked, Proxy};
 use testbed::site::{Site, oauth_client};
 
-use crate::stage::{LIMIT, Stage, Unmanned, eventually, plane};
+use crate::judge::Verdict;
+use crate::scene::{CLIENT, Scene, edited, step};
+use crate::stage::{Stage, eventually, plane};
 
-const CLIENT: &str =
-    "grantTypes: [authorization_code, client_credentials]\nredirectURIs: ['https://app.example/callback']";
-
-struct Crash {
-    stage: Stage,
-    proxy: Proxy,
-    kill: KillSwitch,
-    site: Site,
+/// The operator lives so much faster where a second look is waited for.
+fn faster(options: &mut OperatorOptions) {
+    options.args.extend(["--time-scale".to_owned(), "60".to_owned()]);
 }
 
-impl Crash {
-    async fn new(name: &str, site: Site) -> Self {
-        let proxy = Proxy::before(plane().await).await.unwrap();
-        let kill = KillSwitch::default();
-        let unmanned = Unmanned::new(name).await;
-        let mut options = unmanned.options().await;
-        options.via = Some(proxy.endpoint());
-        options.kill_switch = kill.clone();
-        let stage = unmanned.man(options).await;
-        stage.apply(&site.manifests).await;
-        Self {
-            stage,
-            proxy,
-            kill,
-            site,
-        }
-    }
-
-    /// Kills at the step, before or after it takes place, starts again, and looks at what is left.
-    async fn at(&mut self, step: fn(&Asked) -> bool, after: bool) {
+impl Scene {
+    /// The operator will be killed at this step, before or after it takes place.
+    fn kill_at(&self, fits: fn(&Asked) -> bool, after: bool) {
+        let kill = self.kill.clone();
         let action = if after {
-            Action::KillAfter(self.kill.clone())
+            Action::KillAfter(kill)
         } else {
-            Action::KillBefore(self.kill.clone())
+            Action::KillBefore(kill)
         };
-        let rule = self.proxy.once(step, action);
-        self.stage.apply(&oauth_client("app", CLIENT)).await;
-        self.restart(&rule).await;
-        self.judge().await;
+        self.proxy.once(fits, action);
     }
 
-    async fn restart(&mut self, rule: &Hits) {
-        self.stage.operator.ended(LIMIT).await.unwrap();
-        assert_eq!(rule.hits(), 1);
-        self.stage.operator.restart().await.unwrap();
-    }
-
-    /// Exactly one usable client and Secret; everything else at the provider is a suspect, and there is at most one.
-    async fn judge(&self) {
-        let object = self.stage.ready("app").await;
+    /// The credentials of the usual client work at the token endpoint.
+    async fn works(&self) {
         let secret = self.stage.secret("app").await.unwrap();
-        assert_eq!(object.status.unwrap().client_id.as_ref(), Some(&secret["client_id"]));
         self.site
             .token(&secret["client_id"], &secret["client_secret"])
             .await
             .unwrap();
-        let clients = self.site.clients().await.unwrap();
-        assert!(clients.contains_key(&secret["client_id"]));
-        let suspects = self.stage.suspects().await.len();
-        assert!(suspects <= 1, "{suspects} suspects after one kill");
-        assert!(
-            clients.len() - 1 <= suspects,
-            "{} clients and {suspects} suspects",
-            clients.len()
-        );
-        assert_eq!(self.stage.records().await.len(), 1);
     }
 }
 
-fn is_marker(asked: &Asked) -> bool {
-    asked.verb == "patch" && asked.resource == "oauthclients" && asked.subresource.is_empty()
-}
-
-fn is_record(asked: &Asked) -> bool {
-    asked.is_write() && asked.verb == "create" && asked.resource == "secrets" && asked.namespace.contains("-operator-")
-}
-
-fn is_secret(asked: &Asked) -> bool {
-    asked.is_write() && asked.verb == "create" && asked.resource == "secrets" && asked.namespace.contains("-apps-")
-}
-
-fn is_status(asked: &Asked) -> bool {
-    asked.verb == "patch" && asked.resource == "oauthclients" && asked.subresource == "status"
-}
-
-fn is_dry_run(asked: &Asked) -> bool {
-    asked.dry_run
+/// Kills at a step of a create, before or after it takes place, starts again, and looks at what is left.
+async fn killed_in_a_create(name: &str, fits: fn(&Asked) -> bool, after: bool) {
+    let mut scene = Scene::new(name).await;
+    scene.kill_at(fits, after);
+    scene.app().await;
+    scene.killed_and_restarted().await;
+    scene.stage.ready("app").await;
+    scene.works().await;
+    assert_eq!(scene.stage.records().await.len(), 1);
+    scene.judge_with(Verdict::default().faults(1)).await;
 }
 
 macro_rules! killed {
@@ -102,57 +54,143 @@ macro_rules! killed {
         $(
             #[tokio::test]
             async fn $name() {
-                let site = Site::oidc_provider().await.unwrap();
-                let name = stringify!($name).replace("killed_", "").replace('_', "-");
-                Crash::new(&name, site).await.at($step, $after).await;
+                let name = stringify!($name).replace("t01_killed_", "").replace('_', "-");
+                killed_in_a_create(&name, $step, $after).await;
             }
         )+
     };
 }
 
 killed! {
-    killed_before_the_dry_run: is_dry_run, false;
-    killed_after_the_dry_run: is_dry_run, true;
-    killed_before_the_marker: is_marker, false;
-    killed_after_the_marker: is_marker, true;
-    killed_before_the_record: is_record, false;
-    killed_after_the_record: is_record, true;
-    killed_before_the_secret: is_secret, false;
-    killed_after_the_secret: is_secret, true;
-    killed_before_the_status: is_status, false;
-    killed_after_the_status: is_status, true;
+    t01_killed_before_the_dry_run: step::dry_run, false;
+    t01_killed_after_the_dry_run: step::dry_run, true;
+    t01_killed_before_the_marker: step::object, false;
+    t01_killed_after_the_marker: step::object, true;
+    t01_killed_before_the_record: step::record, false;
+    t01_killed_after_the_record: step::record, true;
+    t01_killed_before_the_secret: step::secret, false;
+    t01_killed_after_the_secret: step::secret, true;
+    t01_killed_before_the_status: step::status, false;
+    t01_killed_after_the_status: step::status, true;
+}
+
+#[tokio::test]
+async fn t01_killed_at_each_step_of_an_update() {
+    let options = OidcProviderOptions {
+        rotate: true,
+        ..OidcProviderOptions::default()
+    };
+    let before_provider = Proxy::open(false).await.unwrap();
+    let site = Site::oidc_provider_behind(&before_provider, options).await.unwrap();
+    let mut scene = Scene::with("update", site, |_| {}).await;
+    scene.ready_app().await;
+    let steps: [fn(&Asked) -> bool; 2] = [step::record_change, step::status];
+    for (number, fits) in steps.into_iter().enumerate() {
+        for after in [false, true] {
+            scene.kill_at(fits, after);
+            let path = format!("{number}-{after}");
+            scene.stage.apply(&oauth_client("app", &edited(&path))).await;
+            scene.killed_and_restarted().await;
+            scene.stage.ready("app").await;
+            scene.works().await;
+        }
+    }
+    // The PUT itself: before the provider does anything. Afterwards its token would be lost with the answer.
+    before_provider.once(|asked| asked.method == "PUT", Action::KillBefore(scene.kill.clone()));
+    scene.stage.apply(&oauth_client("app", &edited("put"))).await;
+    scene.killed_and_restarted().await;
+    scene.stage.ready("app").await;
+    scene.judge().await;
+}
+
+#[tokio::test]
+async fn t01_killed_at_each_step_of_a_repair() {
+    let mut scene = Scene::new("repair").await;
+    scene.ready_app().await;
+    let secret = scene.stage.secret("app").await;
+    for after in [false, true] {
+        scene.kill_at(step::secret, after);
+        scene.stage.kubectl(&["delete", "secret", "app"]).await;
+        scene.killed_and_restarted().await;
+        let restored = async || (scene.stage.secret("app").await == secret).then_some(());
+        eventually("the deleted Secret is back", restored).await;
+        scene.kill_at(step::secret_change, after);
+        let edit = r#"{"stringData":{"client_secret":"wrong"}}"#;
+        scene.stage.kubectl(&["patch", "secret", "app", "-p", edit]).await;
+        scene.killed_and_restarted().await;
+        let restored = async || (scene.stage.secret("app").await == secret).then_some(());
+        eventually("the edited Secret is put right", restored).await;
+    }
+    assert_eq!(scene.ids().await.len(), 1);
+    scene.judge().await;
+}
+
+#[tokio::test]
+async fn t01_killed_at_each_step_of_a_deletion() {
+    let before_provider = Proxy::open(false).await.unwrap();
+    let site = Site::oidc_provider_behind(&before_provider, OidcProviderOptions::default());
+    let mut scene = Scene::with("deletion", site.await.unwrap(), faster).await;
+    let steps: [fn(&Asked) -> bool; 3] = [step::record_change, step::object, step::record_removal];
+    for fits in steps {
+        for after in [false, true] {
+            scene.ready_app().await;
+            scene.kill_at(fits, after);
+            scene.stage.kubectl(&["delete", "oac", "app", "--wait=false"]).await;
+            scene.killed_and_restarted().await;
+            scene.stage.gone("app").await;
+            scene.stage.no_records().await;
+        }
+    }
+    for after in [false, true] {
+        scene.ready_app().await;
+        let kill = scene.kill.clone();
+        let action = if after {
+            Action::KillAfter(kill)
+        } else {
+            Action::KillBefore(kill)
+        };
+        before_provider.once(|asked| asked.method == "DELETE", action);
+        scene.stage.kubectl(&["delete", "oac", "app", "--wait=false"]).await;
+        scene.killed_and_restarted().await;
+        scene.stage.gone("app").await;
+        scene.stage.no_records().await;
+    }
+    assert!(scene.ids().await.is_empty());
+    scene.judge().await;
 }
 
 /// The kill comes with the registration itself: before the provider does anything, or after, without an answer.
 async fn killed_at_the_post(name: &str, applied: bool) {
-    let mut crash = Crash::new(name, Site::scriptable().await.unwrap()).await;
-    let (kill, mut first) = (crash.kill.clone(), true);
-    crash.site.double().unwrap().script(move |seen| {
-        let post = seen.method == "POST" && seen.path == "/register";
-        (post && std::mem::take(&mut first)).then(|| {
-            let _ = kill.kill();
-            if applied { Fault::LoseAnswer } else { Fault::LoseRequest }
-        })
-    });
-    crash.stage.apply(&oauth_client("app", CLIENT)).await;
-    crash.stage.operator.ended(LIMIT).await.unwrap();
-    crash.stage.operator.restart().await.unwrap();
-    crash.judge().await;
+    let before_provider = Proxy::open(true).await.unwrap();
+    let site = Site::oidc_provider_behind(&before_provider, OidcProviderOptions::default());
+    let mut scene = Scene::with(name, site.await.unwrap(), |_| {}).await;
+    let kill = scene.kill.clone();
+    let action = if applied {
+        Action::KillAfter(kill)
+    } else {
+        Action::KillBefore(kill)
+    };
+    before_provider.once(|asked| asked.method == "POST", action);
+    scene.app().await;
+    scene.killed_and_restarted().await;
+    scene.stage.ready("app").await;
     assert_eq!(
-        crash.stage.suspects().await.len(),
+        scene.stage.suspects().await.len(),
         1,
         "a kill at the POST leaves a doubt, and the suspect tells of it"
     );
-    assert_eq!(crash.site.clients().await.unwrap().len(), if applied { 2 } else { 1 });
+    assert_eq!(scene.ids().await.len(), if applied { 2 } else { 1 });
+    scene.works().await;
+    scene.judge_with(Verdict::default().faults(1)).await;
 }
 
 #[tokio::test]
-async fn killed_before_the_provider_registers() {
+async fn t03_killed_before_the_provider_registers() {
     killed_at_the_post("before-post", false).await;
 }
 
 #[tokio::test]
-async fn killed_after_the_provider_registers() {
+async fn t03_killed_after_the_provider_registers() {
     killed_at_the_post("after-post", true).await;
 }
 
@@ -188,6 +226,105 @@ async fn a_lost_operator_namespace_registers_nothing_again() {
         (secret, clients)
     );
     again.stop().await.unwrap();
+}
+
+/// A pod's end while a registration is under way, at a provider that takes its time.
+#[tokio::test]
+async fn t02_a_stop_in_the_middle_of_a_registration_leaves_no_stray() {
+    let before_provider = Proxy::open(true).await.unwrap();
+    let site = Site::oidc_provider_behind(&before_provider, OidcProviderOptions::default());
+    let mut scene = Scene::with("stop", site.await.unwrap(), |_| {}).await;
+    let slow = before_provider.once(
+        |asked| asked.method == "POST",
+        Action::Trickle(std::time::Duration::from_millis(3)),
+    );
+    scene.app().await;
+    scene.met(&slow, 1).await;
+    let status = scene.stage.operator.stop().await.unwrap();
+    assert!(status.success(), "{status}");
+    assert_eq!(scene.stage.records().await.len(), 1, "stored before the process ends");
+    scene.stage.operator.restart().await.unwrap();
+    scene.stage.ready("app").await;
+    assert_eq!(scene.ids().await.len(), 1);
+    scene.judge().await;
+}
+
+/// A marker is open at the start: with the policy Hold nothing is registered until a person has looked.
+#[tokio::test]
+async fn t05_an_open_journal_is_held_or_registered_again() {
+    let before_provider = Proxy::open(true).await.unwrap();
+    let mut site = Site::oidc_provider_behind(&before_provider, OidcProviderOptions::default())
+        .await
+        .unwrap();
+    site.manifests = site
+        .manifests
+        .replacen("spec:\n", "spec:\n  onUnknownOutcome: Hold\n", 1);
+    let mut scene = Scene::with("journal", site, |_| {}).await;
+    before_provider.once(|asked| asked.method == "POST", Action::KillBefore(scene.kill.clone()));
+    scene.app().await;
+    scene.killed_and_restarted().await;
+    let message = scene.stage.failed("app", "OutcomeUnknown").await;
+    scene
+        .judge_with(Verdict::default().faults(1).excuse("OutcomeUnknown"))
+        .await;
+    assert!(scene.ids().await.is_empty());
+
+    // The message holds the command that resolves it.
+    let command = message.split("abandon=").nth(1).unwrap().trim_end_matches('.');
+    let attempt = command.split_whitespace().next().unwrap();
+    let abandon = format!("oauth-client-operator.dev/abandon={attempt}");
+    scene
+        .stage
+        .kubectl(&["annotate", "--overwrite", "oac", "app", &abandon])
+        .await;
+    scene.stage.ready("app").await;
+    scene.judge_with(Verdict::default().faults(1)).await;
+}
+
+/// Twenty kills at moments of their own while six clients are registered.
+#[tokio::test]
+async fn t06_a_crash_loop_leaves_no_more_strays_than_crashes() {
+    const KILLS: usize = 20;
+    let before_provider = Proxy::open(true).await.unwrap();
+    let site = Site::oidc_provider_behind(&before_provider, OidcProviderOptions::default());
+    let mut scene = Scene::with("loop", site.await.unwrap(), |_| {}).await;
+    scene.many(6).await;
+    for kill in 0..KILLS {
+        // Every third kill comes with a POST, the others with a write of the operator.
+        if kill % 3 == 0 {
+            before_provider.once(|asked| asked.method == "POST", Action::KillAfter(scene.kill.clone()));
+        } else {
+            scene.proxy.once(
+                |asked| asked.is_write() && asked.resource != "leases",
+                Action::KillAfter(scene.kill.clone()),
+            );
+        }
+        if scene
+            .stage
+            .operator
+            .ended(std::time::Duration::from_secs(3))
+            .await
+            .is_err()
+        {
+            // Nothing is left to be killed at.
+            break;
+        }
+        scene.stage.operator.relaunch().await.unwrap();
+    }
+    before_provider.clear();
+    scene.proxy.clear();
+    scene.stage.operator.restart().await.unwrap();
+    for number in 0..6 {
+        let name = format!("app-{number}");
+        let settled = |object: &oauth_client_operator::api::OAuthClient| {
+            crate::stage::is(object, "Ready", "True")
+                || crate::stage::condition(object, "Ready").is_some_and(|ready| ready.reason == "OutcomeUnknown")
+        };
+        scene.stage.until(&name, "Ready or in doubt", settled).await;
+    }
+    assert!(scene.ids().await.len() <= 6 + KILLS);
+    let verdict = Verdict::default().faults(KILLS).excuse("OutcomeUnknown");
+    scene.judge_with(verdict).await;
 }
 
 /// A stop with a registration under way waits for its answer and stores it.

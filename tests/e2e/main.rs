@@ -4,16 +4,25 @@
 #![allow(missing_docs, reason = "names of tests say what they are about")]
 
 mod admission;
+mod api_server;
 mod bad_input;
 mod campaigns;
+mod config_space;
 mod crash;
 mod delete;
+mod fairness;
 mod found;
+mod hygiene;
 mod install;
+mod judge;
 mod kubectl;
+mod leaders;
 mod quiet;
-mod replicas;
 mod scale;
+mod scene;
 mod seed;
 mod slice;
 mod stage;
+mod staleness;
+mod tenancy;
+mod watches;

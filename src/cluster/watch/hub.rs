@@ -19,6 +19,7 @@ use super::super::key::{Key, ProviderKey};
 use super::super::meta::Role;
 use super::super::providers::{NamespaceMeta, ProviderCache, ProviderObject, Shelves};
 use super::super::space::Put;
+use super::health::Pulse;
 use super::{Cause, PAGE, PARTS, PATIENCE, RESYNC, Scope, Trigger, WATCH, Watches};
 use crate::api::{ClusterOAuthProvider, OAuthClient, OAuthProvider};
 use crate::clock::Clock;
@@ -54,7 +55,9 @@ impl Hub {
         match scope {
             Scope::All => {
                 self.watch_in(client, None);
-                self.providers::<ClusterOAuthProvider>(Watched::ClusterOAuthProvider, None, Api::all(client.clone()));
+                let pulse = self.pulse(Watched::ClusterOAuthProvider, None);
+                let api = Api::all(pulse.listening(client));
+                self.providers::<ClusterOAuthProvider>(Watched::ClusterOAuthProvider, None, pulse, api);
                 self.namespaces(client);
             }
             Scope::Namespaces(namespaces) => {
@@ -71,7 +74,9 @@ impl Hub {
     /// Watches what lies in one namespace, or in all.
     fn watch_in(self: &Arc<Self>, client: &Client, namespace: Option<&str>) {
         self.clients(client, namespace);
-        self.providers::<OAuthProvider>(Watched::OAuthProvider, namespace, within(client, namespace));
+        let pulse = self.pulse(Watched::OAuthProvider, namespace);
+        let api = within(&pulse.listening(client), namespace);
+        self.providers::<OAuthProvider>(Watched::OAuthProvider, namespace, pulse, api);
         self.secrets(client, namespace, Watched::Secret, Family::Written);
         self.secrets(client, namespace, Watched::ProviderCredentials, Family::Consented);
     }
@@ -79,53 +84,49 @@ impl Hub {
     fn clients(self: &Arc<Self>, client: &Client, namespace: Option<&str>) {
         let only = namespace.map(str::to_owned);
         let mut epoch = 0;
-        let api = within::<DeserializeGuard<OAuthClient>>(client, namespace);
-        self.follow(
-            Watched::OAuthClient,
-            namespace,
-            api,
-            None,
-            move |hub, sight| match sight {
-                Sight::Begin => epoch = hub.watches.clients.begin(),
-                Sight::Seen(DeserializeGuard(Ok(object))) => {
-                    if let Some((key, cause)) = hub.watches.clients.seen(object, epoch) {
-                        hub.trigger(key, cause);
-                    }
+        let pulse = self.pulse(Watched::OAuthClient, namespace);
+        let api = within::<DeserializeGuard<OAuthClient>>(&pulse.listening(client), namespace);
+        self.follow(pulse, api, None, move |hub, sight| match sight {
+            Sight::Begin => epoch = hub.watches.clients.begin(),
+            Sight::Seen(DeserializeGuard(Ok(object))) => {
+                if let Some((key, cause)) = hub.watches.clients.seen(object, epoch) {
+                    hub.trigger(key, cause);
                 }
-                Sight::Seen(DeserializeGuard(Err(invalid))) => {
-                    let key = key_of(&invalid.metadata);
-                    if hub.watches.clients.undecodable(&key) {
-                        hub.undecodable(Watched::OAuthClient, &key, &invalid.error);
-                    }
+            }
+            Sight::Seen(DeserializeGuard(Err(invalid))) => {
+                let key = key_of(&invalid.metadata);
+                if hub.watches.clients.undecodable(&key) {
+                    hub.undecodable(Watched::OAuthClient, &key, &invalid.error);
                 }
-                Sight::Gone(guard) => {
-                    let metadata = guard.meta();
-                    let version = metadata.resource_version.clone().unwrap_or_default();
-                    let key = key_of(metadata);
-                    if hub.watches.clients.gone(&key, &version) {
-                        hub.trigger(key, Cause::Spec);
-                    }
+            }
+            Sight::Gone(guard) => {
+                let metadata = guard.meta();
+                let version = metadata.resource_version.clone().unwrap_or_default();
+                let key = key_of(metadata);
+                if hub.watches.clients.gone(&key, &version) {
+                    hub.trigger(key, Cause::Spec);
                 }
-                Sight::Complete => {
-                    for key in hub.watches.clients.sweep(only.as_deref(), epoch) {
-                        hub.trigger(key, Cause::Spec);
-                    }
+            }
+            Sight::Complete => {
+                for key in hub.watches.clients.sweep(only.as_deref(), epoch) {
+                    hub.trigger(key, Cause::Spec);
                 }
-            },
-        );
+            }
+        });
     }
 
     fn providers<P: ProviderObject + Debug>(
         self: &Arc<Self>,
         kind: Watched,
         namespace: Option<&str>,
+        pulse: Arc<Pulse>,
         api: Api<DeserializeGuard<P>>,
     ) where
         ProviderCache: Shelves<P>,
     {
         let only = namespace.map(str::to_owned);
         let mut epoch = 0;
-        self.follow(kind, namespace, api, None, move |hub, sight| {
+        self.follow(pulse, api, None, move |hub, sight| {
             let held = hub.watches.providers.shelf();
             match sight {
                 Sight::Begin => epoch = held.begin(),
@@ -161,8 +162,9 @@ impl Hub {
 
     fn namespaces(self: &Arc<Self>, client: &Client) {
         let mut epoch = 0;
-        let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
-        self.follow(Watched::Namespace, None, api, None, move |hub, sight| {
+        let pulse = self.pulse(Watched::Namespace, None);
+        let api: Api<PartialObjectMeta<Namespace>> = Api::all(pulse.listening(client));
+        self.follow(pulse, api, None, move |hub, sight| {
             let held = hub.watches.providers.namespaces();
             match sight {
                 Sight::Begin => epoch = held.begin(),
@@ -193,8 +195,9 @@ impl Hub {
     fn secrets(self: &Arc<Self>, client: &Client, namespace: Option<&str>, kind: Watched, family: Family) {
         let only = namespace.map(str::to_owned);
         let mut epoch = 0;
-        let api = within::<PartialObjectMeta<Secret>>(client, namespace);
-        self.follow(kind, namespace, api, Some(family.selector()), move |hub, sight| {
+        let pulse = self.pulse(kind, namespace);
+        let api = within::<PartialObjectMeta<Secret>>(&pulse.listening(client), namespace);
+        self.follow(pulse, api, Some(family.selector()), move |hub, sight| {
             let index = &hub.watches.secrets;
             let changes = match sight {
                 Sight::Begin => {
@@ -211,23 +214,21 @@ impl Hub {
         });
     }
 
-    /// Runs one watch for as long as the operator runs.
-    fn follow<K, F>(
-        self: &Arc<Self>,
-        kind: Watched,
-        namespace: Option<&str>,
-        api: Api<K>,
-        labels: Option<&str>,
-        mut see: F,
-    ) where
-        K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
-        F: FnMut(&Hub, Sight<K>) + Send + 'static,
-    {
+    /// Begins to look after the watch of a kind in one namespace, or in all.
+    fn pulse(&self, kind: Watched, namespace: Option<&str>) -> Arc<Pulse> {
         let name = match namespace {
             Some(namespace) => format!("{kind:?} in {namespace}"),
             None => format!("{kind:?}"),
         };
-        self.watches.health.lock().waiting.insert(name.clone());
+        self.watches.health.watch(name, kind)
+    }
+
+    /// Runs one watch for as long as the operator runs.
+    fn follow<K, F>(self: &Arc<Self>, pulse: Arc<Pulse>, api: Api<K>, labels: Option<&str>, mut see: F)
+    where
+        K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+        F: FnMut(&Hub, Sight<K>) + Send + 'static,
+    {
         let open_for = self.clock.real(WATCH).as_secs().max(1);
         let mut config = watcher::Config::default()
             .page_size(PAGE)
@@ -243,7 +244,7 @@ impl Hub {
                 };
                 match event {
                     None => return,
-                    Some(Err(error)) => hub.failed(&name, kind, &error),
+                    Some(Err(error)) => hub.failed(&pulse, &error),
                     Some(Ok(event)) => {
                         let listed = matches!(event, Event::InitDone);
                         see(
@@ -255,30 +256,19 @@ impl Hub {
                                 Event::InitDone => Sight::Complete,
                             },
                         );
-                        hub.works(&name, listed);
+                        if listed && pulse.listed() && hub.watches.health.is_complete() {
+                            hub.open();
+                        }
                     }
                 }
             }
         });
     }
 
-    fn failed(&self, name: &str, kind: Watched, error: &watcher::Error) {
-        self.metrics.watch_failed(kind);
-        if self.watches.health.lock().failing.insert(name.to_owned()) {
-            tracing::warn!(watch = name, %error, "a watch fails; it is tried again");
-        }
-    }
-
-    fn works(&self, name: &str, listed: bool) {
-        let complete = {
-            let mut state = self.watches.health.lock();
-            if state.failing.remove(name) {
-                tracing::info!(watch = name, "the watch works again");
-            }
-            listed && state.waiting.remove(name) && state.waiting.is_empty()
-        };
-        if complete {
-            self.open();
+    fn failed(&self, pulse: &Pulse, error: &watcher::Error) {
+        self.metrics.watch_failed(pulse.kind);
+        if pulse.failed() {
+            tracing::warn!(watch = pulse.name, %error, "a watch fails; it is tried again");
         }
     }
 
@@ -293,7 +283,7 @@ impl Hub {
         if self.open.send_replace(true) {
             return;
         }
-        self.watches.health.lock().open = true;
+        self.watches.health.open();
         for key in self.watches.providers.keys() {
             let _ = self.providers.send(key);
         }

@@ -124,7 +124,7 @@ impl<W: World> Pass<'_, W> {
             .await
         {
             Ok(revision) => {
-                self.memory.marked = wanted.in_flight.is_some();
+                self.memory.marked = wanted.in_flight.as_ref().map(|update| update.attempt.clone());
                 self.memory.answer = None;
                 self.record = Stored::Present {
                     record: wanted,
@@ -132,10 +132,26 @@ impl<W: World> Pass<'_, W> {
                 };
             }
             // The planner merges what it has to save into what it then sees.
-            Err(ApiError::Conflict) => self.read_record().await,
+            Err(ApiError::Conflict) => {
+                self.read_record().await;
+                self.yield_to_newer_update();
+            }
             // What a provider has issued is kept until it is stored.
             Err(_) if self.memory.answer.is_some() => self.world.pause(STORE_AGAIN).await,
             Err(error) => self.fail(&error, &self.record_text()),
+        }
+    }
+
+    /// Another replica waited for the end of this update, took it for lost, and marked its own: what this one brought is out
+    /// of date.
+    fn yield_to_newer_update(&mut self) {
+        let Stored::Present { record, .. } = &self.record else {
+            return;
+        };
+        let ours = record.in_flight.as_ref().map(|update| &update.attempt) == self.memory.marked.as_ref();
+        if self.memory.answer.is_some() && !ours {
+            tracing::warn!(object = %self.key, "the answer to an update came after a newer update, and is dropped");
+            (self.memory.answer, self.memory.marked) = (None, None);
         }
     }
 
@@ -168,7 +184,8 @@ impl<W: World> Pass<'_, W> {
                 // A token that is not accepted says nothing about an earlier update whose answer was lost: that one stays
                 // in flight, so that no later 401 is taken for the client's absence.
                 // The provider's own credentials are rotated by no update.
-                let certain = self.memory.marked || record.management.mode == ManagementMode::Credentials;
+                let answered = record.in_flight.as_ref().is_some_and(|update| !update.unanswered);
+                let certain = answered || record.management.mode == ManagementMode::Credentials;
                 if failure.reason == Reason::ManagementLost && certain {
                     self.memory.refused = true;
                     self.memory.disowned = true;

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Time after a provider's answer within which another replica has recorded it.
-const RECORDED_WITHIN: Duration = Duration::from_secs(15);
+pub(super) const RECORDED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Digest of a request and of everything beside it that decides whether a provider accepts it.
 pub(super) fn fingerprint(request: &metadata::Request, provider: &super::Provider) -> String {
@@ -102,7 +102,7 @@ pub(super) fn next(view: &View<'_>, live: bool) -> Next {
         Ok(request) => request,
     };
     // C9
-    if view.was_rejected(&fingerprint(&request, provider)) {
+    if view.was_rejected(&fingerprint(&request, provider)) && !view.was_registered() {
         return Next::Finish(Verdict::Nothing);
     }
     // C10

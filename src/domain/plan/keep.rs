@@ -10,6 +10,7 @@ use crate::domain::record::{InFlight, Record};
 use crate::domain::registration::Registration;
 use crate::domain::secret::{self, Repair};
 
+use super::create::RECORDED_WITHIN;
 use super::{Credentials, Effect, Next, ProviderView, Verdict, View, create, foreign_secret, former_secret, recreate};
 
 /// Time in which a registration that another replica began has ended and is recorded, whatever its provider's deadline.
@@ -120,13 +121,29 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
         }
         Some(_) => {}
     }
-    // K15
-    let marked = record
-        .in_flight
-        .as_ref()
-        .is_some_and(|in_flight| in_flight.request_hash == hash);
+    // K14a
+    if !view.memory.object_read {
+        return Some(Effect::ReadObject.into());
+    }
+    // K14b
+    let deadline = provider.target.deadlines.request + RECORDED_WITHIN;
+    let age = view.foreign_update_age;
+    if let Some(wait) = age
+        .and_then(|age| deadline.checked_sub(age))
+        .filter(|wait| !wait.is_zero())
+    {
+        return Some(under_way(wait));
+    }
+    // K15: the mark is this pass's own, so that nobody else's update is taken for it.
+    let marked = record.in_flight.as_ref().is_some_and(|in_flight| {
+        in_flight.request_hash == hash && view.memory.marked.as_ref() == Some(&in_flight.attempt)
+    });
     if !marked {
-        let in_flight = Some(InFlight { request_hash: hash });
+        let in_flight = Some(InFlight {
+            request_hash: hash,
+            attempt: view.fresh_attempt.to_owned(),
+            unanswered: record.in_flight.is_some(),
+        });
         return Some(
             Effect::SaveRecord(Box::new(Record {
                 in_flight,
@@ -136,6 +153,14 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
         );
     }
     Some(Effect::Update(request).into())
+}
+
+/// Another replica may be in the middle of it: what it sent must not arrive after what is sent now.
+fn under_way(wait: Duration) -> Next {
+    let text = "an update that another replica of the operator began may still be under way; its end is waited for";
+    Next::Finish(Verdict::Failed(
+        Failure::new(Class::Transient, Reason::Progressing, text).after(Some(wait)),
+    ))
 }
 
 fn finish(view: &View<'_>) -> Next {

@@ -54,6 +54,8 @@ pub struct View<'a> {
     pub recreations_barred: Option<Duration>,
     /// How long this process has known the open attempt of the marker, if another replica opened it.
     pub foreign_attempt_age: Option<Duration>,
+    /// How long this process has known the update that the record marks as in flight, if another replica sends it.
+    pub foreign_update_age: Option<Duration>,
     /// How long the object has been under deletion; zero: it is not.
     pub deleting_for: Duration,
     /// How long ago the provider first said during a deletion that it does not know the client.
@@ -168,8 +170,8 @@ pub struct Memory {
     pub known: Option<Known>,
     /// An accepted update: the request and what the provider answered.
     pub answer: Option<(Request, Registration)>,
-    /// Whether this pass has marked an update as in flight.
-    pub marked: bool,
+    /// The attempt under which this pass has marked an update as in flight.
+    pub marked: Option<String>,
     /// Whether the provider refused an update for good.
     pub refused: bool,
     /// How the deregistration of this pass ended.
@@ -478,15 +480,16 @@ impl View<'_> {
         (marker.uid == self.uid()).then_some(marker)
     }
 
-    /// The attempt that the marker tells of, if nobody knows how it ended.
+    /// The attempt that the marker tells of, if nobody knows how it ended, or if it registered a client that nothing holds:
+    /// asked only where no record is, or one of another attempt.
     fn open_attempt(&self) -> Option<String> {
         let attempt = self.marker()?.attempt;
-        let in_memory = self
-            .memory
-            .outcome
-            .as_ref()
-            .filter(|(id, _)| *id == attempt)
-            .map(|(_, outcome)| *outcome);
+        let known = self.memory.outcome.as_ref().filter(|(id, _)| *id == attempt);
+        let in_memory = known.map(|(_, outcome)| match outcome {
+            // The status does not know it yet, so the work on it was cut off.
+            AttemptOutcome::Registered => AttemptOutcome::Unknown,
+            outcome => *outcome,
+        });
         let in_status = || {
             let status = self.object.status.as_ref()?.attempt.as_ref()?;
             (status.id == attempt).then_some(status.outcome)
@@ -548,6 +551,12 @@ impl View<'_> {
             && self.former_names.is_empty()
             && matches!(self.record, Sight::Unseen)
             && matches!(self.credentials, Credentials::Unseen { as_written: true })
+    }
+
+    /// Whether the last attempt that the status tells of registered a client.
+    fn was_registered(&self) -> bool {
+        let attempt = self.object.status.as_ref().and_then(|status| status.attempt.as_ref());
+        attempt.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Registered)
     }
 
     /// Whether exactly this request was refused for good by exactly this provider.

@@ -40,6 +40,7 @@ struct World {
     recreations_barred: Option<Duration>,
     serves_own_namespace: bool,
     foreign_attempt_age: Option<Duration>,
+    foreign_update_age: Option<Duration>,
 }
 
 enum Held {
@@ -98,6 +99,7 @@ impl World {
             recreations_barred: None,
             serves_own_namespace: false,
             foreign_attempt_age: None,
+            foreign_update_age: None,
         }
     }
 
@@ -190,6 +192,7 @@ impl World {
             registrations_barred: self.registrations_barred,
             recreations_barred: self.recreations_barred,
             foreign_attempt_age: self.foreign_attempt_age,
+            foreign_update_age: self.foreign_update_age,
             deleting_for: age(object
                 .metadata
                 .deletion_timestamp

@@ -29,6 +29,9 @@ pub enum ProviderError {
     /// Its certificate could not be made.
     #[error(transparent)]
     Tls(#[from] crate::tls::TlsError),
+    /// The proxy before it does not lead to it.
+    #[error(transparent)]
+    Proxy(#[from] crate::proxy::ProxyError),
     /// It could not listen.
     #[error("the provider cannot listen on 127.0.0.1: {0}")]
     Port(std::io::Error),

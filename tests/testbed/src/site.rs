@@ -8,6 +8,7 @@ use crate::providers::{
     ADMIN, Idpyoidc, IdpyoidcOptions, Keycloak, OidcProvider, OidcProviderOptions, Persona, ProviderError, Realm,
     ScriptableProvider,
 };
+use crate::proxy::Proxy;
 
 /// What a provider lets the operator and the application do beyond registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,21 @@ impl Site {
 
     /// oidc-provider.
     pub async fn oidc_provider_with(options: OidcProviderOptions) -> Result<Self, ProviderError> {
+        Self::oidc_provider_at(options, "").await
+    }
+
+    /// oidc-provider behind a proxy, by whose address it goes.
+    pub async fn oidc_provider_behind(proxy: &Proxy, options: OidcProviderOptions) -> Result<Self, ProviderError> {
+        let issuer = Some(proxy.url().to_owned());
+        let tls = ca_bundle(proxy.ca());
+        let site = Self::oidc_provider_at(OidcProviderOptions { issuer, ..options }, &tls).await?;
+        if let Provider::Oidc(provider) = &site.provider {
+            proxy.lead_to(provider.url(), None)?;
+        }
+        Ok(site)
+    }
+
+    async fn oidc_provider_at(options: OidcProviderOptions, tls: &str) -> Result<Self, ProviderError> {
         let token = options.initial_access_token.clone();
         let delete = options.management;
         let provider = OidcProvider::start(options).await?;
@@ -77,7 +93,7 @@ impl Site {
             None => (String::new(), String::new()),
         };
         Ok(Self {
-            manifests: oauth_provider(&format!("issuer: {issuer}\n{auth}")) + &secret,
+            manifests: oauth_provider(&format!("issuer: {issuer}\n{auth}{tls}")) + &secret,
             abilities: Abilities {
                 update: delete,
                 delete,

@@ -24,6 +24,12 @@ fn marked(attempt: &str) -> World {
 }
 
 #[test]
+fn c6_a_client_that_was_registered_and_that_nothing_holds_is_a_suspect() {
+    let registered = marked("a1").with(|w| w.memory.outcome = Some(("a1".into(), AttemptOutcome::Registered)));
+    assert_eq!(registered.short(), "EnterSuspect");
+}
+
+#[test]
 fn c1_traces_of_an_attempt_call_for_a_live_read() {
     assert_eq!(marked("a").with(|w| w.live = false).short(), "ReadRecord");
     assert_eq!(
@@ -145,6 +151,18 @@ fn c9_a_rejected_request_is_sent_once() {
             .with(|w| w.provider.as_mut().unwrap().fingerprint = "g".into())
             .short(),
         "ProveWritable"
+    );
+    let lost = rejected(&hash).with(|w| {
+        w.live = true;
+        w.object["status"]["clientID"] = json!("id");
+        w.object["status"]["attempt"]["outcome"] = json!("Registered");
+        w.object["metadata"]["annotations"] = json!({names::ABANDON: "id"});
+        w.suspects.push(suspect("a", Some("id")));
+    });
+    assert_eq!(
+        lost.short(),
+        "ProveWritable",
+        "a client that is given up was not rejected"
     );
 }
 

@@ -138,6 +138,7 @@ fn d13_gone_is_believed_after_a_second_look() {
     let rotating = doubtful(Some(0)).recorded(|r| {
         r.in_flight = Some(InFlight {
             request_hash: "h".into(),
+            ..InFlight::default()
         })
     });
     assert_eq!(

@@ -87,6 +87,7 @@ fn a7_a_refused_update_is_no_longer_in_flight() {
         .recorded(|r| {
             r.in_flight = Some(InFlight {
                 request_hash: "h".into(),
+                ..InFlight::default()
             })
         })
         .with(|w| {

@@ -47,20 +47,34 @@ fn k8_to_k15_one_update_marked_before_it_is_sent() {
     world.resolved = true;
     assert_eq!(world.short(), "Discover");
     world.endpoints = Some(stored().endpoints);
+    assert_eq!(world.short(), "ReadObject", "a stale view would undo a newer change");
+    world.memory.object_read = true;
     let Next::Do(Effect::SaveRecord(record)) = world.next() else {
         panic!("{}", world.short())
     };
     assert_eq!(record.in_flight.as_ref().unwrap().request_hash, world.hash());
     world.record = Some(*record);
-    world.memory.marked = true;
+    assert_eq!(world.short(), "SaveRecord", "the mark of another pass is not its own");
+    world.memory.marked = Some("fresh".into());
     assert_eq!(world.short(), "Update");
 }
 
 #[test]
 fn an_update_of_unknown_end_is_sent_again() {
-    let hash = changed().hash();
-    let world = changed().recorded(|r| r.in_flight = Some(InFlight { request_hash: hash }));
-    assert_eq!(world.short(), "Update", "the mark of that very update is still there");
+    let sent = |age| {
+        let hash = changed().hash();
+        let in_flight = Some(InFlight {
+            request_hash: hash,
+            attempt: "a7".into(),
+            unanswered: false,
+        });
+        let world = changed().recorded(|r| r.in_flight = in_flight);
+        world.with(|w| (w.memory.object_read, w.foreign_update_age) = (true, age))
+    };
+    assert_eq!(sent(None).short(), "SaveRecord", "under a mark of its own");
+    // K14b
+    assert_eq!(sent(Some(Duration::ZERO)).short(), "Progressing");
+    assert_eq!(sent(Some(Duration::from_secs(15))).short(), "SaveRecord");
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn r1_the_token_endpoint_is_asked_when_nothing_is_in_flight_any_more() {
     let in_flight = disowned().recorded(|r| {
         r.in_flight = Some(InFlight {
             request_hash: "h".into(),
+            ..InFlight::default()
         });
     });
     assert_eq!(in_flight.short(), "SaveRecord");

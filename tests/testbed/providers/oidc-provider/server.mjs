@@ -56,6 +56,8 @@ const listen = async (server, port) => {
 const server = createServer();
 const port = await listen(server, 0);
 const provider = new Provider(options.issuer ?? `http://127.0.0.1:${port}`, configuration());
+// Something may stand before it that says by X-Forwarded-Proto what it is reached by.
+provider.proxy = true;
 provider.on('server_error', (context, error) => console.error(error));
 server.on('request', wire(provider.callback()));
 

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use testbed::providers::{OidcFault, OidcFaultKind, OidcProvider, OidcProviderOptions, ProviderError, http};
+use testbed::proxy::{Action, Proxy};
 
 use crate::{bearer, call, machine, text};
 
@@ -118,4 +119,30 @@ async fn more_than_a_thousand_clients_stay() {
         assert_eq!(answer.unwrap().0, 201);
     }
     assert_eq!(provider.clients().await.unwrap().len(), 1_100);
+}
+
+#[tokio::test]
+async fn it_goes_by_the_address_of_a_proxy_with_tls_before_it() {
+    let proxy = Proxy::open(true).await.unwrap();
+    let options = OidcProviderOptions {
+        issuer: Some(proxy.url().to_owned()),
+        ..OidcProviderOptions::default()
+    };
+    let provider = OidcProvider::start(options).await.unwrap();
+    proxy.lead_to(provider.url(), None).unwrap();
+    let (http, endpoint) = (http(proxy.ca()), format!("{}/reg", proxy.url()));
+    let (status, _, client) = call(&http, Method::POST, &endpoint, None, Some(&machine("one")))
+        .await
+        .unwrap();
+    let uri = text(&client, "registration_client_uri");
+    assert!(status == 201 && uri.starts_with(proxy.url()), "{client}");
+
+    let rule = proxy.once(|asked| asked.method == Method::DELETE, Action::LoseAnswer);
+    let token = text(&client, "registration_access_token");
+    let lost = call(&http, Method::DELETE, uri, bearer(token), None).await;
+    assert!(lost.is_err() && rule.hits() == 1);
+    assert!(
+        provider.clients().await.unwrap().is_empty(),
+        "it took place all the same"
+    );
 }
