@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use kube::ResourceExt;
+
 use super::key::{Key, ProviderKey};
 use super::space::{Held, Put, Source, Space};
 use super::watch::Cause;
@@ -16,6 +18,8 @@ struct Cached {
     object: Arc<OAuthClient>,
     relevance: u64,
     asked: u64,
+    /// Whether it has the operator's finalizer.
+    held: bool,
 }
 
 impl Held for Cached {
@@ -209,6 +213,10 @@ impl Inner {
         let new = Cached {
             relevance: relevance(&object),
             asked: asked(&object),
+            held: object
+                .finalizers()
+                .iter()
+                .any(|finalizer| finalizer == names::FINALIZER),
             object,
         };
         match self.objects.put(&key, new.clone(), source, epoch) {
@@ -216,7 +224,8 @@ impl Inner {
             Put::Replaced(old) => {
                 let cause = match &old {
                     Some(old) if old.asked != new.asked => Some(Cause::Asked),
-                    Some(old) if old.relevance == new.relevance => None,
+                    // A finalizer that appears is an own write whose event came before its answer.
+                    Some(old) if old.relevance == new.relevance && (new.held || !old.held) => None,
                     Some(_) | None => Some(Cause::Spec),
                 };
                 if let Some(old) = &old {
@@ -260,12 +269,12 @@ fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key {
 /// otherwise wake itself up for ever.
 fn relevance(object: &OAuthClient) -> u64 {
     let meta = &object.metadata;
-    hashed((
-        &meta.uid,
-        meta.generation,
-        &meta.finalizers,
-        meta.deletion_timestamp.is_some(),
-    ))
+    let others: Vec<&String> = object
+        .finalizers()
+        .iter()
+        .filter(|finalizer| *finalizer != names::FINALIZER)
+        .collect();
+    hashed((&meta.uid, meta.generation, others, meta.deletion_timestamp.is_some()))
 }
 
 /// Digest of the annotations by which users ask for something.
@@ -295,4 +304,39 @@ fn slim(mut object: OAuthClient) -> OAuthClient {
         }
     }
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(version: u32, finalizers: &[&str], generation: i64) -> OAuthClient {
+        serde_json::from_value(json!({
+            "apiVersion": names::API_VERSION, "kind": "OAuthClient",
+            "metadata": {
+                "name": "app", "namespace": "ns", "uid": "u", "resourceVersion": version.to_string(),
+                "generation": generation, "finalizers": finalizers,
+            },
+            "spec": {"providerRef": {"name": "p"}},
+        }))
+        .unwrap()
+    }
+
+    /// A failing object would otherwise be tried again at once, whatever its provider asked for.
+    #[test]
+    fn the_operators_own_finalizer_causes_a_look_only_when_it_is_gone() {
+        let cache = ClientCache::default();
+        let epoch = cache.begin();
+        let seen = |version, finalizers: &[&str], generation| {
+            let seen = cache.seen(object(version, finalizers, generation), epoch);
+            seen.map(|(_, cause)| cause)
+        };
+        assert!(matches!(seen(1, &[], 1), Some(Cause::Spec)));
+        assert!(seen(2, &[names::FINALIZER], 1).is_none());
+        assert!(matches!(seen(3, &[names::FINALIZER, "other"], 1), Some(Cause::Spec)));
+        assert!(matches!(seen(4, &["other"], 1), Some(Cause::Spec)));
+        assert!(matches!(seen(5, &[names::FINALIZER, "other"], 2), Some(Cause::Spec)));
+    }
 }

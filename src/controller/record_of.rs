@@ -137,7 +137,8 @@ pub(super) fn suspect(object: &OAuthClient, here: &Here, suspect: &Suspect, now:
     }
 }
 
-/// How a recorded client is reached, if it can be.
+/// How a recorded client is reached, if it can be. The provider object knows better than the record where it is the one that the
+/// client was registered by: an authority or an allowed origin may have been added since.
 pub(super) fn management_call(record: &Record, provider: Option<&Provider>) -> Option<ManagementCall> {
     let access = &record.management;
     let credentials = match access.mode {
@@ -148,7 +149,7 @@ pub(super) fn management_call(record: &Record, provider: Option<&Provider>) -> O
         ManagementMode::Credentials => provider?.target.management.clone(),
         ManagementMode::None => return None,
     };
-    Some(ManagementCall {
+    let mut call = ManagementCall {
         uri: record.management_uri()?,
         credentials,
         issuer: record.endpoints.issuer.clone(),
@@ -156,7 +157,14 @@ pub(super) fn management_call(record: &Record, provider: Option<&Provider>) -> O
         allowed_origins: access.allowed_origins.clone(),
         ca_bundle: access.ca_bundle.clone(),
         deadlines: deadlines(access),
-    })
+    };
+    if let Some(provider) = provider.filter(|provider| provider.uid == access.provider_uid) {
+        call.allowed_origins
+            .extend(provider.target.allowed_origins.iter().cloned());
+        call.ca_bundle.clone_from(&provider.target.ca_bundle);
+        call.deadlines = provider.target.deadlines;
+    }
+    Some(call)
 }
 
 fn deadlines(access: &Access) -> Deadlines {

@@ -161,6 +161,7 @@ async fn end(cx: &Context, record: &Record) -> Result<(), CallError> {
         failure,
         status: None,
         code: None,
+        remark: None,
         effect: Effect::NotApplied,
     };
     let provider = match record.management.mode {
@@ -169,7 +170,10 @@ async fn end(cx: &Context, record: &Record) -> Result<(), CallError> {
                 .await
                 .map_err(not_sent)?,
         ),
-        ManagementMode::RegistrationAccessToken | ManagementMode::None => None,
+        // The record holds all that is needed; the provider object may know newer authorities and origins.
+        ManagementMode::RegistrationAccessToken | ManagementMode::None => {
+            cx.provider_of_uid(&record.management.provider_uid).await.ok()
+        }
     };
     let call = record_of::management_call(record, provider.as_deref()).ok_or_else(|| {
         let text = "the provider offers no way to deregister this client";

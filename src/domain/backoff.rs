@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wish_of_the_provider_counts_up_to_an_hour() {
+    fn t63_the_wish_of_the_provider_counts_up_to_an_hour() {
         let wish = |seconds| {
             delay(
                 &failure(Class::Transient).after(Some(Duration::from_secs(seconds))),

@@ -13,6 +13,15 @@ pub enum Effect {
     Unknown,
 }
 
+/// What else an answer tells, beside its status and code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// It has a body that states no error code: perhaps a page of something that stands before the provider.
+    Page,
+    /// It speaks of `client_secret`.
+    ClientSecret,
+}
+
 /// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{failure}")]
@@ -23,6 +32,8 @@ pub struct CallError {
     pub status: Option<u16>,
     /// Error code of RFC 7591 section 3.2.2 or RFC 6750 section 3.1, if the answer holds one that looks like a code.
     pub code: Option<String>,
+    /// What else the answer tells.
+    pub remark: Option<Remark>,
     /// What is known about its effect.
     pub effect: Effect,
 }

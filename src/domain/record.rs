@@ -147,12 +147,13 @@ impl Record {
                 .as_ref()
                 .is_none_or(|old| old.expose_secret() != new.expose_secret())
         });
+        // What an answer leaves out about the same secret still holds; about another one it says nothing.
+        if secret_changed || answer.client_secret_expires_at.is_some() {
+            self.client_secret_expires_at = answer.client_secret_expires_at;
+        }
         if secret_changed {
             self.client_secret = answer.client_secret;
             self.credential_generation = self.credential_generation.wrapping_add(1);
-        }
-        if answer.client_secret_expires_at.is_some() {
-            self.client_secret_expires_at = answer.client_secret_expires_at;
         }
         if let Some(token) = answer.registration_access_token {
             self.registration_access_token = Some(token);
@@ -162,6 +163,38 @@ impl Record {
         }
         self.metadata = answer.metadata;
         secret_changed
+    }
+
+    /// Whether both hold the same credentials.
+    #[must_use]
+    pub fn same_credentials(&self, other: &Self) -> bool {
+        let text = |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
+        text(&self.client_secret) == text(&other.client_secret)
+            && text(&self.registration_access_token) == text(&other.registration_access_token)
+            && self.registration_client_uri == other.registration_client_uri
+    }
+
+    /// How the client authenticates at the token endpoint: as the provider states it, else as it was asked for.
+    #[must_use]
+    pub fn auth_method(&self) -> Option<&str> {
+        [&self.metadata, &self.request].into_iter().find_map(|members| {
+            match members.get("token_endpoint_auth_method")? {
+                Value::String(method) => Some(method.as_str()),
+                // Some providers wrap it into a list.
+                Value::Array(list) if list.len() == 1 => list[0].as_str(),
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether the client has to authenticate with a secret that the provider never issued: what an application got would be
+    /// half a credential.
+    #[must_use]
+    pub fn lacks_secret(&self) -> bool {
+        self.client_secret.is_none()
+            && self
+                .auth_method()
+                .is_some_and(|method| method.starts_with("client_secret"))
     }
 
     /// URI of this client in the provider's management, if there is any.
@@ -298,6 +331,56 @@ pub(crate) mod tests {
             ..answer()
         }));
         assert_eq!(record.credential_generation, 2);
+    }
+
+    #[test]
+    fn w32_what_an_answer_leaves_out_is_kept() {
+        let mut record = record();
+        record.client_secret_expires_at = Some(100);
+        let before = record.clone();
+        record.absorb(answer());
+        assert!(record.same_credentials(&before));
+        assert_eq!(record.client_secret_expires_at, Some(100));
+    }
+
+    #[test]
+    fn w33_every_rotated_credential_is_taken_over() {
+        let mut record = record();
+        record.client_secret_expires_at = Some(100);
+        record.absorb(Registration {
+            client_secret: Some("n3w".into()),
+            registration_access_token: Some("t2".into()),
+            registration_client_uri: Some("https://p/reg/2".to_owned()),
+            ..answer()
+        });
+        assert_eq!(record.client_secret.as_ref().unwrap().expose_secret(), "n3w");
+        assert_eq!(record.registration_access_token.as_ref().unwrap().expose_secret(), "t2");
+        assert_eq!(record.registration_client_uri.as_deref(), Some("https://p/reg/2"));
+        assert_eq!(
+            record.client_secret_expires_at, None,
+            "the old secret's expiry is not the new one's"
+        );
+    }
+
+    #[test]
+    fn w17_a_confidential_client_lacks_a_secret_and_no_other_does() {
+        let lacks = |stated: Value, asked: &str, secret: Option<&str>| {
+            let mut record = record();
+            record.client_secret = secret.map(Into::into);
+            record.request.insert("token_endpoint_auth_method".into(), asked.into());
+            if !stated.is_null() {
+                record.metadata.insert("token_endpoint_auth_method".into(), stated);
+            }
+            record.lacks_secret()
+        };
+        assert!(lacks(Value::Null, "client_secret_basic", None));
+        assert!(lacks("client_secret_post".into(), "none", None));
+        assert!(lacks(serde_json::json!(["client_secret_basic"]), "none", None));
+        assert!(!lacks(Value::Null, "none", None));
+        assert!(!lacks("none".into(), "client_secret_basic", None));
+        assert!(!lacks("private_key_jwt".into(), "client_secret_basic", None));
+        assert!(!lacks("client_secret_post".into(), "none", Some("s")));
+        assert!(!lacks(7.into(), "private_key_jwt", None));
     }
 
     #[test]

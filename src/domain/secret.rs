@@ -260,7 +260,10 @@ fn data(object: &OAuthClient, record: &Record) -> BTreeMap<String, ByteString> {
         }
     };
     // Some providers issue a secret to everybody. An application that can keep none must not be handed one.
-    let client_secret = record.client_secret.as_ref().filter(|_| !is_public(&object.spec));
+    let public = record
+        .auth_method()
+        .map_or_else(|| is_public(&object.spec), |method| method == "none");
+    let client_secret = record.client_secret.as_ref().filter(|_| !public);
     let client_secret = client_secret.map(ExposeSecret::expose_secret);
     if secret.and_then(|secret| secret.include_provider).unwrap_or(true) {
         let endpoints = &record.endpoints;
@@ -337,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_client_has_no_secret_key() {
+    fn w17_a_public_client_has_no_secret_key() {
         let public = Record {
             client_secret: None,
             ..stored()
@@ -352,6 +355,15 @@ mod tests {
             keys(&credentials(&told, &stored())),
             ["client_id"],
             "not even one that the provider issued all the same"
+        );
+        let mut made_confidential = stored();
+        let method = json!("client_secret_post");
+        made_confidential
+            .metadata
+            .insert("token_endpoint_auth_method".into(), method);
+        assert_eq!(
+            keys(&credentials(&told, &made_confidential)),
+            ["client_id", "client_secret"]
         );
     }
 

@@ -4,13 +4,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
+use crate::domain::outcome::CallError;
 use crate::domain::target::{AuthScheme, Credentials};
 
 use super::origin;
+
+/// Credentials shorter than this occur in ordinary text: a text that holds one need not repeat it.
+const SHORTEST_SECRET: usize = 8;
 
 /// The header that carries `credentials` to `url`, if they are any.
 ///
@@ -68,20 +73,40 @@ pub(super) fn spoken(credentials: &Credentials) -> Vec<SecretString> {
         AuthScheme::Basic { username: _, password } => vec![password],
         AuthScheme::Bearer(token) | AuthScheme::Header { value: token, .. } => vec![token],
     };
-    let mut forms = Vec::new();
-    for part in parts {
-        let raw = part.expose_secret();
-        forms.push(SecretString::from(STANDARD.encode(raw)));
-        forms.push(SecretString::from(
-            url::form_urlencoded::byte_serialize(raw.as_bytes()).collect::<String>(),
-        ));
-        forms.push(part.clone());
-    }
+    let mut spoken: Vec<SecretString> = parts.into_iter().flat_map(forms).collect();
     if let AuthScheme::Basic { username, password } = &credentials.scheme {
         let pair = format!("{}:{}", username.expose_secret(), password.expose_secret());
-        forms.push(SecretString::from(STANDARD.encode(pair)));
+        spoken.push(SecretString::from(STANDARD.encode(pair)));
     }
-    forms
+    spoken
+}
+
+/// A credential as it is, in base64, and percent-encoded.
+fn forms(secret: &SecretString) -> [SecretString; 3] {
+    let raw = secret.expose_secret();
+    let percent = url::form_urlencoded::byte_serialize(raw.as_bytes()).collect::<String>();
+    [secret.clone(), STANDARD.encode(raw).into(), percent.into()]
+}
+
+/// Credentials that a request body holds, in every form in which a provider might repeat them.
+pub(super) fn written(request: &Map<String, Value>) -> Vec<SecretString> {
+    let members = ["client_secret", "software_statement", "ext_param_client_secret"];
+    let values = members.iter().filter_map(|name| request.get(*name)?.as_str());
+    values.flat_map(|value| forms(&value.into())).collect()
+}
+
+/// The same error, unless its text repeats a credential: whoever runs a provider may put what was sent to it into any part of
+/// its answer, and the text is read by others than the Secret's owner.
+pub(super) fn discreet(mut error: CallError, spoken: &[SecretString]) -> CallError {
+    let repeats = spoken
+        .iter()
+        .map(ExposeSecret::expose_secret)
+        .any(|secret| secret.len() >= SHORTEST_SECRET && error.failure.message.contains(secret));
+    if repeats {
+        let text = "the provider's answer repeats the operator's credentials and is not shown; replace them if others can read it";
+        text.clone_into(&mut error.failure.message);
+    }
+    error
 }
 
 #[cfg(test)]
@@ -118,6 +143,36 @@ mod tests {
         assert_eq!(error.reason, Reason::ConsentMissing);
         assert!(error.message.contains("https://evil.example"));
         assert!(header(&basic(Some(&[])), &url("https://p.example/")).is_err());
+    }
+
+    #[test]
+    fn w68_a_text_that_repeats_a_credential_is_not_shown() {
+        let spoken = spoken(&basic(None));
+        let shown = |text: &str| {
+            let failure = Failure::new(Class::Denied, Reason::IssuerMismatch, text);
+            discreet(super::super::transport::not_sent(failure), &spoken)
+                .failure
+                .message
+        };
+        for text in [
+            "issuer https://evil/pässword",
+            "to /YWRtaW46cMOkc3N3b3Jk",
+            "at p%C3%A4ssword",
+        ] {
+            assert!(shown(text).contains("is not shown"), "{text}");
+        }
+        assert_eq!(
+            shown("acct:admin@p.example is unknown"),
+            "acct:admin@p.example is unknown"
+        );
+    }
+
+    #[test]
+    fn w68_what_a_body_holds_is_a_credential_too() {
+        let body = serde_json::json!({"client_secret": "a+b", "client_name": "c", "software_statement": 7});
+        let written = written(body.as_object().unwrap());
+        let written: Vec<&str> = written.iter().map(ExposeSecret::expose_secret).collect();
+        assert_eq!(written, ["a+b", "YSti", "a%2Bb"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::target::{Credentials, Endpoints, Location, Target};
 
+use super::auth;
 use super::limits::{self, BodyError};
 use super::metadata::{self, Metadata};
 use super::origin;
@@ -30,6 +31,11 @@ impl Transport {
     /// No document is found, it states another issuer than it should, it offers no registration, or its endpoint lies at an
     /// origin that is not allowed.
     pub async fn discover(&self, target: &Target) -> Result<Discovered, CallError> {
+        let spoken = auth::spoken(&target.discovery);
+        self.find(target).await.map_err(|error| auth::discreet(error, &spoken))
+    }
+
+    async fn find(&self, target: &Target) -> Result<Discovered, CallError> {
         let (document, from) = match &target.location {
             Location::Issuer(issuer) => self.at_issuer(target, issuer).await?,
             Location::WebFinger { resource, host } => {

@@ -30,24 +30,33 @@ impl Resolve for Guard {
         let policy = self.0.clone();
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let allowed: Vec<SocketAddr> = found
-                .into_iter()
-                .filter(|address| !policy.refuses(address.ip()))
-                .collect();
-            if allowed.is_empty() {
-                return Err(Refused { host }.into());
-            }
+            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
+            let allowed = policy.allowed(&host, found)?;
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }
 
 impl EgressPolicy {
+    /// What may be dialled of the addresses of a name. These very addresses are dialled: nothing is resolved again.
+    fn allowed(&self, host: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
+        let allowed: Vec<SocketAddr> = found.filter(|address| !self.refuses(address.ip())).collect();
+        if allowed.is_empty() {
+            return Err(Refused { host: host.to_owned() });
+        }
+        Ok(allowed)
+    }
+
     /// Whether an address must not be dialled.
     #[must_use]
     pub fn refuses(&self, address: IpAddr) -> bool {
-        is_refused(address, self.allow_insecure_origins) || self.refused.contains(&address.to_canonical())
+        let carried = match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => embedded(address).map(IpAddr::V4),
+        };
+        is_refused(address, self.allow_insecure_origins)
+            || self.refused.contains(&address.to_canonical())
+            || carried.is_some_and(|carried| self.refused.contains(&carried))
     }
 
     /// Checks a host that is an address: the HTTP client resolves none of those, so the guard would never see it.
@@ -98,7 +107,10 @@ fn is_refused_v6(address: Ipv6Addr, allow_loopback: bool) -> bool {
         return !allow_loopback;
     }
     let site_local = address.segments()[0] & 0xffc0 == 0xfec0;
+    // Teredo (RFC 4380) hides the address that it leads to.
+    let teredo = address.segments()[..2] == [0x2001, 0];
     address.is_unspecified()
+        || teredo
         || address.is_unicast_link_local()
         || site_local
         || address.is_multicast()
@@ -110,8 +122,8 @@ fn is_refused_v6(address: Ipv6Addr, allow_loopback: bool) -> bool {
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
-        // Mapped, and the deprecated compatible form.
-        [0, 0, 0, 0, 0, 0xffff, high, low] => Some(v4(high, low)),
+        // Mapped, translated (RFC 2765), and the deprecated compatible form.
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => Some(v4(high, low)),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(v4(high, low)),
         // NAT64 (RFC 6052, RFC 8215).
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => Some(v4(high, low)),
@@ -130,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_machines_links_and_clouds_are_refused_in_every_form() {
+    fn t65_addresses_of_machines_links_and_clouds_are_refused_in_every_form() {
         for address in [
             "127.0.0.1",
             "127.8.9.1",
@@ -148,6 +160,8 @@ mod tests {
             "::ffff:127.0.0.1",
             "::ffff:169.254.169.254",
             "::169.254.169.254",
+            "::ffff:0:169.254.169.254",
+            "2001:0:4136:e378:8000:63bf:5601:5601",
             "64:ff9b::a9fe:a9fe",
             "64:ff9b:1::a9fe:a9fe",
             "2002:a9fe:a9fe::1",
@@ -181,6 +195,30 @@ mod tests {
         assert!(!is_refused("127.0.0.1".parse().unwrap(), true));
         assert!(!is_refused("::1".parse().unwrap(), true));
         assert!(is_refused("169.254.169.254".parse().unwrap(), true));
+    }
+
+    #[test]
+    fn t65_of_mixed_answers_only_what_is_allowed_is_dialled() {
+        let policy = EgressPolicy {
+            allow_insecure_origins: false,
+            refused: vec!["10.96.0.1".parse().unwrap()],
+        };
+        let allowed = |addresses: &[&str]| {
+            let found = addresses.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 443));
+            let allowed = policy.allowed("p.example", found);
+            allowed.map(|found| found.iter().map(|found| found.ip().to_string()).collect::<Vec<_>>())
+        };
+        let mixed = [
+            "169.254.169.254",
+            "93.184.216.34",
+            "::ffff:127.0.0.1",
+            "2002:7f00:1::",
+            "64:ff9b::a60:1",
+        ];
+        assert_eq!(allowed(&mixed).unwrap(), ["93.184.216.34"]);
+        let refused = allowed(&["127.0.0.1", "10.96.0.1", "::ffff:10.96.0.1"]).unwrap_err();
+        assert!(!refused.to_string().contains("10.96"), "{refused}");
+        assert!(allowed(&[]).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use http::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
+use url::Url;
 
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
@@ -11,7 +12,7 @@ use crate::domain::registration::Registration;
 use crate::domain::target::{Credentials, Deadlines};
 
 use super::transport::{Answer, Body, Exchange, Transport, not_sent};
-use super::verdict::{Asked, accepted, incomprehensible};
+use super::verdict::{Asked, accepted, harmless, incomprehensible};
 use super::{auth, limits, origin, wire};
 
 /// All that a management call needs: URI and credentials come from one record, so that no token is ever shown to another
@@ -40,7 +41,7 @@ impl Transport {
     /// # Errors
     /// There is no answer, a refusal, or one that cannot be understood.
     pub async fn read(&self, call: &ManagementCall) -> Result<Registration, CallError> {
-        let mut registration = self.manage(call, Method::GET, None).await?;
+        let mut registration = self.manage(call, Method::GET, None).await.map_err(harmless)?;
         // Some providers show a digest here, which must not replace the secret.
         if registration
             .client_secret
@@ -57,8 +58,7 @@ impl Transport {
     /// # Errors
     /// There is no answer, a refusal, or one that cannot be understood.
     pub async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
-        let body = Value::Object(request.clone()).to_string().into_bytes();
-        self.manage(call, Method::PUT, Some(body)).await
+        self.manage(call, Method::PUT, Some(request)).await
     }
 
     /// Deregisters a client: one DELETE.
@@ -67,24 +67,54 @@ impl Transport {
     /// There is no answer, or a refusal.
     pub async fn delete(&self, call: &ManagementCall) -> Result<(), CallError> {
         let (answer, at) = self.answer(call, Method::DELETE, None).await?;
+        let spoken = auth::spoken(&call.credentials);
         // Whatever else a success says, nothing of it is needed.
         let answer = Answer {
             body: answer.body.or_else(|_| Ok(Vec::new())),
             ..answer
         };
-        accepted(answer, Asked::Management, &at, &auth::spoken(&call.credentials)).map(drop)
+        match accepted(answer, Asked::Management, &at, &spoken) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(auth::discreet(error, &spoken)),
+        }
     }
 
     async fn manage(
         &self,
         call: &ManagementCall,
         method: Method,
-        body: Option<Vec<u8>>,
+        request: Option<&Map<String, Value>>,
     ) -> Result<Registration, CallError> {
+        let mut spoken = auth::spoken(&call.credentials);
+        spoken.extend(request.into_iter().flat_map(auth::written));
+        let body = request.map(|request| Value::Object(request.clone()).to_string().into_bytes());
         let (answer, at) = self.answer(call, method, body).await?;
         let status = answer.status;
-        let body = accepted(answer, Asked::Management, &at, &auth::spoken(&call.credentials))?;
-        wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Management, &at, &error.to_string()))
+        let body = accepted(answer, Asked::Management, &at, &spoken).map_err(|error| auth::discreet(error, &spoken))?;
+        let mut registration =
+            wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Management, &at, &error.to_string()))?;
+        // The address that answered is one that may be called; a client is not moved to one that may not.
+        if let Some(uri) = &registration.registration_client_uri
+            && let Err(error) = self.address(call, uri)
+        {
+            tracing::warn!(client_id = %registration.client_id, "a new registration_client_uri is not taken over: {}", error.message);
+            registration.registration_client_uri = None;
+        }
+        Ok(registration)
+    }
+
+    /// Where a client may be managed: nowhere but at its provider.
+    fn address(&self, call: &ManagementCall, uri: &str) -> Result<Url, Failure> {
+        let url = origin::callable("the registration_client_uri", uri, &self.policy)?;
+        let own = [call.issuer.as_str(), &call.registration_endpoint].into_iter();
+        if origin::is_among(&url, own.chain(call.allowed_origins.iter().map(String::as_str))) {
+            return Ok(url);
+        }
+        let at = origin::of(&url);
+        let text = format!(
+            "the provider wants this client to be managed at {at}, which is neither the issuer's origin nor one of spec.endpoints.allowedOrigins of the provider"
+        );
+        Err(Failure::new(Class::Denied, Reason::OriginNotAllowed, text))
     }
 
     async fn answer(
@@ -93,20 +123,8 @@ impl Transport {
         method: Method,
         body: Option<Vec<u8>>,
     ) -> Result<(Answer, String), CallError> {
-        let url = origin::callable("the registration_client_uri", &call.uri, &self.policy).map_err(not_sent)?;
+        let url = self.address(call, &call.uri).map_err(not_sent)?;
         let at = origin::of(&url);
-        let origins = [call.issuer.as_str(), &call.registration_endpoint];
-        if !origin::is_among(
-            &url,
-            origins
-                .into_iter()
-                .chain(call.allowed_origins.iter().map(String::as_str)),
-        ) {
-            let text = format!(
-                "the provider wants this client to be managed at {at}, which is neither the issuer's origin nor one of spec.endpoints.allowedOrigins of the provider"
-            );
-            return Err(not_sent(Failure::new(Class::Denied, Reason::OriginNotAllowed, text)));
-        }
         let answer = self
             .send(Exchange {
                 method,
@@ -121,3 +139,6 @@ impl Transport {
         Ok((answer, at))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,9 @@ use serde_json::{Map, Value};
 
 use super::wire::Object;
 
+/// Longest identifier or URL that is taken over: longer ones fit into no status.
+const LONGEST: usize = 2048;
+
 /// What is read from a metadata document. Unknown members are ignored, and so is `signed_metadata`, which nothing here
 /// verifies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +46,7 @@ fn text(object: &Map<String, Value>, name: &str) -> Option<String> {
     object
         .get(name)?
         .as_str()
-        .filter(|text| !text.is_empty())
+        .filter(|text| !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control))
         .map(str::to_owned)
 }
 
@@ -63,6 +66,18 @@ mod tests {
         ] {
             assert_eq!(parse(body.as_bytes()), None, "{body}");
         }
+    }
+
+    #[test]
+    fn t54_what_no_status_and_no_secret_should_hold_is_left_out() {
+        let long = "a".repeat(LONGEST);
+        let text = format!(r#"{{"issuer":"https://p","token_endpoint":"https://p/{long}","jwks_uri":"https://p/\n"}}"#);
+        let found = parse(text.as_bytes()).unwrap();
+        assert_eq!((found.token, found.jwks), (None, None));
+        assert_eq!(parse(format!(r#"{{"issuer":"https://p/{long}"}}"#).as_bytes()), None);
+        assert_eq!(parse(b"{\"issuer\":\"https://p\xff\"}"), None);
+        assert!(parse(b"\xef\xbb\xbf{\"issuer\":\"https://p\"}").is_some());
+        assert_eq!(parse("[".repeat(200_000).as_bytes()), None);
     }
 
     #[test]

@@ -4,7 +4,10 @@
 
 mod auth;
 mod cache;
+mod causes;
 mod discovery;
+#[cfg(test)]
+mod double;
 mod egress;
 mod error_body;
 mod limits;
@@ -15,6 +18,7 @@ mod probe;
 mod registration;
 mod transport;
 mod verdict;
+mod wait;
 mod webfinger;
 mod wire;
 
@@ -24,9 +28,9 @@ pub use egress::{EgressPolicy, is_refused};
 pub use error_body::{ErrorBody, parse as parse_error_body};
 pub use management::ManagementCall;
 pub use metadata::{Metadata, parse as parse_metadata};
-pub use probe::{ClientAuth, ProbeCall};
 pub use origin::callable;
+pub use probe::{ClientAuth, ProbeCall};
 pub use transport::Transport;
-pub use verdict::{is_gone_or_unauthorised, is_unsupported};
+pub use verdict::{is_gone_or_unauthorised, is_nowhere, is_unsupported, wants_client_secret};
 pub use webfinger::{Resource, issuer as parse_webfinger};
 pub use wire::{Undecodable, parse as parse_registration};

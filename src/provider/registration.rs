@@ -25,6 +25,8 @@ impl Transport {
         let url =
             origin::callable("the registration endpoint", &endpoints.registration, &self.policy).map_err(not_sent)?;
         let at = origin::of(&url);
+        let mut spoken = auth::spoken(&target.registration);
+        spoken.extend(auth::written(request));
         let answer = self
             .send(Exchange {
                 method: Method::POST,
@@ -37,7 +39,8 @@ impl Transport {
             })
             .await?;
         let status = answer.status;
-        let body = accepted(answer, Asked::Registration, &at, &auth::spoken(&target.registration))?;
+        let body =
+            accepted(answer, Asked::Registration, &at, &spoken).map_err(|error| auth::discreet(error, &spoken))?;
         wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Registration, &at, &error.to_string()))
     }
 }

@@ -1,8 +1,6 @@
 //! One request and its answer: no redirects, no retries, no proxies, bounded in time and size.
 
 use std::collections::HashMap;
-use std::error::Error as _;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +14,8 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Effect};
 use crate::domain::target::{Credentials, Deadlines};
 
-use super::egress::{EgressPolicy, Guard, Refused};
+use super::causes::{Causes, Tls};
+use super::egress::{EgressPolicy, Guard};
 use super::limits::{self, BodyError};
 use super::{auth, origin};
 
@@ -82,9 +81,9 @@ impl Transport {
             return Err(not_sent(address_refused(&at)));
         }
         let credentials = auth::header(exchange.credentials, &exchange.url).map_err(not_sent)?;
-        let client = self
-            .client(exchange.ca_bundle, exchange.deadlines.connect)
-            .map_err(not_sent)?;
+        // A connection that cannot be made is no doubt about a request, so it has to fail before the whole call does.
+        let connect = exchange.deadlines.connect.min(exchange.deadlines.request.mul_f32(0.8));
+        let client = self.client(exchange.ca_bundle, connect).map_err(not_sent)?;
         let mut request = client
             .request(exchange.method, exchange.url)
             .header(ACCEPT, "application/json");
@@ -163,6 +162,7 @@ pub(super) fn not_sent(failure: Failure) -> CallError {
         failure,
         status: None,
         code: None,
+        remark: None,
         effect: Effect::NotApplied,
     }
 }
@@ -174,6 +174,7 @@ pub(super) fn unanswered(text: String) -> CallError {
         failure,
         status: None,
         code: None,
+        remark: None,
         effect: Effect::Unknown,
     }
 }
@@ -187,23 +188,38 @@ fn address_refused(at: &str) -> Failure {
 
 /// What an error of the HTTP client means. Its own text is not shown: it differs from one try to the next.
 fn broken(error: &reqwest::Error, at: &str) -> CallError {
+    let causes = Causes::of(error);
+    let denied = |reason, text: String| CallError {
+        effect: if error.is_connect() {
+            Effect::NotApplied
+        } else {
+            Effect::Unknown
+        },
+        ..not_sent(Failure::new(Class::Denied, reason, text))
+    };
+    if let Some(Tls::ClientCertificate) = causes.tls {
+        let text =
+            format!("{at} demands a client certificate, which the operator cannot give; offer it an address without");
+        return denied(Reason::CertificateRejected, text);
+    }
     if !error.is_connect() {
         return unanswered(format!("the connection to {at} broke before the answer was complete"));
-    }
-    let mut causes = Causes::default();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        causes.note(inner);
-        cause = inner.source();
     }
     if causes.refused {
         return not_sent(address_refused(at));
     }
-    if let Some(why) = causes.certificate {
-        let text = format!(
-            "the certificate of {at} is not trusted ({why}); if a private authority issued it, put that into spec.tls.caBundle of the provider"
-        );
-        return not_sent(Failure::new(Class::Denied, Reason::CertificateRejected, text));
+    match causes.tls {
+        Some(Tls::Certificate(why)) => {
+            let text = format!(
+                "the certificate of {at} is not trusted ({why}); if a private authority issued it, put that into spec.tls.caBundle of the provider"
+            );
+            return denied(Reason::CertificateRejected, text);
+        }
+        Some(Tls::Protocol(why)) => {
+            let text = format!("{at} cannot be talked to by TLS: {why}");
+            return denied(Reason::CertificateRejected, text);
+        }
+        Some(Tls::ClientCertificate) | None => {}
     }
     let why = if error.is_timeout() {
         "no connection in time"
@@ -217,52 +233,5 @@ fn broken(error: &reqwest::Error, at: &str) -> CallError {
     ))
 }
 
-/// What is found along the chain of an error's sources.
-struct Causes {
-    refused: bool,
-    certificate: Option<&'static str>,
-    words: &'static str,
-}
-
-impl Default for Causes {
-    fn default() -> Self {
-        Self {
-            refused: false,
-            certificate: None,
-            words: "no connection",
-        }
-    }
-}
-
-impl Causes {
-    fn note(&mut self, cause: &(dyn std::error::Error + 'static)) {
-        if cause.is::<Refused>() {
-            self.refused = true;
-        }
-        if let Some(error) = cause.downcast_ref::<io::Error>() {
-            // What another error was wrapped into hides it from the chain.
-            if let Some(inner) = error.get_ref() {
-                self.note(inner);
-            }
-            self.words = match error.kind() {
-                io::ErrorKind::ConnectionRefused => "connection refused",
-                io::ErrorKind::ConnectionReset => "connection reset",
-                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route",
-                _ => self.words,
-            };
-        }
-        if let Some(rustls::Error::InvalidCertificate(why)) = cause.downcast_ref::<rustls::Error>() {
-            self.certificate = Some(match why {
-                rustls::CertificateError::UnknownIssuer => "unknown issuer",
-                rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. } => "expired",
-                rustls::CertificateError::NotValidForName | rustls::CertificateError::NotValidForNameContext { .. } => {
-                    "issued for another name"
-                }
-                _ => "invalid",
-            });
-        }
-        if cause.to_string().contains("dns error") {
-            self.words = "its name cannot be resolved";
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

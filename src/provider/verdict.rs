@@ -1,22 +1,18 @@
 //! What an answer's status means, in one place.
 
-use std::time::{Duration, SystemTime};
-
 use http::HeaderMap;
-use http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{LOCATION, WWW_AUTHENTICATE};
 use secrecy::SecretString;
 
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::{CallError, Effect};
+use crate::domain::outcome::{CallError, Effect, Remark};
 
 use super::error_body::{self, ErrorBody};
 use super::limits::BodyError;
 use super::origin;
 use super::transport::{Answer, unanswered};
-
-/// Longest wait that a provider may ask for.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
+use super::wait;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,59 +56,71 @@ pub(super) fn incomprehensible(status: u16, asked: Asked, at: &str, why: &str) -
         failure: Failure::new(Class::Ambiguous, Reason::InvalidResponse, text),
         status: Some(status),
         code: None,
+        remark: None,
         effect: Effect::Unknown,
     }
 }
 
 fn refused(answer: &Answer, asked: Asked, at: &str, spoken: &[SecretString]) -> CallError {
     let body = answer.body.as_deref().map(error_body::parse).unwrap_or_default();
-    let ErrorBody { code, description } = with_challenge(body, &answer.headers).without(spoken);
+    let body = with_challenge(body, &answer.headers).without(spoken);
+    let remark = remark(answer, &body);
+    let about = About::of(answer.status, asked, &body);
+    let ErrorBody { code, description } = body;
     let said = code.as_deref().map(|code| format!(" with {code}")).unwrap_or_default();
     let (status, noun) = (answer.status, asked.noun());
-    let (class, reason, text) = match status {
-        400 | 409 | 413 | 415 | 422 => {
-            let quoted = description.map(|text| format!(" (\"{text}\")")).unwrap_or_default();
+    let (class, reason, text) = match about {
+        About::Metadata => {
+            // What else a 400 says may be anybody's: an owner of a provider object could have any service of the cluster read to
+            // him.
+            let is_told = matches!(status, 400 | 422) && code.as_deref().is_some_and(speaks_of_metadata);
+            let quoted = description
+                .filter(|_| is_told)
+                .map(|text| format!(" (\"{text}\")"))
+                .unwrap_or_default();
             let field = field_of(code.as_deref());
             let text = format!("{at} rejected the {noun} (status {status}){said}{quoted}; correct {field}");
             (Class::Invalid, Reason::RegistrationRejected, text)
         }
-        401 | 403 => {
+        About::Policy => {
+            let text = format!(
+                "a policy of {at} rejected the {noun} (status {status}){said}; change the client metadata in spec, or have the policy changed there"
+            );
+            (Class::Denied, Reason::RegistrationRejected, text)
+        }
+        About::Credentials => {
             let text = format!(
                 "{at} refused the {noun} (status {status}){said}; the credentials or the rights that the provider object gives the operator do not suffice"
             );
             (Class::Denied, Reason::CredentialsRejected, text)
         }
-        404 | 405 | 410 | 501 => {
+        About::Offer => {
             let text = format!("{at} offers no {noun} at this address (status {status}){said}");
             (Class::Denied, Reason::RegistrationUnsupported, text)
         }
-        429 => (
+        About::Pace => (
             Class::Transient,
             Reason::RateLimited,
             format!("{at} asks to slow down{said}; the operator waits"),
         ),
-        408 | 425 | 503 => {
+        About::Moment => {
             let text = format!("{at} cannot serve now (status {status}){said}; the operator tries again");
             (Class::Transient, Reason::ProviderUnavailable, text)
         }
-        300..=399 => {
-            let to = answer
-                .headers
-                .get(LOCATION)
-                .and_then(|to| to.to_str().ok())
-                .map(origin::shown);
-            let to = to.unwrap_or_else(|| "nowhere".to_owned());
+        About::Place => {
+            let to = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());
+            let to = to.map_or_else(|| "nowhere".to_owned(), origin::shown);
             let text = format!(
                 "{at} redirects the {noun} to {to}, and credentials follow no redirect; state the final address in the provider object"
             );
             (Class::Ambiguous, Reason::InvalidResponse, text)
         }
-        400..=499 => (
+        About::Refusal => (
             Class::Denied,
             Reason::RegistrationRejected,
             format!("{at} refused the {noun} (status {status}){said}"),
         ),
-        _ => (
+        About::Trouble => (
             Class::Ambiguous,
             Reason::ProviderUnavailable,
             format!("{at} failed at the {noun} (status {status}){said}"),
@@ -123,12 +131,101 @@ fn refused(answer: &Answer, asked: Asked, at: &str, spoken: &[SecretString]) -> 
     } else {
         Effect::Unknown
     };
-    let failure = Failure::new(class, reason, text).after(retry_after(&answer.headers));
+    let failure = Failure::new(class, reason, text).after(wait::asked_for(&answer.headers));
     CallError {
         failure,
         status: Some(status),
         code,
+        remark,
         effect,
+    }
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// The client metadata.
+    Metadata,
+    /// A policy of the provider that this client does not meet.
+    Policy,
+    /// The operator's credentials.
+    Credentials,
+    /// The address: nothing of the kind is offered there.
+    Offer,
+    /// The pace of the calls.
+    Pace,
+    /// The moment.
+    Moment,
+    /// The address: another one is the right one.
+    Place,
+    /// Anything else that will not pass by itself.
+    Refusal,
+    /// The provider itself.
+    Trouble,
+}
+
+impl About {
+    fn of(status: u16, asked: Asked, body: &ErrorBody) -> Self {
+        let code = body.code.as_deref();
+        match status {
+            // Authlib and Gluu say so where others answer 401.
+            400 if asked == Asked::Registration && matches!(code, Some("access_denied" | "invalid_token")) => {
+                Self::Credentials
+            }
+            // Keycloak's policies (trusted hosts, client scopes) look like missing rights.
+            403 if matches!(code, Some("insufficient_scope" | "access_denied" | "forbidden"))
+                && names_a_policy(body) =>
+            {
+                Self::Policy
+            }
+            400 | 409 | 413 | 422 => Self::Metadata,
+            401 | 403 => Self::Credentials,
+            404 | 405 | 410 | 415 | 501 => Self::Offer,
+            429 => Self::Pace,
+            408 | 425 | 503 => Self::Moment,
+            300..=399 => Self::Place,
+            400..=499 => Self::Refusal,
+            _ => Self::Trouble,
+        }
+    }
+}
+
+fn names_a_policy(body: &ErrorBody) -> bool {
+    let text = body.description.as_deref().unwrap_or_default().to_ascii_lowercase();
+    ["policy", "policies", "metadata"]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
+/// Codes of RFC 7591 section 3.2.2 and those that providers put in their place: what is said beside them is about the metadata.
+fn speaks_of_metadata(code: &str) -> bool {
+    const CODES: [&str; 13] = [
+        "invalid_redirect_uri",
+        "invalid_client_metadata",
+        "invalid_software_statement",
+        "unapproved_software_statement",
+        "invalid_request",
+        "invalid_configuration_request",
+        "invalid_configuration_parameter",
+        "invalid_client_claims",
+        "invalid_claims_redirect_uri",
+        "invalid_logout_uri",
+        "invalid_scope",
+        "registration_not_allowed",
+        "backend_failed",
+    ];
+    CODES.contains(&code)
+}
+
+fn remark(answer: &Answer, body: &ErrorBody) -> Option<Remark> {
+    let told = |text: &Option<String>| text.as_deref().is_some_and(|text| text.contains("client_secret"));
+    let empty = answer.body.as_ref().is_ok_and(Vec::is_empty);
+    if told(&body.description) || told(&body.code) {
+        Some(Remark::ClientSecret)
+    } else if body.code.is_none() && !empty {
+        Some(Remark::Page)
+    } else {
+        None
     }
 }
 
@@ -157,11 +254,12 @@ pub(super) fn undiscovered(answer: &Answer, what: &str) -> CallError {
             format!("{what} answers with status {status} and no document"),
         ),
     };
-    let failure = Failure::new(class, reason, text).after(retry_after(&answer.headers));
+    let failure = Failure::new(class, reason, text).after(wait::asked_for(&answer.headers));
     CallError {
         failure,
         status: Some(status),
         code: None,
+        remark: None,
         effect: Effect::NotApplied,
     }
 }
@@ -172,16 +270,30 @@ pub fn is_unsupported(error: &CallError) -> bool {
     matches!(error.status, Some(405 | 501))
 }
 
-/// Whether the provider does not know the client or does not accept the token. No provider tells the two apart.
+/// Whether the provider does not know the client or does not accept the token. No provider tells the two apart. A page is none
+/// of a provider: a router that has lost its way answers 404, a firewall 403.
 #[must_use]
 pub fn is_gone_or_unauthorised(error: &CallError) -> bool {
     let code = error.code.as_deref();
     match error.status {
-        Some(401 | 404 | 410) => true,
+        Some(401 | 410) => true,
+        Some(404) => code.is_some(),
         Some(400) => matches!(code, Some("access_denied" | "invalid_token" | "invalid_client")),
-        Some(403) => code.is_none(),
+        Some(403) => code.is_none() && error.remark.is_none(),
         _ => false,
     }
+}
+
+/// Whether the answer may mean that only this method is not offered: the client has to be looked at before it counts as gone.
+#[must_use]
+pub fn is_nowhere(error: &CallError) -> bool {
+    error.status == Some(404)
+}
+
+/// Whether an update may have been refused for the lack of a `client_secret` in it.
+#[must_use]
+pub fn wants_client_secret(error: &CallError) -> bool {
+    matches!(error.status, Some(400 | 403 | 422)) && error.remark == Some(Remark::ClientSecret)
 }
 
 /// The same error for a read or a change that is repeated without harm: no answer is no more than a bad moment.
@@ -234,132 +346,5 @@ fn with_challenge(body: ErrorBody, headers: &HeaderMap) -> ErrorBody {
     }
 }
 
-/// How long the provider asks to wait: seconds or a date (RFC 9110 section 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text)
-            .ok()?
-            .duration_since(SystemTime::now())
-            .unwrap_or_default(),
-    };
-    Some(wait.min(LONGEST_WAIT))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(status: u16, body: &str, headers: &[(&'static str, &str)]) -> Answer {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
-        Answer {
-            status,
-            headers: headers.collect(),
-            body: Ok(body.as_bytes().to_vec()),
-        }
-    }
-
-    fn error(status: u16, body: &str) -> CallError {
-        accepted(answer(status, body, &[]), Asked::Registration, "https://p", &[]).unwrap_err()
-    }
-
-    #[test]
-    fn w20_a_rejection_names_code_description_and_field() {
-        let error = error(
-            400,
-            r#"{"error":"invalid_redirect_uri","error_description":"must be https"}"#,
-        );
-        assert_eq!(
-            (error.failure.class, error.effect),
-            (Class::Invalid, Effect::NotApplied)
-        );
-        assert_eq!(error.code.as_deref(), Some("invalid_redirect_uri"));
-        assert!(
-            error
-                .failure
-                .message
-                .contains("invalid_redirect_uri (\"must be https\"); correct spec.redirectURIs")
-        );
-    }
-
-    #[test]
-    fn w21_bodies_without_a_code_are_rejections_all_the_same() {
-        for body in ["", "<html>no</html>", r#"{"error":{"message":"no"}}"#, "[1"] {
-            assert_eq!(error(400, body).failure.class, Class::Invalid, "{body}");
-        }
-    }
-
-    #[test]
-    fn w22_refused_credentials_show_the_code_and_no_detail() {
-        let body = r#"{"error":"insufficient_scope","error_description":"Policy 'Trusted Hosts' rejected"}"#;
-        let error = error(403, body);
-        assert_eq!(
-            (error.failure.class, error.failure.reason),
-            (Class::Denied, Reason::CredentialsRejected)
-        );
-        assert!(error.failure.message.contains("insufficient_scope") && !error.failure.message.contains("Trusted"));
-        let challenge = [("www-authenticate", r#"Bearer realm="x", error="invalid_token""#)];
-        let error = accepted(answer(401, "", &challenge), Asked::Registration, "https://p", &[]).unwrap_err();
-        assert_eq!(error.code.as_deref(), Some("invalid_token"));
-    }
-
-    #[test]
-    fn w23_waits_that_are_asked_for() {
-        let wait = |value| {
-            let error = accepted(
-                answer(429, "", &[("retry-after", value)]),
-                Asked::Registration,
-                "https://p",
-                &[],
-            );
-            error.unwrap_err().failure.retry_after
-        };
-        assert_eq!(wait("120"), Some(Duration::from_mins(2)));
-        assert_eq!(wait("99999999999"), Some(LONGEST_WAIT));
-        assert_eq!(wait("-1"), None);
-        assert_eq!(wait("soon"), None);
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        let later = httpdate::fmt_http_date(SystemTime::now() + Duration::from_mins(10));
-        assert!(wait(&later).is_some_and(|wait| wait > Duration::from_secs(590) && wait <= Duration::from_mins(10)));
-    }
-
-    #[test]
-    fn every_4xx_and_503_did_nothing_and_everything_else_is_unknown() {
-        for status in [400, 401, 403, 404, 405, 408, 409, 410, 418, 425, 429, 451, 503] {
-            assert_eq!(error(status, "").effect, Effect::NotApplied, "{status}");
-        }
-        for status in [301, 302, 307, 500, 501, 502, 504, 599] {
-            assert_eq!(error(status, "").effect, Effect::Unknown, "{status}");
-        }
-    }
-
-    #[test]
-    fn w51_gone_and_unauthorised_look_alike() {
-        for (status, body) in [
-            (401, ""),
-            (404, ""),
-            (410, ""),
-            (403, ""),
-            (400, r#"{"error":"invalid_token"}"#),
-        ] {
-            assert!(is_gone_or_unauthorised(&error(status, body)), "{status}");
-        }
-        assert!(!is_gone_or_unauthorised(&error(403, r#"{"error":"forbidden"}"#)));
-        assert!(!is_gone_or_unauthorised(&error(
-            400,
-            r#"{"error":"invalid_client_metadata"}"#
-        )));
-        assert!(is_unsupported(&error(405, "")) && is_unsupported(&error(501, "")) && !is_unsupported(&error(404, "")));
-    }
-
-    #[test]
-    fn a_redirect_is_told_without_its_query() {
-        let to = [("location", "https://elsewhere.example/login?token=s3cret")];
-        let error = accepted(answer(302, "", &to), Asked::Management, "https://p", &[]).unwrap_err();
-        assert!(error.failure.message.contains("https://elsewhere.example/login"));
-        assert!(!error.failure.message.contains("s3cret"));
-    }
-}
+mod tests;

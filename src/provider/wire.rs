@@ -10,6 +10,8 @@ use crate::domain::registration::Registration;
 
 /// Instants above this are milliseconds: as seconds they would lie beyond the year 5138.
 const MILLISECONDS: i64 = 100_000_000_000;
+/// End of the year 9999; nothing that is called an instant lies beyond.
+const END_OF_TIME: i64 = 253_402_300_799;
 /// Longest client identifier, in bytes: it has to fit into a status.
 const LONGEST_ID: usize = 4096;
 
@@ -70,9 +72,15 @@ pub fn parse(body: &[u8]) -> Result<Registration, Undecodable> {
     let client_id = text(object.remove("client_id"))
         .filter(|id| id.len() <= LONGEST_ID && !id.chars().any(char::is_control))
         .ok_or(Undecodable::NoClientId)?;
-    let client_secret = text(object.remove("client_secret")).map(SecretString::from);
+    // A secret or token that no header or environment variable can hold is none: the client is recorded all the same, so that
+    // it is not lost.
+    let client_secret = text(object.remove("client_secret"))
+        .filter(|secret| !secret.chars().any(char::is_control))
+        .map(SecretString::from);
     let expires_at = instant(object.remove("client_secret_expires_at")).filter(|at| *at > 0);
-    let token = text(object.remove("registration_access_token")).map(SecretString::from);
+    let token = text(object.remove("registration_access_token"))
+        .filter(|token| token.bytes().all(|byte| (b' '..=b'~').contains(&byte)))
+        .map(SecretString::from);
     let uri = text(object.remove("registration_client_uri"));
     Ok(Registration {
         client_id,
@@ -111,7 +119,8 @@ fn instant(value: Option<Value>) -> Option<i64> {
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }?;
-    Some(if number > MILLISECONDS { number / 1000 } else { number })
+    let seconds = if number > MILLISECONDS { number / 1000 } else { number };
+    (seconds <= END_OF_TIME).then_some(seconds)
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "the range is checked")]
@@ -160,6 +169,10 @@ mod tests {
         assert_eq!(expiry("1.9e9"), Some(1_900_000_000));
         assert_eq!(expiry("100"), Some(100));
         assert_eq!(expiry("\"soon\""), None);
+        assert_eq!(expiry("-1"), None);
+        assert_eq!(expiry("9223372036854775807"), None);
+        assert_eq!(expiry("1e300"), None);
+        assert_eq!(expiry("[1900000000]"), None);
     }
 
     #[test]
@@ -202,6 +215,71 @@ mod tests {
         }
         assert_eq!(parse(b"{\"client_id\":\"\xff\"}").unwrap_err(), Undecodable::NoObject);
         assert_eq!(parsed("\u{feff}{\"client_id\":[\"a\"]}").client_id, "a");
+    }
+
+    #[test]
+    fn t54_secrets_that_nobody_can_use_are_none_and_the_client_is_kept() {
+        for secret in [
+            r#""a\u0000b""#,
+            r#""a\nb""#,
+            r#""\u007f""#,
+            r#""""#,
+            "null",
+            "{}",
+            r#"["a","b"]"#,
+        ] {
+            let answer = parsed(&format!(
+                r#"{{"client_id":"a","client_secret":{secret},"registration_access_token":"t"}}"#
+            ));
+            assert!(answer.client_secret.is_none(), "{secret}");
+            assert!(answer.registration_access_token.is_some());
+        }
+        for token in [r#""a\nb""#, r#""tök""#, r#""""#] {
+            let answer = parsed(&format!(r#"{{"client_id":"a","registration_access_token":{token}}}"#));
+            assert!(answer.registration_access_token.is_none(), "{token}");
+        }
+        assert!(
+            parsed(r#"{"client_id":"a","client_secret":"pässwörd ✓"}"#)
+                .client_secret
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn t54_numbers_that_are_none_and_texts_that_are_no_unicode_are_refused() {
+        for body in [
+            r#"{"client_id":"a","x":NaN}"#,
+            r#"{"client_id":"a","x":Infinity}"#,
+            r#"{"client_id":"a","x":1e}"#,
+            r#"{"client_id":"a","x":"\ud800"}"#,
+            r#"{"client_id":"a"} {"client_id":"b"}"#,
+            r#"{"client_id":"a",}"#,
+            r#"{"client_id":"a"#,
+        ] {
+            assert_eq!(parse(body.as_bytes()).unwrap_err(), Undecodable::NoObject, "{body}");
+        }
+        let nested = format!(
+            r#"{{"client_id":"a","x":{}1{}}}"#,
+            "[".repeat(1_000_000),
+            "]".repeat(1_000_000)
+        );
+        assert_eq!(parse(nested.as_bytes()).unwrap_err(), Undecodable::NoObject);
+    }
+
+    #[test]
+    fn t54_identifiers_up_to_what_a_status_holds_are_accepted() {
+        let answer = |length| format!(r#"{{"client_id":"{}"}}"#, "a".repeat(length));
+        assert!(parse(answer(LONGEST_ID).as_bytes()).is_ok());
+        assert!(parse(answer(64 * 1024).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn w16_token_and_uri_come_together_or_alone() {
+        let token = parsed(r#"{"client_id":"a","registration_access_token":"t"}"#);
+        assert!(token.registration_access_token.is_some() && token.registration_client_uri.is_none());
+        let uri = parsed(r#"{"client_id":"a","registration_client_uri":"https://p/a?x=%20#f"}"#);
+        assert_eq!(uri.registration_client_uri.as_deref(), Some("https://p/a?x=%20#f"));
+        assert!(uri.registration_access_token.is_none());
     }
 
     #[test]

@@ -315,7 +315,7 @@ async fn t45_without_an_election_the_chart_replaces_the_pod_before_it_starts_ano
 }
 
 #[tokio::test]
-async fn t41_a_leader_that_was_paused_under_load_registers_nothing_twice() {
+async fn w28_a_leader_that_was_paused_under_load_registers_nothing_twice() {
     let site = Site::oidc_provider().await.unwrap();
     let (stage, second) = pair("paused").await;
     stage.apply(&site.manifests).await;

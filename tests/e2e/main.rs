@@ -26,3 +26,4 @@ mod stage;
 mod staleness;
 mod tenancy;
 mod watches;
+mod wire;

@@ -6,9 +6,10 @@ use kube::ResourceExt;
 
 use crate::api::{DeletionPolicy, OAuthClient, Reason, names};
 use crate::cluster::ApiError;
+use crate::domain::outcome::CallError;
 use crate::domain::plan::Deregistration;
 use crate::domain::record::{Phase, Record};
-use crate::provider;
+use crate::provider::{self, ManagementCall};
 
 use super::super::pass::{Pass, Stored};
 use super::super::record_of;
@@ -19,8 +20,13 @@ impl<W: World> Pass<'_, W> {
         let Stored::Present { record, .. } = &self.record else {
             return;
         };
-        let provider = self.provider.clone().and_then(Result::ok);
-        let Some(call) = record_of::management_call(record, provider.as_deref()) else {
+        let record = record.clone();
+        // The record holds all that a deletion needs; the provider object may know newer authorities and origins.
+        let provider = match &self.provider {
+            Some(provider) => provider.clone().ok(),
+            None => self.world.resolve(&self.object).await.ok(),
+        };
+        let Some(call) = record_of::management_call(&record, provider.as_deref()) else {
             return;
         };
         let _permit = match &provider {
@@ -32,10 +38,34 @@ impl<W: World> Pass<'_, W> {
             Err(error) if provider::is_unsupported(&error) => {
                 self.memory.deregistration = Some(Deregistration::Unsupported);
             }
+            Err(error) if provider::is_nowhere(&error) => self.look_whether_it_is_there(&call, &record, error).await,
             Err(error) if provider::is_gone_or_unauthorised(&error) => {
                 self.memory.deregistration = Some(Deregistration::GoneOrUnauthorised);
             }
             Err(error) => self.memory.failure = Some(error.failure),
+        }
+    }
+
+    /// A deletion was answered with 404: by a provider that has no such client, by one that offers no deletion, or by something
+    /// before it that has lost its way. A read tells which.
+    async fn look_whether_it_is_there(&mut self, call: &ManagementCall, record: &Record, refusal: CallError) {
+        match self.world.read(call).await {
+            Ok(found) => {
+                self.memory.deregistration = Some(Deregistration::Unsupported);
+                let mut record = record.clone();
+                let before = record.clone();
+                record.absorb(found);
+                if !record.same_credentials(&before) {
+                    self.save_record(Box::new(record)).await;
+                }
+            }
+            Err(error) if provider::is_gone_or_unauthorised(&error) => {
+                self.memory.deregistration = Some(Deregistration::GoneOrUnauthorised);
+            }
+            Err(_) if provider::is_gone_or_unauthorised(&refusal) => {
+                self.memory.deregistration = Some(Deregistration::GoneOrUnauthorised);
+            }
+            Err(_) => self.memory.failure = Some(refusal.failure),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::api::{AttemptOutcome, ManagementMode, Reason, names};
@@ -11,7 +12,7 @@ use crate::domain::metadata::{self, Request};
 use crate::domain::outcome::CallError;
 use crate::domain::record::Record;
 use crate::domain::secret;
-use crate::provider;
+use crate::provider::{self, ManagementCall};
 
 use super::super::pass::{Held, Pass, Stored};
 use super::super::record_of;
@@ -166,13 +167,26 @@ impl<W: World> Pass<'_, W> {
             record.attempt.clone(),
             metadata::fingerprint(request, &[&provider.fingerprint]),
         );
-        let body = record_of::update_body(request, &record.client_id);
+        // The provider's own credentials are rotated by no update.
+        let certain = record.in_flight.as_ref().is_some_and(|update| !update.unanswered)
+            || record.management.mode == ManagementMode::Credentials;
+        let mut body = record_of::update_body(request, &record.client_id);
         let permit = self.world.permit(&self.object, &provider).await;
-        let result = self.world.update(&call, &body).await;
+        let mut result = self.world.update(&call, &body).await;
+        if let (Err(error), Some(secret)) = (&result, &record.client_secret)
+            && provider::wants_client_secret(error)
+        {
+            // Some providers demand the current secret in an update, others refuse every update that holds it.
+            body.insert("client_secret".to_owned(), secret.expose_secret().into());
+            result = self.world.update(&call, &body).await;
+        }
         drop(permit);
         match result {
+            // A hard stop. The update stays in flight, so that no later 401 is taken for the client's absence.
             Ok(answer) if answer.client_id != record.client_id => {
-                let text = "the provider answered an update with another client_id; nothing was taken over";
+                self.close(&attempt, AttemptOutcome::Registered, hash);
+                let text = "the provider answered an update with another client_id, and nothing was taken over; ask the provider's administrator, or \
+                            delete the OAuthClient and create it again";
                 self.memory.failure = Some(Failure::new(Class::Denied, Reason::InvalidResponse, text));
             }
             Ok(answer) => {
@@ -180,12 +194,13 @@ impl<W: World> Pass<'_, W> {
                 self.memory.answer = Some((request.clone(), answer));
             }
             Err(error) => {
-                let failure = refused_update(&error);
+                let failure = if provider::is_nowhere(&error) {
+                    self.look_whether_only_updates_are_missing(&call, &error).await
+                } else {
+                    refused_update(&error)
+                };
                 // A token that is not accepted says nothing about an earlier update whose answer was lost: that one stays
                 // in flight, so that no later 401 is taken for the client's absence.
-                // The provider's own credentials are rotated by no update.
-                let answered = record.in_flight.as_ref().is_some_and(|update| !update.unanswered);
-                let certain = answered || record.management.mode == ManagementMode::Credentials;
                 if failure.reason == Reason::ManagementLost && certain {
                     self.memory.refused = true;
                     self.memory.disowned = true;
@@ -193,6 +208,9 @@ impl<W: World> Pass<'_, W> {
                 }
                 if matches!(failure.reason, Reason::UpdateRejected | Reason::UpdateUnsupported) {
                     self.memory.refused = true;
+                    // What a policy of the provider refused may be allowed there without a change here.
+                    let for_good = failure.class == Class::Invalid;
+                    let hash = if for_good { hash } else { String::new() };
                     self.close(&attempt, AttemptOutcome::Registered, hash);
                 }
                 self.memory.failure = Some(failure);
@@ -201,11 +219,32 @@ impl<W: World> Pass<'_, W> {
     }
 }
 
+impl<W: World> Pass<'_, W> {
+    /// An update was answered with 404. If the client can be read all the same, the provider offers no updates.
+    async fn look_whether_only_updates_are_missing(&mut self, call: &ManagementCall, refusal: &CallError) -> Failure {
+        let Stored::Present { record, .. } = &self.record else {
+            return refused_update(refusal);
+        };
+        let mut record = record.clone();
+        match self.world.read(call).await {
+            Ok(found) if found.client_id == record.client_id => {
+                let before = record.clone();
+                record.absorb(found);
+                if !record.same_credentials(&before) {
+                    self.save_record(record).await;
+                }
+                unsupported_update()
+            }
+            Err(error) if provider::is_gone_or_unauthorised(&error) => refused_update(&error),
+            Ok(_) | Err(_) => refused_update(refusal),
+        }
+    }
+}
+
 /// A refusal for good gets a reason of its own; anything that may pass keeps the one it has.
 fn refused_update(error: &CallError) -> Failure {
     if provider::is_unsupported(error) {
-        let text = "the provider does not change registered clients; undo the change of the manifest, or delete the OAuthClient and create it again";
-        return Failure::new(Class::Invalid, Reason::UpdateUnsupported, text);
+        return unsupported_update();
     }
     if provider::is_gone_or_unauthorised(error) {
         let text = "the provider no longer accepts the token that manages this client; the client and its Secret are left as they are. Ask the provider's \
@@ -219,4 +258,9 @@ fn refused_update(error: &CallError) -> Failure {
         },
         _ => error.failure.clone(),
     }
+}
+
+fn unsupported_update() -> Failure {
+    let text = "the provider does not change registered clients; undo the change of the manifest, or delete the OAuthClient and create it again";
+    Failure::new(Class::Invalid, Reason::UpdateUnsupported, text)
 }

@@ -196,6 +196,7 @@ fn error(status: Option<u16>, effect: Effect) -> CallError {
         failure: Failure::new(class, reason, "the model says so"),
         status,
         code: None,
+        remark: None,
         effect,
     }
 }

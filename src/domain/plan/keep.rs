@@ -24,7 +24,7 @@ pub(super) fn next(view: &View<'_>, record: &Record) -> Next {
     doubt(view, record)
         .or_else(|| secret_step(view, record))
         .or_else(|| request_step(view, record))
-        .unwrap_or_else(|| finish(view))
+        .unwrap_or_else(|| finish(view, record))
 }
 
 /// K1a and K1b: a client was registered anew, and nothing tells whether the provider did it.
@@ -53,6 +53,10 @@ fn doubt(view: &View<'_>, record: &Record) -> Option<Next> {
 
 /// K2 to K6: the application's Secret first, which needs no provider.
 fn secret_step(view: &View<'_>, record: &Record) -> Option<Next> {
+    // K2a
+    if record.lacks_secret() {
+        return None;
+    }
     let name = secret::name(view.object);
     let wanted = || Box::new(secret::credentials(view.object, record));
     match view.credentials {
@@ -103,7 +107,11 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
     }
     let hash = create::fingerprint(&request, provider);
     // K12
-    if view.was_rejected(&hash) && record.in_flight.is_none() {
+    let other_in_flight = record
+        .in_flight
+        .as_ref()
+        .is_some_and(|in_flight| in_flight.request_hash != hash);
+    if view.was_rejected(&hash) && !other_in_flight {
         return Some(Next::Finish(Verdict::Nothing));
     }
     // K13
@@ -163,7 +171,11 @@ fn under_way(wait: Duration) -> Next {
     ))
 }
 
-fn finish(view: &View<'_>) -> Next {
+fn finish(view: &View<'_>, record: &Record) -> Next {
+    // K15a
+    if record.lacks_secret() {
+        return Next::Finish(Verdict::Failed(half_a_credential(record)));
+    }
     let bound = view
         .object
         .status
@@ -190,6 +202,16 @@ pub(super) fn after_update(record: &Record, request: &Request, answer: &Registra
     };
     record.absorb(answer.clone());
     record
+}
+
+/// What an application got would be half a credential.
+fn half_a_credential(record: &Record) -> Failure {
+    let text = format!(
+        "the provider issued no usable client_secret for a client that authenticates by {}, so the Secret is not written; set \
+         spec.tokenEndpointAuthMethod to a method that the provider supports, or delete the OAuthClient and create it again",
+        record.auth_method().unwrap_or_default()
+    );
+    Failure::new(Class::Denied, Reason::InvalidResponse, text)
 }
 
 /// The provider offers no way to change a registered client.

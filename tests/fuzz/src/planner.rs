@@ -12,7 +12,8 @@ use oauth_client_operator::api::{
 };
 use oauth_client_operator::domain::failure::Failure;
 use oauth_client_operator::domain::plan::{
-    Credentials, Deregistration, Effect, Here, Memory, Next, Provider, ProviderView, Sight, Verdict, View, next,
+    Credentials, Deregistration, Effect, Here, Known, LookUp, Memory, Next, Provider, ProviderView, Sight, Verdict,
+    View, next,
 };
 use oauth_client_operator::domain::profile::knobs;
 use oauth_client_operator::domain::record::{InFlight, Phase, Record};
@@ -88,6 +89,8 @@ struct World {
     deep: bool,
     deleting_for: Duration,
     foreign_attempt_age: Option<Duration>,
+    foreign_update_age: Option<Duration>,
+    barred: Option<Duration>,
     attempts: usize,
     /// Registrations that the provider carried out, and clients that live there.
     posts: usize,
@@ -106,6 +109,8 @@ impl World {
             ]);
             record.in_flight = bytes.rarely(4).then(|| InFlight {
                 request_hash: "h".into(),
+                attempt: bytes.one_of(&["", "fresh-0", "a2"]).into(),
+                unanswered: bytes.flip(),
             });
             record.missing_since = bytes.rarely(4).then_some(1);
             if bytes.flip() {
@@ -144,11 +149,15 @@ impl World {
             deep: bytes.rarely(4),
             deleting_for: Duration::from_secs(bytes.one_of(&[0, 60, 899, 900, 100_000])),
             foreign_attempt_age: None,
+            foreign_update_age: None,
+            barred: None,
             attempts: 0,
             posts: 0,
         };
         world.endpoints = bytes.flip().then(|| stored().endpoints);
         world.foreign_attempt_age = bytes.rarely(4).then(|| Duration::from_secs(bytes.byte().into()));
+        world.foreign_update_age = bytes.rarely(8).then(|| Duration::from_secs(bytes.byte().into()));
+        world.barred = bytes.rarely(8).then(|| Duration::from_secs(bytes.byte().into()));
         while bytes.rarely(3) {
             world.suspects.push(drawn::suspect(bytes));
         }
@@ -196,7 +205,10 @@ impl World {
             endpoints: self.endpoints.as_ref(),
             suspects: &self.suspects,
             memory: &self.memory,
+            registrations_barred: self.barred,
+            recreations_barred: self.barred,
             foreign_attempt_age: self.foreign_attempt_age,
+            foreign_update_age: self.foreign_update_age,
             deleting_for: self.deleting_for,
             missing_for: missing_for.map(|_| Duration::from_secs(bytes.byte().into())),
             fresh_attempt: &fresh,
@@ -304,6 +316,7 @@ impl World {
                 annotations.insert(names::CREATE_PENDING.into(), marker.to_string());
                 self.object.metadata.finalizers = Some(vec![names::FINALIZER.into()]);
                 self.memory.attempt = Some(marker.attempt);
+                self.memory.replaces = self.record.as_ref().map(|record| record.client_id.clone());
             }
             Effect::StoreRecord => {
                 self.memory.registration = None;
@@ -312,6 +325,17 @@ impl World {
                 record.request = metadata::request(&self.object.spec, "ns/app", &knobs(Profile::Rfc7592)).unwrap();
                 self.record = Some(record);
                 self.record_seen = RecordSeen::Present;
+            }
+            Effect::LookUp => self.memory.look_up = Some(LookUp::Absent),
+            Effect::Probe => self.memory.known = Some(bytes.one_of(&[Known::Yes, Known::No, Known::Unclear])),
+            Effect::ReplaceRecord => {
+                self.memory.registration = None;
+                self.memory.disowned = false;
+                self.memory.replaces = None;
+                let mut record = stored();
+                record.attempt = self.memory.attempt.clone().unwrap_or_default();
+                record.request = metadata::request(&self.object.spec, "ns/app", &knobs(Profile::Rfc7592)).unwrap();
+                self.record = Some(record);
             }
             Effect::AddFinalizer => self.object.metadata.finalizers = Some(vec![names::FINALIZER.into()]),
             Effect::CreateCredentials(secret) | Effect::ReplaceCredentials(secret) => self.write(*secret),
@@ -326,16 +350,17 @@ impl World {
                 self.secret_seen = SecretSeen::Foreign;
             }
             Effect::SaveRecord(record) => {
-                self.memory.marked = record.in_flight.is_some();
+                self.memory.marked = record.in_flight.as_ref().map(|update| update.attempt.clone());
                 self.memory.answer = None;
                 self.record = Some(*record);
             }
-            Effect::Update(request) => match bytes.below(3) {
+            Effect::Update(request) => match bytes.below(4) {
                 0 => self.memory.answer = Some((request, answer())),
                 1 => {
                     self.memory.refused = true;
                     self.fail(bytes);
                 }
+                2 => (self.memory.refused, self.memory.disowned) = (true, true),
                 _ => self.fail(bytes),
             },
             Effect::Deregister => match DEREGISTRATIONS[bytes.below(4)] {
@@ -359,7 +384,7 @@ impl World {
             return self.fail(bytes);
         }
         self.posts += 1;
-        assert!(self.record.is_none() || matches!(self.record_seen, RecordSeen::Absent(false)));
+        assert!(self.record.is_none() || self.memory.disowned || matches!(self.record_seen, RecordSeen::Absent(false)));
         self.memory.outcome = Some((attempt, AttemptOutcome::Registered));
         self.memory.registration = Some(answer());
     }

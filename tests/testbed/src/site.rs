@@ -223,7 +223,7 @@ impl Site {
     pub fn oidc(&self) -> Option<&OidcProvider> {
         match &self.provider {
             Provider::Oidc(provider) => Some(provider),
-            Provider::Keycloak(_) | Provider::Scriptable(_) => None,
+            Provider::Keycloak(_) | Provider::Idpyoidc(_) | Provider::Scriptable(_) => None,
         }
     }
 

@@ -7,6 +7,7 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// Why a certificate could not be made or used.
@@ -64,6 +65,16 @@ impl Authority {
 
     /// A server certificate for host names and IP addresses.
     pub fn issue(&self, names: &[&str]) -> Result<Identity, TlsError> {
+        self.issue_in(names, None)
+    }
+
+    /// A server certificate whose time is over.
+    pub fn issue_expired(&self, names: &[&str]) -> Result<Identity, TlsError> {
+        self.issue_in(names, Some((2001, 2002)))
+    }
+
+    /// A certificate that is good from the beginning of one year to that of another.
+    fn issue_in(&self, names: &[&str], years: Option<(i32, i32)>) -> Result<Identity, TlsError> {
         let mut params = CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())?;
         params
             .distinguished_name
@@ -71,6 +82,10 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        if let Some((from, to)) = years {
+            params.not_before = rcgen::date_time_ymd(from, 1, 1);
+            params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        }
         let key = KeyPair::generate()?;
         let certificate_pem = params.signed_by(&key, &self.issuer)?.pem();
         Ok(Identity {
@@ -96,11 +111,43 @@ impl std::fmt::Debug for Identity {
 }
 
 impl Identity {
+    /// A server certificate that no authority issued.
+    pub fn self_signed(names: &[&str]) -> Result<Self, TlsError> {
+        let params = CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())?;
+        let key = KeyPair::generate()?;
+        Ok(Self {
+            certificate_pem: params.self_signed(&key)?.pem(),
+            key_pem: key.serialize_pem(),
+        })
+    }
+
+    /// Settings of an HTTP/1.1 server that shows this certificate and serves nobody without one of `clients`.
+    pub fn server_config_for(&self, clients: &Authority) -> Result<Arc<ServerConfig>, TlsError> {
+        install();
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(clients.pem().as_bytes()) {
+            roots.add(certificate?)?;
+        }
+        let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let (chain, key) = self.parts()?;
+        let mut config = ServerConfig::builder()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    fn parts(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+        let chain = CertificateDer::pem_slice_iter(self.certificate_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+        Ok((chain, PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes())?))
+    }
+
     /// Settings of an HTTP/1.1 server that shows this certificate.
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, TlsError> {
         install();
-        let chain = CertificateDer::pem_slice_iter(self.certificate_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
-        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes())?;
+        let (chain, key) = self.parts()?;
         let mut config = ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(chain, key)?;

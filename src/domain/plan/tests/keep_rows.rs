@@ -107,6 +107,48 @@ fn k12_a_rejected_change_is_sent_once() {
 }
 
 #[test]
+fn k12_what_was_stopped_in_flight_is_not_sent_again() {
+    let hash = changed().hash();
+    let stopped = |in_flight: &str| {
+        changed()
+            .recorded(|r| {
+                r.in_flight = Some(InFlight {
+                    request_hash: in_flight.to_owned(),
+                    ..InFlight::default()
+                })
+            })
+            .with(|w| {
+                w.memory.object_read = true;
+                w.object["status"]["attempt"]["requestHash"] = json!(hash);
+                w.object["status"]["conditions"] =
+                    json!([{"type": "Stalled", "status": "True", "reason": "InvalidResponse", "lastTransitionTime": ""}]);
+            })
+    };
+    assert_eq!(stopped(&hash).short(), "Nothing");
+    assert_eq!(stopped("other").short(), "SaveRecord");
+}
+
+#[test]
+fn k2a_k15a_half_a_credential_is_never_written() {
+    let lacking = |secret: Held| {
+        World::kept().with(|w| w.secret = secret).recorded(|r| {
+            r.client_secret = None;
+            r.metadata
+                .insert("token_endpoint_auth_method".into(), json!("client_secret_basic"));
+        })
+    };
+    for held in [Held::Absent, Held::Unseen(false), Held::Foreign] {
+        assert_eq!(lacking(held).short(), "InvalidResponse");
+    }
+    let changed = changed().with(|w| w.memory.object_read = true).recorded(|r| {
+        r.client_secret = None;
+        r.metadata
+            .insert("token_endpoint_auth_method".into(), json!("client_secret_basic"));
+    });
+    assert_eq!(changed.short(), "SaveRecord", "a change of the manifest may cure it");
+}
+
+#[test]
 fn k13_k14_updates_that_cannot_be() {
     assert_eq!(
         changed().recorded(|r| r.registration_access_token = None).short(),

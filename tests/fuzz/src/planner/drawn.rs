@@ -2,7 +2,7 @@
 
 use oauth_client_operator::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
 use oauth_client_operator::domain::failure::{Class, Failure};
-use oauth_client_operator::domain::plan::Memory;
+use oauth_client_operator::domain::plan::{Known, LookUp, Memory};
 use serde_json::{Map, Value, json};
 
 use super::super::bytes::Bytes;
@@ -17,11 +17,13 @@ const CLASSES: [Class; 7] = [
     Class::Lost,
     Class::Bug,
 ];
-const OUTCOMES: [AttemptOutcome; 3] = [
+const OUTCOMES: [AttemptOutcome; 4] = [
     AttemptOutcome::NotApplied,
     AttemptOutcome::Registered,
     AttemptOutcome::Unknown,
+    AttemptOutcome::Suspected,
 ];
+const KNOWN: [Option<Known>; 4] = [None, Some(Known::Yes), Some(Known::No), Some(Known::Unclear)];
 
 /// An object in any state.
 pub(super) fn object(bytes: &mut Bytes<'_>) -> OAuthClient {
@@ -67,7 +69,7 @@ pub(super) fn object(bytes: &mut Bytes<'_>) -> OAuthClient {
             "observedGeneration": bytes.one_of(&[1, 1, 0, -1]),
             "clientID": bytes.one_of(&[None, Some("id"), Some("other")]),
             "binding": {"name": "app"}, "conditions": [condition],
-            "attempt": {"id": bytes.one_of(&["a1", "a2"]), "outcome": bytes.one_of(&["NotApplied", "Registered", "Unknown"]),
+            "attempt": {"id": bytes.one_of(&["a1", "a2"]), "outcome": bytes.one_of(&["NotApplied", "Registered", "Unknown", "Suspected"]),
                 "requestHash": ""},
         });
     }
@@ -100,8 +102,13 @@ pub(super) fn memory(bytes: &mut Bytes<'_>) -> Memory {
         registration: bytes.rarely(16).then(super::answer),
         unrecordable: bytes.rarely(16).then(|| failure(bytes)),
         answer: bytes.rarely(16).then(|| (Map::new(), super::answer())),
-        marked: bytes.rarely(8),
+        marked: bytes.rarely(8).then(|| "fresh-0".to_owned()),
         refused: bytes.rarely(8),
+        adopted: bytes.rarely(8),
+        look_up: bytes.rarely(8).then_some(LookUp::Absent),
+        replaces: bytes.rarely(8).then(|| "id".to_owned()),
+        disowned: bytes.rarely(8),
+        known: bytes.one_of(&KNOWN),
         deregistration: if bytes.rarely(4) {
             bytes.one_of(&DEREGISTRATIONS)
         } else {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use oauth_client_operator::domain::failure::Class;
-use oauth_client_operator::domain::plan::{Credentials, Effect, Next, Sight, View};
+use oauth_client_operator::domain::plan::{Credentials, Effect, Known, Next, Sight, View};
 use oauth_client_operator::domain::record::Phase;
 use oauth_client_operator::domain::secret;
 
@@ -36,8 +36,19 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
     assert!(held || deleting || !object.spec.suspend, "{kind} of a suspended object");
     match effect {
         Effect::Register(_) | Effect::OpenAttempt(_) => {
-            assert!(matches!(view.record, Sight::Absent { .. }), "{kind} with a record");
-            assert!(memory.proven, "{kind} before the Secrets were proven writable");
+            let lost = memory.disowned
+                && memory.known == Some(Known::No)
+                && view
+                    .missing_for
+                    .is_some_and(|missing| missing >= Duration::from_mins(1));
+            assert!(
+                lost || matches!(view.record, Sight::Absent { .. }),
+                "{kind} with a record of a client that is not known to be lost"
+            );
+            assert!(
+                memory.proven || record.is_some(),
+                "{kind} before the Secrets were proven writable"
+            );
             let free = !matches!(view.credentials, Credentials::Foreign | Credentials::Former);
             assert!(free, "{kind} with another's Secret");
             assert_eq!(
@@ -47,6 +58,9 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
             );
         }
         Effect::StoreRecord => assert!(memory.registration.is_some()),
+        Effect::ReplaceRecord => assert!(memory.registration.is_some() && record.is_some()),
+        Effect::Probe => assert!(!deleting && record.is_some() && memory.disowned, "{kind}"),
+        Effect::LookUp => assert!(!deleting && record.is_none(), "{kind}"),
         Effect::RemoveFinalizer => {
             assert!(deleting, "{kind} of a living object");
             let tombstone = record.is_some_and(|record| record.phase != Phase::Registered);

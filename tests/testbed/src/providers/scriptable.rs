@@ -48,12 +48,14 @@ type Script = Box<dyn FnMut(&Seen) -> Option<Fault> + Send>;
 
 /// What the double holds.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent habits of a provider")]
 struct State {
     url: String,
     clients: BTreeMap<String, Value>,
     tokens: BTreeMap<String, String>,
     issued: u64,
     rotate: bool,
+    rotate_secret: bool,
     rotate_on_read: bool,
     /// How long a secret is good for, and until when each one is, in seconds since 1970.
     lifetime: Option<Duration>,
@@ -65,6 +67,7 @@ struct State {
     applications: BTreeSet<String>,
     seen: Vec<Seen>,
     script: Option<Script>,
+    tls: Option<TlsAcceptor>,
 }
 
 impl State {
@@ -132,9 +135,10 @@ impl ScriptableProvider {
         };
         let state = Arc::new(Mutex::new(State {
             url: url.clone(),
+            tls,
             ..State::default()
         }));
-        let server = tokio::spawn(serve(listener, tls, persona, state.clone()));
+        let server = tokio::spawn(serve(listener, persona, state.clone()));
         let http = super::http(ca.as_deref());
         Ok(Self {
             url,
@@ -201,6 +205,17 @@ impl ScriptableProvider {
         self.lock().rotate = on;
     }
 
+    /// Whether each update at the plain persona issues a new secret.
+    pub fn rotate_secret(&self, on: bool) {
+        self.lock().rotate_secret = on;
+    }
+
+    /// From now on new connections are served with these settings: another certificate, for example. It has to be one over
+    /// https.
+    pub fn serve_with(&self, tls: Arc<rustls::ServerConfig>) {
+        self.lock().tls = Some(TlsAcceptor::from(tls));
+    }
+
     /// Whether the plain persona issues a new registration access token with each read, too.
     pub fn rotate_on_read(&self, on: bool) {
         self.lock().rotate_on_read = on;
@@ -253,11 +268,11 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, persona: Persona, state: Arc<Mutex<State>>) {
+async fn serve(listener: TcpListener, persona: Persona, state: Arc<Mutex<State>>) {
     // Connections end with the double.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let (tls, state) = (tls.clone(), state.clone());
+        let (tls, state) = (lock(&state).tls.clone(), state.clone());
         connections.spawn(async move {
             let service = service_fn(move |request| answer(request, persona, state.clone()));
             let _ = match tls {

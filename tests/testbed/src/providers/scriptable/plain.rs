@@ -81,6 +81,9 @@ fn manage(state: &mut State, seen: &Seen, method: &str, id: &String) -> Reply {
                     client[kept] = value.clone();
                 }
             }
+            if state.rotate_secret && client.get("client_secret").is_some() {
+                client["client_secret"] = json!(state.fresh("secret"));
+            }
             state.clients.insert(id.clone(), client.clone());
             if state.rotate {
                 rotate(state, id);

@@ -1,0 +1,105 @@
+//! Why a connection failed, found along the chain of an error's sources.
+
+use std::error::Error;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+
+use super::egress::Refused;
+
+/// What is found along the chain of an error's sources.
+pub(super) struct Causes {
+    /// Every address is one that must not be contacted.
+    pub refused: bool,
+    /// What went wrong with TLS.
+    pub tls: Option<Tls>,
+    /// Everything else, in a few words.
+    pub words: &'static str,
+}
+
+/// What goes wrong with TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tls {
+    /// The provider's certificate is not accepted.
+    Certificate(&'static str),
+    /// The provider does not accept that the operator shows none.
+    ClientCertificate,
+    /// The two have no version of TLS, or no cipher suite, in common.
+    Protocol(&'static str),
+}
+
+impl Causes {
+    /// Looks through the sources of an error of the HTTP client.
+    pub(super) fn of(error: &reqwest::Error) -> Self {
+        let mut causes = Self {
+            refused: false,
+            tls: None,
+            words: "no connection",
+        };
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            causes.note(inner);
+            cause = inner.source();
+        }
+        causes
+    }
+
+    fn note(&mut self, cause: &(dyn Error + 'static)) {
+        if cause.is::<Refused>() {
+            self.refused = true;
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            // What another error was wrapped into hides it from the chain.
+            if let Some(inner) = error.get_ref() {
+                self.note(inner);
+            }
+            self.words = match error.kind() {
+                io::ErrorKind::ConnectionRefused => "connection refused",
+                io::ErrorKind::ConnectionReset => "connection reset",
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route",
+                _ => self.words,
+            };
+        }
+        if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+            self.tls = self.tls.or(tls(error));
+        }
+        if cause.to_string().contains("dns error") {
+            self.words = "its name cannot be resolved";
+        }
+    }
+}
+
+fn tls(error: &rustls::Error) -> Option<Tls> {
+    Some(match error {
+        rustls::Error::InvalidCertificate(why) => Tls::Certificate(match why {
+            CertificateError::UnknownIssuer => "unknown issuer",
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not valid yet",
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "issued for another name"
+            }
+            CertificateError::Revoked => "revoked",
+            CertificateError::BadSignature => "bad signature",
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                "not issued for servers"
+            }
+            // An authority's own certificate, shown by a server.
+            CertificateError::Other(_) => "self-signed, or not fit for a server",
+            _ => "invalid",
+        }),
+        rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied,
+        ) => Tls::ClientCertificate,
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) | rustls::Error::PeerIncompatible(_) => {
+            Tls::Protocol("it offers no TLS 1.2 or 1.3 with a cipher suite that the operator knows")
+        }
+        rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
+            Tls::Protocol("it breaks off the handshake; it may demand a client certificate or old cipher suites")
+        }
+        rustls::Error::InvalidMessage(_) => Tls::Protocol("what it sends is no TLS; it may serve plain http"),
+        _ => return None,
+    })
+}

@@ -1,0 +1,150 @@
+use crate::domain::outcome::Effect;
+
+use super::super::double::{Double, PATIENT, bearer, reply, transport};
+use super::*;
+
+fn call(double: &Double, uri: &str) -> ManagementCall {
+    ManagementCall {
+        uri: uri.to_owned(),
+        credentials: bearer("t0ken-of-a-client"),
+        issuer: double.origin.clone(),
+        registration_endpoint: format!("{}/reg", double.origin),
+        allowed_origins: Vec::new(),
+        ca_bundle: None,
+        deadlines: PATIENT,
+    }
+}
+
+fn body() -> Map<String, Value> {
+    serde_json::json!({"client_id": "a"}).as_object().unwrap().clone()
+}
+
+#[tokio::test]
+async fn w31_the_uri_is_used_as_it_was_given() {
+    let double = Double::saying(200, "", r#"{"client_id":"a"}"#).await;
+    for path in [
+        "/reg?client_id=a",
+        "/reg/a/",
+        "//api//reg/a",
+        "/reg/a%20b%2Fc?x=%7E&y=+",
+        "/reg/~a;v=1",
+    ] {
+        transport()
+            .read(&call(&double, &format!("{}{path}", double.origin)))
+            .await
+            .unwrap();
+        assert_eq!(double.lines().last().unwrap(), &format!("GET {path}"));
+    }
+}
+
+#[tokio::test]
+async fn w34_a_digest_that_a_read_shows_is_no_secret() {
+    let double = Double::saying(200, "", r#"{"client_id":"a","client_secret":"{bcrypt}$2a$10$abc"}"#).await;
+    let call = call(&double, &double.origin);
+    assert!(transport().read(&call).await.unwrap().client_secret.is_none());
+    assert!(
+        transport()
+            .update(&call, &body())
+            .await
+            .unwrap()
+            .client_secret
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn w49_a_client_is_not_moved_to_an_origin_that_is_not_allowed() {
+    let double = Double::new(|text| {
+        let body = text.split("\r\n\r\n").nth(1).unwrap();
+        let uri = serde_json::from_str::<Value>(body).unwrap()["logo_uri"].clone();
+        reply(
+            200,
+            "",
+            &serde_json::json!({"client_id": "a", "registration_client_uri": uri}).to_string(),
+        )
+    })
+    .await;
+    let mut call = call(&double, &format!("{}/reg/a", double.origin));
+    let moved = async |call: &ManagementCall, uri: &str| {
+        let mut body = body();
+        body.insert("logo_uri".to_owned(), uri.into());
+        transport().update(call, &body).await.unwrap().registration_client_uri
+    };
+    let same = format!("{}/other/a", double.origin);
+    assert_eq!(moved(&call, &same).await, Some(same));
+    for uri in [
+        "http://127.0.0.2:1/a",
+        "https://evil.example/a",
+        "ftp://x",
+        "/reg/a",
+        "http://u:p@127.0.0.1/a",
+    ] {
+        assert_eq!(moved(&call, uri).await, None, "{uri}");
+    }
+    call.allowed_origins.push("https://api.example".to_owned());
+    assert_eq!(
+        moved(&call, "https://api.example/a").await.as_deref(),
+        Some("https://api.example/a")
+    );
+}
+
+#[tokio::test]
+async fn w49_a_token_is_not_sent_to_another_origin() {
+    let (home, elsewhere) = (Double::saying(204, "", "").await, Double::saying(204, "", "").await);
+    let error = transport().delete(&call(&home, &elsewhere.origin)).await.unwrap_err();
+    assert_eq!(
+        (error.effect, error.failure.reason),
+        (Effect::NotApplied, Reason::OriginNotAllowed)
+    );
+    assert!(error.failure.message.contains(&elsewhere.origin), "{}", error.failure);
+    assert!(elsewhere.seen().is_empty());
+}
+
+#[tokio::test]
+async fn w50_every_success_of_a_deletion_is_one() {
+    for (status, body) in [(200, ""), (200, "<html>gone</html>"), (202, "{}"), (204, "")] {
+        let double = Double::saying(status, "", body).await;
+        assert!(
+            transport().delete(&call(&double, &double.origin)).await.is_ok(),
+            "{status}"
+        );
+        assert_eq!(double.lines(), ["DELETE /"]);
+    }
+}
+
+#[tokio::test]
+async fn t55_credentials_follow_no_redirect() {
+    let target = Double::saying(200, "", r#"{"client_id":"a"}"#).await;
+    for status in [300, 301, 302, 303, 307, 308] {
+        let double = Double::saying(status, &format!("location: {}/x\r\n", target.origin), "").await;
+        let own = Double::new(|text| {
+            if text.starts_with("GET / ") || text.starts_with("PUT / ") {
+                reply(302, "location: /elsewhere\r\n", "")
+            } else {
+                reply(200, "", r#"{"client_id":"a"}"#)
+            }
+        })
+        .await;
+        for double in [&double, &own] {
+            let call = call(double, &double.origin);
+            let read = transport().read(&call).await.unwrap_err();
+            let update = transport().update(&call, &body()).await.unwrap_err();
+            assert!(read.failure.message.contains("follow no redirect"), "{}", read.failure);
+            assert_eq!(update.effect, Effect::Unknown);
+            assert_eq!(double.lines().len(), 2);
+        }
+    }
+    assert!(target.seen().is_empty());
+}
+
+#[tokio::test]
+async fn w68_an_answer_that_repeats_the_token_is_not_shown() {
+    let double = Double::new(|text| {
+        let token = text.split("Bearer ").nth(1).unwrap().split("\r\n").next().unwrap();
+        reply(302, &format!("location: https://evil.example/{token}\r\n"), "")
+    })
+    .await;
+    let error = transport().delete(&call(&double, &double.origin)).await.unwrap_err();
+    assert!(!error.to_string().contains("t0ken"), "{error}");
+    assert!(error.to_string().contains("repeats"), "{error}");
+}

@@ -1,0 +1,21 @@
+//! Hostile and broken providers: what is sent, how often, what is stored, and what the condition says.
+//!
+//! All cases share one operator, which lives twenty times as fast; each has a provider object, clients and mostly a provider of
+//! its own, and is judged by what it left. A case's name begins with its number in the list of wire cases (`w`) or in the fault
+//! catalogue (`t`).
+
+mod answers;
+mod case;
+mod deletion;
+mod discovery;
+mod management;
+mod manifests;
+mod moved;
+mod outage;
+mod profiles;
+mod registration;
+mod rejection;
+mod storing;
+mod tls;
+
+pub use case::{Case, Settled, case};
