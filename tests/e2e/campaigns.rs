@@ -19,6 +19,7 @@ async fn t06_random_kills_under_load_lose_nothing_silently() {
         seed: 1,
         time_scale: 20,
         rest: Duration::from_mins(2),
+        quiet: Duration::from_secs(15),
     };
     assert_kept(&kills::run(plane().await, Path::new(BINARY), plan).await.unwrap());
 }

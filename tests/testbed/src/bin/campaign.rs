@@ -126,6 +126,7 @@ async fn run(arguments: Arguments) -> Result<Report, Failure> {
                 seed,
                 time_scale,
                 rest,
+                quiet: Duration::from_secs(45),
             };
             kills::run(&plane, &binary, plan).await
         }

@@ -29,13 +29,12 @@ pub struct Plan {
     pub time_scale: u32,
     /// Time until everything has come to rest after the last kill.
     pub rest: Duration,
+    /// Time without a change after which deletions that outlived their object are taken for stuck.
+    pub quiet: Duration,
 }
 
 /// Reasons with which an object may end: the answer of an update or a registration was lost with a kill.
 const EXCUSES: [&str; 3] = ["ManagementLost", "OutcomeUnknown", "DeletionBlocked"];
-
-/// Time without a change after which deletions that outlived their object are taken for stuck.
-const QUIET: Duration = Duration::from_secs(45);
 
 /// Runs it.
 pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Report, Failure> {
@@ -124,7 +123,7 @@ async fn settled(ground: &Ground<'_>, site: &Site, plan: Plan) -> Result<Leftove
             (before, changed) = (now, Instant::now());
         }
         // A deletion whose token was lost with a kill never ends; its record tells of it.
-        let rests = open == 0 && (now.1 == 0 || changed.elapsed() > QUIET);
+        let rests = open == 0 && (now.1 == 0 || changed.elapsed() > plan.quiet);
         if rests || begun.elapsed() > plan.rest {
             return Ok(left);
         }
