@@ -29,8 +29,8 @@ struct Times(Vec<Duration>);
 
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (p50, p99) = (percentile(&self.0, 50), percentile(&self.0, 99));
-        write!(f, "p50 {} ms, p99 {} ms", p50.as_millis(), p99.as_millis())
+        let ms = |share| percentile(&self.0, share).as_millis();
+        write!(f, "p50 {} ms, p90 {} ms, p99 {} ms", ms(50), ms(90), ms(99))
     }
 }
 
