@@ -129,6 +129,7 @@ impl<'a, W: World> Pass<'a, W> {
                 return End::Gone;
             }
             if !self.world.may_begin() && !self.holds_an_answer() {
+                self.note_unsent();
                 return End::Rest;
             }
             if self.world.is_stopping() && !self.has_something_in_hand() {
@@ -153,6 +154,15 @@ impl<'a, W: World> Pass<'a, W> {
             Reason::InternalError,
             "the operator could not come to a decision",
         ))
+    }
+
+    /// The leadership ended between a marker and its registration: nothing was sent, so that attempt is no doubt.
+    fn note_unsent(&self) {
+        let Some(attempt) = &self.memory.attempt else { return };
+        if self.memory.outcome.as_ref().is_none_or(|(id, _)| id != attempt) {
+            self.world
+                .note_outcome(&self.object, attempt, AttemptOutcome::NotApplied);
+        }
     }
 
     /// Whether stopping now would lose something that the provider issued, or leave a doubt that need not be.

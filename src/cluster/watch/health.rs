@@ -164,7 +164,11 @@ impl Pulse {
         let now = Instant::now();
         let mut beat = self.lock();
         (beat.heard, beat.moved) = (now, now);
-        if beat.failing.take().is_some() {
+    }
+
+    /// A watch was accepted. A list alone does not end a failure: it may be allowed where watches are not.
+    fn works(&self) {
+        if self.lock().failing.take().is_some() {
             tracing::info!(watch = self.name, "the watch works again");
         }
     }
@@ -191,9 +195,13 @@ impl Pulse {
         let service = tower::service_fn(move |request: Request<Body>| {
             let (pulse, client) = (Arc::clone(&pulse), client.clone());
             async move {
+                let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
                 let response: Response<Body> = client.send(request).await?;
                 if response.status().is_success() {
                     pulse.heard();
+                    if watches {
+                        pulse.works();
+                    }
                 }
                 Ok::<_, kube::Error>(response.map(|body| {
                     body.map_frame(move |frame| {
@@ -234,6 +242,8 @@ mod tests {
         tokio::time::advance(PATIENCE).await;
         assert_eq!(health.ready(), Err("failing: Secret".to_owned()));
         secrets.heard();
+        assert_eq!(health.failing(), 1, "a list alone is not enough");
+        secrets.works();
         assert_eq!((health.ready(), health.failing()), (Ok(()), 0));
     }
 
