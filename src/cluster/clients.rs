@@ -125,9 +125,13 @@ impl ClientCache {
     /// back.
     pub(super) fn note_write(&self, object: OAuthClient) -> Arc<OAuthClient> {
         let object = Arc::new(slim(object));
+        let key = Key::of(&object);
         let mut inner = self.write();
-        let epoch = inner.objects.current();
-        inner.put(Arc::clone(&object), Source::Own, epoch);
+        // The operator creates none of these: what is not in view any more was deleted while the answer was on its way.
+        if inner.objects.get(&key.namespace, &key.name).is_some() {
+            let epoch = inner.objects.current();
+            inner.put(Arc::clone(&object), Source::Own, epoch);
+        }
         object
     }
 

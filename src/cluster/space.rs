@@ -135,6 +135,14 @@ impl<T: Held + Clone> Space<T> {
             }
             return Put::Stale;
         }
+        // The answer to an own write may come after the event of a newer change, which would never be told again.
+        let overtaken = source == Source::Own
+            && self
+                .get(&key.namespace, &key.name)
+                .is_some_and(|held| held.uid() == value.uid() && older(value.version(), held.version()));
+        if overtaken {
+            return Put::Stale;
+        }
         self.settle(key, source, None);
         let names = self.names.entry(Arc::clone(&key.namespace)).or_default();
         match names.entry(Arc::clone(&key.name)) {

@@ -7,6 +7,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::api::{ManagementMode, OAuthClient, Suspect, names};
@@ -16,7 +17,7 @@ use crate::domain::plan::{Here, Provider};
 use crate::domain::record::{self, Access, Owner, Phase, Record, SCHEMA_VERSION};
 use crate::domain::registration::Registration;
 use crate::domain::status::rfc3339;
-use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints};
+use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Target};
 use crate::provider::{ClientAuth, ManagementCall, ProbeCall};
 
 /// Where a registration comes from.
@@ -152,6 +153,12 @@ pub(super) fn management_call(record: &Record, provider: Option<&Provider>) -> O
     let mut call = ManagementCall {
         uri: record.management_uri()?,
         credentials,
+        known: record
+            .client_secret
+            .iter()
+            .chain(&record.registration_access_token)
+            .cloned()
+            .collect(),
         issuer: record.endpoints.issuer.clone(),
         registration_endpoint: record.endpoints.registration.clone(),
         allowed_origins: access.allowed_origins.clone(),
@@ -163,8 +170,22 @@ pub(super) fn management_call(record: &Record, provider: Option<&Provider>) -> O
             .extend(provider.target.allowed_origins.iter().cloned());
         call.ca_bundle.clone_from(&provider.target.ca_bundle);
         call.deadlines = provider.target.deadlines;
+        call.known.extend(known(&provider.target));
     }
     Some(call)
+}
+
+/// Every credential of a provider object.
+fn known(target: &Target) -> Vec<SecretString> {
+    let of = |credentials: &Credentials| match &credentials.scheme {
+        AuthScheme::None => None,
+        AuthScheme::Basic { password, .. } => Some(password.clone()),
+        AuthScheme::Bearer(secret) | AuthScheme::Header { value: secret, .. } => Some(secret.clone()),
+    };
+    [&target.discovery, &target.registration, &target.management]
+        .into_iter()
+        .filter_map(of)
+        .collect()
 }
 
 fn deadlines(access: &Access) -> Deadlines {
@@ -198,6 +219,7 @@ pub(super) fn look_up_call(provider: &Provider, endpoints: &Endpoints, client_id
     Some(ManagementCall {
         uri: record::uri_of(&target.knobs.uri_template, &endpoints.registration, client_id),
         credentials: target.management.clone(),
+        known: known(target),
         issuer: endpoints.issuer.clone(),
         registration_endpoint: endpoints.registration.clone(),
         allowed_origins: target.allowed_origins.clone(),

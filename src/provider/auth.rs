@@ -82,7 +82,7 @@ pub(super) fn spoken(credentials: &Credentials) -> Vec<SecretString> {
 }
 
 /// A credential as it is, in base64, and percent-encoded.
-fn forms(secret: &SecretString) -> [SecretString; 3] {
+pub(super) fn forms(secret: &SecretString) -> [SecretString; 3] {
     let raw = secret.expose_secret();
     let percent = url::form_urlencoded::byte_serialize(raw.as_bytes()).collect::<String>();
     [secret.clone(), STANDARD.encode(raw).into(), percent.into()]

@@ -1,7 +1,7 @@
 //! Management of a registered client (RFC 7592), at the URI that the provider gave and nowhere else.
 
 use http::Method;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -23,6 +23,8 @@ pub struct ManagementCall {
     pub uri: String,
     /// Registration access token, or the provider's management credentials.
     pub credentials: Credentials,
+    /// Every other credential that the provider has from the operator and might repeat: none may reach a message.
+    pub known: Vec<SecretString>,
     /// Issuer that the client is registered at.
     pub issuer: String,
     /// Endpoint that registered it.
@@ -33,6 +35,14 @@ pub struct ManagementCall {
     pub ca_bundle: Option<String>,
     /// Deadlines.
     pub deadlines: Deadlines,
+}
+
+impl ManagementCall {
+    fn spoken(&self) -> Vec<SecretString> {
+        let mut spoken = auth::spoken(&self.credentials);
+        spoken.extend(self.known.iter().flat_map(auth::forms));
+        spoken
+    }
 }
 
 impl Transport {
@@ -67,7 +77,7 @@ impl Transport {
     /// There is no answer, or a refusal.
     pub async fn delete(&self, call: &ManagementCall) -> Result<(), CallError> {
         let (answer, at) = self.answer(call, Method::DELETE, None).await?;
-        let spoken = auth::spoken(&call.credentials);
+        let spoken = call.spoken();
         // Whatever else a success says, nothing of it is needed.
         let answer = Answer {
             body: answer.body.or_else(|_| Ok(Vec::new())),
@@ -85,7 +95,7 @@ impl Transport {
         method: Method,
         request: Option<&Map<String, Value>>,
     ) -> Result<Registration, CallError> {
-        let mut spoken = auth::spoken(&call.credentials);
+        let mut spoken = call.spoken();
         spoken.extend(request.into_iter().flat_map(auth::written));
         let body = request.map(|request| Value::Object(request.clone()).to_string().into_bytes());
         let (answer, at) = self.answer(call, method, body).await?;

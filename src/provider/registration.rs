@@ -26,6 +26,8 @@ impl Transport {
             origin::callable("the registration endpoint", &endpoints.registration, &self.policy).map_err(not_sent)?;
         let at = origin::of(&url);
         let mut spoken = auth::spoken(&target.registration);
+        spoken.extend(auth::spoken(&target.discovery));
+        spoken.extend(auth::spoken(&target.management));
         spoken.extend(auth::written(request));
         let answer = self
             .send(Exchange {

@@ -33,6 +33,19 @@ async fn an_older_event_does_not_take_an_own_write_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_own_write_that_is_answered_late_does_not_take_a_newer_event_back() {
+    let mut space = Space::default();
+    put(&mut space, "a", "5", Source::Watch);
+    put(&mut space, "a", "9", Source::Watch);
+    assert_eq!(put(&mut space, "a", "7", Source::Own), Put::Stale);
+    assert_eq!(space.get("shop", "web"), Some(&Thing("a", "9")));
+    assert_eq!(
+        put(&mut space, "b", "8", Source::Own),
+        Put::Replaced(Some(Thing("a", "9")))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn versions_that_turn_back_are_believed_after_the_hold() {
     let mut space = Space::default();
     put(&mut space, "a", "900", Source::Own);

@@ -167,13 +167,9 @@ impl<W: World> Pass<'_, W> {
             record.attempt.clone(),
             metadata::fingerprint(request, &[&provider.fingerprint]),
         );
-<<<<<<< ours
         // The provider's own credentials are rotated by no update.
         let certain = record.in_flight.as_ref().is_some_and(|update| !update.unanswered)
             || record.management.mode == ManagementMode::Credentials;
-=======
-        let by_credentials = record.management.mode == ManagementMode::Credentials;
->>>>>>> theirs
         let mut body = record_of::update_body(request, &record.client_id);
         let permit = self.world.permit(&self.object, &provider).await;
         let mut result = self.world.update(&call, &body).await;
@@ -205,11 +201,6 @@ impl<W: World> Pass<'_, W> {
                 };
                 // A token that is not accepted says nothing about an earlier update whose answer was lost: that one stays
                 // in flight, so that no later 401 is taken for the client's absence.
-<<<<<<< ours
-=======
-                // The provider's own credentials are rotated by no update.
-                let certain = self.memory.marked || by_credentials;
->>>>>>> theirs
                 if failure.reason == Reason::ManagementLost && certain {
                     self.memory.refused = true;
                     self.memory.disowned = true;

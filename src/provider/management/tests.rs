@@ -7,6 +7,7 @@ fn call(double: &Double, uri: &str) -> ManagementCall {
     ManagementCall {
         uri: uri.to_owned(),
         credentials: bearer("t0ken-of-a-client"),
+        known: vec!["initial-access-t0ken".into()],
         issuer: double.origin.clone(),
         registration_endpoint: format!("{}/reg", double.origin),
         allowed_origins: Vec::new(),
@@ -147,4 +148,15 @@ async fn w68_an_answer_that_repeats_the_token_is_not_shown() {
     let error = transport().delete(&call(&double, &double.origin)).await.unwrap_err();
     assert!(!error.to_string().contains("t0ken"), "{error}");
     assert!(error.to_string().contains("repeats"), "{error}");
+}
+
+#[tokio::test]
+async fn w68_an_answer_that_repeats_another_credential_is_not_shown_either() {
+    let body = r#"{"error":"invalid_client_metadata","error_description":"you came with initial-access-t0ken"}"#;
+    let double = Double::saying(400, "", body).await;
+    let error = transport()
+        .update(&call(&double, &double.origin), &self::body())
+        .await
+        .unwrap_err();
+    assert!(!error.to_string().contains("t0ken"), "{error}");
 }
