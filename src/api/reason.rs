@@ -102,7 +102,7 @@ reasons! {
     ManagementLost,
     /// The provider no longer knows a client that it registered.
     ClientMissing,
-    /// Another installation of the operator registered this object.
+    /// Another installation of the operator, or another cluster, registered this object.
     ManagedElsewhere,
     /// A Secret of that name exists and is not the operator's.
     SecretConflict,

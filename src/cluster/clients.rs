@@ -12,22 +12,12 @@ use super::space::{Held, Put, Source, Space};
 use super::watch::Cause;
 use crate::api::{OAuthClient, names};
 
-/// An object and what decides whether a change of it is worth a look.
-#[derive(Clone)]
-struct Cached {
-    object: Arc<OAuthClient>,
-    relevance: u64,
-    asked: u64,
-    /// Whether it has the operator's finalizer.
-    held: bool,
-}
-
-impl Held for Cached {
+impl Held for Arc<OAuthClient> {
     fn uid(&self) -> &str {
-        self.object.metadata.uid.as_deref().unwrap_or_default()
+        self.metadata.uid.as_deref().unwrap_or_default()
     }
     fn version(&self) -> &str {
-        self.object.metadata.resource_version.as_deref().unwrap_or_default()
+        self.metadata.resource_version.as_deref().unwrap_or_default()
     }
 }
 
@@ -41,7 +31,7 @@ pub struct ClientCache {
 
 #[derive(Default)]
 struct Inner {
-    objects: Space<Cached>,
+    objects: Space<Arc<OAuthClient>>,
     by_uid: HashMap<Box<str>, Key>,
     by_provider: HashMap<ProviderKey, HashSet<Key>>,
     /// Objects that do not decode; none of them is in `objects`.
@@ -54,10 +44,7 @@ impl ClientCache {
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<OAuthClient>> {
         let inner = self.read();
-        inner
-            .objects
-            .get(namespace, name)
-            .map(|cached| Arc::clone(&cached.object))
+        inner.objects.get(namespace, name).cloned()
     }
 
     /// The object with this UID.
@@ -65,10 +52,7 @@ impl ClientCache {
     pub fn by_uid(&self, uid: &str) -> Option<Arc<OAuthClient>> {
         let inner = self.read();
         let key = inner.by_uid.get(uid)?;
-        inner
-            .objects
-            .get(&key.namespace, &key.name)
-            .map(|cached| Arc::clone(&cached.object))
+        inner.objects.get(&key.namespace, &key.name).cloned()
     }
 
     /// The objects that reference a provider.
@@ -116,7 +100,7 @@ impl ClientCache {
         inner
             .objects
             .iter()
-            .filter(|(_, _, cached)| hashed(cached.uid()) % parts == part)
+            .filter(|(_, _, object)| hashed(object.uid()) % parts == part)
             .map(|(namespace, name, _)| key(namespace, name))
             .collect()
     }
@@ -214,51 +198,38 @@ impl Inner {
             namespace,
             name: object.metadata.name.as_deref().unwrap_or_default().into(),
         };
-        let new = Cached {
-            relevance: relevance(&object),
-            asked: asked(&object),
-            held: object
-                .finalizers()
-                .iter()
-                .any(|finalizer| finalizer == names::FINALIZER),
-            object,
-        };
-        match self.objects.put(&key, new.clone(), source, epoch) {
+        match self.objects.put(&key, Arc::clone(&object), source, epoch) {
             Put::Stale | Put::Same => None,
             Put::Replaced(old) => {
-                let cause = match &old {
-                    Some(old) if old.asked != new.asked => Some(Cause::Asked),
-                    // A finalizer that appears is an own write whose event came before its answer.
-                    Some(old) if old.relevance == new.relevance && (new.held || !old.held) => None,
-                    Some(_) | None => Some(Cause::Spec),
-                };
+                let cause = old.as_ref().map_or(Some(Cause::Spec), |old| cause(old, &object));
                 if let Some(old) = &old {
                     self.unlink(old);
                 }
-                self.link(&key, &new);
+                self.link(&key, &object);
                 cause
             }
         }
     }
 
-    fn link(&mut self, key: &Key, cached: &Cached) {
-        self.by_uid.insert(cached.uid().into(), key.clone());
-        let provider = ProviderKey::of(&key.namespace, &cached.object.spec.provider_ref);
+    fn link(&mut self, key: &Key, object: &OAuthClient) {
+        self.by_uid
+            .insert(object.metadata.uid.as_deref().unwrap_or_default().into(), key.clone());
+        let provider = ProviderKey::of(&key.namespace, &object.spec.provider_ref);
         self.by_provider.entry(provider).or_default().insert(key.clone());
-        self.ready += usize::from(is_ready(&cached.object));
+        self.ready += usize::from(is_ready(object));
     }
 
-    fn unlink(&mut self, cached: &Cached) {
-        let key = Key::of(&cached.object);
-        self.by_uid.remove(cached.uid());
-        let provider = ProviderKey::of(&key.namespace, &cached.object.spec.provider_ref);
+    fn unlink(&mut self, object: &OAuthClient) {
+        let key = Key::of(object);
+        self.by_uid.remove(object.metadata.uid.as_deref().unwrap_or_default());
+        let provider = ProviderKey::of(&key.namespace, &object.spec.provider_ref);
         if let Some(keys) = self.by_provider.get_mut(&provider) {
             keys.remove(&key);
             if keys.is_empty() {
                 self.by_provider.remove(&provider);
             }
         }
-        self.ready -= usize::from(is_ready(&cached.object));
+        self.ready -= usize::from(is_ready(object));
     }
 }
 
@@ -269,8 +240,26 @@ fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key {
     }
 }
 
-/// Digest of what the operator reacts to. Its own writes of status and journal do not change it: a failing object would
-/// otherwise wake itself up for ever.
+/// Why a change of an object is worth a look, if it is. The operator's own writes are not: a failing object would otherwise
+/// wake itself up for ever, and their events may come before their answers.
+pub(crate) fn cause(old: &OAuthClient, new: &OAuthClient) -> Option<Cause> {
+    let held = |object: &OAuthClient| object.finalizers().iter().any(|name| name == names::FINALIZER);
+    let judged = |object: &OAuthClient| {
+        let observed = object.status.as_ref().and_then(|status| status.observed_generation);
+        observed.is_some_and(|observed| observed >= 0)
+    };
+    // What the operator adds and nobody but others takes away: its finalizer, and the status.
+    let stripped = held(old) && !held(new) || judged(old) && !judged(new);
+    if asked(old) != asked(new) {
+        Some(Cause::Asked)
+    } else if stripped || relevance(old) != relevance(new) {
+        Some(Cause::Spec)
+    } else {
+        None
+    }
+}
+
+/// Digest of what the operator reacts to.
 fn relevance(object: &OAuthClient) -> u64 {
     let meta = &object.metadata;
     let others: Vec<&String> = object

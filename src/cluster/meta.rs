@@ -88,7 +88,7 @@ impl SecretMeta {
 
 impl SecretMeta {
     /// What is kept; `namespace` is shared with the other Secrets of it.
-    pub(super) fn of(meta: ObjectMeta, namespace: Arc<str>) -> Self {
+    pub(crate) fn of(meta: ObjectMeta, namespace: Arc<str>) -> Self {
         let label = |name: &str| meta.labels.as_ref()?.get(name).map(String::as_str);
         let annotation = |name: &str| meta.annotations.as_ref()?.get(name);
         Self {

@@ -19,6 +19,9 @@ mod space;
 mod watch;
 
 pub use clients::ClientCache;
+#[cfg(test)]
+#[cfg(test)]
+pub(crate) use clients::cause;
 pub use connect::{ConnectError, connect, within};
 pub use election::{Leadership, elect};
 pub use error::ApiError;

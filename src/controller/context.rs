@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{AttemptOutcome, OAuthClient, ProviderKind, ProviderSettings, Reason};
+use crate::api::{OAuthClient, ProviderKind, ProviderSettings, Reason};
 use crate::clock::Clock;
 use crate::cluster::{
     ClientCache, Events, Health, Key, Leadership, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets,
@@ -19,6 +19,7 @@ use crate::domain::plan::{Here, Provider};
 use crate::metrics::Metrics;
 use crate::provider::{Discovered, DiscoveryCache, Transport};
 
+use super::outcomes::Outcomes;
 use super::permits::{Limits, Permit, Permits};
 use super::resolve::{self, CredentialCache, Source};
 
@@ -60,8 +61,8 @@ pub(super) struct Context {
     pub foreign_attempts: Mutex<HashMap<String, Instant>>,
     pub stopping: CancellationToken,
     pub random: SystemRandom,
-    /// Outcomes of attempts that no status holds yet, by UID.
-    pub outcomes: Mutex<HashMap<String, (String, AttemptOutcome)>>,
+    /// Outcomes of attempts that no status holds yet.
+    pub outcomes: Mutex<Outcomes>,
 }
 
 impl Context {

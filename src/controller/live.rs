@@ -102,22 +102,15 @@ impl World for Context {
     }
 
     fn note_outcome(&self, object: &OAuthClient, attempt: &str, outcome: AttemptOutcome) {
-        lock(&self.outcomes).insert(object.uid().unwrap_or_default(), (attempt.to_owned(), outcome));
+        lock(&self.outcomes).note(object.uid().unwrap_or_default(), attempt, outcome);
     }
 
     fn outcome_of(&self, object: &OAuthClient) -> Option<(String, AttemptOutcome)> {
-        let mut outcomes = lock(&self.outcomes);
-        let uid = object.metadata.uid.as_deref()?;
-        let known = outcomes.get(uid)?.clone();
-        let told = object.status.as_ref().and_then(|status| status.attempt.as_ref());
-        if told.is_some_and(|told| told.id == known.0) {
-            outcomes.remove(uid);
-        }
-        Some(known)
+        lock(&self.outcomes).of(object)
     }
 
     fn forget(&self, uid: &str) {
-        lock(&self.outcomes).remove(uid);
+        lock(&self.outcomes).forget(uid);
     }
 
     fn warn(&self, object: &OAuthClient, reason: Reason, note: &str) {
@@ -229,6 +222,10 @@ impl World for Context {
             self.check_namespace(&key, &namespace)?;
         }
         self.provider(&key).await
+    }
+
+    async fn provider_of_uid(&self, uid: &str) -> Result<Arc<Provider>, Failure> {
+        Self::provider_of_uid(self, uid).await
     }
 
     async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {

@@ -6,6 +6,7 @@ mod execute;
 #[cfg(test)]
 mod explorer;
 mod live;
+mod outcomes;
 mod pass;
 mod permits;
 mod providers;
@@ -168,7 +169,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         credentials: CredentialCache::default(),
         stopping,
         random: SystemRandom::new(),
-        outcomes: Mutex::new(HashMap::new()),
+        outcomes: Mutex::default(),
     };
     work(Arc::new(cx), streams).await;
     resigning.cancel();

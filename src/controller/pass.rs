@@ -376,6 +376,7 @@ impl<'a, W: World> Pass<'a, W> {
                     self.memory.attempt = None;
                 }
                 self.provider = None;
+                self.memory.outcome = self.world.outcome_of(&object);
                 self.adopt(object);
                 self.look();
                 None
@@ -383,6 +384,21 @@ impl<'a, W: World> Pass<'a, W> {
             Ok(_) => Some(End::Gone),
             Err(error) => Some(End::Retry(error.failure(&format!("OAuthClient {}", self.key)))),
         }
+    }
+
+    /// Takes a record that was just stored for the newest. If it holds other credentials than before, what the watch says of
+    /// the Secret no longer tells that it is right.
+    pub(super) fn holds(&mut self, record: Box<Record>, revision: SecretRevision) {
+        let before = match &self.record {
+            Stored::Present { record, .. } => Some(record.credential_generation),
+            _ => None,
+        };
+        if before != Some(record.credential_generation)
+            && let Held::Unseen { as_written, .. } = &mut self.credentials
+        {
+            *as_written = false;
+        }
+        self.record = Stored::Present { record, revision };
     }
 
     /// Takes the answer of an own write for the object's newest state.

@@ -29,14 +29,18 @@ const EVERY: Duration = Duration::from_secs(30);
 /// Two looks this far apart have to find the client gone: a provider in trouble answers 401 for everybody.
 const CONFIRM_AFTER: Duration = Duration::from_mins(1);
 
+/// What the sweeper remembers of the records, by the UID of their object. Instants are times since the sweeper began.
+pub(super) type Looks = HashMap<Box<str>, Looked>;
+
 /// What the sweeper remembers of a record.
-struct Looked {
+#[derive(Clone)]
+pub(super) struct Looked {
     resource_version: Box<str>,
-    failures: u32,
+    pub(super) failures: u32,
     /// When it is looked at again; `None`: when it changes.
-    again: Option<Instant>,
+    pub(super) again: Option<Duration>,
     /// When the provider first said that it does not know the client.
-    missing: Option<Instant>,
+    pub(super) missing: Option<Duration>,
 }
 
 /// How a look at a record ended.
@@ -53,7 +57,8 @@ enum Look {
 
 /// Sweeps until told to stop.
 pub(super) async fn run(cx: Arc<Context>) {
-    let mut looked: HashMap<Box<str>, Looked> = HashMap::new();
+    let mut looks = Looks::new();
+    let begun = Instant::now();
     loop {
         tokio::select! {
             () = cx.stopping.cancelled() => return,
@@ -63,48 +68,54 @@ pub(super) async fn run(cx: Arc<Context>) {
             continue;
         }
         let records = cx.index.records();
-        looked.retain(|uid, _| records.iter().any(|meta| meta.client_uid.as_ref() == Some(uid)));
+        looks.retain(|uid, _| records.iter().any(|meta| meta.client_uid.as_ref() == Some(uid)));
         for meta in records {
             if cx.is_stopping() {
                 return;
             }
-            sweep(&cx, &meta, &mut looked).await;
+            let now = cx.clock.since(begun);
+            if due(&*cx, &meta, &looks).is_some_and(|at| at <= now) {
+                sweep(&*cx, &meta, &mut looks, now, cx.chance()).await;
+            }
         }
     }
 }
 
-async fn sweep(cx: &Context, meta: &SecretMeta, looked: &mut HashMap<Box<str>, Looked>) {
+/// When a record is to be looked at: at once, later, or not before it changes.
+pub(super) fn due<W: World>(world: &W, meta: &SecretMeta, looks: &Looks) -> Option<Duration> {
+    let uid = meta.client_uid.as_ref()?;
+    if world.is_alive(uid) {
+        return None;
+    }
+    match looks.get(uid) {
+        Some(before) if before.resource_version == meta.resource_version => before.again,
+        _ => Some(Duration::ZERO),
+    }
+}
+
+/// Looks at a record that is due. `chance` is a random number in `0.0..1.0`.
+pub(super) async fn sweep<W: World>(world: &W, meta: &SecretMeta, looks: &mut Looks, now: Duration, chance: f64) {
     let Some(uid) = meta.client_uid.clone() else { return };
-    if cx.clients.by_uid(&uid).is_some() {
-        return;
-    }
-    let before = looked.get(&uid);
-    let unchanged = before.is_some_and(|before| before.resource_version == meta.resource_version);
-    if unchanged && before.is_some_and(|before| before.again.is_none_or(|again| Instant::now() < again)) {
-        return;
-    }
+    let before = looks.get(&uid);
     let failures = before.map_or(0, |before| before.failures) + 1;
     let missing = before.and_then(|before| before.missing);
-    let confirmed = missing.is_some_and(|since| cx.clock.since(since) >= CONFIRM_AFTER);
-    let (again, missing) = match look(cx, meta, confirmed).await {
+    let confirmed = missing.is_some_and(|since| now.saturating_sub(since) >= CONFIRM_AFTER);
+    let (again, missing) = match look(world, meta, confirmed).await {
         Look::Swept => {
-            looked.remove(&uid);
+            looks.remove(&uid);
             return;
         }
         Look::NotOurs => (None, None),
-        Look::Missing => (
-            Some(Instant::now() + cx.clock.real(CONFIRM_AFTER)),
-            missing.or_else(|| Some(Instant::now())),
-        ),
+        Look::Missing => (Some(now + CONFIRM_AFTER), missing.or(Some(now))),
         Look::Later(failure) => {
             tracing::info!(record = %meta.name, reason = %failure.reason, failures, "deletion not finished: {}", failure.message);
             (
-                backoff::delay(&failure, failures, cx.chance()).map(|wait| Instant::now() + cx.clock.real(wait)),
+                backoff::delay(&failure, failures, chance).map(|wait| now + wait),
                 missing,
             )
         }
     };
-    looked.insert(
+    looks.insert(
         uid,
         Looked {
             resource_version: meta.resource_version.clone(),
@@ -116,27 +127,23 @@ async fn sweep(cx: &Context, meta: &SecretMeta, looked: &mut HashMap<Box<str>, L
 }
 
 /// `confirmed`: that the provider does not know the client was found before, long enough ago to believe it a second time.
-async fn look(cx: &Context, meta: &SecretMeta, confirmed: bool) -> Look {
+async fn look<W: World>(world: &W, meta: &SecretMeta, confirmed: bool) -> Look {
     let what = format!("Secret {}/{}", meta.namespace, meta.name);
-    let (record, revision) = match cx
-        .secrets
-        .get(&meta.namespace, &meta.name)
-        .await
-        .map(|found| found.as_ref().map(stored))
-    {
+    let found = world.get_secret(&meta.namespace, &meta.name).await;
+    let (record, revision) = match found.map(|found| found.as_ref().map(stored)) {
         Ok(Some(Stored::Present { record, revision })) => (record, revision),
         Ok(None) => return Look::Swept,
         Ok(Some(_)) => return Look::NotOurs,
         Err(error) => return Look::Later(error.failure(&what)),
     };
-    let ours = record.cluster_id == cx.here.cluster_id && matches!(record.phase, Phase::Deleting | Phase::Deleted);
+    let ours = record.cluster_id == world.here().cluster_id && matches!(record.phase, Phase::Deleting | Phase::Deleted);
     if !ours {
         tracing::warn!(object = %format!("{}/{}", record.owner.namespace, record.owner.name), client_id = %record.client_id, phase = ?record.phase,
             "a registration record has no OAuthClient here; it is left alone");
         return Look::NotOurs;
     }
     if record.phase == Phase::Deleting {
-        match end(cx, &record).await {
+        match end(world, &record).await {
             Ok(()) => {}
             Err(error) if provider::is_gone_or_unauthorised(&error) && record.in_flight.is_none() => {
                 if !confirmed {
@@ -146,7 +153,7 @@ async fn look(cx: &Context, meta: &SecretMeta, confirmed: bool) -> Look {
             Err(error) => return Look::Later(error.failure),
         }
     }
-    match cx.secrets.delete(&meta.namespace, &meta.name, &revision).await {
+    match world.delete_secret(&meta.namespace, &meta.name, &revision).await {
         Ok(()) => {
             tracing::info!(client_id = %record.client_id, "a deletion that outlived its object is finished");
             Look::Swept
@@ -156,7 +163,7 @@ async fn look(cx: &Context, meta: &SecretMeta, confirmed: bool) -> Look {
 }
 
 /// Deregisters a recorded client.
-async fn end(cx: &Context, record: &Record) -> Result<(), CallError> {
+async fn end<W: World>(world: &W, record: &Record) -> Result<(), CallError> {
     let not_sent = |failure| CallError {
         failure,
         status: None,
@@ -166,18 +173,19 @@ async fn end(cx: &Context, record: &Record) -> Result<(), CallError> {
     };
     let provider = match record.management.mode {
         ManagementMode::Credentials => Some(
-            cx.provider_of_uid(&record.management.provider_uid)
+            world
+                .provider_of_uid(&record.management.provider_uid)
                 .await
                 .map_err(not_sent)?,
         ),
         // The record holds all that is needed; the provider object may know newer authorities and origins.
         ManagementMode::RegistrationAccessToken | ManagementMode::None => {
-            cx.provider_of_uid(&record.management.provider_uid).await.ok()
+            world.provider_of_uid(&record.management.provider_uid).await.ok()
         }
     };
     let call = record_of::management_call(record, provider.as_deref()).ok_or_else(|| {
         let text = "the provider offers no way to deregister this client";
         not_sent(Failure::new(Class::Denied, Reason::DeletionUnsupported, text))
     })?;
-    cx.deregister(&call).await
+    world.deregister(&call).await
 }

@@ -116,6 +116,8 @@ pub(super) trait World: Send + Sync {
 
     /// The provider of an object, ready to be called.
     fn resolve(&self, object: &OAuthClient) -> impl Answer<Result<Arc<Provider>, Failure>>;
+    /// The provider object of this UID, ready to be called.
+    fn provider_of_uid(&self, uid: &str) -> impl Answer<Result<Arc<Provider>, Failure>>;
     /// A permit to call it.
     fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Self::Permit>;
     /// Its endpoints.

@@ -31,6 +31,8 @@ pub use metadata::{Metadata, parse as parse_metadata};
 pub use origin::callable;
 pub use probe::{ClientAuth, ProbeCall};
 pub use transport::Transport;
+#[cfg(test)]
+pub(crate) use verdict::made_of;
 pub use verdict::{is_gone_or_unauthorised, is_nowhere, is_unsupported, wants_client_secret};
 pub use webfinger::{Resource, issuer as parse_webfinger};
 pub use wire::{Undecodable, parse as parse_registration};

@@ -127,10 +127,7 @@ impl<W: World> Pass<'_, W> {
             Ok(revision) => {
                 self.memory.marked = wanted.in_flight.as_ref().map(|update| update.attempt.clone());
                 self.memory.answer = None;
-                self.record = Stored::Present {
-                    record: wanted,
-                    revision,
-                };
+                self.holds(wanted, revision);
             }
             // The planner merges what it has to save into what it then sees.
             Err(ApiError::Conflict) => {

@@ -138,7 +138,7 @@ impl<W: World> Pass<'_, W> {
         };
         match self.world.create_secret(&secret).await {
             Ok(revision) => self.recorded(Box::new(record), revision),
-            Err(ApiError::AlreadyExists) => self.settle_collision(record).await,
+            Err(ApiError::AlreadyExists) => self.settle_collision(&record).await,
             Err(
                 error @ (ApiError::Forbidden { .. }
                 | ApiError::Invalid { .. }
@@ -154,7 +154,29 @@ impl<W: World> Pass<'_, W> {
 
     pub(super) fn recorded(&mut self, record: Box<Record>, revision: SecretRevision) {
         self.memory.registration = None;
-        self.record = Stored::Present { record, revision };
+        self.holds(record, revision);
+    }
+
+    /// Whether the record that was found is that of the registration in hand, or of the same client: then it counts, and the
+    /// client is not deregistered. An identifier that the operator chose is that of an earlier registration too; what
+    /// became of the credentials is then asked of the provider.
+    fn yields_to_record(&mut self, attempt: &str, client_id: &str) -> bool {
+        let Stored::Present { record: found, .. } = &self.record else {
+            return false;
+        };
+        let (same, other) = (found.client_id == client_id, found.attempt != attempt);
+        if other && !same {
+            return false;
+        }
+        if other {
+            self.memory.attempt = None;
+        }
+        self.memory.registration = None;
+        self.memory.unrecordable = None;
+        self.memory.disowned = false;
+        self.memory.known = None;
+        self.memory.replaces = None;
+        true
     }
 
     /// Puts the registration in hand in the place of the record of the client that the provider has lost. What the Secret
@@ -188,7 +210,7 @@ impl<W: World> Pass<'_, W> {
                 self.recorded(Box::new(wanted), revision);
             }
             Err(ApiError::Conflict | ApiError::NotFound | ApiError::Invalid { uid_changed: true, .. }) => {
-                self.settle_collision(wanted).await;
+                self.settle_collision(&wanted).await;
             }
             Err(error @ (ApiError::Forbidden { .. } | ApiError::Invalid { .. } | ApiError::Other { .. })) => {
                 self.memory.unrecordable = Some(error.failure(&self.record_text()));
@@ -199,15 +221,13 @@ impl<W: World> Pass<'_, W> {
     }
 
     /// The name of the record is taken: by an earlier try of this very attempt, or by another one.
-    pub(super) async fn settle_collision(&mut self, record: Record) {
+    pub(super) async fn settle_collision(&mut self, record: &Record) {
         self.read_record().await;
         self.memory.failure = None;
+        if self.yields_to_record(&record.attempt, &record.client_id) {
+            return;
+        }
         match &self.record {
-            Stored::Present { record: found, .. }
-                if found.attempt == record.attempt || found.client_id == record.client_id =>
-            {
-                self.memory.registration = None;
-            }
             Stored::Present { .. } | Stored::Unreadable => self.memory.unrecordable = Some(unstorable()),
             Stored::Unseen | Stored::Absent { .. } => {}
         }
@@ -223,14 +243,10 @@ impl<W: World> Pass<'_, W> {
         self.record = Stored::Unseen;
         self.read_record().await;
         self.memory.failure = None;
+        if self.yields_to_record(&attempt, &record.client_id) {
+            return;
+        }
         match &self.record {
-            Stored::Present { record: found, .. }
-                if found.attempt == attempt || found.client_id == record.client_id =>
-            {
-                self.memory.registration = None;
-                self.memory.unrecordable = None;
-                return;
-            }
             Stored::Unseen | Stored::Absent { live: false } => return self.world.pause(STORE_AGAIN).await,
             Stored::Absent { live: true } | Stored::Unreadable | Stored::Present { .. } => {}
         }

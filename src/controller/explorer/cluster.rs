@@ -1,5 +1,14 @@
-//! A model of the API server: as much of it as promises rest on. It keeps objects and Secrets with UIDs, resource versions,
-//! finalizers and owner references, and refuses what the real one refuses.
+//! A model of the API server, as much of it as the promises rest on.
+//!
+//! It keeps objects and Secrets with UIDs, resource versions, generations, finalizers, owner references and the parts that
+//! each field manager wrote, and refuses what the real one refuses: 404 for what is not there, 409 for another version or a
+//! name that is taken, 422 for another UID and for a new finalizer on an object that is being deleted, 403 in a namespace
+//! that is being deleted. A write that changes nothing makes no new version. The status is a resource of its own: writing it
+//! touches nothing else, and nothing else touches it. The garbage collector and the namespace controller act between passes.
+//!
+//! Not modelled: admission and defaulting, quota and RBAC as rules (they come as faults: 403 and 422), finalizers and
+//! graceful deletion of Secrets, foreground deletion, field-wise ownership inside the status, pagination, compaction, and
+//! watches that lose or reorder events within one kind (a view is late, partly late, or old; it is never wrong).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,18 +20,39 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use crate::api::{OAuthClient, OAuthClientStatus, names};
-use crate::cluster::{ApiError, Owner, Role, SecretMeta, SecretRevision};
+use crate::cluster::{ApiError, SecretMeta, SecretRevision};
+
+use super::digest;
 
 pub(super) type Name = (String, String);
+
+/// An object as it is stored.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub object: Arc<OAuthClient>,
+    /// Digest of all that matters in it, but for versions.
+    pub digest: u64,
+}
+
+/// A Secret as it is stored.
+#[derive(Debug)]
+pub(super) struct KeptSecret {
+    pub secret: Secret,
+    pub meta: Arc<SecretMeta>,
+    pub digest: u64,
+}
 
 /// What the API server stores.
 #[derive(Clone, Default)]
 pub(super) struct Cluster {
-    pub clients: BTreeMap<Name, OAuthClient>,
-    pub secrets: BTreeMap<Name, Secret>,
+    pub clients: BTreeMap<Name, Arc<Kept>>,
+    pub secrets: BTreeMap<Name, Arc<KeptSecret>>,
     pub terminating: BTreeSet<String>,
+    /// Parts of objects that the operator's field managers touched beyond what is theirs.
+    pub trespasses: Vec<String>,
     version: u64,
     uids: u64,
+    clients_made: u64,
     /// Writes that took place, dry runs not counted.
     pub writes: usize,
 }
@@ -33,135 +63,225 @@ impl Cluster {
         self.version.to_string()
     }
 
-    fn fresh_uid(&mut self) -> String {
-        self.uids += 1;
-        format!("uid-{}", self.uids)
+    fn put(&mut self, name: Name, mut object: OAuthClient) -> Arc<OAuthClient> {
+        object.metadata.resource_version = Some(self.bump());
+        let digest = digest::object(&object);
+        let object = Arc::new(object);
+        let kept = Kept {
+            object: object.clone(),
+            digest,
+        };
+        self.clients.insert(name, Arc::new(kept));
+        object
     }
 
-    // --- What users do ---
+    fn put_secret(&mut self, mut secret: Secret) -> SecretRevision {
+        secret.metadata.resource_version = Some(self.bump());
+        let name = secret_name(&secret);
+        let revision = SecretRevision::of(&secret);
+        let kept = KeptSecret {
+            meta: Arc::new(SecretMeta::of(secret.metadata.clone(), name.0.as_str().into())),
+            digest: digest::secret(&secret),
+            secret,
+        };
+        self.secrets.insert(name, Arc::new(kept));
+        revision
+    }
+
+    // --- What users and controllers do ---
 
     /// `kubectl apply`: creates the object, or changes its spec.
     pub(super) fn apply(&mut self, mut object: OAuthClient) {
         let name = named(&object);
-        if let Some(stored) = self.clients.get(&name).cloned() {
-            let mut next = stored.clone();
-            next.spec = object.spec;
-            if next.spec != stored.spec {
+        if let Some(stored) = self.clients.get(&name) {
+            let mut next = OAuthClient::clone(&stored.object);
+            if next.spec != object.spec {
+                next.spec = object.spec;
                 next.metadata.generation = next.metadata.generation.map(|generation| generation + 1);
-                next.metadata.resource_version = Some(self.bump());
-                self.clients.insert(name, next);
+                self.put(name, next);
             }
             return;
         }
-        object.metadata.uid = Some(self.fresh_uid());
+        self.clients_made += 1;
+        object.metadata.uid = Some(format!("object-{}", self.clients_made));
         object.metadata.generation = Some(1);
-        object.metadata.resource_version = Some(self.bump());
-        object.status = Some(OAuthClientStatus {
+        object.status.get_or_insert_with(|| OAuthClientStatus {
             observed_generation: Some(-1),
             ..OAuthClientStatus::default()
         });
-        self.clients.insert(name, object);
+        self.put(name, object);
     }
 
     /// `kubectl delete`.
     pub(super) fn delete(&mut self, name: &Name, now: i64) {
-        let version = self.bump();
-        let Some(object) = self.clients.get_mut(name) else {
+        let Some(stored) = self.clients.get(name) else {
             return;
         };
-        if object.finalizers().is_empty() {
+        if stored.object.finalizers().is_empty() {
             self.clients.remove(name);
-        } else if object.metadata.deletion_timestamp.is_none() {
+        } else if stored.object.metadata.deletion_timestamp.is_none() {
+            let mut object = OAuthClient::clone(&stored.object);
             object.metadata.deletion_timestamp = Timestamp::from_second(now).ok().map(Time);
             object.metadata.generation = object.metadata.generation.map(|generation| generation + 1);
-            object.metadata.resource_version = Some(version);
+            self.put(name.clone(), object);
         }
     }
 
     /// Any change of an object by somebody else.
     pub(super) fn change(&mut self, name: &Name, change: impl FnOnce(&mut OAuthClient)) {
-        let version = self.bump();
-        if let Some(object) = self.clients.get_mut(name) {
-            change(object);
-            object.metadata.resource_version = Some(version);
+        if let Some(stored) = self.clients.get(name) {
+            let mut object = OAuthClient::clone(&stored.object);
+            change(&mut object);
+            if object.metadata.deletion_timestamp.is_some() && object.finalizers().is_empty() {
+                self.clients.remove(name);
+            } else {
+                self.put(name.clone(), object);
+            }
         }
     }
 
     /// Any change of a Secret by somebody else.
     pub(super) fn change_secret(&mut self, name: &Name, change: impl FnOnce(&mut Secret)) {
-        let version = self.bump();
-        if let Some(secret) = self.secrets.get_mut(name) {
-            change(secret);
-            secret.metadata.resource_version = Some(version);
+        if let Some(stored) = self.secrets.get(name) {
+            let mut secret = stored.secret.clone();
+            change(&mut secret);
+            self.put_secret(secret);
         }
     }
 
     /// The garbage collector: Secrets of owners that are gone.
     pub(super) fn collect(&mut self) {
-        let alive: BTreeSet<String> = self.clients.values().filter_map(ResourceExt::uid).collect();
-        self.secrets.retain(|_, secret| {
-            let owners = secret.owner_references();
-            owners.is_empty() || owners.iter().any(|owner| alive.contains(&owner.uid))
-        });
+        let orphaned = |secret: &KeptSecret| {
+            let owners = secret.secret.owner_references();
+            let lives = |uid: &String| {
+                self.clients
+                    .values()
+                    .any(|kept| kept.object.metadata.uid.as_ref() == Some(uid))
+            };
+            !owners.is_empty() && !owners.iter().any(|owner| lives(&owner.uid))
+        };
+        if self.secrets.values().any(|secret| orphaned(secret)) {
+            let kept = self.secrets.iter().filter(|(_, secret)| !orphaned(secret));
+            self.secrets = kept.map(|(name, secret)| (name.clone(), secret.clone())).collect();
+        }
     }
 
     /// The namespace controller, once: what is in a terminating namespace is deleted.
     pub(super) fn terminate(&mut self, now: i64) {
         for namespace in self.terminating.clone() {
             self.secrets.retain(|(space, _), _| *space != namespace);
-            let doomed: Vec<Name> = self
-                .clients
-                .keys()
-                .filter(|(space, _)| *space == namespace)
-                .cloned()
-                .collect();
-            for name in doomed {
+            let in_it = self.clients.keys().filter(|(space, _)| *space == namespace);
+            for name in in_it.cloned().collect::<Vec<_>>() {
                 self.delete(&name, now);
             }
         }
     }
 
-    // --- What the operator does ---
+    // --- What the operator does: the object ---
 
-    /// A write of the object that was decided on `seen`.
-    pub(super) fn write(
+    /// Finalizer and marker in one merge patch.
+    pub(super) fn open_attempt(&mut self, seen: &OAuthClient, marker: &str) -> Result<Arc<OAuthClient>, ApiError> {
+        self.merge(seen, |object| {
+            let marker = (names::CREATE_PENDING.to_owned(), marker.to_owned());
+            object.annotations_mut().extend([marker]);
+            add_finalizer(object)
+        })
+    }
+
+    pub(super) fn add_finalizer(&mut self, seen: &OAuthClient) -> Result<Arc<OAuthClient>, ApiError> {
+        self.merge(seen, add_finalizer)
+    }
+
+    /// `None`: the object is gone.
+    pub(super) fn remove_finalizer(&mut self, seen: &OAuthClient) -> Result<Option<Arc<OAuthClient>>, ApiError> {
+        let written = self.merge(seen, |object| {
+            object.finalizers_mut().retain(|name| name != names::FINALIZER);
+            Ok(())
+        });
+        match written {
+            Ok(object) if object.metadata.deletion_timestamp.is_some() && object.finalizers().is_empty() => Ok(None),
+            Ok(object) => Ok(Some(object)),
+            Err(ApiError::NotFound | ApiError::Invalid { uid_changed: true, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A patch of the main resource by its field manager, with UID and version as preconditions.
+    fn merge(
         &mut self,
         seen: &OAuthClient,
-        change: impl FnOnce(&mut OAuthClient),
-    ) -> Result<OAuthClient, ApiError> {
-        let name = named(seen);
-        let stored = self.clients.get(&name).ok_or(ApiError::NotFound)?;
-        if stored.uid() != seen.uid() {
+        change: impl FnOnce(&mut OAuthClient) -> Result<(), ApiError>,
+    ) -> Result<Arc<OAuthClient>, ApiError> {
+        let stored = self.clients.get(&named(seen)).ok_or(ApiError::NotFound)?;
+        if stored.object.uid() != seen.uid() {
             return Err(ApiError::Invalid {
                 message: "uid differs".to_owned(),
                 uid_changed: true,
             });
         }
-        self.write_version(seen, change)
+        self.write(seen, names::FIELD_MANAGER, change)
     }
 
-    /// As [`Self::write`], by the version alone: the API server ignores a UID in a patch of the status.
-    pub(super) fn write_version(
+    /// Server-side apply of the status by its own field manager; the version alone is a precondition, because the API server
+    /// ignores a UID there.
+    pub(super) fn apply_status(
         &mut self,
         seen: &OAuthClient,
-        change: impl FnOnce(&mut OAuthClient),
-    ) -> Result<OAuthClient, ApiError> {
+        status: &OAuthClientStatus,
+    ) -> Result<Arc<OAuthClient>, ApiError> {
+        self.write(seen, names::STATUS_FIELD_MANAGER, |object| {
+            object.status = Some(status.clone());
+            Ok(())
+        })
+    }
+
+    fn write(
+        &mut self,
+        seen: &OAuthClient,
+        manager: &str,
+        change: impl FnOnce(&mut OAuthClient) -> Result<(), ApiError>,
+    ) -> Result<Arc<OAuthClient>, ApiError> {
         let name = named(seen);
-        let stored = self.clients.get(&name).ok_or(ApiError::NotFound)?;
+        let stored = self.clients.get(&name).ok_or(ApiError::NotFound)?.object.clone();
         if stored.resource_version() != seen.resource_version() {
             return Err(ApiError::Conflict);
         }
-        let mut next = stored.clone();
-        change(&mut next);
+        let mut next = OAuthClient::clone(&stored);
+        change(&mut next)?;
         self.writes += 1;
-        next.metadata.resource_version = Some(self.bump());
+        self.watch_manager(manager, &stored, &next);
+        let unchanged = next.status == stored.status
+            && next.finalizers() == stored.finalizers()
+            && next.annotations() == stored.annotations();
+        if unchanged {
+            return Ok(stored);
+        }
         if next.metadata.deletion_timestamp.is_some() && next.finalizers().is_empty() {
             self.clients.remove(&name);
-        } else {
-            self.clients.insert(name, next.clone());
+            self.version += 1;
+            return Ok(Arc::new(next));
         }
-        Ok(next)
+        Ok(self.put(name, next))
     }
+
+    /// Notes what a field manager touched beyond its part.
+    fn watch_manager(&mut self, manager: &str, before: &OAuthClient, after: &OAuthClient) {
+        let others = |object: &OAuthClient| {
+            let mut object = object.clone();
+            if manager == names::STATUS_FIELD_MANAGER {
+                object.status = None;
+            } else {
+                object.annotations_mut().remove(names::CREATE_PENDING);
+                object.finalizers_mut().retain(|name| name != names::FINALIZER);
+            }
+            (object.spec, object.metadata, object.status)
+        };
+        if others(before) != others(after) {
+            self.trespasses.push(format!("{manager} changed more than its part"));
+        }
+    }
+
+    // --- What the operator does: Secrets ---
 
     pub(super) fn can_create(&self, secret: &Secret) -> Result<(), ApiError> {
         let name = secret_name(secret);
@@ -181,12 +301,10 @@ impl Cluster {
     pub(super) fn create(&mut self, secret: &Secret) -> Result<SecretRevision, ApiError> {
         self.can_create(secret)?;
         self.writes += 1;
+        self.uids += 1;
         let mut secret = secret.clone();
-        secret.metadata.uid = Some(self.fresh_uid());
-        secret.metadata.resource_version = Some(self.bump());
-        let revision = SecretRevision::of(&secret);
-        self.secrets.insert(secret_name(&secret), secret);
-        Ok(revision)
+        secret.metadata.uid = Some(format!("secret-{}", self.uids));
+        Ok(self.put_secret(secret))
     }
 
     pub(super) fn patch(
@@ -196,29 +314,29 @@ impl Cluster {
         patch: &Value,
     ) -> Result<SecretRevision, ApiError> {
         let stored = self.secrets.get(name).ok_or(ApiError::NotFound)?;
-        if stored.metadata.uid.as_deref() != Some(&current.uid) {
+        if stored.secret.metadata.uid.as_deref() != Some(&current.uid) {
             return Err(ApiError::Invalid {
                 message: "uid differs".to_owned(),
                 uid_changed: true,
             });
         }
-        if SecretRevision::of(stored) != *current {
+        if SecretRevision::of(&stored.secret) != *current {
             return Err(ApiError::Conflict);
         }
-        let mut json = serde_json::to_value(stored).unwrap();
+        let mut json = serde_json::to_value(&stored.secret).unwrap();
         merge(&mut json, patch);
-        let mut secret: Secret = serde_json::from_value(json).unwrap();
+        let secret: Secret = serde_json::from_value(json).unwrap();
         self.writes += 1;
-        secret.metadata.resource_version = Some(self.bump());
-        let revision = SecretRevision::of(&secret);
-        self.secrets.insert(name.clone(), secret);
-        Ok(revision)
+        if secret == stored.secret {
+            return Ok(current.clone());
+        }
+        Ok(self.put_secret(secret))
     }
 
     pub(super) fn remove(&mut self, name: &Name, current: &SecretRevision) -> Result<(), ApiError> {
         match self.secrets.get(name) {
             None => Ok(()),
-            Some(stored) if SecretRevision::of(stored) != *current => Err(ApiError::Conflict),
+            Some(stored) if SecretRevision::of(&stored.secret) != *current => Err(ApiError::Conflict),
             Some(_) => {
                 self.writes += 1;
                 self.version += 1;
@@ -227,15 +345,20 @@ impl Cluster {
             }
         }
     }
+}
 
-    // --- What a watch shows ---
-
-    pub(super) fn metas(&self) -> BTreeMap<Name, Arc<SecretMeta>> {
-        self.secrets
-            .iter()
-            .map(|(name, secret)| (name.clone(), Arc::new(meta(secret))))
-            .collect()
+fn add_finalizer(object: &mut OAuthClient) -> Result<(), ApiError> {
+    if object.finalizers().iter().any(|name| name == names::FINALIZER) {
+        return Ok(());
     }
+    if object.metadata.deletion_timestamp.is_some() {
+        return Err(ApiError::Invalid {
+            message: "no new finalizers can be added if the object is being deleted".to_owned(),
+            uid_changed: false,
+        });
+    }
+    object.finalizers_mut().push(names::FINALIZER.to_owned());
+    Ok(())
 }
 
 /// JSON merge patch (RFC 7396).
@@ -261,39 +384,6 @@ pub(super) fn named(object: &OAuthClient) -> Name {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
-fn secret_name(secret: &Secret) -> Name {
+pub(super) fn secret_name(secret: &Secret) -> Name {
     (secret.namespace().unwrap_or_default(), secret.name_any())
-}
-
-fn meta(secret: &Secret) -> SecretMeta {
-    let label = |name: &str| secret.labels().get(name).map(String::as_str);
-    let role = match label(names::SECRET_ROLE) {
-        Some("credentials") => Role::Credentials,
-        Some("record") => Role::Record,
-        Some("suspect") => Role::Suspect,
-        _ => Role::Other,
-    };
-    let owner = secret
-        .owner_references()
-        .iter()
-        .find(|owner| owner.controller == Some(true));
-    SecretMeta {
-        namespace: secret.namespace().unwrap_or_default().into(),
-        name: secret.name_any().into(),
-        uid: secret.uid().unwrap_or_default().into(),
-        resource_version: secret.resource_version().unwrap_or_default().into(),
-        generation: secret
-            .annotations()
-            .get(names::CREDENTIAL_GENERATION)
-            .and_then(|text| text.parse().ok()),
-        owner: owner.map(|owner| Owner {
-            uid: owner.uid.as_str().into(),
-            name: owner.name.as_str().into(),
-            is_client: owner.kind == "OAuthClient",
-        }),
-        client_uid: label(names::CLIENT_UID).map(Into::into),
-        role,
-        provider_credentials: false,
-        deleting: false,
-    }
 }

@@ -1,249 +1,245 @@
-//! The promises, as functions of what is left when a run is over.
+//! The promises, asked of what is left when a run is over. Those that other tests share are functions of the testbed; here
+//! are those that only a model can judge.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use secrecy::ExposeSecret;
+use testbed::promises::{self, Issued, Leftovers, Object, Published, Recorded, Suspected};
 
 use crate::api::{OAuthClient, OnUnknownOutcome, names};
-use crate::domain::record::{DATA_KEY, Phase, Record};
+use crate::domain::secret;
 
-use super::cluster::Cluster;
-use super::provider::Provider;
-use super::scenario::{Scenario, Step, name};
-
-/// What is left.
-pub(super) struct Outcome<'a> {
-    pub scenario: &'a Scenario,
-    pub cluster: &'a Cluster,
-    pub provider: &'a Provider,
-    /// Faults that may leave a client that nobody knows of.
-    pub deadly: usize,
-    /// All faults.
-    pub faults: usize,
-    /// Writes of one more pass when all had come to rest.
-    pub writes_at_rest: usize,
-}
+use super::cluster::{Cluster, KeptSecret};
+use super::provider::{Entry, THEIRS};
+use super::scenario::{APPS, Step, name};
+use super::schedule::Choice;
+use super::state::{End, State};
 
 /// Every promise that is broken.
-pub(super) fn broken(outcome: &Outcome<'_>) -> Vec<String> {
-    let checks = [
-        p1_one_recorded_client(outcome),
-        p2_strays_are_suspects(outcome),
-        p2_suspects_are_no_more_than_faults(outcome),
-        p3_the_secret_is_complete(outcome),
-        p4_foreign_secrets_stay(outcome),
-        p6_four_writes(outcome),
-        p6_rest_is_quiet(outcome),
-        p7_the_manifest_stays(outcome),
-        p9_deletion_ends(outcome),
-        p10_the_wish_is_reached(outcome),
-        token_and_uri_are_one(outcome),
-    ];
-    checks.into_iter().flatten().collect()
-}
-
-fn does(outcome: &Outcome<'_>, step: Step) -> bool {
-    outcome.scenario.steps.contains(&step)
-}
-
-fn loses_records(outcome: &Outcome<'_>) -> bool {
-    does(outcome, Step::LoseRecords) || does(outcome, Step::Clone) || does(outcome, Step::Restore)
-}
-
-fn records(cluster: &Cluster) -> Vec<Record> {
-    let role = |secret: &&Secret| {
-        secret
-            .labels()
-            .get(names::SECRET_ROLE)
-            .is_some_and(|role| role == "record")
-    };
-    let found = cluster.secrets.values().filter(role);
-    found
-        .filter_map(|secret| Record::from_json(&secret.data.as_ref()?.get(DATA_KEY)?.0).ok())
-        .collect()
-}
-
-/// Attempts and client identifiers that suspects tell of.
-fn suspects(cluster: &Cluster) -> Vec<BTreeSet<String>> {
-    let role = |secret: &&Secret| {
-        secret
-            .labels()
-            .get(names::SECRET_ROLE)
-            .is_some_and(|role| role == "suspect")
-    };
-    let text = |secret: &Secret, key: &str| {
-        let value = secret.data.as_ref()?.get(key)?;
-        String::from_utf8(value.0.clone()).ok()
-    };
-    let facts = |secret: &Secret| {
-        ["attempt", "client_id"]
-            .iter()
-            .filter_map(|key| text(secret, key))
-            .collect()
-    };
-    cluster.secrets.values().filter(role).map(facts).collect()
-}
-
-fn object<'a>(outcome: &Outcome<'a>) -> Option<&'a OAuthClient> {
-    outcome.cluster.clients.get(&name())
-}
-
-fn ready(object: &OAuthClient) -> Option<&str> {
-    let conditions = &object.status.as_ref()?.conditions;
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
-    (object.status.as_ref()?.observed_generation == object.metadata.generation && ready.status == "True")
-        .then_some("Ready")
-}
-
-fn reason(object: &OAuthClient) -> String {
-    let conditions = object.status.iter().flat_map(|status| &status.conditions);
-    conditions
-        .filter(|condition| condition.type_ == "Ready")
-        .map(|condition| condition.reason.clone())
-        .collect()
-}
-
-fn p1_one_recorded_client(outcome: &Outcome<'_>) -> Option<String> {
-    let object = object(outcome)?;
-    ready(object)?;
-    let uid = object.uid()?;
-    let recorded: Vec<_> = records(outcome.cluster)
-        .into_iter()
-        .filter(|record| record.owner.uid == uid)
+pub(super) fn broken(state: &State) -> Vec<String> {
+    let everywhere: Vec<Leftovers> = (0..state.clusters.len())
+        .map(|cluster| leftovers(state, cluster))
         .collect();
-    let alive = recorded.iter().filter(|record| {
-        let entry = outcome.provider.ledger.get(&record.client_id);
-        entry.is_some_and(|entry| entry.alive)
-    });
-    let alive = alive.count();
-    (alive != 1).then(|| format!("P1: Ready with {alive} recorded living clients"))
-}
-
-fn p2_strays_are_suspects(outcome: &Outcome<'_>) -> Option<String> {
-    if loses_records(outcome) {
-        return None;
+    let mut broken = Vec::new();
+    for left in &everywhere {
+        let found = promises::broken(left);
+        // A client of one cluster is recorded there and nowhere else.
+        broken.extend(
+            found
+                .into_iter()
+                .filter(|text| everywhere.len() == 1 || !text.starts_with("P2: nothing tells")),
+        );
     }
-    let recorded: BTreeSet<String> = records(outcome.cluster)
-        .into_iter()
-        .map(|record| record.client_id)
-        .collect();
-    let known: BTreeSet<String> = suspects(outcome.cluster).into_iter().flatten().collect();
-    let strays = outcome
+    if everywhere.len() > 1 {
+        broken.extend(promises::p2_strays_are_suspects(&merged(&everywhere)));
+    }
+    if marker_was_stripped(state) || provider_lied_twice(state) {
+        broken.retain(|text| !text.starts_with("P2: nothing tells"));
+    }
+    broken.extend(state.unfinished.iter().map(|text| format!("{text}, before the resync")));
+    broken.extend(p6_four_writes(state));
+    broken.extend(p6_rest_is_quiet(state));
+    broken.extend(p7_the_manifest_stays(state));
+    broken.extend(token_and_uri_are_one(state));
+    broken
+}
+
+/// What the wish lacks at the first rest: nothing may depend on the resync, but for what a lost trigger would have done.
+pub(super) fn unfinished(state: &State) -> Vec<String> {
+    let lost = state
+        .schedule
+        .script
+        .iter()
+        .any(|(_, _, choice)| *choice == Choice::LoseTrigger);
+    if lost {
+        return Vec::new();
+    }
+    let everywhere = (0..state.clusters.len()).map(|cluster| leftovers(state, cluster));
+    everywhere
+        .flat_map(|left| {
+            [
+                promises::p9_deletions_end(&left),
+                promises::p10_the_wish_is_reached(&left),
+            ]
+            .concat()
+        })
+        .collect()
+}
+
+/// What is left in a cluster, and at the provider.
+fn leftovers(state: &State, number: usize) -> Leftovers {
+    let cluster = &state.clusters[number];
+    let ledger: BTreeMap<String, Issued> = state
         .provider
-        .alive()
-        .filter(|(id, entry)| !recorded.contains(*id) && !known.contains(*id) && !known.contains(&entry.attempt.1));
-    let strays: Vec<_> = strays
-        .map(|(id, entry)| format!("{id} of {}", entry.attempt.1))
+        .ledger
+        .iter()
+        .map(|(id, entry)| (id.clone(), issued(entry)))
         .collect();
-    (!strays.is_empty()).then(|| format!("P2: living clients that nothing tells of: {strays:?}"))
-}
-
-fn p2_suspects_are_no_more_than_faults(outcome: &Outcome<'_>) -> Option<String> {
-    let by_design = usize::from(outcome.scenario.unmanaged || loses_records(outcome));
-    let suspects = suspects(outcome.cluster).len();
-    (suspects > outcome.deadly + by_design).then(|| format!("P2: {suspects} suspects after {} faults", outcome.deadly))
-}
-
-fn p3_the_secret_is_complete(outcome: &Outcome<'_>) -> Option<String> {
-    if does(outcome, Step::ForeignSecret) {
-        return None;
+    let published = |kept: &KeptSecret| Published::from_secret(&kept.secret);
+    let in_apps = cluster.secrets.iter().filter(|((namespace, _), _)| namespace == APPS);
+    let mut their_clients = BTreeMap::from([(THEIRS.to_owned(), theirs())]);
+    if number == 1
+        && let Some((id, issued)) = state.production.as_ref().and_then(|id| ledger.get_key_value(id))
+    {
+        // Production's own wish is judged in its own cluster; for the clone it is somebody else's client.
+        let alive = Issued {
+            alive: true,
+            ..issued.clone()
+        };
+        their_clients.insert(id.clone(), alive);
     }
-    let secret = outcome.cluster.secrets.get(&name())?;
-    let text = |key: &str| {
-        let value = secret.data.as_ref()?.get(key)?;
-        String::from_utf8(value.0.clone()).ok()
-    };
-    let (id, value) = (
-        text("client_id").unwrap_or_default(),
-        text("client_secret").unwrap_or_default(),
-    );
-    let entry = outcome.provider.ledger.get(&id);
-    let fits = entry.is_some_and(|entry| entry.secret == value);
-    (!fits).then(|| format!("P3: the Secret holds {id} with {value}"))
-}
-
-fn p4_foreign_secrets_stay(outcome: &Outcome<'_>) -> Option<String> {
-    if !does(outcome, Step::ForeignSecret) {
-        return None;
+    Leftovers {
+        objects: cluster.clients.values().map(|kept| object(&kept.object)).collect(),
+        records: cluster
+            .secrets
+            .values()
+            .filter_map(|kept| Recorded::from_secret(&kept.secret))
+            .collect(),
+        suspects: cluster
+            .secrets
+            .values()
+            .filter_map(|kept| Suspected::from_secret(&kept.secret))
+            .collect(),
+        secrets: in_apps.map(|(_, kept)| published(kept)).collect(),
+        their_secrets: their_secret(state).into_iter().collect(),
+        ledger,
+        their_clients,
+        deadly_faults: state.deadly,
+        excuses: excuses(state, number),
     }
-    let secret = outcome.cluster.secrets.get(&name());
-    let data = secret.and_then(|secret| secret.data.as_ref());
-    let stays = data.is_some_and(|data| data.len() == 1 && data.contains_key("theirs"));
-    let clients = outcome.provider.ledger.len();
-    (!stays || clients > 0).then(|| format!("P4: the foreign Secret is {data:?}, {clients} clients registered"))
 }
 
-fn p6_four_writes(outcome: &Outcome<'_>) -> Option<String> {
-    let plain = outcome.faults == 0 && outcome.scenario.steps == [Step::Apply(1)];
-    let writes = outcome.cluster.writes;
+fn object(object: &OAuthClient) -> Object {
+    let status = object.status.as_ref();
+    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
+    Object {
+        uid: object.uid().unwrap_or_default(),
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+        generation: object.metadata.generation.unwrap_or_default(),
+        observed_generation: status.and_then(|status| status.observed_generation).unwrap_or_default(),
+        ready: ready.is_some_and(|condition| condition.status == "True"),
+        reason: ready.map(|condition| condition.reason.clone()).unwrap_or_default(),
+        deleting: object.metadata.deletion_timestamp.is_some(),
+        client_id: status.and_then(|status| status.client_id.clone()),
+        secret_name: secret::name(object),
+        redirect_uris: object.spec.metadata.redirect_uris.clone().unwrap_or_default(),
+    }
+}
+
+fn issued(entry: &Entry) -> Issued {
+    let uris = entry.metadata.get("redirect_uris").cloned();
+    Issued {
+        secret: Some(entry.secret.clone().into()),
+        redirect_uris: uris.and_then(|uris| serde_json::from_value(uris).ok()),
+        attempt: Some(entry.attempt.clone()),
+        alive: entry.alive,
+    }
+}
+
+fn theirs() -> Issued {
+    Issued {
+        secret: Some("secret-of-others".into()),
+        redirect_uris: None,
+        attempt: None,
+        alive: true,
+    }
+}
+
+fn their_secret(state: &State) -> Option<Published> {
+    state.scenario.does(Step::ForeignSecret).then(|| Published {
+        namespace: APPS.to_owned(),
+        name: name().1,
+        owner_uid: None,
+        data: [("theirs".to_owned(), "x".into())].into(),
+    })
+}
+
+/// Reasons that this run may leave behind.
+fn excuses(state: &State, cluster: usize) -> BTreeSet<String> {
+    let scenario = state.scenario;
+    let mut excuses: BTreeSet<&str> = scenario.excuses.iter().copied().collect();
+    if cluster == 1 {
+        excuses.insert("ManagedElsewhere");
+    }
+    if state.deadly > usize::from(scenario.policy == OnUnknownOutcome::Register) {
+        excuses.insert("OutcomeUnknown");
+    }
+    if state.rejected {
+        excuses.extend(["RegistrationRejected", "UpdateRejected"]);
+    }
+    if scenario.rotates && state.deadly > 0 {
+        excuses.extend(["ManagementLost", "DeletionBlocked"]);
+    }
+    excuses.into_iter().map(str::to_owned).collect()
+}
+
+/// Whether the marker was taken off in the middle of an attempt: after a crash, nothing can tell of that one.
+fn marker_was_stripped(state: &State) -> bool {
+    let acted = state
+        .schedule
+        .script
+        .iter()
+        .any(|(_, _, choice)| *choice == Choice::UserActs);
+    state.scenario.does(Step::Replace) && acted && state.deadly > 0
+}
+
+/// Whether the provider said of a living client twice, a minute apart, that it does not accept its token: that counts as gone.
+fn provider_lied_twice(state: &State) -> bool {
+    let lies = state.schedule.script.iter();
+    let lies = lies.filter(|(_, what, choice)| *what == "DELETE" && *choice == Choice::Unauthorized);
+    lies.count() > 1
+}
+
+fn merged(everywhere: &[Leftovers]) -> Leftovers {
+    let mut all = everywhere[0].clone();
+    for left in &everywhere[1..] {
+        all.objects.extend(left.objects.iter().cloned());
+        all.records.extend(left.records.iter().cloned());
+        all.suspects.extend(left.suspects.iter().cloned());
+    }
+    all
+}
+
+fn p6_four_writes(state: &State) -> Option<String> {
+    let plain = state.schedule.script.is_empty() && state.scenario.steps == [Step::Apply(1)];
+    let writes = state.writes();
     (plain && writes != 4).then(|| format!("P6: {writes} writes from apply to Ready"))
 }
 
-fn p6_rest_is_quiet(outcome: &Outcome<'_>) -> Option<String> {
-    let writes = outcome.writes_at_rest;
-    (writes > 0).then(|| format!("P6: {writes} writes at rest"))
-}
-
-fn p7_the_manifest_stays(outcome: &Outcome<'_>) -> Option<String> {
-    let object = object(outcome)?;
-    let foreign = object
-        .annotations()
-        .keys()
-        .find(|key| *key != names::CREATE_PENDING)
-        .cloned();
-    let labelled = !object.labels().is_empty();
-    (foreign.is_some() || labelled).then(|| "P7: the manifest was changed".to_owned())
-}
-
-fn p9_deletion_ends(outcome: &Outcome<'_>) -> Option<String> {
-    let object = object(outcome)?;
-    object.metadata.deletion_timestamp.as_ref()?;
-    Some(format!("P9: the object is still there, {}", reason(object)))
-}
-
-fn p10_the_wish_is_reached(outcome: &Outcome<'_>) -> Option<String> {
-    let object = object(outcome)?;
-    if object.metadata.deletion_timestamp.is_some() {
-        return None;
+fn p6_rest_is_quiet(state: &State) -> Option<String> {
+    match state.end {
+        End::Over(0) => None,
+        // What is tried again and again may leave a mark each time.
+        End::Over(_) if state.provider.refuses.is_some() => None,
+        End::Over(writes) => Some(format!("P6: {writes} writes at rest")),
+        _ => Some("P10: it does not come to rest".to_owned()),
     }
-    let reason = reason(object);
-    let excused = match reason.as_str() {
-        "SecretConflict" => does(outcome, Step::ForeignSecret),
-        "OutcomeUnknown" => outcome.deadly > usize::from(outcome.scenario.policy == OnUnknownOutcome::Register),
-        "RecordLost" => loses_records(outcome),
-        "ManagementLost" => (outcome.scenario.rotates || does(outcome, Step::Lose)) && outcome.deadly > 0,
-        "UpdateUnsupported" => outcome.scenario.unmanaged,
-        "" => does(outcome, Step::Clone),
-        _ => false,
+}
+
+fn p7_the_manifest_stays(state: &State) -> Vec<String> {
+    let changed = |cluster: &Cluster| {
+        cluster.clients.values().any(|kept| {
+            let foreign = kept.object.annotations().keys().any(|key| key != names::CREATE_PENDING);
+            foreign || !kept.object.labels().is_empty()
+        })
     };
-    if ready(object).is_none() {
-        return (!excused).then(|| format!("P10: at rest without being Ready: {reason:?}"));
+    let mut broken: Vec<String> = state
+        .clusters
+        .iter()
+        .flat_map(|cluster| cluster.trespasses.clone())
+        .map(|text| format!("P7: {text}"))
+        .collect();
+    if state.clusters.iter().any(changed) {
+        broken.push("P7: the manifest was changed".to_owned());
     }
-    let wanted = object.spec.metadata.redirect_uris.clone().unwrap_or_default();
-    let record = records(outcome.cluster)
-        .into_iter()
-        .find(|record| Some(&record.owner.uid) == object.metadata.uid.as_ref())?;
-    if record.phase != Phase::Registered {
-        return Some(format!("P10: Ready with a record in phase {:?}", record.phase));
-    }
-    let entry = outcome.provider.ledger.get(&record.client_id)?;
-    let fits = entry.metadata.get("redirect_uris") == Some(&serde_json::json!(wanted));
-    if !fits && !outcome.scenario.unmanaged {
-        return Some("P10: Ready, and the provider has another redirect URI".to_owned());
-    }
-    let kept = outcome.cluster.secrets.contains_key(&name());
-    let same_secret = record
-        .client_secret
-        .as_ref()
-        .is_some_and(|secret| secret.expose_secret() == entry.secret);
-    (!kept || !same_secret).then(|| "P10: Ready without its Secret".to_owned())
+    broken
 }
 
-fn token_and_uri_are_one(outcome: &Outcome<'_>) -> Option<String> {
-    outcome
+fn token_and_uri_are_one(state: &State) -> Option<String> {
+    state
         .provider
         .misdirected
-        .then(|| "a management token was shown to another client's URI".to_owned())
+        .then(|| "P4: a management token was shown to another client's URI".to_owned())
 }

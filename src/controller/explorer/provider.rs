@@ -1,29 +1,32 @@
 //! A model of a provider, with a ledger of every client that it ever registered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
-use crate::api::Reason;
-use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::{CallError, Effect};
+use crate::domain::outcome::CallError;
 use crate::domain::plan::Known;
 use crate::domain::registration::Registration;
 use crate::domain::target::AuthScheme;
-use crate::provider::{ManagementCall, ProbeCall};
+use crate::provider::{ManagementCall, ProbeCall, made_of};
+
+use super::digest;
+use super::scenario::Scenario;
 
 /// Where the model's clients are managed.
 pub(super) const REGISTRATION: &str = "https://provider.example/register";
-
 /// Member by which a registration chooses its identifier.
-pub(super) const CHOICE: &str = "ext_param_client_id";
+const CHOICE: &str = "ext_param_client_id";
+/// A client of somebody else, registered before anything here began.
+pub(super) const THEIRS: &str = "client-of-others";
 
 /// A client in the ledger.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// Object UID and attempt of the marker under which it was registered.
-    pub attempt: (String, String),
+    /// The attempt under which it was registered.
+    pub attempt: String,
     pub secret: String,
     pub token: String,
     pub metadata: Map<String, Value>,
@@ -33,44 +36,60 @@ pub(super) struct Entry {
 }
 
 /// A provider.
-#[derive(Clone, Debug, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "independent habits of a provider")]
+#[derive(Clone, Debug)]
 pub(super) struct Provider {
-    pub ledger: BTreeMap<String, Entry>,
+    pub ledger: BTreeMap<String, Arc<Entry>>,
     /// Whether every update issues a new token.
     pub rotates: bool,
     /// Whether it manages registered clients at all.
     pub unmanaged: bool,
     /// Whether registrations choose their identifiers, and credentials of the operator's manage them.
     pub chosen: bool,
-    /// Whether it answers 401 for everything.
-    pub refuses: bool,
+    /// Status with which it answers everything.
+    pub refuses: Option<u16>,
     /// Whether a management token was ever shown to another client's URI.
     pub misdirected: bool,
     pub issued: usize,
+    /// Digest of the ledger.
+    pub digest: u64,
 }
 
 impl Provider {
-    pub(super) fn alive(&self) -> impl Iterator<Item = (&String, &Entry)> {
-        self.ledger.iter().filter(|(_, entry)| entry.alive)
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let mut provider = Self {
+            ledger: BTreeMap::new(),
+            rotates: scenario.rotates,
+            unmanaged: scenario.unmanaged,
+            chosen: scenario.chosen,
+            refuses: None,
+            misdirected: false,
+            issued: 0,
+            digest: 0,
+        };
+        provider.put(
+            THEIRS,
+            Entry {
+                attempt: String::new(),
+                secret: "secret-of-others".to_owned(),
+                token: format!("token-of-{THEIRS}"),
+                metadata: Map::new(),
+                alive: true,
+                updates: 0,
+            },
+        );
+        provider
     }
 
-    pub(super) fn register(
-        &mut self,
-        attempt: (String, String),
-        request: &Map<String, Value>,
-    ) -> Result<Registration, CallError> {
-        if self.refuses {
-            return Err(unauthorized());
-        }
+    pub(super) fn register(&mut self, attempt: &str, request: &Map<String, Value>) -> Result<Registration, CallError> {
+        self.refusal()?;
         let wish = request.get(CHOICE).and_then(Value::as_str).filter(|_| self.chosen);
         if wish.is_some_and(|id| self.ledger.get(id).is_some_and(|entry| entry.alive)) {
-            return Err(rejected());
+            return Err(made_of(Some(400), r#"{"error": "invalid_client_metadata"}"#));
         }
         self.issued += 1;
         let id = wish.map_or_else(|| format!("client-{}", self.issued), str::to_owned);
         let entry = Entry {
-            attempt,
+            attempt: attempt.to_owned(),
             secret: format!("secret-{}-of-{id}", self.issued),
             token: format!("token-0-of-{id}"),
             metadata: request.clone(),
@@ -78,30 +97,21 @@ impl Provider {
             updates: 0,
         };
         let answer = self.answer(&id, &entry);
-        self.ledger.insert(id, entry);
+        self.put(&id, entry);
         Ok(answer)
     }
 
     pub(super) fn read(&mut self, call: &ManagementCall) -> Result<Registration, CallError> {
-        let id = self.authorized(call)?;
-        let entry = self.ledger.get(&id).cloned().ok_or_else(unauthorized)?;
+        let (id, entry) = self.authorized(call)?;
         Ok(self.answer(&id, &entry))
     }
 
     /// What the token endpoint says of a client's own credentials.
     pub(super) fn knows(&self, call: &ProbeCall) -> Known {
-        let entry = self.ledger.get(&call.client_id);
-        match (self.refuses, entry.is_some_and(|entry| entry.alive)) {
-            (true, _) => Known::Unclear,
-            (false, true) => Known::Yes,
-            (false, false) => Known::No,
-        }
-    }
-
-    /// Loses every client, as a restore of an old backup does.
-    pub(super) fn lose(&mut self) {
-        for entry in self.ledger.values_mut() {
-            entry.alive = false;
+        match self.ledger.get(&call.client_id) {
+            _ if self.refuses.is_some() => Known::Unclear,
+            Some(entry) if entry.alive => Known::Yes,
+            _ => Known::No,
         }
     }
 
@@ -110,35 +120,63 @@ impl Provider {
         call: &ManagementCall,
         request: &Map<String, Value>,
     ) -> Result<Registration, CallError> {
-        let id = self.authorized(call)?;
-        let rotates = self.rotates;
-        let Some(entry) = self.ledger.get_mut(&id) else {
-            return Err(unauthorized());
-        };
+        let (id, mut entry) = self.authorized(call)?;
         entry.metadata = request.clone();
         entry.metadata.remove("client_id");
         entry.updates += 1;
-        if rotates {
+        if self.rotates {
             entry.token = format!("token-{}-of-{id}", entry.updates);
         }
-        let entry = entry.clone();
-        Ok(self.answer(&id, &entry))
+        let answer = self.answer(&id, &entry);
+        self.put(&id, entry);
+        Ok(answer)
     }
 
     pub(super) fn deregister(&mut self, call: &ManagementCall) -> Result<(), CallError> {
-        let id = self.authorized(call)?;
-        if let Some(entry) = self.ledger.get_mut(&id) {
-            entry.alive = false;
-        }
+        let (id, mut entry) = self.authorized(call)?;
+        entry.alive = false;
+        self.put(&id, entry);
         Ok(())
     }
 
+    /// Somebody installs the provider anew: every client is gone but those of others, who registered again.
+    pub(super) fn lose(&mut self) {
+        for (id, entry) in self.ledger.clone() {
+            if id != THEIRS {
+                let gone = Entry {
+                    alive: false,
+                    ..Entry::clone(&entry)
+                };
+                self.put(&id, gone);
+            }
+        }
+    }
+
+    fn put(&mut self, id: &str, entry: Entry) {
+        self.ledger.insert(id.to_owned(), Arc::new(entry));
+        let facts = self.ledger.iter();
+        let facts: Vec<_> = facts
+            .map(|(id, entry)| {
+                (
+                    id,
+                    &entry.attempt,
+                    &entry.secret,
+                    &entry.token,
+                    entry.alive,
+                    entry.metadata.get("redirect_uris"),
+                )
+            })
+            .collect();
+        self.digest = digest::of(format!("{facts:?}"));
+    }
+
     /// Who a management call is about, if its token is that client's.
-    fn authorized(&mut self, call: &ManagementCall) -> Result<String, CallError> {
+    fn authorized(&mut self, call: &ManagementCall) -> Result<(String, Entry), CallError> {
+        self.refusal()?;
         let id = call.uri.rsplit('/').next().unwrap_or_default().to_owned();
         if self.chosen {
-            let known = self.ledger.get(&id).is_some_and(|entry| entry.alive) && !self.refuses;
-            return if known { Ok(id) } else { Err(unauthorized()) };
+            let living = self.ledger.get(&id).filter(|entry| entry.alive);
+            return living.map(|entry| (id, Entry::clone(entry))).ok_or_else(unauthorized);
         }
         let AuthScheme::Bearer(token) = &call.credentials.scheme else {
             return Err(unauthorized());
@@ -148,55 +186,33 @@ impl Provider {
             self.misdirected = true;
         }
         match self.ledger.get(&id) {
-            Some(entry) if entry.alive && !self.refuses && entry.token == token => Ok(id),
+            Some(entry) if entry.alive && entry.token == token => Ok((id, Entry::clone(entry))),
             _ => Err(unauthorized()),
         }
     }
 
+    fn refusal(&self) -> Result<(), CallError> {
+        match self.refuses {
+            None => Ok(()),
+            Some(401) => Err(unauthorized()),
+            Some(status) => Err(made_of(Some(status), "")),
+        }
+    }
+
     fn answer(&self, id: &str, entry: &Entry) -> Registration {
+        let token = !self.unmanaged && !self.chosen;
         Registration {
             client_id: id.to_owned(),
             client_secret: Some(entry.secret.clone().into()),
             client_secret_expires_at: None,
             client_id_issued_at: None,
-            registration_access_token: (!self.unmanaged && !self.chosen).then(|| entry.token.clone().into()),
-            registration_client_uri: (!self.unmanaged && !self.chosen).then(|| format!("{REGISTRATION}/{id}")),
+            registration_access_token: token.then(|| entry.token.clone().into()),
+            registration_client_uri: token.then(|| format!("{REGISTRATION}/{id}")),
             metadata: entry.metadata.clone(),
         }
     }
 }
 
 fn unauthorized() -> CallError {
-    error(Some(401), Effect::NotApplied)
-}
-
-/// The identifier is taken.
-fn rejected() -> CallError {
-    error(Some(400), Effect::NotApplied)
-}
-
-/// 503: the provider did nothing.
-pub(super) fn busy() -> CallError {
-    error(Some(503), Effect::NotApplied)
-}
-
-/// No answer.
-pub(super) fn silence() -> CallError {
-    error(None, Effect::Unknown)
-}
-
-fn error(status: Option<u16>, effect: Effect) -> CallError {
-    let (class, reason) = match (status, effect) {
-        (Some(400), _) => (Class::Invalid, Reason::RegistrationRejected),
-        (Some(401), _) => (Class::Denied, Reason::CredentialsRejected),
-        (_, Effect::Unknown) => (Class::Ambiguous, Reason::OutcomeUnknown),
-        _ => (Class::Transient, Reason::ProviderUnavailable),
-    };
-    CallError {
-        failure: Failure::new(class, reason, "the model says so"),
-        status,
-        code: None,
-        remark: None,
-        effect,
-    }
+    made_of(Some(401), r#"{"error": "invalid_token"}"#)
 }

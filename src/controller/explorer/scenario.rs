@@ -1,59 +1,97 @@
 //! What users do, and what befalls the cluster: the scenarios that are explored.
 
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::api::{OAuthClient, OnUnknownOutcome, names};
+use crate::api::{OAuthClient, OnUnknownOutcome, Profile, names};
+use crate::domain::plan::Provider;
+use crate::domain::profile;
+use crate::domain::target::{Credentials, Deadlines, Location, Target};
 
-use super::cluster::{Cluster, Name};
+use super::cluster::Name;
+use super::state::State;
 
 /// Namespace of the applications.
 pub(super) const APPS: &str = "apps";
 /// Namespace of the operator.
 pub(super) const HOME: &str = "operator";
+/// Namespace of a second installation.
+pub(super) const SECOND_HOME: &str = "second-operator";
+/// Issuer of the provider.
+pub(super) const ISSUER: &str = "https://provider.example";
+
+/// Token endpoint of the provider.
+pub(super) const TOKEN: &str = "https://provider.example/token";
 
 /// One thing that somebody does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Applies the manifest in this version.
+    /// Applies the manifest with these redirect URIs.
     Apply(u32),
+    /// Applies the manifest with another name of the Secret.
+    Rename,
     /// Deletes the object.
     Delete,
     /// Edits the client secret in the credentials Secret.
-    EditSecret,
+    Edit,
     /// Deletes the credentials Secret.
     DeleteSecret,
     /// Creates a Secret of the same name that is somebody else's.
     ForeignSecret,
-    /// Takes the finalizer off, as `kubectl replace` of a bare manifest does.
-    StripFinalizer,
-    /// Deletes every Secret in the operator's namespace.
+    /// `kubectl replace` with a bare manifest: finalizer and annotations go.
+    Replace,
+    /// Empties the status.
+    WipeStatus,
+    /// Deletes every record in the operator's namespace.
     LoseRecords,
     /// Deletes the namespace of the applications.
     Terminate,
     /// Restores the object from a backup: a new UID, old annotations and no status.
     Restore,
-    /// Restores the object into a cluster whose records are another operator's.
-    Clone,
+    /// As `Restore`, with the status.
+    RestoreAll,
+    /// Clones the cluster, and starts an operator there that knows it by another identifier.
+    CloneCluster,
+    /// Applies the manifest in the clone.
+    ApplyInClone(u32),
+    /// Deletes the object in the clone.
+    DeleteInClone,
+    /// The operator is started again, and does not watch the applications' namespace any more.
+    Narrow,
+    /// It watches the namespace again.
+    Widen,
     /// The provider answers 401 to everything from now on.
     Sicken,
     /// The provider works again.
     Recover,
-    /// The provider loses every client.
-    Lose,
+    /// The provider is installed anew and knows no client.
+    LoseProvider,
+    /// The provider is gone for good and answers 503 to everything.
+    Vanish,
 }
 
 /// A scenario.
 #[derive(Clone, Copy, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "independent habits of a provider")]
+#[allow(clippy::struct_excessive_bools, reason = "independent circumstances")]
 pub(super) struct Scenario {
     pub name: &'static str,
     pub steps: &'static [Step],
+    /// Whether every update issues a new token.
     pub rotates: bool,
+    /// Whether the provider manages no clients.
     pub unmanaged: bool,
-    /// Whether registrations choose their identifiers.
+    /// Whether registrations choose their identifiers, and credentials of the operator's manage them.
     pub chosen: bool,
     pub policy: OnUnknownOutcome,
     pub retain: bool,
+    /// Whether two installations of the operator serve the namespace.
+    pub second_installation: bool,
+    /// Whether the operator watches single namespaces and learns nothing of their end.
+    pub namespaced: bool,
+    /// Reasons with which the object may be left at rest.
+    pub excuses: &'static [&'static str],
 }
 
 const PLAIN: Scenario = Scenario {
@@ -64,143 +102,123 @@ const PLAIN: Scenario = Scenario {
     chosen: false,
     policy: OnUnknownOutcome::Register,
     retain: false,
+    second_installation: false,
+    namespaced: false,
+    excuses: &[],
 };
 
 use Step::{
-    Apply, Clone as CloneCluster, Delete, DeleteSecret, EditSecret, ForeignSecret, Lose, LoseRecords, Recover, Restore,
-    Sicken, StripFinalizer, Terminate,
+    Apply, ApplyInClone, CloneCluster, Delete, DeleteInClone, DeleteSecret, Edit, ForeignSecret, LoseProvider,
+    LoseRecords, Narrow, Recover, Rename, Replace, Restore, RestoreAll, Sicken, Terminate, Vanish, Widen, WipeStatus,
 };
 
-/// Every scenario.
-pub(super) const ALL: &[Scenario] = &[
-    Scenario {
-        name: "create",
-        steps: &[Apply(1)],
-        ..PLAIN
-    },
-    Scenario {
-        name: "create, hold unknown outcomes",
-        steps: &[Apply(1)],
-        policy: OnUnknownOutcome::Hold,
-        ..PLAIN
-    },
-    Scenario {
-        name: "create and delete",
-        steps: &[Apply(1), Delete],
-        ..PLAIN
-    },
-    Scenario {
-        name: "create and delete, unmanaged",
-        steps: &[Apply(1), Delete],
-        unmanaged: true,
-        ..PLAIN
-    },
-    Scenario {
-        name: "create and delete, retained",
-        steps: &[Apply(1), Delete],
-        retain: true,
-        ..PLAIN
-    },
-    Scenario {
-        name: "update",
-        steps: &[Apply(1), Apply(2)],
-        ..PLAIN
-    },
-    Scenario {
-        name: "update with rotation",
-        steps: &[Apply(1), Apply(2)],
-        rotates: true,
-        ..PLAIN
-    },
-    Scenario {
-        name: "update and delete with rotation",
-        steps: &[Apply(1), Apply(2), Delete],
-        rotates: true,
-        ..PLAIN
-    },
-    Scenario {
-        name: "create with a chosen identifier",
-        steps: &[Apply(1)],
-        chosen: true,
-        ..PLAIN
-    },
-    Scenario {
-        name: "update and delete with a chosen identifier",
-        steps: &[Apply(1), Apply(2), Delete],
-        chosen: true,
-        ..PLAIN
-    },
-    Scenario {
-        name: "update of a client that the provider lost",
-        steps: &[Apply(1), Lose, Apply(2)],
-        ..PLAIN
-    },
-    Scenario {
-        name: "update of a lost client with a chosen identifier",
-        steps: &[Apply(1), Lose, Apply(2)],
-        chosen: true,
-        ..PLAIN
-    },
-    Scenario {
-        name: "edit of the Secret",
-        steps: &[Apply(1), EditSecret],
-        ..PLAIN
-    },
-    Scenario {
-        name: "deletion of the Secret",
-        steps: &[Apply(1), DeleteSecret],
-        ..PLAIN
-    },
-    Scenario {
-        name: "foreign Secret",
-        steps: &[ForeignSecret, Apply(1)],
-        ..PLAIN
-    },
-    Scenario {
-        name: "recreation under the same name",
-        steps: &[Apply(1), Delete, Apply(2)],
-        ..PLAIN
-    },
-    Scenario {
-        name: "finalizer stripped",
-        steps: &[Apply(1), StripFinalizer, Delete],
-        ..PLAIN
-    },
-    Scenario {
-        name: "namespace deleted",
-        steps: &[Apply(1), Terminate],
-        ..PLAIN
-    },
-    Scenario {
-        name: "records lost",
-        steps: &[Apply(1), LoseRecords, Apply(2), Delete],
-        ..PLAIN
-    },
-    Scenario {
-        name: "restored from a backup",
-        steps: &[Apply(1), Restore],
-        ..PLAIN
-    },
-    Scenario {
-        name: "restored into a clone",
-        steps: &[Apply(1), CloneCluster],
-        ..PLAIN
-    },
-    Scenario {
-        name: "sick provider",
-        steps: &[Apply(1), Sicken, Apply(2), Recover],
-        ..PLAIN
-    },
-];
+macro_rules! scenarios {
+    ($($name:literal: [$($step:expr),+] $(, $field:ident: $value:expr)*;)+) => {
+        /// Every scenario.
+        pub(super) static ALL: &[Scenario] = &[
+            $(Scenario { name: $name, steps: &[$($step),+], $($field: $value,)* ..PLAIN },)+
+        ];
+    };
+}
+
+scenarios! {
+    "create": [Apply(1)];
+    "create, hold unknown outcomes": [Apply(1)], policy: OnUnknownOutcome::Hold;
+    "create and delete": [Apply(1), Delete];
+    "create and delete, unmanaged": [Apply(1), Delete], unmanaged: true;
+    "create and delete, retained": [Apply(1), Delete], retain: true;
+    "update": [Apply(1), Apply(2)];
+    "update, unmanaged": [Apply(1), Apply(2)], unmanaged: true, excuses: &["UpdateUnsupported"];
+    "update with rotation": [Apply(1), Apply(2)], rotates: true;
+    "update and delete with rotation": [Apply(1), Apply(2), Delete], rotates: true;
+    "create with a chosen identifier": [Apply(1)], chosen: true;
+    "update and delete with a chosen identifier": [Apply(1), Apply(2), Delete], chosen: true;
+    "provider lost with a chosen identifier": [Apply(1), LoseProvider, Apply(2)], chosen: true;
+    "edit of the Secret": [Apply(1), Edit];
+    "deletion of the Secret": [Apply(1), DeleteSecret];
+    "rename of the Secret": [Apply(1), Rename];
+    "rename of the Secret and delete": [Apply(1), Rename, Delete];
+    "foreign Secret": [ForeignSecret, Apply(1)], excuses: &["SecretConflict"];
+    "recreation under the same name": [Apply(1), Delete, Apply(2)];
+    "replace by a bare manifest": [Apply(1), Replace];
+    "replace by a bare manifest and delete": [Apply(1), Replace, Delete];
+    "status wiped": [Apply(1), WipeStatus];
+    "namespace deleted": [Apply(1), Terminate];
+    "namespace deleted, unseen": [Apply(1), Terminate], namespaced: true;
+    "records lost": [Apply(1), LoseRecords, Apply(2), Delete], excuses: &["RecordLost"];
+    "restored from a backup": [Apply(1), Restore];
+    "restored from a backup with its status": [Apply(1), RestoreAll], excuses: &["RecordLost"];
+    "cloned cluster": [Apply(1), CloneCluster, ApplyInClone(2), DeleteInClone];
+    "two installations": [Apply(1), Apply(2)], second_installation: true;
+    "two installations and delete": [Apply(1), Delete], second_installation: true;
+    "narrowed namespaces": [Apply(1), Narrow, Widen, Apply(2)];
+    "deleted while narrowed": [Apply(1), Narrow, Delete, Widen];
+    "sick provider": [Apply(1), Sicken, Apply(2), Recover];
+    "provider lost": [Apply(1), LoseProvider, Apply(2)], excuses: &["ManagementLost"];
+    "provider lost and delete": [Apply(1), LoseProvider, Delete];
+    "provider gone for good": [Apply(1), Vanish, Delete], excuses: &["DeletionBlocked"];
+}
+
+/// The provider as the operator knows it.
+pub(super) fn provider(scenario: &Scenario) -> Arc<Provider> {
+    static KNOWN: OnceLock<[Arc<Provider>; 3]> = OnceLock::new();
+    let [register, hold, chosen] = KNOWN.get_or_init(|| {
+        [
+            resolved(OnUnknownOutcome::Register, Profile::Rfc7592),
+            resolved(OnUnknownOutcome::Hold, Profile::Rfc7592),
+            resolved(OnUnknownOutcome::Register, Profile::Wso2),
+        ]
+        .map(Arc::new)
+    });
+    match scenario.policy {
+        _ if scenario.chosen => chosen.clone(),
+        OnUnknownOutcome::Register => register.clone(),
+        OnUnknownOutcome::Hold => hold.clone(),
+    }
+}
+
+fn resolved(policy: OnUnknownOutcome, profile: Profile) -> Provider {
+    Provider {
+        target: Target {
+            location: Location::Issuer(ISSUER.to_owned()),
+            expected_issuer: None,
+            registration_endpoint: None,
+            allowed_origins: Vec::new(),
+            discovery: Credentials::default(),
+            registration: Credentials::default(),
+            management: Credentials::default(),
+            knobs: profile::knobs(profile),
+            on_unknown_outcome: policy,
+            ca_bundle: None,
+            deadlines: Deadlines {
+                connect: Duration::ZERO,
+                request: Duration::ZERO,
+            },
+        },
+        uid: "provider".to_owned(),
+        fingerprint: "1".to_owned(),
+    }
+}
 
 /// Name of the one object.
 pub(super) fn name() -> Name {
     (APPS.to_owned(), "app".to_owned())
 }
 
+/// Name of the Secret after [`Step::Rename`].
+pub(super) const RENAMED: &str = "renamed";
+
 impl Scenario {
-    /// The manifest in a version.
-    pub(super) fn manifest(&self, version: u32) -> OAuthClient {
+    /// The scenario of this name.
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|scenario| scenario.name == name)
+    }
+
+    pub(super) fn does(&self, step: Step) -> bool {
+        self.steps.contains(&step)
+    }
+
+    fn manifest(&self, version: u32) -> OAuthClient {
         let policy = if self.retain { "Retain" } else { "Delete" };
         serde_json::from_value(json!({
             "apiVersion": names::API_VERSION, "kind": "OAuthClient",
@@ -213,50 +231,74 @@ impl Scenario {
         }))
         .unwrap()
     }
+}
 
-    /// Does one step.
-    pub(super) fn act(&self, step: Step, cluster: &mut Cluster, provider: &mut super::provider::Provider, now: i64) {
-        match step {
-            Step::Apply(version) => cluster.apply(self.manifest(version)),
-            Step::Delete => cluster.delete(&name(), now),
-            Step::EditSecret => cluster.change_secret(&name(), |secret| {
-                let wrong = k8s_openapi::ByteString(b"wrong".to_vec());
-                secret
-                    .data
-                    .get_or_insert_default()
-                    .insert("client_secret".to_owned(), wrong);
-            }),
-            Step::DeleteSecret => {
-                cluster.secrets.remove(&name());
-            }
-            Step::ForeignSecret => {
-                let foreign = json!({"metadata": {"name": "app", "namespace": APPS}, "data": {"theirs": "eA=="}});
-                let _ = cluster.create(&serde_json::from_value(foreign).unwrap());
-            }
-            Step::StripFinalizer => cluster.change(&name(), |object| object.metadata.finalizers = None),
-            Step::LoseRecords => cluster.secrets.retain(|(namespace, _), _| namespace != HOME),
-            Step::Terminate => {
-                cluster.terminating.insert(APPS.to_owned());
-            }
-            Step::Restore | Step::Clone => {
-                let Some(mut object) = cluster.clients.remove(&name()) else {
-                    return;
-                };
+/// Does one step.
+pub(super) fn act(step: Step, state: &mut State) {
+    let (scenario, now) = (state.scenario, state.now);
+    let cluster = match step {
+        ApplyInClone(_) | DeleteInClone if state.clusters.len() > 1 => &mut state.clusters[1],
+        _ => &mut state.clusters[0],
+    };
+    match step {
+        Apply(version) | ApplyInClone(version) => cluster.apply(scenario.manifest(version)),
+        Rename => {
+            let mut manifest = scenario.manifest(1);
+            manifest.spec.secret = serde_json::from_value(json!({"name": RENAMED})).unwrap();
+            cluster.apply(manifest);
+        }
+        Delete | DeleteInClone => cluster.delete(&name(), now),
+        Edit => cluster.change_secret(&name(), |secret| {
+            let wrong = k8s_openapi::ByteString(b"wrong".to_vec());
+            secret
+                .data
+                .get_or_insert_default()
+                .insert("client_secret".to_owned(), wrong);
+        }),
+        DeleteSecret => {
+            cluster.secrets.remove(&name());
+        }
+        ForeignSecret => {
+            let foreign = json!({"metadata": {"name": "app", "namespace": APPS}, "data": {"theirs": "eA=="}});
+            let _ = cluster.create(&serde_json::from_value(foreign).unwrap());
+            cluster.writes = 0;
+        }
+        Replace => cluster.change(&name(), |object| {
+            object.metadata.finalizers = None;
+            object.metadata.annotations = None;
+        }),
+        WipeStatus => cluster.change(&name(), |object| object.status = None),
+        LoseRecords => cluster
+            .secrets
+            .retain(|_, kept| kept.meta.role != crate::cluster::Role::Record),
+        Terminate => {
+            cluster.terminating.insert(APPS.to_owned());
+        }
+        Restore | RestoreAll => {
+            if let Some(kept) = cluster.clients.remove(&name()) {
+                let mut object = OAuthClient::clone(&kept.object);
                 object.metadata.finalizers = None;
                 object.metadata.deletion_timestamp = None;
-                object.status = None;
-                if step == Step::Clone {
-                    cluster.secrets.retain(|(namespace, _), _| namespace != HOME);
+                if step == Restore {
+                    object.status = None;
                 }
-                let annotations = object.metadata.annotations.clone();
                 cluster.collect();
                 cluster.apply(object);
-                cluster.change(&name(), |object| object.metadata.annotations = annotations);
             }
-            Step::Sicken => provider.refuses = true,
-            Step::Recover => provider.refuses = false,
-            Step::Lose => provider.lose(),
         }
+        CloneCluster => state.clone_cluster(),
+        Narrow | Widen => {
+            state.replicas[1].narrowed = step == Narrow;
+            state.replicas[0].narrowed = step == Narrow;
+            state.replicas[0] = state.replicas[0].restarted();
+            state.replicas[1] = state.replicas[1].restarted();
+        }
+        Sicken => state.provider.refuses = Some(401),
+        Vanish => state.provider.refuses = Some(503),
+        Recover => state.provider.refuses = None,
+        LoseProvider => state.provider.lose(),
+    }
+    for cluster in &mut state.clusters {
         cluster.collect();
         cluster.terminate(now);
     }

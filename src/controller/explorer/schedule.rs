@@ -15,109 +15,148 @@ pub(super) enum Choice {
     LoseAnswer,
     /// The effect does not take place, and the process learns no more than that there was no answer.
     LoseRequest,
-    /// The other side says that it cannot serve now.
+    /// 403: the API server refuses.
+    Forbidden,
+    /// 422: the API server takes it for invalid.
+    Invalid,
+    /// 409: another version, or the name is taken.
+    Conflict,
+    /// 429: slow down.
+    Throttled,
+    /// 400: the provider rejects the metadata.
+    Rejected,
+    /// 401: the provider does not accept the token.
+    Unauthorized,
+    /// 503: the provider did nothing.
     Unavailable,
-    /// The other replica, which takes itself for the leader, runs a whole pass first.
+    /// A success that cannot be decoded.
+    Garbled,
+    /// The other replica, which takes itself for the leader too, runs a whole pass first.
     OtherLeader,
+    /// As `OtherLeader`, on a view from before the user's last step.
+    OtherLeaderStale,
+    /// This leader stops for longer than its lease. The other one works until nothing is left to do, then this one goes on.
+    Paused,
+    /// The other installation of the operator runs a whole pass first.
+    OtherInstallation,
     /// The user's next step comes now.
     UserActs,
-    /// The pass begins with the view of the pass before.
-    StaleView,
+    /// A pass begins before the watch of the objects has caught up.
+    StaleObjects,
+    /// A pass begins before the watch of the Secrets has caught up.
+    StaleSecrets,
+    /// No watch catches up for three passes.
+    StaleForLong,
+    /// The change is seen and the trigger that it should be is lost.
+    LoseTrigger,
+    /// The trigger comes twice.
+    TriggerTwice,
+    /// The sweeper is faster.
+    SweepFirst,
+    /// A process that starts is served a list from before the user's last step.
+    OldList,
+    /// The other replica goes on in place of the one that died.
+    OtherTakesOver,
 }
 
-/// One point of a run at which something was chosen.
-#[derive(Clone, Debug)]
+/// A point of the run's present turn at which something was chosen.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
-    pub what: &'static str,
-    pub offered: Vec<Choice>,
-    pub taken: usize,
+    pub at: usize,
+    pub offered: usize,
 }
 
 /// The choices of one run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Schedule {
-    given: Vec<usize>,
+    /// Choices to take, from the beginning of the run.
+    pub given: Vec<u8>,
+    /// Choices taken so far.
+    pub taken: Vec<u8>,
+    /// Where a fault was taken, and which.
+    pub script: Vec<(usize, &'static str, Choice)>,
+    /// Points of the present turn, for as long as a further fault is allowed.
     pub points: Vec<Point>,
+    /// Most faults of a run.
+    pub most: usize,
     /// Whether further points offer nothing but the ordinary way.
     pub calm: bool,
+    /// Whether to print what happens.
+    pub told: bool,
 }
 
 impl Schedule {
-    /// A run that takes these choices, then always the ordinary one.
-    pub(super) fn of(given: Vec<usize>) -> Self {
-        Self {
-            given,
-            ..Self::default()
-        }
+    /// Whether a point can lead anywhere but the ordinary way.
+    pub(super) fn is_open(&self) -> bool {
+        !self.calm && (self.script.len() < self.most || self.taken.len() < self.given.len())
     }
 
     /// What happens at the next point.
     pub(super) fn choose(&mut self, what: &'static str, offered: &[Choice]) -> Choice {
-        if self.calm {
+        if !self.is_open() {
+            self.tell(|| format!("      {what}"));
             return Choice::Well;
         }
-        let taken = self
-            .given
-            .get(self.points.len())
-            .copied()
-            .unwrap_or_default()
-            .min(offered.len() - 1);
-        self.points.push(Point {
-            what,
-            offered: offered.to_vec(),
-            taken,
-        });
-        offered[taken]
-    }
-
-    /// Number of faults that were taken.
-    pub(super) fn faults(&self) -> usize {
-        self.points.iter().filter(|point| point.taken > 0).count()
-    }
-
-    /// Faults that may leave a client at the provider that nobody knows of.
-    pub(super) fn deadly(&self) -> usize {
-        let deadly = |choice| {
-            matches!(
-                choice,
-                Choice::DieBefore | Choice::DieAfter | Choice::LoseAnswer | Choice::LoseRequest | Choice::Unavailable
-            )
-        };
-        self.points
-            .iter()
-            .filter(|point| deadly(point.offered[point.taken]))
-            .count()
-    }
-
-    /// Every run that differs from this one by one more fault, later than those it was given.
-    pub(super) fn further(&self) -> Vec<Vec<usize>> {
-        let mut further = Vec::new();
-        for (at, point) in self.points.iter().enumerate().skip(self.given.len()) {
-            for alternative in 1..point.offered.len() {
-                let mut given: Vec<usize> = self.points[..at].iter().map(|point| point.taken).collect();
-                given.push(alternative);
-                further.push(given);
-            }
+        let at = self.taken.len();
+        let taken = self.given.get(at).copied().unwrap_or_default();
+        let choice = offered.get(usize::from(taken)).copied().unwrap_or(Choice::Well);
+        if self.script.len() < self.most && at >= self.given.len() {
+            let offered = offered.len();
+            self.points.push(Point { at, offered });
         }
-        further
+        self.taken.push(taken);
+        if choice != Choice::Well {
+            self.script.push((at, what, choice));
+        }
+        self.tell(|| {
+            format!(
+                "{at:5} {what}{}",
+                if choice == Choice::Well {
+                    String::new()
+                } else {
+                    format!(": {choice:?}")
+                }
+            )
+        });
+        choice
+    }
+
+    /// Prints a line of a replay.
+    pub(super) fn tell(&self, line: impl FnOnce() -> String) {
+        if self.told {
+            println!("{}", line());
+        }
+    }
+
+    /// Every run that differs from this one by one more fault in this turn, later than those it was given.
+    pub(super) fn further(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.points.iter().flat_map(|point| {
+            (1..point.offered).map(|alternative| {
+                let mut given = self.taken[..point.at].to_vec();
+                given.push(u8::try_from(alternative).unwrap());
+                given
+            })
+        })
+    }
+
+    /// The numbers that replay the run.
+    pub(super) fn replay(&self) -> String {
+        let last = self
+            .taken
+            .iter()
+            .rposition(|taken| *taken > 0)
+            .map_or(0, |last| last + 1);
+        let numbers: Vec<String> = self.taken[..last].iter().map(u8::to_string).collect();
+        numbers.join(",")
     }
 }
 
-/// A script that says at which points a run left the ordinary way, and the numbers that replay it.
+/// A script that says at which points a run left the ordinary way.
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, point) in self.points.iter().enumerate().filter(|(_, point)| point.taken > 0) {
-            writeln!(f, "  at {at:3} {:20} {:?}", point.what, point.offered[point.taken])?;
+        for (at, what, choice) in &self.script {
+            writeln!(f, "  at point {at:3}, {what}: {choice:?}")?;
         }
-        let last = self
-            .points
-            .iter()
-            .rposition(|point| point.taken > 0)
-            .map_or(0, |last| last + 1);
-        let numbers: Vec<String> = self.points[..last]
-            .iter()
-            .map(|point| point.taken.to_string())
-            .collect();
-        write!(f, "  replay: {}", numbers.join(","))
+        Ok(())
     }
 }

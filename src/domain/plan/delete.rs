@@ -31,6 +31,13 @@ pub(super) fn next(view: &View<'_>) -> Next {
         // D6
         Sight::Unreadable if timed_out(view) => Effect::RemoveFinalizer.into(),
         Sight::Unreadable => blocked("the registration record cannot be read", None),
+        // D6a
+        Sight::Present(record) if is_of_others(view, record) => {
+            if timed_out(view) {
+                return Effect::RemoveFinalizer.into();
+            }
+            stopped(view).unwrap_or_else(|| blocked(&super::other_cluster(view, record), None))
+        }
         Sight::Present(record) => match record.phase {
             // D7
             Phase::Deleted | Phase::Retained => stopped(view).unwrap_or_else(|| Effect::RemoveFinalizer.into()),
@@ -40,7 +47,13 @@ pub(super) fn next(view: &View<'_>) -> Next {
     }
 }
 
-/// D3 to D5: nothing is recorded.
+/// Whether the client is another cluster's, and the user has not given it up.
+fn is_of_others(view: &View<'_>, record: &Record) -> bool {
+    let begun = matches!(record.phase, Phase::Registered | Phase::Deleting);
+    begun && view.is_of_another_cluster(record) && !view.abandons(&record.client_id)
+}
+
+/// D3 to D5: nothing is recorded, although something may have been registered.
 fn unrecorded(view: &View<'_>) -> Next {
     let suspect = |attempt: String, client_id: Option<&str>| {
         let known = view.is_suspect(&attempt, client_id);
@@ -58,10 +71,13 @@ fn unrecorded(view: &View<'_>) -> Next {
         .and_then(|status| status.attempt.as_ref())
         .map(|attempt| attempt.id.clone());
     let open = view.open_attempt();
-    let doubt = open.clone().and_then(|attempt| suspect(attempt, None)).or_else(|| {
-        view.known_client_id()
-            .and_then(|client_id| suspect(attempt.unwrap_or_default(), Some(client_id)))
-    });
+    let doubt = open
+        .clone()
+        .and_then(|attempt| suspect(attempt, None))
+        .or_else(|| match view.known_client_id() {
+            Some(client_id) => suspect(attempt.unwrap_or_default(), Some(client_id)),
+            None => view.registered_attempt().and_then(|attempt| suspect(attempt, None)),
+        });
     let Some(doubt) = doubt else {
         return Effect::RemoveFinalizer.into();
     };

@@ -411,6 +411,12 @@ pub fn next(view: &View<'_>) -> Next {
             "the registration record cannot be read; restore the record's Secret, or set the abandon annotation to the client_id",
         ),
         // A12
+        Sight::Present(record) if view.is_of_another_cluster(record) => Next::Finish(Verdict::Failed(Failure::new(
+            Class::Denied,
+            Reason::ManagedElsewhere,
+            other_cluster(view, record),
+        ))),
+        // A12a
         Sight::Present(record) if record.phase != Phase::Registered => lost(),
         // A13
         Sight::Present(record) => keep::next(view, record),
@@ -441,6 +447,15 @@ fn lost() -> Next {
              the old client up with: kubectl annotate oauthclient NAME {}=CLIENT_ID (see status.clientID)",
             names::ABANDON
         ),
+    )
+}
+
+/// A clone of a cluster, or a restored one, holds the records of the other.
+fn other_cluster(view: &View<'_>, record: &Record) -> String {
+    format!(
+        "the client is registered by cluster {}, and this is cluster {}, so nothing is changed at the provider; if the operator shall take over the \
+         clients of that cluster, start it with --cluster-id {}",
+        record.cluster_id, view.here.cluster_id, record.cluster_id
     )
 }
 
@@ -485,19 +500,38 @@ impl View<'_> {
     fn open_attempt(&self) -> Option<String> {
         let attempt = self.marker()?.attempt;
         let known = self.memory.outcome.as_ref().filter(|(id, _)| *id == attempt);
-        let in_memory = known.map(|(_, outcome)| match outcome {
+        let open = match (known, self.outcome(&attempt)) {
             // The status does not know it yet, so the work on it was cut off.
-            AttemptOutcome::Registered => AttemptOutcome::Unknown,
-            outcome => *outcome,
-        });
+            (Some((_, AttemptOutcome::Registered)), _) | (_, None | Some(AttemptOutcome::Unknown)) => true,
+            (_, Some(AttemptOutcome::NotApplied | AttemptOutcome::Registered | AttemptOutcome::Suspected)) => false,
+        };
+        open.then_some(attempt)
+    }
+
+    /// The attempt that the marker tells of, if it is known to have registered a client.
+    fn registered_attempt(&self) -> Option<String> {
+        let attempt = self.marker()?.attempt;
+        (self.outcome(&attempt) == Some(AttemptOutcome::Registered)).then_some(attempt)
+    }
+
+    /// How an attempt ended, by this process's memory or the status.
+    fn outcome(&self, attempt: &str) -> Option<AttemptOutcome> {
+        let in_memory = self
+            .memory
+            .outcome
+            .as_ref()
+            .filter(|(id, _)| id == attempt)
+            .map(|(_, outcome)| *outcome);
         let in_status = || {
             let status = self.object.status.as_ref()?.attempt.as_ref()?;
             (status.id == attempt).then_some(status.outcome)
         };
-        match in_memory.or_else(in_status) {
-            None | Some(AttemptOutcome::Unknown) => Some(attempt),
-            Some(AttemptOutcome::NotApplied | AttemptOutcome::Registered | AttemptOutcome::Suspected) => None,
-        }
+        in_memory.or_else(in_status)
+    }
+
+    /// Whether another cluster registered the client, so that it is not this one's to change.
+    fn is_of_another_cluster(&self, record: &Record) -> bool {
+        record.cluster_id != self.here.cluster_id
     }
 
     /// Identifier that the status says the client has.

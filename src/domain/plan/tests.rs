@@ -158,7 +158,7 @@ impl World {
         let age = |since: Option<i64>| Some(Duration::from_secs(u64::try_from(self.now - since?).unwrap()));
         let here = Here {
             namespace: "system".into(),
-            cluster_id: "c".into(),
+            cluster_id: "cluster".into(),
             serves_own_namespace: self.serves_own_namespace,
         };
         next(&View {

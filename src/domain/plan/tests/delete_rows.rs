@@ -37,6 +37,16 @@ fn d2_to_d5_what_is_not_recorded_is_not_forgotten() {
         live(known).with(|w| w.suspects.push(suspect("a1", Some("id")))).short(),
         "RemoveFinalizer"
     );
+    let nameless = json!({"attempt": {"id": "a1", "outcome": "Registered", "requestHash": ""}});
+    assert_eq!(
+        live(nameless.clone()).short(),
+        "EnterSuspect",
+        "registered, and neither record nor status names it"
+    );
+    assert_eq!(
+        live(nameless).with(|w| w.suspects.push(suspect("a1", None))).short(),
+        "RemoveFinalizer"
+    );
     let rejected = json!({"attempt": {"id": "a1", "outcome": "NotApplied", "requestHash": ""}});
     assert_eq!(live(rejected).short(), "RemoveFinalizer");
 }
@@ -46,6 +56,19 @@ fn d6_an_unreadable_record_blocks_until_the_timeout() {
     let unreadable = || World::dying().with(|w| w.record_sight = Some(Sight::Unreadable));
     assert_eq!(unreadable().short(), "DeletionBlocked");
     assert_eq!(unreadable().with(|w| w.now += 3600).short(), "RemoveFinalizer");
+}
+
+#[test]
+fn d6a_a_client_of_another_cluster_is_not_deregistered() {
+    let cloned = |phase| World::dying().recorded(|r| (r.phase, r.cluster_id) = (phase, "production".into()));
+    for phase in [Phase::Registered, Phase::Deleting] {
+        assert_eq!(cloned(phase).short(), "DeletionBlocked");
+        assert_eq!(cloned(phase).with(|w| w.now += 3600).short(), "RemoveFinalizer");
+    }
+    assert_eq!(cloned(Phase::Deleted).short(), "RemoveFinalizer");
+    let abandoned =
+        cloned(Phase::Registered).with(|w| w.object["metadata"]["annotations"][names::ABANDON] = json!("id"));
+    assert_eq!(abandoned.short(), "ReadCredentials", "given up: as with Retain");
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn a9_metadata_alone_shows_that_nothing_changed() {
 }
 
 #[test]
-fn a11_a12_records_that_cannot_be_used() {
+fn a11_a12a_records_that_cannot_be_used() {
     assert_eq!(
         World::kept().with(|w| w.record_sight = Some(Sight::Unreadable)).short(),
         "InternalError"
@@ -132,4 +132,12 @@ fn a11_a12_records_that_cannot_be_used() {
         World::kept().recorded(|r| r.phase = Phase::Deleted).short(),
         "RecordLost"
     );
+}
+
+#[test]
+fn a12_a_client_of_another_cluster_is_left_alone() {
+    let cloned = World::kept()
+        .recorded(|r| r.cluster_id = "production".into())
+        .with(|w| w.deep = true);
+    assert_eq!(cloned.short(), "ManagedElsewhere");
 }

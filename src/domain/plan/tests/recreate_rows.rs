@@ -130,6 +130,6 @@ fn k1a_k1b_an_interrupted_recreation_is_a_doubt_once() {
         "EnterSuspect",
         "a suspect that somebody has looked at stays away"
     );
-    let chosen = open().recorded(|r| r.client_id = crate::domain::identity::client_id("c", "u"));
+    let chosen = open().recorded(|r| r.client_id = crate::domain::identity::client_id("cluster", "u"));
     assert_ne!(chosen.short(), "EnterSuspect", "its client has the recorded identifier");
 }

@@ -1,0 +1,91 @@
+//! Digests of states, by which two runs that came to the same state are known to be one from there on.
+//!
+//! What distinguishes histories and decides nothing is left out: resource versions (whether two are equal is compared where it
+//! matters), and times, but for those that are compared with the clock.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::api::OAuthClient;
+use crate::domain::record::DATA_KEY;
+
+/// Digest of anything.
+pub(super) fn of(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Digest of an object but for its version and the times in it.
+pub(super) fn object(object: &OAuthClient) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let meta = &object.metadata;
+    (
+        &meta.uid,
+        meta.generation,
+        &meta.finalizers,
+        &meta.annotations,
+        &meta.labels,
+    )
+        .hash(&mut hasher);
+    meta.deletion_timestamp.is_some().hash(&mut hasher);
+    json(&object.spec, &mut hasher);
+    if let Some(status) = &object.status {
+        let mut status = status.clone();
+        status.secret = None;
+        status.registered_at = None;
+        for condition in &mut status.conditions {
+            condition.last_transition_time.clear();
+        }
+        json(&status, &mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Digest of a Secret but for its version and UID and the times in it.
+pub(super) fn secret(secret: &Secret) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (
+        secret.namespace(),
+        secret.name_any(),
+        secret.labels(),
+        secret.annotations(),
+    )
+        .hash(&mut hasher);
+    for owner in secret.owner_references() {
+        owner.uid.hash(&mut hasher);
+    }
+    for (key, value) in secret.data.iter().flatten().filter(|(key, _)| *key != "time") {
+        key.hash(&mut hasher);
+        match serde_json::from_slice::<Value>(&value.0) {
+            Ok(Value::Object(mut record)) if key == DATA_KEY => {
+                record.remove("registeredAt");
+                if record.contains_key("missingSince") {
+                    record.insert("missingSince".to_owned(), Value::Bool(true));
+                }
+                json(&record, &mut hasher);
+            }
+            _ => value.0.hash(&mut hasher),
+        }
+    }
+    hasher.finish()
+}
+
+fn json(value: &impl Serialize, hasher: &mut DefaultHasher) {
+    struct Sink<'a>(&'a mut DefaultHasher);
+    impl io::Write for Sink<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    serde_json::to_writer(Sink(hasher), value).unwrap();
+}

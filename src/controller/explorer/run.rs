@@ -1,0 +1,456 @@
+//! A run, turn by turn. A turn is the next thing that happens: a pass, a look of the sweeper, or the user's next step.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::backoff;
+
+use super::super::pass::{self, Pass};
+use super::super::sweeper;
+use super::oracle;
+use super::process::{Process, drive};
+use super::scenario::{self, Step};
+use super::schedule::Choice;
+use super::state::{End, State, Trigger};
+
+/// Tries after which a failure that is tried again and again is taken for rest.
+const STILL: u32 = 5;
+/// As `STILL`, while a deletion runs into its timeout.
+const DELETION_PATIENCE: u32 = 24;
+/// Time for which a paused leader is away: longer than its lease, and than any attempt that it began is waited for.
+const PAUSE: i64 = 120;
+/// Passes that the other leader makes meanwhile, at most.
+const PASSES_IN_PAUSE: usize = 12;
+
+/// The state after the next turn, which takes the choices of `given`, a list from the beginning of the run.
+pub(super) fn turn(state: &State, given: Vec<u8>) -> State {
+    let mut next = state.clone();
+    next.schedule.given = given;
+    next.schedule.points.clear();
+    next.turns += 1;
+    let shared = Arc::new(Mutex::new(next));
+    happens(&shared);
+    let mut next = lock(&shared).clone();
+    if next.schedule.script.len() > state.schedule.script.len() {
+        next.tries = 0;
+    }
+    next
+}
+
+/// Does the next thing.
+fn happens(shared: &Arc<Mutex<State>>) {
+    controllers(&mut lock(shared));
+    let replicas = lock(shared).replicas.len();
+    for who in 0..replicas {
+        if watch(shared, who) {
+            return;
+        }
+    }
+    for who in 0..replicas {
+        let triggered = {
+            let state = lock(shared);
+            state.replicas[who].active && state.replicas[who].trigger.is_some()
+        };
+        if triggered {
+            return work(shared, who);
+        }
+    }
+    if !wait(shared) {
+        rest(&mut lock(shared));
+    }
+}
+
+/// The garbage collector and the namespace controller.
+fn controllers(state: &mut State) {
+    let now = state.now;
+    for cluster in &mut state.clusters {
+        cluster.collect();
+        cluster.terminate(now);
+    }
+}
+
+/// The watches of a process catch up, or do not; whether a pass was made that did not wait for that.
+fn watch(shared: &Arc<Mutex<State>>, who: usize) -> bool {
+    let mut state = lock(shared);
+    if !state.replicas[who].active {
+        return false;
+    }
+    if state.replicas[who].lag > 0 {
+        state.replicas[who].lag -= 1;
+        drop(state);
+        work(shared, who);
+        return true;
+    }
+    let cluster = state.replicas[who].cluster;
+    let (objects, secrets) = {
+        let State { clusters, replicas, .. } = &*state;
+        replicas[who].is_behind(&clusters[cluster])
+    };
+    if !objects && !secrets {
+        return false;
+    }
+    let mut offered = vec![
+        Choice::Well,
+        Choice::LoseTrigger,
+        Choice::TriggerTwice,
+        Choice::StaleForLong,
+    ];
+    offered.extend(objects.then_some(Choice::StaleObjects));
+    offered.extend(secrets.then_some(Choice::StaleSecrets));
+    offered.extend(state.replicas[who].records().next().map(|_| Choice::SweepFirst));
+    let choice = if state.schedule.is_open() {
+        state.schedule.choose("watch", &offered)
+    } else {
+        Choice::Well
+    };
+    let see = |state: &mut State, objects, secrets| {
+        let State { clusters, replicas, .. } = state;
+        let trigger = replicas[who].see(&clusters[cluster], objects, secrets);
+        if let Some(trigger) = trigger.filter(|_| choice != Choice::LoseTrigger) {
+            replicas[who].pull(trigger);
+        }
+    };
+    let stale = match choice {
+        Choice::StaleForLong => {
+            state.replicas[who].lag = 2;
+            true
+        }
+        Choice::StaleObjects => {
+            see(&mut state, false, true);
+            true
+        }
+        Choice::StaleSecrets => {
+            see(&mut state, true, false);
+            true
+        }
+        Choice::SweepFirst => {
+            see(&mut state, true, true);
+            drop(state);
+            sweep(shared, who);
+            return true;
+        }
+        _ => {
+            see(&mut state, true, true);
+            false
+        }
+    };
+    let twice = choice == Choice::TriggerTwice && state.replicas[who].trigger.is_some();
+    drop(state);
+    if stale || twice {
+        work(shared, who);
+    }
+    if twice {
+        let trigger = Trigger {
+            deep: false,
+            anew: false,
+        };
+        lock(shared).replicas[who].pull(trigger);
+    }
+    stale || twice
+}
+
+/// One pass of a process, and what comes of it: a death and a start, or a timer.
+fn work(shared: &Arc<Mutex<State>>, who: usize) {
+    let trigger = lock(shared).replicas[who].trigger.take();
+    let deep = trigger.is_some_and(|trigger| trigger.deep);
+    let end = one_pass(shared, who, deep, true);
+    let mut state = lock(shared);
+    settle(&mut state, who, end.as_ref());
+    take_office(&mut state, who);
+    if state.replicas[who].dead {
+        restart(&mut state, who);
+    }
+}
+
+/// A process that was paused leads again, and looks at everything.
+fn take_office(state: &mut State, who: usize) {
+    let replica = &mut state.replicas[who];
+    if !replica.leads {
+        replica.leads = true;
+        replica.pull(Trigger {
+            deep: false,
+            anew: true,
+        });
+    }
+}
+
+/// What a pass leaves behind in its process.
+fn settle(state: &mut State, who: usize, end: Option<&pass::End>) {
+    let now = state.now;
+    let replica = &mut state.replicas[who];
+    replica.timer = None;
+    if let Some(pass::End::Retry(failure)) = end {
+        replica.failures += 1;
+        let wait = backoff::delay(failure, replica.failures, 1.0);
+        replica.timer = wait.map(|wait| now + seconds(wait));
+    } else {
+        replica.failures = 0;
+    }
+    state.schedule.tell(|| format!("      ends: {end:?}"));
+}
+
+fn one_pass(shared: &Arc<Mutex<State>>, who: usize, deep: bool, interruptible: bool) -> Option<pass::End> {
+    let process = process(shared, who, interruptible);
+    let object = {
+        let mut state = lock(shared);
+        state.passes += 1;
+        let State { replicas, schedule, .. } = &*state;
+        schedule.tell(|| {
+            format!(
+                "  pass of {}{}",
+                replicas[who].identity,
+                if deep { ", deep" } else { "" }
+            )
+        });
+        replicas[who].view.clients.get(&scenario::name())?.object.clone()
+    };
+    drive(Pass::new(&process, object, deep).run())
+}
+
+fn process(shared: &Arc<Mutex<State>>, who: usize, interruptible: bool) -> Process {
+    let state = lock(shared);
+    Process {
+        state: shared.clone(),
+        who,
+        here: state.replicas[who].here.clone(),
+        provider: scenario::provider(state.scenario),
+        // The second installation and the clone are never interrupted: what they do in between is the fault of others.
+        interruptible: interruptible && state.replicas[who].identity != "c",
+        held_back: Mutex::new(None),
+    }
+}
+
+/// A process starts again after a death, or the other replica goes on in its place.
+fn restart(state: &mut State, who: usize) {
+    let cluster = state.replicas[who].cluster;
+    state.replicas[who] = state.replicas[who].restarted();
+    state.schedule.tell(|| "  a process starts".to_owned());
+    let mut offered = vec![Choice::Well, Choice::OldList];
+    if who < 2 {
+        offered.push(Choice::OtherTakesOver);
+    }
+    let choice = if state.schedule.is_open() {
+        state.schedule.choose("start", &offered)
+    } else {
+        Choice::Well
+    };
+    let mut now = who;
+    if choice == Choice::OtherTakesOver {
+        now = 1 - who;
+        state.replicas[who].active = false;
+        state.replicas[now].active = true;
+        state.replicas[now].failures = 0;
+    }
+    let State {
+        clusters,
+        replicas,
+        before_step,
+        ..
+    } = state;
+    let replica = &mut replicas[now];
+    replica.view = if choice == Choice::OldList && cluster == 0 {
+        let mut old = before_step.as_ref().clone();
+        if replica.narrowed {
+            old.clients.clear();
+        }
+        old
+    } else {
+        replica.what_is_to_see(&clusters[cluster])
+    };
+    replica.pull(Trigger {
+        deep: false,
+        anew: true,
+    });
+}
+
+/// Nothing is triggered: time passes until a timer rings or the sweeper finds something due. Whether it did.
+fn wait(shared: &Arc<Mutex<State>>) -> bool {
+    let mut sweeps = Vec::new();
+    let mut timers = Vec::new();
+    let replicas = lock(shared).replicas.len();
+    for who in 0..replicas {
+        let process = process(shared, who, false);
+        let (records, looks, active, timer) = {
+            let state = lock(shared);
+            let replica = &state.replicas[who];
+            let records: Vec<_> = replica.records().cloned().collect();
+            (records, replica.looks.clone(), replica.active, replica.timer)
+        };
+        if active {
+            let due = records.iter().filter_map(|meta| sweeper::due(&process, meta, &looks));
+            sweeps.extend(due.min().map(|at| (at, who)));
+            timers.extend(timer.map(|at| (at, who)));
+        }
+    }
+    let mut state = lock(shared);
+    let clock = state.clock();
+    let deleting = state.clusters.iter().flat_map(|cluster| cluster.clients.values());
+    let deleting = deleting
+        .into_iter()
+        .any(|kept| kept.object.metadata.deletion_timestamp.is_some());
+    let patience = if deleting { DELETION_PATIENCE } else { STILL };
+    // What fails again and again is at rest, although each try may write.
+    if state.tries >= patience {
+        return false;
+    }
+    let sweep_at = sweeps.into_iter().min();
+    let timer_at = timers.into_iter().min();
+    let sweep_in = sweep_at.map(|(at, _)| at.saturating_sub(clock));
+    let timer_in = timer_at.map(|(at, _)| Duration::from_secs(u64::try_from(at - state.now).unwrap_or_default()));
+    match (sweep_in, timer_in) {
+        (None, None) => false,
+        (Some(wait), timer) if timer.is_none_or(|timer| wait <= timer) => {
+            state.now += seconds(wait);
+            state.tries += 1;
+            drop(state);
+            sweep(shared, sweep_at.map_or(0, |(_, who)| who));
+            true
+        }
+        (_, wait) => {
+            state.now += seconds(wait.unwrap_or_default());
+            let who = timer_at.map_or(0, |(_, who)| who);
+            state.replicas[who].timer = None;
+            state.tries += 1;
+            drop(state);
+            work(shared, who);
+            true
+        }
+    }
+}
+
+/// The sweeper of a process looks at every record that is due.
+fn sweep(shared: &Arc<Mutex<State>>, who: usize) {
+    let process = process(shared, who, true);
+    let (records, mut looks, clock) = {
+        let state = lock(shared);
+        state
+            .schedule
+            .tell(|| format!("  sweeper of {}", state.replicas[who].identity));
+        let records: Vec<_> = state.replicas[who].records().cloned().collect();
+        (records, state.replicas[who].looks.clone(), state.clock())
+    };
+    looks.retain(|uid, _| records.iter().any(|meta| meta.client_uid.as_ref() == Some(uid)));
+    for meta in records {
+        if sweeper::due(&process, &meta, &looks).is_some_and(|at| at <= clock) {
+            let done = drive(sweeper::sweep(&process, &meta, &mut looks, clock, 1.0));
+            if done.is_none() {
+                restart(&mut lock(shared), who);
+                return;
+            }
+        }
+    }
+    let mut state = lock(shared);
+    state.replicas[who].looks = looks;
+    take_office(&mut state, who);
+}
+
+/// All is at rest: the user's next step, or the end.
+fn rest(state: &mut State) {
+    if state.steps_left() > 0 {
+        act(state);
+        return;
+    }
+    if state.end == End::Open {
+        state.unfinished = oracle::unfinished(state);
+    }
+    let writes = state.writes();
+    state.end = match state.end {
+        End::Open => End::Resync,
+        End::Resync => End::Rest(writes),
+        End::Rest(before) | End::Over(before) => End::Over(writes - before),
+    };
+    if let End::Over(_) = state.end {
+        return;
+    }
+    state.schedule.calm = true;
+    state.schedule.tell(|| "  everything is looked at again".to_owned());
+    for replica in state.replicas.iter_mut().filter(|replica| replica.active) {
+        replica.pull(Trigger {
+            deep: true,
+            anew: false,
+        });
+    }
+}
+
+/// The user's next step.
+pub(super) fn act(state: &mut State) -> Step {
+    let step = state.scenario.steps[state.steps];
+    state.steps += 1;
+    state.tries = 0;
+    state.schedule.tell(|| format!("  user: {step:?}"));
+    state.before_step = Arc::new(super::state::View::of(&state.clusters[0]));
+    // The replica that does not lead knows the world as it is before the step.
+    for who in 0..2 {
+        if !state.replicas[who].active {
+            let view = state.replicas[who].what_is_to_see(&state.clusters[0]);
+            state.replicas[who].view = view;
+        }
+    }
+    scenario::act(step, state);
+    step
+}
+
+/// Another process of the operator acts in the middle of this one's effects.
+pub(super) fn interrupt(process: &Process, choice: Choice) {
+    let shared = &process.state;
+    let other = match choice {
+        Choice::OtherInstallation => 2,
+        _ => 1 - process.who,
+    };
+    let calm = std::mem::replace(&mut lock(shared).schedule.calm, true);
+    match choice {
+        Choice::OtherLeaderStale => {
+            let end = one_pass(shared, other, false, false);
+            settle(&mut lock(shared), other, end.as_ref());
+        }
+        Choice::Paused => {
+            // It sees the attempt of the one that stops before the lease runs out.
+            catch_up(&mut lock(shared), other);
+            for round in 0..PASSES_IN_PAUSE {
+                let end = one_pass(shared, other, false, false);
+                let mut state = lock(shared);
+                settle(&mut state, other, end.as_ref());
+                if round == 0 {
+                    state.now += PAUSE;
+                }
+                let timer = state.replicas[other].timer.take();
+                state.now = state.now.max(timer.unwrap_or_default());
+                let seen = catch_up(&mut state, other);
+                if round > 0 && timer.is_none() && !seen {
+                    break;
+                }
+            }
+            lock(shared).replicas[process.who].leads = false;
+        }
+        _ => {
+            catch_up(&mut lock(shared), other);
+            let end = one_pass(shared, other, false, false);
+            settle(&mut lock(shared), other, end.as_ref());
+        }
+    }
+    let mut state = lock(shared);
+    state.schedule.calm = calm;
+    if !state.replicas[other].active {
+        state.replicas[other].timer = None;
+    }
+}
+
+/// The watches of a process catch up without a trigger; whether there was anything to see.
+fn catch_up(state: &mut State, who: usize) -> bool {
+    let now = state.now;
+    let State { clusters, replicas, .. } = state;
+    let cluster = &mut clusters[replicas[who].cluster];
+    cluster.collect();
+    cluster.terminate(now);
+    replicas[who].see(cluster, true, true).is_some()
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis().div_ceil(1000))
+        .unwrap_or_default()
+        .max(1)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,104 @@
+//! Every schedule of a scenario, each state explored once.
+
+use std::collections::{HashMap, HashSet};
+
+use super::process::Plant;
+use super::scenario::Scenario;
+use super::schedule::Schedule;
+use super::state::{End, State};
+use super::{oracle, run};
+
+/// Most turns of one run; more would be a livelock.
+const MOST_TURNS: usize = 400;
+
+/// What an exploration covered and found.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Schedules, those included that led into a state from which all was explored before.
+    pub schedules: u64,
+    /// Passes that were run.
+    pub passes: u64,
+    /// States of cluster and provider that were met between effects.
+    pub states: HashSet<u64>,
+    /// The first violation.
+    pub violation: Option<String>,
+    /// Schedules from each state on; `None`: under way.
+    explored: HashMap<u64, Option<u64>>,
+}
+
+/// Explores every schedule of a scenario with up to so many faults. The first violation ends it.
+pub(super) fn explore(scenario: &'static Scenario, faults: usize, plant: Option<Plant>) -> Found {
+    let schedule = Schedule {
+        most: faults,
+        ..Schedule::default()
+    };
+    let mut found = Found::default();
+    found.schedules = found.from(&State::new(scenario, schedule, plant));
+    found
+}
+
+impl Found {
+    /// Number of schedules from a state on.
+    fn from(&mut self, state: &State) -> u64 {
+        let key = state.key();
+        match self.explored.get(&key) {
+            Some(Some(schedules)) => return *schedules,
+            Some(None) => {
+                self.violation = Some(told(state, &["P10: it goes in circles".to_owned()]));
+                return 0;
+            }
+            None => self.explored.insert(key, None),
+        };
+        let mut schedules = 0;
+        let mut waiting = vec![state.schedule.taken.clone()];
+        while let Some(given) = waiting.pop() {
+            if self.violation.is_some() {
+                return schedules;
+            }
+            let next = run::turn(state, given);
+            self.passes += (next.passes - state.passes) as u64;
+            self.states.insert(next.stored());
+            waiting.extend(next.schedule.further());
+            if matches!(next.end, End::Over(_)) || next.turns > MOST_TURNS {
+                schedules += 1;
+                let broken = oracle::broken(&next);
+                if !broken.is_empty() {
+                    self.violation = Some(told(&next, &broken));
+                }
+            } else {
+                schedules += self.from(&next);
+            }
+        }
+        self.explored.insert(key, Some(schedules));
+        schedules
+    }
+}
+
+/// Runs one schedule and prints every step of it.
+pub(super) fn replay(scenario: &'static Scenario, given: &[u8]) -> Vec<String> {
+    let schedule = Schedule {
+        most: given.iter().filter(|choice| **choice > 0).count(),
+        told: true,
+        ..Schedule::default()
+    };
+    let mut state = State::new(scenario, schedule, None);
+    while !matches!(state.end, End::Over(_)) && state.turns <= MOST_TURNS {
+        state = run::turn(&state, given.to_vec());
+    }
+    oracle::broken(&state)
+}
+
+/// A violation as a script, and the line that replays it.
+fn told(state: &State, broken: &[String]) -> String {
+    let name = state.scenario.name;
+    let planted = state
+        .plant
+        .map(|plant| format!(", planted {plant:?}"))
+        .unwrap_or_default();
+    format!(
+        "scenario {name:?}{planted}\n{}  {}\n  replay: EXPLORER_REPLAY='{name}: {}' cargo test -p oauth-client-operator --lib explorer::replay -- --nocapture",
+        state.schedule,
+        broken.join("\n  "),
+        state.schedule.replay(),
+    )
+}
