@@ -37,6 +37,7 @@ pub(super) struct Entry {
 
 /// A provider.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent habits of a provider")]
 pub(super) struct Provider {
     pub ledger: BTreeMap<String, Arc<Entry>>,
     /// Whether every update issues a new token.

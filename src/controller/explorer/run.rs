@@ -110,7 +110,7 @@ fn watch(shared: &Arc<Mutex<State>>, who: usize) -> bool {
             replicas[who].pull(trigger);
         }
     };
-    let stale = match choice {
+    let late = match choice {
         Choice::StaleForLong => {
             state.replicas[who].lag = 2;
             true
@@ -136,7 +136,7 @@ fn watch(shared: &Arc<Mutex<State>>, who: usize) -> bool {
     };
     let twice = choice == Choice::TriggerTwice && state.replicas[who].trigger.is_some();
     drop(state);
-    if stale || twice {
+    if late || twice {
         work(shared, who);
     }
     if twice {
@@ -146,7 +146,7 @@ fn watch(shared: &Arc<Mutex<State>>, who: usize) -> bool {
         };
         lock(shared).replicas[who].pull(trigger);
     }
-    stale || twice
+    late || twice
 }
 
 /// One pass of a process, and what comes of it: a death and a start, or a timer.

@@ -64,6 +64,7 @@ pub(super) enum End {
 
 /// A process of the operator: what it knows is gone when it dies.
 #[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts of a process")]
 pub(super) struct Replica {
     /// Name of the process; it survives a crash, as a pod's does.
     pub identity: &'static str,
