@@ -114,7 +114,7 @@ impl ClientCache {
         // The operator creates none of these: what is not in view any more was deleted while the answer was on its way.
         if inner.objects.get(&key.namespace, &key.name).is_some() {
             let epoch = inner.objects.current();
-            inner.put(Arc::clone(&object), Source::Own, epoch);
+            inner.put(&object, Source::Own, epoch);
         }
         object
     }
@@ -140,7 +140,7 @@ impl ClientCache {
         let key = Key::of(&object);
         let mut inner = self.write();
         inner.undecodable.remove(&key);
-        let cause = inner.put(object, Source::Watch, epoch)?;
+        let cause = inner.put(&object, Source::Watch, epoch)?;
         Some((key, cause))
     }
 
@@ -190,7 +190,7 @@ impl ClientCache {
 
 impl Inner {
     /// Returns why the object is worth a look, if it is.
-    fn put(&mut self, object: Arc<OAuthClient>, source: Source, epoch: u32) -> Option<Cause> {
+    fn put(&mut self, object: &Arc<OAuthClient>, source: Source, epoch: u32) -> Option<Cause> {
         let namespace = self
             .objects
             .intern(object.metadata.namespace.as_deref().unwrap_or_default());
@@ -198,14 +198,14 @@ impl Inner {
             namespace,
             name: object.metadata.name.as_deref().unwrap_or_default().into(),
         };
-        match self.objects.put(&key, Arc::clone(&object), source, epoch) {
+        match self.objects.put(&key, Arc::clone(object), source, epoch) {
             Put::Stale | Put::Same => None,
             Put::Replaced(old) => {
-                let cause = old.as_ref().map_or(Some(Cause::Spec), |old| cause(old, &object));
+                let cause = old.as_ref().map_or(Some(Cause::Spec), |old| cause(old, object));
                 if let Some(old) = &old {
                     self.unlink(old);
                 }
-                self.link(&key, &object);
+                self.link(&key, object);
                 cause
             }
         }

@@ -1,8 +1,11 @@
 //! What became of a client whose registration was interrupted, or that the provider has lost.
 
 use testbed::providers::{Fault, Reply};
+use testbed::proxy::Action;
 use testbed::site::{Site, oauth_client};
 
+use crate::judge::Verdict;
+use crate::scene::{Scene, step};
 use crate::stage::{Stage, eventually};
 
 const CLIENT: &str =
@@ -161,4 +164,23 @@ async fn many_unknown_outcomes_at_one_provider_bar_further_registrations() {
     .await;
     let suspects = stage.suspects().await.len();
     assert!((3..12).contains(&suspects), "{suspects} suspects");
+}
+
+/// Killed with the answer in hand, before it is recorded: the client of the chosen identifier is found again.
+#[tokio::test]
+async fn w26_a_kill_before_the_record_makes_no_second_client_of_a_chosen_identifier() {
+    let site = Site::wso2_v1_1().await.unwrap();
+    let mut scene = Scene::with("found-again", site, |_| {}).await;
+    scene.proxy.once(step::record, Action::KillBefore(scene.kill.clone()));
+    scene.app().await;
+    scene.killed_and_restarted().await;
+    scene.stage.ready("app").await;
+    let secret = scene.stage.secret("app").await.unwrap();
+    assert_eq!(
+        scene.site.clients().await.unwrap().keys().collect::<Vec<_>>(),
+        [&secret["client_id"]]
+    );
+    assert_eq!(scene.site.double().unwrap().count("POST", REGISTER), 1);
+    assert!(scene.stage.suspects().await.is_empty());
+    scene.judge_with(Verdict::default().faults(1)).await;
 }

@@ -36,7 +36,7 @@ async fn stage() -> &'static Stage {
     STAGE
         .get_or_init(|| {
             Stage::with("wire", |options| {
-                options.args.extend(["--time-scale", SCALE].map(str::to_owned))
+                options.args.extend(["--time-scale", SCALE].map(str::to_owned));
             })
         })
         .await

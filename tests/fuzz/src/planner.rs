@@ -249,7 +249,8 @@ impl World {
     fn life(&mut self, bytes: &mut Bytes<'_>) {
         match bytes.below(16) {
             0 => {
-                self.object.metadata.deletion_timestamp = serde_json::from_value(json!("1970-01-12T13:45:40Z")).unwrap()
+                self.object.metadata.deletion_timestamp =
+                    serde_json::from_value(json!("1970-01-12T13:45:40Z")).unwrap();
             }
             1 => {
                 self.object.spec.suspend = !self.object.spec.suspend;
@@ -301,7 +302,7 @@ impl World {
                 self.record_seen = self
                     .record
                     .as_ref()
-                    .map_or(RecordSeen::Absent(true), |_| RecordSeen::Present)
+                    .map_or(RecordSeen::Absent(true), |_| RecordSeen::Present);
             }
             Effect::ReadCredentials => {
                 self.secret_seen = self.secret.as_ref().map_or(SecretSeen::Absent, |_| SecretSeen::Ours);

@@ -10,6 +10,7 @@ use oauth_client_operator::domain::secret;
 use super::PHASES;
 
 /// The steps that are never taken.
+#[allow(clippy::too_many_lines, reason = "one rule after the other, one arm for each effect")]
 pub(super) fn allowed(view: &View<'_>, next: &Next) {
     let memory = view.memory;
     let object = view.object;
