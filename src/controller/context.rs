@@ -26,7 +26,7 @@ use super::resolve::{self, CredentialCache, Source};
 /// Calls to the API server at the same time. What waits for a turn costs it nothing, and a tenant with thousands of objects
 /// waits behind itself.
 const TURNS: Limits = Limits {
-    concurrency: 64,
+    concurrency: 16,
     spacing: Duration::ZERO,
 };
 
