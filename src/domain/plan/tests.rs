@@ -10,15 +10,20 @@ mod first_rows;
 mod keep_rows;
 mod recreate_rows;
 
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::Profile;
+use crate::api::{AttemptOutcome, OAuthClient, Profile, Suspect};
+use crate::domain::metadata::Request;
 use crate::domain::profile::knobs;
 use crate::domain::record::InFlight;
 use crate::domain::record::tests::record as stored;
+use crate::domain::registration::Registration;
 use crate::domain::secret;
-use crate::domain::target::{Credentials as Sent, Deadlines, Location};
+use crate::domain::target::{Credentials as Sent, Deadlines, Endpoints, Location, Target};
 
 /// A world that a test changes where its row differs: a fresh object whose provider and endpoints are known.
 struct World {

@@ -1,0 +1,344 @@
+//! What the planner sees.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+
+use crate::api::{AttemptOutcome, OAuthClient, Suspect, names};
+use crate::domain::failure::Failure;
+use crate::domain::marker::Marker;
+use crate::domain::metadata::Request;
+use crate::domain::record::Record;
+use crate::domain::registration::Registration;
+use crate::domain::target::{Endpoints, Target};
+
+/// Everything that a decision rests on.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The object, as fresh as the pass knows it.
+    pub object: &'a OAuthClient,
+    /// This installation.
+    pub here: &'a Here,
+    /// Whether the object's namespace is being deleted.
+    pub namespace_terminating: bool,
+    /// Whether more than metadata has to be compared: the provider changed, or the user asked for it.
+    pub deep: bool,
+    /// The registration record.
+    pub record: Sight<'a, Record>,
+    /// The Secret that the application reads.
+    pub credentials: Credentials<'a>,
+    /// Names of further credentials Secrets of this object.
+    pub former_names: &'a [String],
+    /// The provider.
+    pub provider: ProviderView<'a>,
+    /// Its endpoints, once discovered.
+    pub endpoints: Option<&'a Endpoints>,
+    /// Suspected stray clients of this object.
+    pub suspects: &'a [Suspect],
+    /// What this pass has done.
+    pub memory: &'a Memory,
+    /// How long the breaker of the provider keeps registrations from beginning, because too many ended unknown.
+    pub registrations_barred: Option<Duration>,
+    /// The same for clients that would be registered anew because the provider has lost them.
+    pub recreations_barred: Option<Duration>,
+    /// How long this process has known the open attempt of the marker, if another replica opened it.
+    pub foreign_attempt_age: Option<Duration>,
+    /// How long this process has known the update that the record marks as in flight, if another replica sends it.
+    pub foreign_update_age: Option<Duration>,
+    /// How long the object has been under deletion; zero: it is not.
+    pub deleting_for: Duration,
+    /// How long ago the provider first said during a deletion that it does not know the client.
+    pub missing_for: Option<Duration>,
+    /// A fresh identifier for an attempt.
+    pub fresh_attempt: &'a str,
+    /// Seconds since the epoch.
+    pub now: i64,
+}
+
+/// This installation of the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Here {
+    /// Namespace of the records.
+    pub namespace: String,
+    /// Identity of the cluster.
+    pub cluster_id: String,
+    /// Whether objects in that namespace are served although its deletion would take their records along.
+    pub serves_own_namespace: bool,
+}
+
+/// What is known about a stored thing.
+#[derive(Debug)]
+pub enum Sight<'a, T> {
+    /// It exists by its metadata, but has not been read.
+    Unseen,
+    /// It does not exist; `live` if the API server itself said so in this pass.
+    Absent {
+        /// Whether this is more than the watch's word.
+        live: bool,
+    },
+    /// It exists and is not what it should be.
+    Unreadable,
+    /// It was read.
+    Present(&'a T),
+}
+
+impl<T> Clone for Sight<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Sight<'_, T> {}
+
+/// The credentials Secret of the name that the manifest asks for.
+#[derive(Clone, Copy)]
+pub enum Credentials<'a> {
+    /// There is none.
+    Absent,
+    /// There is one, known by metadata only.
+    Unseen {
+        /// Whether its metadata is exactly what the status says of the operator's last write, and of the record's
+        /// generation.
+        as_written: bool,
+    },
+    /// It was read and is controlled by this object.
+    Ours(&'a Secret),
+    /// It was read and is controlled by an earlier object of the same name.
+    Former,
+    /// It was read and is somebody else's.
+    Foreign,
+}
+
+/// The provider of an object.
+#[derive(Clone, Copy, Debug)]
+pub enum ProviderView<'a> {
+    /// Not looked up in this pass.
+    Unresolved,
+    /// It cannot be used.
+    Refused(&'a Failure),
+    /// It can.
+    Resolved(&'a Provider),
+}
+
+/// A provider object with its profile applied and its credentials read.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// How to call it.
+    pub target: Target,
+    /// UID of the provider object.
+    pub uid: String,
+    /// Changes whenever the provider object or one of its credentials does.
+    pub fingerprint: String,
+}
+
+/// What a pass has done so far and must not forget.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts of a pass")]
+pub struct Memory {
+    /// Whether the API server itself showed the object in this pass.
+    pub object_read: bool,
+    /// Attempt opened in this pass.
+    pub attempt: Option<String>,
+    /// Attempt whose outcome this process knows.
+    pub outcome: Option<(String, AttemptOutcome)>,
+    /// Whether the dry runs succeeded.
+    pub proven: bool,
+    /// A client that the provider issued and that no record holds.
+    pub registration: Option<Registration>,
+    /// Why that client cannot be recorded.
+    pub unrecordable: Option<Failure>,
+    /// Whether that client was found at the provider by the identifier that the operator chose.
+    pub adopted: bool,
+    /// What a look for the client of the chosen identifier found.
+    pub look_up: Option<LookUp>,
+    /// Client whose record the registration in hand replaces, because the provider has lost it.
+    pub replaces: Option<String>,
+    /// The update of this pass was answered as if the client were gone or its token void, and nothing was in flight before.
+    pub disowned: bool,
+    /// Whether the provider knows the client, by its token endpoint.
+    pub known: Option<Known>,
+    /// An accepted update: the request and what the provider answered.
+    pub answer: Option<(Request, Registration)>,
+    /// The attempt under which this pass has marked an update as in flight.
+    pub marked: Option<String>,
+    /// Whether the provider refused an update for good.
+    pub refused: bool,
+    /// How the deregistration of this pass ended.
+    pub deregistration: Option<Deregistration>,
+    /// The step that failed last.
+    pub failure: Option<Failure>,
+}
+
+/// End of a deregistration that is an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deregistration {
+    /// The client is gone.
+    Done,
+    /// The provider does not delete clients.
+    Unsupported,
+    /// The client is gone, or the token is not accepted.
+    GoneOrUnauthorised,
+}
+
+/// What a look for the client of the chosen identifier found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookUp {
+    /// The client; it is the registration in hand.
+    Found,
+    /// No such client.
+    Absent,
+}
+
+/// What the token endpoint says of a client's own credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// The provider knows them.
+    Yes,
+    /// It does not.
+    No,
+    /// Its answer tells neither.
+    Unclear,
+}
+
+impl View<'_> {
+    pub(super) fn uid(&self) -> &str {
+        self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn has_finalizer(&self) -> bool {
+        self.object
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == names::FINALIZER)
+    }
+
+    /// The marker, if it was written for this very object.
+    pub(super) fn marker(&self) -> Option<Marker> {
+        let marker = Marker::parse(self.object.annotations().get(names::CREATE_PENDING)?)?;
+        (marker.uid == self.uid()).then_some(marker)
+    }
+
+    /// The attempt that the marker tells of, if nobody knows how it ended, or if it registered a client that nothing holds:
+    /// asked only where no record is, or one of another attempt.
+    pub(super) fn open_attempt(&self) -> Option<String> {
+        let attempt = self.marker()?.attempt;
+        let known = self.memory.outcome.as_ref().filter(|(id, _)| *id == attempt);
+        let open = match (known, self.outcome(&attempt)) {
+            // The status does not know it yet, so the work on it was cut off.
+            (Some((_, AttemptOutcome::Registered)), _) | (_, None | Some(AttemptOutcome::Unknown)) => true,
+            (_, Some(AttemptOutcome::NotApplied | AttemptOutcome::Registered | AttemptOutcome::Suspected)) => false,
+        };
+        open.then_some(attempt)
+    }
+
+    /// The attempt that the marker tells of, if it is known to have registered a client.
+    pub(super) fn registered_attempt(&self) -> Option<String> {
+        let attempt = self.marker()?.attempt;
+        (self.outcome(&attempt) == Some(AttemptOutcome::Registered)).then_some(attempt)
+    }
+
+    /// How an attempt ended, by this process's memory or the status.
+    pub(super) fn outcome(&self, attempt: &str) -> Option<AttemptOutcome> {
+        let in_memory = self
+            .memory
+            .outcome
+            .as_ref()
+            .filter(|(id, _)| id == attempt)
+            .map(|(_, outcome)| *outcome);
+        let in_status = || {
+            let status = self.object.status.as_ref()?.attempt.as_ref()?;
+            (status.id == attempt).then_some(status.outcome)
+        };
+        in_memory.or_else(in_status)
+    }
+
+    /// Whether another cluster registered the client, so that it is not this one's to change.
+    pub(super) fn is_of_another_cluster(&self, record: &Record) -> bool {
+        record.cluster_id != self.here.cluster_id
+    }
+
+    /// Identifier that the status says the client has.
+    pub(super) fn known_client_id(&self) -> Option<&str> {
+        self.object.status.as_ref()?.client_id.as_deref()
+    }
+
+    /// Whether the user gave up what this value names.
+    pub(super) fn abandons(&self, value: &str) -> bool {
+        self.object
+            .annotations()
+            .get(names::ABANDON)
+            .is_some_and(|abandoned| abandoned == value)
+    }
+
+    pub(super) fn is_suspect(&self, attempt: &str, client_id: Option<&str>) -> bool {
+        self.suspects.iter().any(|suspect| match client_id {
+            Some(client_id) => suspect.client_id.as_deref() == Some(client_id),
+            None => suspect.attempt == attempt,
+        })
+    }
+
+    /// Whether there is a verdict for this generation.
+    pub(super) fn is_judged(&self) -> bool {
+        let observed = self
+            .object
+            .status
+            .as_ref()
+            .and_then(|status| status.observed_generation);
+        observed.is_some() && observed == self.object.metadata.generation
+    }
+
+    /// Whether this generation was judged Ready.
+    pub(super) fn is_judged_ready(&self) -> bool {
+        let ready = |status: &crate::api::OAuthClientStatus| {
+            status.conditions.iter().any(|c| {
+                c.type_ == "Ready" && c.status == "True" && c.observed_generation == self.object.metadata.generation
+            }) && status
+                .conditions
+                .iter()
+                .all(|c| c.type_ != "Reconciling" && c.type_ != "Stalled")
+        };
+        self.is_judged() && self.object.status.as_ref().is_some_and(ready)
+    }
+
+    /// Row A9: metadata alone shows that nothing has changed since the object was judged Ready.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.deep
+            && self.is_judged_ready()
+            && self.has_finalizer()
+            && self.former_names.is_empty()
+            && matches!(self.record, Sight::Unseen)
+            && matches!(self.credentials, Credentials::Unseen { as_written: true })
+    }
+
+    /// Whether the last attempt that the status tells of registered a client.
+    pub(super) fn was_registered(&self) -> bool {
+        let attempt = self.object.status.as_ref().and_then(|status| status.attempt.as_ref());
+        attempt.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Registered)
+    }
+
+    /// Whether exactly this request was refused for good by exactly this provider.
+    pub(super) fn was_rejected(&self, hash: &str) -> bool {
+        let Some(status) = &self.object.status else {
+            return false;
+        };
+        let stalled = status
+            .conditions
+            .iter()
+            .any(|c| c.type_ == "Stalled" && c.status == "True");
+        stalled
+            && status
+                .attempt
+                .as_ref()
+                .is_some_and(|attempt| attempt.request_hash == hash)
+    }
+
+    /// Namespace and name, joined by a dot: a namespace holds none, and there are providers that allow nothing more special.
+    pub(super) fn default_client_name(&self) -> String {
+        format!(
+            "{}.{}",
+            self.object.namespace().unwrap_or_default(),
+            self.object.name_any()
+        )
+    }
+}
