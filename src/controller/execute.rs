@@ -23,6 +23,8 @@ use super::world::World;
 
 /// Pause between tries of storing what a provider has issued.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// The same after the API server has refused it.
+const REFUSED_AGAIN: Duration = Duration::from_secs(10);
 
 impl<W: World> Pass<'_, W> {
     /// Does one thing.

@@ -371,6 +371,10 @@ impl<'a, W: World> Pass<'a, W> {
                 self.memory.disowned = false;
                 self.memory.known = None;
                 self.memory.replaces = None;
+                if let Some(closed) = &mut self.closed {
+                    // What was refused before may get another answer now.
+                    closed.request_hash.clear();
+                }
                 if matches!(self.record, Stored::Present { .. }) {
                     // The registration of this pass was one of the manifest before.
                     self.memory.attempt = None;

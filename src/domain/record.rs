@@ -139,6 +139,14 @@ pub struct Access {
 }
 
 impl Record {
+    /// Whether an update whose answer never came may have rotated the token. The provider's own credentials are rotated by no
+    /// update.
+    #[must_use]
+    pub fn token_is_in_doubt(&self) -> bool {
+        self.management.mode != ManagementMode::Credentials
+            && self.in_flight.as_ref().is_some_and(|update| update.unanswered)
+    }
+
     /// Takes over what an answer states: rotated token, URI and secret replace the old ones, absent ones leave them (RFC
     /// 7592 section 3). Returns whether what the application uses has changed.
     pub fn absorb(&mut self, answer: Registration) -> bool {

@@ -81,6 +81,13 @@ impl<W: World> Pass<'_, W> {
                 self.world.warn(&self.object, Reason::DeletionTimedOut, &text);
             }
         }
+        if let (Stored::Absent { .. }, Some(failure)) = (&self.record, &self.memory.failure) {
+            let text = format!(
+                "a client may be left at the provider and could not be entered as a suspect: {}; look for it there",
+                failure.message
+            );
+            self.world.warn(&self.object, Reason::DeletionTimedOut, &text);
+        }
         match self.world.remove_finalizer(&self.object).await {
             Ok(Some(object)) => self.adopt(object),
             Ok(None) => {

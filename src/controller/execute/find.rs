@@ -59,6 +59,9 @@ impl<W: World> Pass<'_, W> {
         self.memory.attempt = Some(attempt);
         self.memory.look_up = Some(LookUp::Found);
         self.memory.adopted = true;
+        if let Stored::Present { record, .. } = &self.record {
+            self.memory.replaces = Some(record.attempt.clone());
+        }
         self.memory.failure = None;
         // What the interrupted registration asked for is not known, so the next step states all of it again.
         self.sent = Request::new();

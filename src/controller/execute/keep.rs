@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::api::{AttemptOutcome, ManagementMode, Reason, names};
+use crate::api::{AttemptOutcome, Reason, names};
 use crate::cluster::{ApiError, SecretRevision};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::{self, Request};
@@ -164,9 +164,8 @@ impl<W: World> Pass<'_, W> {
             record.attempt.clone(),
             metadata::fingerprint(request, &[&provider.fingerprint]),
         );
-        // The provider's own credentials are rotated by no update.
-        let certain = record.in_flight.as_ref().is_some_and(|update| !update.unanswered)
-            || record.management.mode == ManagementMode::Credentials;
+        let certain = !record.token_is_in_doubt();
+        self.memory.marked = record.in_flight.as_ref().map(|update| update.attempt.clone());
         let mut body = record_of::update_body(request, &record.client_id);
         let permit = self.world.permit(&self.object, &provider).await;
         let mut result = self.world.update(&call, &body).await;

@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::api::{AttemptOutcome, Reason, Suspect};
+use crate::api::{AttemptOutcome, ManagementMode, Reason, Suspect};
 use crate::cluster::{ApiError, SecretRevision};
 use crate::domain::breaker::Counted;
 use crate::domain::failure::Class;
@@ -17,7 +17,7 @@ use crate::domain::secret;
 use super::super::pass::{Pass, Stored};
 use super::super::record_of;
 use super::super::world::World;
-use super::{STORE_AGAIN, unstorable};
+use super::{REFUSED_AGAIN, STORE_AGAIN, unstorable};
 
 impl<W: World> Pass<'_, W> {
     pub(super) async fn prove_writable(&mut self) {
@@ -51,7 +51,7 @@ impl<W: World> Pass<'_, W> {
                 self.adopt(object);
                 self.memory.attempt = Some(marker.attempt.clone());
                 if let Stored::Present { record, .. } = &self.record {
-                    self.memory.replaces = Some(record.client_id.clone());
+                    self.memory.replaces = Some(record.attempt.clone());
                 }
             }
             Err(ApiError::Unavailable { .. }) => {
@@ -101,6 +101,8 @@ impl<W: World> Pass<'_, W> {
                 let refused = error.failure.class == Class::Invalid;
                 self.close(&attempt, outcome, if refused { hash } else { String::new() });
                 self.memory.attempt = None;
+                // What was absent before may be what the provider refuses this one for.
+                self.memory.look_up = None;
                 self.memory.failure = Some(error.failure);
             }
         }
@@ -159,11 +161,15 @@ impl<W: World> Pass<'_, W> {
 
     /// Whether the record that was found is that of the registration in hand, or of the same client: then it counts, and the
     /// client is not deregistered. An identifier that the operator chose is that of an earlier registration too; what
-    /// became of the credentials is then asked of the provider.
+    /// became of the credentials is then asked of the provider. The record that the registration in hand replaces does not
+    /// count: its credentials are void.
     fn yields_to_record(&mut self, attempt: &str, client_id: &str) -> bool {
         let Stored::Present { record: found, .. } = &self.record else {
             return false;
         };
+        if self.memory.replaces.as_ref() == Some(&found.attempt) {
+            return false;
+        }
         let (same, other) = (found.client_id == client_id, found.attempt != attempt);
         if other && !same {
             return false;
@@ -173,6 +179,7 @@ impl<W: World> Pass<'_, W> {
         }
         self.memory.registration = None;
         self.memory.unrecordable = None;
+        self.memory.refused = false;
         self.memory.disowned = false;
         self.memory.known = None;
         self.memory.replaces = None;
@@ -212,6 +219,11 @@ impl<W: World> Pass<'_, W> {
             Err(ApiError::Conflict | ApiError::NotFound | ApiError::Invalid { uid_changed: true, .. }) => {
                 self.settle_collision(&wanted).await;
             }
+            Err(ApiError::Forbidden { .. } | ApiError::Invalid { .. } | ApiError::Other { .. })
+                if self.is_chosen(&wanted.client_id) =>
+            {
+                self.hold(&wanted.client_id).await;
+            }
             Err(error @ (ApiError::Forbidden { .. } | ApiError::Invalid { .. } | ApiError::Other { .. })) => {
                 self.memory.unrecordable = Some(error.failure(&self.record_text()));
             }
@@ -220,20 +232,45 @@ impl<W: World> Pass<'_, W> {
         }
     }
 
+    /// Whether a client has the identifier that the operator chooses, and can be found again by it.
+    fn is_chosen(&self, client_id: &str) -> bool {
+        let Some(Ok(provider)) = &self.provider else {
+            return false;
+        };
+        let knobs = &provider.target.knobs;
+        knobs.client_id_member.is_some()
+            && knobs.management == ManagementMode::Credentials
+            && client_id == identity::client_id(&self.world.here().cluster_id, self.uid())
+    }
+
+    /// What a provider has issued can be stored nowhere now, and is kept for the next try.
+    async fn hold(&self, client_id: &str) {
+        tracing::warn!(object = %self.key, %client_id, "the API server refuses all that would tell of a registered client; tried again");
+        self.world.pause(REFUSED_AGAIN).await;
+    }
+
     /// The name of the record is taken: by an earlier try of this very attempt, or by another one.
     pub(super) async fn settle_collision(&mut self, record: &Record) {
         self.read_record().await;
-        self.memory.failure = None;
+        if self.memory.failure.take().is_some() {
+            return self.world.pause(STORE_AGAIN).await;
+        }
         if self.yields_to_record(&record.attempt, &record.client_id) {
             return;
         }
         match &self.record {
+            // Only its version is another one.
+            Stored::Present { record, .. } if self.memory.replaces.as_ref() == Some(&record.attempt) => {}
             Stored::Present { .. } | Stored::Unreadable => self.memory.unrecordable = Some(unstorable()),
             Stored::Unseen | Stored::Absent { .. } => {}
         }
     }
 
-    /// Deregisters a client that cannot be recorded. If that fails too, a suspect entry tells of it.
+    /// Deregisters a client that cannot be recorded. If that fails too, a suspect entry tells of it; if not even that can be
+    /// written, all of it is tried again.
+    ///
+    /// A client of the chosen identifier is left alone: another replica may find and record it at any moment, and as long as
+    /// nobody has, its attempt stays open, so that it is looked up again.
     pub(super) async fn compensate(&mut self) {
         let (Some(record), Some(Ok(provider))) = (self.record_in_hand(Request::new()), self.provider.clone()) else {
             return;
@@ -250,18 +287,26 @@ impl<W: World> Pass<'_, W> {
             Stored::Unseen | Stored::Absent { live: false } => return self.world.pause(STORE_AGAIN).await,
             Stored::Absent { live: true } | Stored::Unreadable | Stored::Present { .. } => {}
         }
-        let deleted = match record_of::management_call(&record, Some(&provider)) {
+        let chosen = self.is_chosen(&record.client_id);
+        let call = record_of::management_call(&record, Some(&provider)).filter(|_| !chosen);
+        let deleted = match call {
             Some(call) => self.world.deregister(&call).await.is_ok(),
             None => false,
         };
         if deleted {
             self.close(&attempt, AttemptOutcome::NotApplied, String::new());
+        } else if chosen && matches!(self.record, Stored::Absent { .. }) {
+            self.close(&attempt, AttemptOutcome::Unknown, String::new());
         } else {
             self.enter_suspect(Suspect {
                 attempt,
-                client_id: Some(record.client_id),
+                client_id: Some(record.client_id.clone()),
             })
             .await;
+            if self.memory.failure.take().is_some() {
+                self.memory.unrecordable = None;
+                return self.hold(&record.client_id).await;
+            }
         }
         self.memory.registration = None;
         self.memory.attempt = None;

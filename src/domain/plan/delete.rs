@@ -203,7 +203,7 @@ fn delayed(view: &View<'_>, failure: &Failure) -> Next {
         return Next::Finish(Verdict::Failed(failure.clone()));
     }
     // D14
-    if timed_out(view) && (has_tombstone(view) || is_refusal(failure)) {
+    if timed_out(view) && (has_tombstone(view) || is_refusal(failure) && was_blocked(view)) {
         return Effect::RemoveFinalizer.into();
     }
     blocked(&failure.message, failure.retry_after)
@@ -212,6 +212,15 @@ fn delayed(view: &View<'_>, failure: &Failure) -> Next {
 /// Whether a record tells the sweeper what is left to do.
 fn has_tombstone(view: &View<'_>) -> bool {
     matches!(view.record, Sight::Present(record) if record.phase != Phase::Registered)
+}
+
+/// Whether the deletion failed before, and the status says so: after a day without operator the first refusal is no end.
+fn was_blocked(view: &View<'_>) -> bool {
+    let status = view.object.status.as_ref();
+    let mut conditions = status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|condition| {
+        condition.type_ == "Ready" && Reason::parse(&condition.reason) == Some(Reason::DeletionBlocked)
+    })
 }
 
 /// Whether trying again is no use. An API server that is away for a moment must not cost a client, however long ago the

@@ -27,19 +27,17 @@ pub(super) fn next(view: &View<'_>, record: &Record) -> Next {
         .unwrap_or_else(|| finish(view, record))
 }
 
-/// K1a and K1b: a client was registered anew, and nothing tells whether the provider did it.
+/// K1a to K1c: a client was registered anew, and nothing tells whether the provider did it.
 fn doubt(view: &View<'_>, record: &Record) -> Option<Next> {
     let attempt = view
         .open_attempt()
         .filter(|attempt| *attempt != record.attempt && view.memory.attempt.as_ref() != Some(attempt))?;
-    let chosen = identity::client_id(&view.here.cluster_id, view.uid());
-    if record.client_id == chosen {
-        // Whatever became of that attempt, its client has this very identifier.
-        return None;
-    }
     // K1a
     if let Some(wait) = view.foreign_attempt_age.and_then(|age| UNDER_WAY.checked_sub(age)) {
         return Some(create::under_way(wait));
+    }
+    if record.client_id == identity::client_id(&view.here.cluster_id, view.uid()) {
+        return find(view);
     }
     // K1b
     (!view.is_suspect(&attempt, None)).then(|| {
@@ -49,6 +47,18 @@ fn doubt(view: &View<'_>, record: &Record) -> Option<Next> {
         })
         .into()
     })
+}
+
+/// K1c: whatever became of that attempt, its client has the recorded identifier, and perhaps another secret.
+fn find(view: &View<'_>) -> Option<Next> {
+    match view.provider {
+        ProviderView::Unresolved => Some(Effect::ResolveProvider.into()),
+        ProviderView::Resolved(provider) if create::chooses_id(provider) && view.memory.look_up.is_none() => {
+            let known = view.endpoints.is_some();
+            Some(if known { Effect::LookUp } else { Effect::Discover }.into())
+        }
+        ProviderView::Resolved(_) | ProviderView::Refused(_) => None,
+    }
 }
 
 /// K2 to K6: the application's Secret first, which needs no provider.
@@ -142,9 +152,11 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
     {
         return Some(under_way(wait));
     }
-    // K15: the mark is this pass's own, so that nobody else's update is taken for it.
+    // K15: the mark is this pass's own, so that nobody else's update is taken for it; or an earlier pass of this process left
+    // it, and it says all that another one would.
     let marked = record.in_flight.as_ref().is_some_and(|in_flight| {
-        in_flight.request_hash == hash && view.memory.marked.as_ref() == Some(&in_flight.attempt)
+        let left = age.is_none() && in_flight.unanswered && !in_flight.attempt.is_empty();
+        in_flight.request_hash == hash && (left || view.memory.marked.as_ref() == Some(&in_flight.attempt))
     });
     if !marked {
         let in_flight = Some(InFlight {

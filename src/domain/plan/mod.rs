@@ -25,7 +25,7 @@ pub fn next(view: &View<'_>) -> Next {
     if memory.registration.is_some() {
         return match (&memory.unrecordable, view.record) {
             (Some(_), _) => Effect::Compensate,
-            (None, Sight::Present(record)) if memory.replaces.as_ref() == Some(&record.client_id) => {
+            (None, Sight::Present(record)) if memory.replaces.as_ref() == Some(&record.attempt) => {
                 Effect::ReplaceRecord
             }
             (None, _) => Effect::StoreRecord,
@@ -63,6 +63,7 @@ pub fn next(view: &View<'_>) -> Next {
     // A7
     if let (true, Sight::Present(record)) = (memory.refused, view.record)
         && record.in_flight.is_some()
+        && !record.token_is_in_doubt()
     {
         return Effect::SaveRecord(Box::new(Record {
             in_flight: None,

@@ -152,7 +152,7 @@ pub struct Memory {
     pub adopted: bool,
     /// What a look for the client of the chosen identifier found.
     pub look_up: Option<LookUp>,
-    /// Client whose record the registration in hand replaces, because the provider has lost it.
+    /// Attempt whose record the registration in hand replaces, because the provider has lost its client.
     pub replaces: Option<String>,
     /// The update of this pass was answered as if the client were gone or its token void, and nothing was in flight before.
     pub disowned: bool,

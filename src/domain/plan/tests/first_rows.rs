@@ -95,6 +95,18 @@ fn a7_a_refused_update_is_no_longer_in_flight() {
             w.memory.failure = Some(failure(Class::Invalid));
         });
     assert_eq!(world.short(), "SaveRecord");
+    let doubted = world.recorded(|r| r.in_flight.as_mut().unwrap().unanswered = true);
+    assert_eq!(
+        doubted.short(),
+        "ProviderUnavailable",
+        "the refusal says nothing about the update before, which may have rotated the token"
+    );
+    let certain = doubted.recorded(|r| r.management.mode = crate::api::ManagementMode::Credentials);
+    assert_eq!(
+        certain.short(),
+        "SaveRecord",
+        "those credentials are rotated by no update"
+    );
 }
 
 #[test]

@@ -75,6 +75,13 @@ fn an_update_of_unknown_end_is_sent_again() {
     // K14b
     assert_eq!(sent(Some(Duration::ZERO)).short(), "Progressing");
     assert_eq!(sent(Some(Duration::from_secs(15))).short(), "SaveRecord");
+    let again = |age| sent(age).recorded(|r| r.in_flight.as_mut().unwrap().unanswered = true);
+    assert_eq!(
+        again(None).short(),
+        "Update",
+        "a try that fails again leaves no mark each time"
+    );
+    assert_eq!(again(Some(Duration::from_secs(15))).short(), "SaveRecord");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn r6_r7_then_it_is_registered_anew_and_its_record_replaced() {
     let opened = unknown(Some(999_940)).with(|w| {
         w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/fresh/system/oauthclient-u"});
         w.memory.attempt = Some("fresh".to_owned());
-        w.memory.replaces = Some("id".to_owned());
+        w.memory.replaces = Some("a1".to_owned());
         w.recreations_barred = Some(Duration::from_mins(3));
     });
     assert_eq!(opened.short(), "Register");
@@ -130,6 +130,27 @@ fn k1a_k1b_an_interrupted_recreation_is_a_doubt_once() {
         "EnterSuspect",
         "a suspect that somebody has looked at stays away"
     );
-    let chosen = open().recorded(|r| r.client_id = crate::domain::identity::client_id("cluster", "u"));
-    assert_ne!(chosen.short(), "EnterSuspect", "its client has the recorded identifier");
+}
+
+#[test]
+fn k1c_an_interrupted_recreation_with_a_chosen_identifier_is_looked_up() {
+    let mut world = World::kept()
+        .recorded(|r| r.client_id = crate::domain::identity::client_id("cluster", "u"))
+        .with(|w| {
+            w.object["metadata"]["generation"] = json!(2);
+            w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/other/system/oauthclient-u"});
+            w.provider.as_mut().unwrap().target.knobs = knobs(Profile::Wso2);
+            (w.resolved, w.endpoints) = (false, None);
+        });
+    assert_eq!(world.short(), "ResolveProvider");
+    world.resolved = true;
+    assert_eq!(world.short(), "Discover");
+    world.endpoints = Some(stored().endpoints);
+    assert_eq!(
+        world.short(),
+        "LookUp",
+        "it may have another secret than the record says"
+    );
+    world.memory.look_up = Some(LookUp::Absent);
+    assert_eq!(world.short(), "ReadCredentials");
 }
