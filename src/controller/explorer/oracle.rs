@@ -104,7 +104,7 @@ fn leftovers(state: &State, number: usize) -> Leftovers {
         their_secrets: their_secret(state).into_iter().collect(),
         ledger,
         their_clients,
-        deadly_faults: state.deadly,
+        deadly_faults: state.deadly + state.causes,
         excuses: excuses(state, number),
     }
 }
@@ -182,7 +182,8 @@ fn marker_was_stripped(state: &State) -> bool {
         .script
         .iter()
         .any(|(_, _, choice)| *choice == Choice::UserActs);
-    state.scenario.does(Step::Replace) && acted && state.deadly > 0
+    let strips = [Step::Replace, Step::Restore, Step::RestoreAll];
+    strips.into_iter().any(|step| state.scenario.does(step)) && acted && state.deadly > 0
 }
 
 /// Whether the provider said of a living client twice, a minute apart, that it does not accept its token: that counts as gone.

@@ -386,8 +386,28 @@ pub(super) fn act(state: &mut State) -> Step {
             state.replicas[who].view = view;
         }
     }
+    state.causes += usize::from(matches!(step, Step::WipeStatus | Step::LoseProvider));
+    if step == Step::DeleteSecret {
+        see_in_passing(state);
+    }
     scenario::act(step, state);
     step
+}
+
+/// A Secret that a watch has yet to see and that is deleted now comes and goes in two events: the view ends as it was, and
+/// the object is triggered all the same.
+fn see_in_passing(state: &mut State) {
+    let name = scenario::name();
+    if !state.clusters[0].secrets.contains_key(&name) {
+        return;
+    }
+    let unseen = state.replicas.iter_mut().filter(|replica| replica.active);
+    for replica in unseen.filter(|replica| !replica.view.secrets.contains_key(&name)) {
+        replica.pull(Trigger {
+            deep: false,
+            anew: false,
+        });
+    }
 }
 
 /// Another process of the operator acts in the middle of this one's effects.

@@ -42,6 +42,8 @@ pub(super) struct State {
     pub passes: usize,
     /// Faults that can leave a client at the provider that nothing else knows of.
     pub deadly: usize,
+    /// Steps that leave a suspect without a client: they make forget how an attempt ended, or the provider lose its client.
+    pub causes: usize,
     /// Whether the provider rejected something for good.
     pub rejected: bool,
     /// What was not as wished when all first came to rest.
@@ -323,6 +325,7 @@ impl State {
             turns: 0,
             passes: 0,
             deadly: 0,
+            causes: 0,
             rejected: false,
             unfinished: Vec::new(),
             end: End::Open,
@@ -336,12 +339,9 @@ impl State {
         let mut operator = Replica::new("c", 1, HOME, "clone");
         operator.active = true;
         self.replicas.push(operator);
-        let living = self
-            .provider
-            .ledger
-            .iter()
-            .filter(|(id, entry)| entry.alive && *id != super::provider::THEIRS);
-        self.production = living.map(|(id, _)| id.clone()).next();
+        let secrets = self.clusters[0].secrets.values();
+        let recorded = secrets.filter_map(|kept| testbed::promises::Recorded::from_secret(&kept.secret));
+        self.production = recorded.map(|record| record.client_id).next();
     }
 
     pub(super) fn writes(&self) -> usize {
@@ -407,6 +407,7 @@ impl State {
             self.steps,
             self.tries,
             self.deadly,
+            self.causes,
             self.rejected,
             end,
         )
