@@ -190,6 +190,8 @@ impl<W: World> Pass<'_, W> {
                 self.memory.answer = Some((request.clone(), answer));
             }
             Err(error) => {
+                // Sent again in this pass, it is another update, marked as one whose earlier one was not answered.
+                self.memory.marked = None;
                 let failure = if provider::is_nowhere(&error) {
                     self.look_whether_only_updates_are_missing(&call, &error).await
                 } else {

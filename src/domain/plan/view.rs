@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
-use crate::api::{AttemptOutcome, OAuthClient, Suspect, names};
+use crate::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
 use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
 use crate::domain::metadata::Request;
@@ -322,10 +322,18 @@ impl View<'_> {
         let Some(status) = &self.object.status else {
             return false;
         };
+        // Another failure since then, of a later step or a later try, is no refusal.
+        let refusals = [
+            Reason::RegistrationRejected,
+            Reason::UpdateRejected,
+            Reason::UpdateUnsupported,
+            Reason::InvalidResponse,
+        ];
+        let refused = |reason: &str| Reason::parse(reason).is_some_and(|reason| refusals.contains(&reason));
         let stalled = status
             .conditions
             .iter()
-            .any(|c| c.type_ == "Stalled" && c.status == "True");
+            .any(|c| c.type_ == "Stalled" && c.status == "True" && refused(&c.reason));
         stalled
             && status
                 .attempt

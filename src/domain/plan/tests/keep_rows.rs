@@ -109,8 +109,11 @@ fn k12_a_rejected_change_is_sent_once() {
         w.object["status"]["attempt"]["requestHash"] = json!(hash);
         w.object["status"]["conditions"] =
             json!([{"type": "Stalled", "status": "True", "reason": "UpdateRejected", "lastTransitionTime": ""}]);
+        w.memory.object_read = true;
     });
     assert_eq!(world.short(), "Nothing");
+    let since = world.with(|w| w.object["status"]["conditions"][0]["reason"] = json!("ManagementLost"));
+    assert_eq!(since.short(), "SaveRecord", "another failure since then is no refusal");
 }
 
 #[test]
