@@ -175,14 +175,15 @@ fn excuses(state: &State, cluster: usize) -> BTreeSet<String> {
     excuses.into_iter().map(str::to_owned).collect()
 }
 
-/// Whether the marker was taken off in the middle of an attempt: after a crash, nothing can tell of that one.
+/// Whether the marker was taken off in the middle of an attempt, or the record of one deleted: after a crash, nothing can tell of
+/// that one.
 fn marker_was_stripped(state: &State) -> bool {
     let acted = state
         .schedule
         .script
         .iter()
         .any(|(_, _, choice)| *choice == Choice::UserActs);
-    let strips = [Step::Replace, Step::Restore, Step::RestoreAll];
+    let strips = [Step::Replace, Step::Restore, Step::RestoreAll, Step::LoseRecords];
     strips.into_iter().any(|step| state.scenario.does(step)) && acted && state.deadly > 0
 }
 
@@ -213,10 +214,18 @@ fn p6_rest_is_quiet(state: &State) -> Option<String> {
     match state.end {
         End::Over(0) => None,
         // What is tried again and again may leave a mark each time.
-        End::Over(_) if state.provider.refuses.is_some() => None,
+        End::Over(_) if state.provider.refuses.is_some() || asks_in_vain(state) => None,
         End::Over(writes) => Some(format!("P6: {writes} writes at rest")),
         _ => Some("P10: it does not come to rest".to_owned()),
     }
+}
+
+/// Whether the provider refuses the token of a recorded client: it is asked again and again, under a mark each time.
+fn asks_in_vain(state: &State) -> bool {
+    let clients = state.clusters.iter().flat_map(|cluster| cluster.clients.values());
+    let mut reasons = clients.map(|kept| object(&kept.object).reason);
+    let lost = ["ManagementLost", "OutcomeUnknown"];
+    state.scenario.does(Step::LoseProvider) && reasons.any(|reason| lost.contains(&reason.as_str()))
 }
 
 fn p7_the_manifest_stays(state: &State) -> Vec<String> {
