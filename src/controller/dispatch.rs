@@ -169,3 +169,19 @@ fn outcome(end: &End) -> Outcome {
         End::Retry(failure) => failure.class.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F>(_: impl Fn(Pass<'static, Context>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// In a burst of thousands, most passes wait for a permit.
+    #[test]
+    fn a_pass_that_waits_takes_little_room() {
+        let bytes = size(Pass::run);
+        assert!(bytes < 6 * 1024, "{bytes} bytes");
+    }
+}

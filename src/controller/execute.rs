@@ -28,16 +28,27 @@ const REFUSED_AGAIN: Duration = Duration::from_secs(10);
 
 impl<W: World> Pass<'_, W> {
     /// Does one thing.
+    ///
+    /// Thousands of passes may wait for a permit at the same time, in the dry runs. The room that other steps need is taken
+    /// when they come, and not by every pass that waits.
     pub(super) async fn execute(&mut self, effect: Effect) {
         #[cfg(debug_assertions)]
         super::tripwire::step(&self.key, &effect);
+        match effect {
+            Effect::ProveWritable => self.prove_writable().await,
+            other => Box::pin(self.act(other)).await,
+        }
+    }
+
+    async fn act(&mut self, effect: Effect) {
         match effect {
             Effect::ReadRecord => self.read_record().await,
             Effect::ReadCredentials => self.read_credentials().await,
             Effect::ReadObject => self.read_object().await,
             Effect::ResolveProvider => self.provider = Some(self.world.resolve(&self.object).await),
             Effect::Discover => self.discover().await,
-            Effect::ProveWritable => self.prove_writable().await,
+            // Not here, see above.
+            Effect::ProveWritable => {}
             Effect::EnterSuspect(suspect) => self.enter_suspect(suspect).await,
             Effect::OpenAttempt(marker) => self.open_attempt(&marker).await,
             Effect::Register(request) => self.register(&request).await,

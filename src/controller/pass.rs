@@ -123,7 +123,7 @@ impl<'a, W: World> Pass<'a, W> {
             // What a provider has issued is worked on until it is stored, however long the API server is away.
             steps += u32::from(!self.holds_an_answer());
             if self.gone && !self.holds_an_answer() {
-                self.leave_tombstone().await;
+                Box::pin(self.leave_tombstone()).await;
                 self.world
                     .forget(self.object.metadata.uid.as_deref().unwrap_or_default());
                 return End::Gone;
@@ -142,7 +142,7 @@ impl<'a, W: World> Pass<'a, W> {
                     self.execute(effect).await;
                     None
                 }
-                Next::Finish(verdict) => self.finish(verdict).await,
+                Next::Finish(verdict) => Box::pin(self.finish(verdict)).await,
             };
             if let Some(end) = end {
                 return end;

@@ -32,14 +32,17 @@ impl<W: World> Pass<'_, W> {
         let Ok(record) = secret::record(&sample, &self.world.here().namespace) else {
             return;
         };
-        let (credentials, record) = tokio::join!(
-            self.world.dry_run_create(&credentials),
-            self.world.dry_run_create(&record)
-        );
+        let both = Box::pin(async {
+            tokio::join!(
+                self.world.dry_run_create(&credentials),
+                self.world.dry_run_create(&record)
+            )
+        });
+        let (credentials, record) = both.await;
         match (credentials, record) {
             (Ok(()), Ok(())) => self.memory.proven = true,
-            (Err(ApiError::AlreadyExists), _) => self.read_credentials().await,
-            (_, Err(ApiError::AlreadyExists)) => self.read_record().await,
+            (Err(ApiError::AlreadyExists), _) => Box::pin(self.read_credentials()).await,
+            (_, Err(ApiError::AlreadyExists)) => Box::pin(self.read_record()).await,
             (Err(error), _) => self.fail(&error, &self.secret_text()),
             (_, Err(error)) => self.fail(&error, &self.record_text()),
         }

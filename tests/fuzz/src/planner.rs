@@ -317,7 +317,7 @@ impl World {
                 annotations.insert(names::CREATE_PENDING.into(), marker.to_string());
                 self.object.metadata.finalizers = Some(vec![names::FINALIZER.into()]);
                 self.memory.attempt = Some(marker.attempt);
-                self.memory.replaces = self.record.as_ref().map(|record| record.client_id.clone());
+                self.memory.replaces = self.record.as_ref().map(|record| record.attempt.clone());
             }
             Effect::StoreRecord => {
                 self.memory.registration = None;

@@ -106,7 +106,7 @@ pub(super) fn memory(bytes: &mut Bytes<'_>) -> Memory {
         refused: bytes.rarely(8),
         adopted: bytes.rarely(8),
         look_up: bytes.rarely(8).then_some(LookUp::Absent),
-        replaces: bytes.rarely(8).then(|| "id".to_owned()),
+        replaces: bytes.rarely(8).then(|| "a1".to_owned()),
         disowned: bytes.rarely(8),
         known: bytes.one_of(&KNOWN),
         deregistration: if bytes.rarely(4) {
