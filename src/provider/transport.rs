@@ -107,10 +107,10 @@ impl Transport {
                 body: limits::read(response, limit).await,
             })
         };
-        match tokio::time::timeout(exchange.deadlines.request, answered).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(broken(&error, &at)),
-            Err(_) => {
+        match limits::within(exchange.deadlines.request, answered).await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => Err(broken(&error, &at)),
+            None => {
                 let text = format!("{at} did not answer within {} s", exchange.deadlines.request.as_secs());
                 Err(unanswered(text))
             }

@@ -30,7 +30,7 @@ async fn t41_a_leader_that_stood_still_under_load_writes_nothing_old() {
         pauses: 1,
         objects: 20,
         seed: 1,
-        rest: Duration::from_mins(2),
+        rest: Duration::from_mins(4),
     };
     assert_kept(&replicas::run(plane().await, Path::new(BINARY), plan).await.unwrap());
 }

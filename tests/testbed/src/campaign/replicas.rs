@@ -70,11 +70,15 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
     ));
     report.violations.extend(history.broken());
 
-    load::complete(&ground, 0, plan.objects).await?;
     let ready = async || {
         let left = ground.leftovers(&site).await?;
+        // One that was being deleted makes room late.
+        if (left.objects.len() as u64) < plan.objects {
+            load::complete(&ground, 0, plan.objects).await?;
+        }
         let all = left.objects.iter().all(|object| object.is_ready() && !object.deleting);
-        Ok((all && left.records.len() as u64 == plan.objects).then_some(()))
+        let count = left.objects.len() as u64;
+        Ok((all && count == plan.objects && left.records.len() as u64 == count).then_some(()))
     };
     if let Err(late) = eventually(plan.rest, "every object is Ready", ready).await {
         report.violations.push(late.to_string());
