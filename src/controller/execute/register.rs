@@ -88,6 +88,12 @@ impl<W: World> Pass<'_, W> {
             self.uid(),
         );
         let result = self.world.register(&provider, &endpoints, &body).await;
+        // Counted before others may call: their passes are on their way already. One with a chosen identifier is looked up
+        // first, and counts if it becomes a suspect.
+        let doubtful = matches!(&result, Err(error) if error.effect == Applied::Unknown);
+        if doubtful && provider.target.knobs.client_id_member.is_none() {
+            self.world.count(&provider, Counted::UnknownOutcome);
+        }
         self.permit = None;
         self.sent.clone_from(request);
         match result {
@@ -322,7 +328,11 @@ impl<W: World> Pass<'_, W> {
             Ok(_) | Err(ApiError::AlreadyExists) => {
                 if suspect.client_id.is_none() {
                     if let Some(Ok(provider)) = &self.provider {
-                        self.world.count(provider, Counted::UnknownOutcome);
+                        let seen = Some((suspect.attempt.clone(), AttemptOutcome::Unknown));
+                        let counted = self.world.outcome_of(&self.object) == seen;
+                        if !counted || provider.target.knobs.client_id_member.is_some() {
+                            self.world.count(provider, Counted::UnknownOutcome);
+                        }
                     }
                     if matches!(self.record, Stored::Present { .. }) {
                         self.close(&suspect.attempt, AttemptOutcome::Suspected, String::new());
