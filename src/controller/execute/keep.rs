@@ -130,13 +130,38 @@ impl<W: World> Pass<'_, W> {
                 self.holds(wanted, revision);
             }
             // The planner merges what it has to save into what it then sees.
-            Err(ApiError::Conflict) => {
+            Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => {
                 self.read_record().await;
-                self.yield_to_newer_update();
+                match self.record {
+                    Stored::Absent { .. } if self.memory.answer.is_some() => self.restore_record(wanted).await,
+                    _ => self.yield_to_newer_update(),
+                }
             }
+            Err(ApiError::NotFound) if self.memory.answer.is_some() => self.restore_record(wanted).await,
             // What a provider has issued is kept until it is stored.
             Err(_) if self.memory.answer.is_some() => self.world.pause(STORE_AGAIN).await,
             Err(error) => self.fail(&error, &self.record_text()),
+        }
+    }
+
+    /// The record went while an update was under way: with the deletion of its object, or by somebody's hand. What the provider
+    /// answered is the only copy of the credentials then, and becomes a record again; if nobody owns it any more, the sweeper
+    /// ends it.
+    async fn restore_record(&mut self, wanted: Box<Record>) {
+        let Ok(secret) = secret::record(&wanted, &self.world.here().namespace) else {
+            self.memory.failure = Some(unstorable());
+            return;
+        };
+        match self.world.create_secret(&secret).await {
+            Ok(revision) => {
+                (self.memory.answer, self.memory.marked) = (None, None);
+                self.holds(wanted, revision);
+            }
+            Err(ApiError::AlreadyExists) => {
+                self.read_record().await;
+                self.yield_to_newer_update();
+            }
+            Err(_) => self.world.pause(STORE_AGAIN).await,
         }
     }
 
