@@ -170,6 +170,13 @@ impl Case {
             .unwrap_or_default()
     }
 
+    /// Deletes the record of this case's only client.
+    pub async fn lose_record(&self) {
+        let kept = self.kept("record").await;
+        let name = kept[0].metadata.name.as_deref().unwrap();
+        self.stage.kept().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
     /// Possible strays of this case's clients.
     pub async fn suspects(&self) -> Vec<Suspected> {
         self.kept("suspect")

@@ -7,6 +7,7 @@ use testbed::providers::{
 
 use super::case::app;
 use super::{Case, Settled, case};
+use crate::stage::eventually;
 
 pub fn is_put(seen: &Seen) -> bool {
     seen.method == "PUT"
@@ -259,6 +260,34 @@ fn w45_an_update_whose_answer_is_lost_is_repeated() {
             .await
             .unwrap();
         case.ready_app("", "two").await;
+        judge_at(case, &provider).await;
+    });
+}
+
+/// The answer is the only copy of the client's credentials then.
+#[test]
+fn a_record_that_goes_while_an_update_is_under_way_is_written_again() {
+    case("unrecorded", async |case| {
+        let provider = rotating().await;
+        case.provider(json!({"issuer": provider.issuer()})).await;
+        case.ready_app("", "one").await;
+        let slow = OidcFault {
+            method: Some("PUT".to_owned()),
+            path: "/reg/".to_owned(),
+            times: 1,
+            kind: OidcFaultKind::Delay { ms: 1500 },
+        };
+        provider.faults(&[slow]).await.unwrap();
+        case.app("", "two").await;
+        eventually("an update is under way", async || {
+            case.record("").await["inFlight"].is_object().then_some(())
+        })
+        .await;
+        case.lose_record().await;
+        case.ready("").await;
+        // What was rotated meanwhile is in it, or this one would fail.
+        case.ready_app("", "three").await;
+        assert_eq!(provider.clients().await.unwrap().len(), 1);
         judge_at(case, &provider).await;
     });
 }
