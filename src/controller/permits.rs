@@ -15,6 +15,8 @@ use tokio::time::Instant;
 pub struct Limits {
     /// Calls in flight at the same time, at least 1.
     pub concurrency: usize,
+    /// As many of them as one namespace may have, at least 1.
+    pub share: usize,
     /// Time between the beginnings of two calls.
     pub spacing: Duration,
 }
@@ -27,6 +29,8 @@ pub struct Permits(Arc<Mutex<HashMap<Arc<str>, Lane>>>);
 #[derive(Debug, Default)]
 struct Lane {
     in_use: usize,
+    /// Permits that each namespace holds.
+    held: HashMap<Arc<str>, usize>,
     /// Namespaces in the order of their turns, each with its waiters.
     turns: VecDeque<(Arc<str>, VecDeque<Waiter>)>,
     next_start: Option<Instant>,
@@ -43,6 +47,7 @@ struct Waiter {
 pub struct Permit {
     permits: Permits,
     provider: Arc<str>,
+    namespace: Arc<str>,
 }
 
 impl Permits {
@@ -56,6 +61,7 @@ impl Permits {
             Err(_) => Permit {
                 permits: self.clone(),
                 provider: provider.clone(),
+                namespace: namespace.clone(),
             },
         };
         if let Some(start) = self.reserve_start(provider, limits.spacing) {
@@ -79,10 +85,10 @@ impl Permits {
     /// Hands free permits to the namespaces in turn.
     fn deal(&self, provider: &Arc<str>) {
         loop {
-            let waiter = {
+            let (namespace, waiter) = {
                 let mut lanes = self.lock();
                 let Some(lane) = lanes.get_mut(provider) else { return };
-                let Some(waiter) = lane.take_turn() else {
+                let Some((namespace, waiter)) = lane.take_turn() else {
                     if lane.in_use == 0
                         && lane.turns.is_empty()
                         && lane.next_start.is_none_or(|start| start <= Instant::now())
@@ -92,11 +98,13 @@ impl Permits {
                     return;
                 };
                 lane.in_use += 1;
-                waiter
+                *lane.held.entry(namespace.clone()).or_default() += 1;
+                (namespace, waiter)
             };
             let permit = Permit {
                 permits: self.clone(),
                 provider: provider.clone(),
+                namespace,
             };
             if let Err(unused) = waiter.go.send(permit) {
                 unused.forget();
@@ -122,18 +130,20 @@ impl Permits {
 }
 
 impl Lane {
-    /// The next waiter, if the provider has room for it.
-    fn take_turn(&mut self) -> Option<Waiter> {
-        let room = self.turns.front()?.1.front()?.limits.concurrency.max(1);
-        if self.in_use >= room {
-            return None;
-        }
-        let (namespace, mut waiters) = self.turns.pop_front()?;
-        let waiter = waiters.pop_front();
+    /// The next waiter for whom there is room, and its namespace.
+    fn take_turn(&mut self) -> Option<(Arc<str>, Waiter)> {
+        let at = self.turns.iter().position(|(namespace, waiters)| {
+            let held = self.held.get(namespace).copied().unwrap_or_default();
+            waiters.front().is_some_and(|waiter| {
+                self.in_use < waiter.limits.concurrency.max(1) && held < waiter.limits.share.max(1)
+            })
+        })?;
+        let (namespace, mut waiters) = self.turns.remove(at)?;
+        let waiter = waiters.pop_front()?;
         if !waiters.is_empty() {
-            self.turns.push_back((namespace, waiters));
+            self.turns.push_back((namespace.clone(), waiters));
         }
-        waiter
+        Some((namespace, waiter))
     }
 }
 
@@ -147,6 +157,12 @@ impl Permit {
     fn give_back(&self) {
         if let Some(lane) = self.permits.lock().get_mut(&self.provider) {
             lane.in_use = lane.in_use.saturating_sub(1);
+            if let Some(held) = lane.held.get_mut(&self.namespace) {
+                *held = held.saturating_sub(1);
+                if *held == 0 {
+                    lane.held.remove(&self.namespace);
+                }
+            }
         }
     }
 }
@@ -166,6 +182,7 @@ mod tests {
 
     const ONE: Limits = Limits {
         concurrency: 1,
+        share: 1,
         spacing: Duration::ZERO,
     };
 
@@ -199,6 +216,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_namespace_has_no_more_than_its_share() {
+        let (provider, a, b) = names();
+        let permits = Permits::default();
+        let limits = Limits {
+            concurrency: 4,
+            share: 2,
+            spacing: Duration::ZERO,
+        };
+        let soon = async |namespace: &Arc<str>| {
+            let permit = permits.acquire(&provider, namespace, limits);
+            tokio::time::timeout(Duration::from_millis(1), permit).await.ok()
+        };
+        let held = [soon(&a).await, soon(&a).await];
+        assert!(held.iter().all(Option::is_some));
+        assert!(soon(&a).await.is_none(), "a third of one namespace");
+        let other = [soon(&b).await, soon(&b).await];
+        assert!(other.iter().all(Option::is_some), "room is left for the other one");
+        drop(held);
+        assert!(soon(&a).await.is_some());
+        drop(other);
+        drop(soon(&a).await);
+        assert!(permits.lock().is_empty(), "nothing is left");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_waiter_that_leaves_loses_no_permit() {
         let (provider, a, b) = names();
         let permits = Permits::default();
@@ -217,6 +259,7 @@ mod tests {
         let permits = Permits::default();
         let limits = Limits {
             concurrency: 8,
+            share: 8,
             spacing: Duration::from_secs(2),
         };
         let start = Instant::now();

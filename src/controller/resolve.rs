@@ -103,11 +103,11 @@ pub(super) async fn resolve(
 pub(super) fn limits(settings: &ProviderSettings) -> Limits {
     let limit = settings.rate_limit.clone().unwrap_or_default();
     let per_minute = limit.per_minute.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    let concurrency = limit.concurrency.and_then(|n| usize::try_from(n).ok());
+    let concurrency = concurrency.unwrap_or(CONCURRENCY);
     Limits {
-        concurrency: limit
-            .concurrency
-            .and_then(|n| usize::try_from(n).ok())
-            .unwrap_or(CONCURRENCY),
+        concurrency,
+        share: concurrency,
         spacing: per_minute.map_or(Duration::ZERO, |n| Duration::from_mins(1) / n),
     }
 }

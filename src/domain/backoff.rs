@@ -60,6 +60,15 @@ mod tests {
     }
 
     #[test]
+    fn what_no_watch_tells_is_looked_at_ever_more_seldom() {
+        for class in [Class::Denied, Class::Bug] {
+            let minutes = |n| delay(&failure(class), n, 1.0).unwrap().as_secs() / 60;
+            assert_eq!([1, 2, 3, 5, 6, 40].map(minutes), [1, 2, 4, 16, 16, 16], "{class:?}");
+        }
+        assert_eq!(delay(&failure(Class::Denied), 1, 0.0), Some(RECHECK / 2));
+    }
+
+    #[test]
     fn t63_the_wish_of_the_provider_counts_up_to_an_hour() {
         let wish = |seconds| {
             delay(

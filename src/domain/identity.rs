@@ -53,6 +53,13 @@ mod tests {
         assert_ne!(client_id("a", "b\nc"), client_id("a\nb", "d"));
     }
 
+    /// Clients are found again by it, by every later version too.
+    #[test]
+    fn the_identifier_is_base32_of_the_digest() {
+        // printf 'cluster\nuid' | openssl sha256 -binary | base32 | tr A-Z a-z | cut -c 1-30
+        assert_eq!(client_id("cluster", "uid"), "ycjr267q5coalo4qqqg7fppamrxf6s");
+    }
+
     #[test]
     fn only_a_provider_that_takes_one_is_sent_one() {
         let request = choose(&Request::new(), &knobs(Profile::Wso2), "c", "u");

@@ -178,7 +178,9 @@ mod tests {
     fn only_the_holder_gives_the_lease_back_and_a_change_of_hands_is_counted() {
         let mut me = Candidate::new("me");
         let lease = held_by("me", "1").unwrap();
-        assert_eq!(me.released(&lease).unwrap().holder, "");
+        assert_eq!(me.identity(), "me");
+        let released = me.released(&lease).unwrap();
+        assert_eq!((released.holder.as_str(), released.duration), ("", at(1)));
         assert_eq!(me.released(&held_by("other", "1").unwrap()), None);
         let Step::Write(next) = me.look(held_by("", "1"), at(0)) else {
             panic!()

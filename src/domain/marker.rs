@@ -72,6 +72,12 @@ mod tests {
     }
 
     #[test]
+    fn names_are_those_of_object_and_attempt() {
+        assert_eq!(record_name("u-1"), "oauthclient-u-1");
+        assert_eq!(suspect_name("u-1", "a-1"), "oauthclient-suspect-u-1-a-1");
+    }
+
+    #[test]
     fn foreign_values_are_no_marker() {
         for value in ["", "a/b/c", "a/b/c/d/e", "a//c/d", "true"] {
             assert_eq!(Marker::parse(value), None, "{value}");

@@ -161,6 +161,23 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_list_of_grants_is_the_default_one() {
+        let request = built(
+            json!({"grantTypes": [], "redirectURIs": ["https://a/cb"]}),
+            Profile::Rfc7592,
+        );
+        assert_eq!(request["grant_types"], json!(["authorization_code"]));
+    }
+
+    #[test]
+    fn only_a_client_that_is_redirected_to_leaves_its_redirects_open() {
+        for grant in ["authorization_code", "implicit"] {
+            let request = built(json!({"grantTypes": [grant]}), Profile::Rfc7592);
+            assert!(request.get("redirect_uris").is_none(), "{grant}");
+        }
+    }
+
+    #[test]
     fn the_legacy_profile_sends_what_the_seed_sends() {
         let request = built(
             json!({
@@ -192,9 +209,9 @@ mod tests {
     #[test]
     fn extra_metadata_cannot_take_the_place_of_a_field() {
         for (name, field) in [
-            ("redirect_uris", "redirectURIs"),
-            ("logo_uri", "logoURI"),
-            ("client_secret", "provider"),
+            ("redirect_uris", "set spec.redirectURIs instead"),
+            ("logo_uri", "set spec.logoURI instead"),
+            ("client_secret", "only the provider sets"),
         ] {
             let spec = spec(json!({"extraMetadata": {name: "x"}}));
             let failure = request(&spec, "n", &knobs(Profile::Rfc7592)).unwrap_err();

@@ -1,7 +1,5 @@
 //! How a call to a provider ended.
 
-use std::time::Duration;
-
 use super::failure::Failure;
 
 /// What is known about the effect of a failed call.
@@ -36,12 +34,4 @@ pub struct CallError {
     pub remark: Option<Remark>,
     /// What is known about its effect.
     pub effect: Effect,
-}
-
-impl CallError {
-    /// How long the provider asked to wait.
-    #[must_use]
-    pub const fn retry_after(&self) -> Option<Duration> {
-        self.failure.retry_after
-    }
 }

@@ -60,3 +60,43 @@ pub fn settings(provider: &ProviderSettings) -> Knobs {
         uri_template,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Management, ManagementMode, Profile};
+
+    #[test]
+    fn what_the_object_sets_takes_the_place_of_its_profile() {
+        let wso2 = |own: ProviderSettings| {
+            settings(&ProviderSettings {
+                profile: Profile::Wso2,
+                ..own
+            })
+        };
+        let plain = wso2(ProviderSettings::default());
+        assert_eq!(plain, knobs(Profile::Wso2));
+        assert_eq!(plain.client_id_member.as_deref(), Some("ext_param_client_id"));
+        let member = |own: &str| {
+            wso2(ProviderSettings {
+                client_id_member: Some(own.to_owned()),
+                ..ProviderSettings::default()
+            })
+            .client_id_member
+        };
+        assert_eq!(member("preferred_client_id").as_deref(), Some("preferred_client_id"));
+        assert_eq!(member(""), None, "an empty one takes the profile's away");
+        let own = wso2(ProviderSettings {
+            omit_members: Some(vec!["scope".to_owned()]),
+            reserved_members: Some(Vec::new()),
+            management: Some(Management {
+                mode: ManagementMode::Credentials,
+                uri_template: Some("https://p/{client_id}".to_owned()),
+            }),
+            ..ProviderSettings::default()
+        });
+        assert_eq!(own.omit_members, ["scope"]);
+        assert!(own.reserved_members.is_empty());
+        assert_eq!(own.uri_template, "https://p/{client_id}");
+    }
+}

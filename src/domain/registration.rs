@@ -1,6 +1,6 @@
 //! A provider's answer to a registration, read or update, normalised.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 /// A client information response (RFC 7591 section 3.2.1, RFC 7592 section 3).
@@ -20,16 +20,4 @@ pub struct Registration {
     pub registration_client_uri: Option<String>,
     /// Every other member, as the provider states it.
     pub metadata: Map<String, Value>,
-}
-
-impl Registration {
-    /// Whether both hold the same credentials.
-    #[must_use]
-    pub fn same_credentials(&self, other: &Self) -> bool {
-        let text = |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
-        self.client_id == other.client_id
-            && text(&self.client_secret) == text(&other.client_secret)
-            && text(&self.registration_access_token) == text(&other.registration_access_token)
-            && self.registration_client_uri == other.registration_client_uri
-    }
 }

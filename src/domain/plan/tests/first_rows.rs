@@ -94,7 +94,7 @@ fn a7_a_refused_update_is_no_longer_in_flight() {
             w.memory.refused = true;
             w.memory.failure = Some(failure(Class::Invalid));
         });
-    assert_eq!(world.short(), "SaveRecord");
+    assert!(matches!(world.next(), Next::Do(Effect::SaveRecord(saved)) if saved.in_flight.is_none()));
     let doubted = world.recorded(|r| r.in_flight.as_mut().unwrap().unanswered = true);
     assert_eq!(
         doubted.short(),
@@ -152,4 +152,12 @@ fn a12_a_client_of_another_cluster_is_left_alone() {
         .recorded(|r| r.cluster_id = "production".into())
         .with(|w| w.deep = true);
     assert_eq!(cloned.short(), "ManagedElsewhere");
+    let Next::Finish(Verdict::Failed(failure)) = cloned.next() else {
+        panic!("no failure")
+    };
+    assert!(
+        failure.message.contains("--cluster-id production"),
+        "{}",
+        failure.message
+    );
 }

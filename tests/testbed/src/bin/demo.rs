@@ -77,6 +77,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Choice::Wso2 => Site::wso2_v1_1().await?,
         Choice::Wso2Legacy => Site::wso2_legacy().await?,
     };
+    if own.is_none() {
+        refuse_to_share(cluster).await?;
+    }
     let demo = Demo::set_up(cluster, site).await?;
     let summary = demo.show().await;
     if arguments.keep && summary.is_ok() {
@@ -279,6 +282,23 @@ impl<'a> Demo<'a> {
         }
         Err(format!("not within {} s: {what}\n{}", LIMIT.as_secs(), self.operator.log()).into())
     }
+}
+
+/// Another demo may run in this cluster, or the namespaces are somebody's: nothing of theirs is touched, and at the end deleted.
+async fn refuse_to_share(cluster: &Cluster) -> Result<(), Failure> {
+    let found = kubectl(
+        cluster,
+        &["get", "namespace", APPS, HOME, "--ignore-not-found", "-o", "name"],
+    )
+    .await?;
+    if found.trim().is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "the cluster has {} already; end the other demo, or delete the namespaces {APPS} and {HOME}",
+        found.split_whitespace().collect::<Vec<_>>().join(" and ")
+    )
+    .into())
 }
 
 async fn kubectl(cluster: &Cluster, args: &[&str]) -> Result<String, Failure> {

@@ -52,9 +52,9 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
     let broken = |seen: &crate::providers::Seen| {
         (seen.method == "POST").then(|| Fault::Answer(Reply::json(500, &serde_json::json!({"error": "server_error"}))))
     };
-    for (neighbour, count) in [
-        ("broken clients", plan.broken),
-        ("clients of a provider that hangs", plan.broken.min(200)),
+    for (neighbour, count, concurrency) in [
+        ("broken clients", plan.broken, 8),
+        ("clients of a provider that hangs", plan.broken.min(200), 9),
     ] {
         if neighbour == "broken clients" {
             double.script(broken);
@@ -63,6 +63,11 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
         }
         say(format!("a neighbour with {count} {neighbour}"));
         load::complete(&ground, 1, count).await?;
+        // All of them are looked at again at once, while the measured tenant waits for its own.
+        let change = format!(r#"{{"spec": {{"rateLimit": {{"concurrency": {concurrency}}}}}}}"#);
+        let provider = ["-n", ground.tenants[1].name(), "patch", "oauthprovider/provider"];
+        let patch = [&provider[..], &["--type=merge", "-p", &change]].concat();
+        plane.kubectl(&patch).await?.stdout()?;
         first += plan.objects;
         let times = measured(&ground, first, plan.objects).await?;
         let ratio = percentile(&times.0, 99).as_secs_f64() / percentile(&alone.0, 99).as_secs_f64();

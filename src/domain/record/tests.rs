@@ -1,0 +1,160 @@
+use super::*;
+
+pub(crate) fn record() -> Record {
+    Record {
+        schema_version: SCHEMA_VERSION,
+        phase: Phase::Registered,
+        cluster_id: "cluster".to_owned(),
+        owner: Owner {
+            uid: "u".to_owned(),
+            namespace: "ns".to_owned(),
+            name: "app".to_owned(),
+        },
+        attempt: "a1".to_owned(),
+        credential_generation: 1,
+        client_id: "id".to_owned(),
+        client_secret: Some("s3cret".into()),
+        client_secret_expires_at: None,
+        registration_access_token: Some("t0ken".into()),
+        registration_client_uri: Some("https://p/reg/id".to_owned()),
+        registered_at: 1,
+        request: Map::new(),
+        metadata: Map::new(),
+        endpoints: Endpoints {
+            issuer: "https://p".to_owned(),
+            registration: "https://p/reg".to_owned(),
+            ..Endpoints::default()
+        },
+        management: Access::default(),
+        in_flight: None,
+        missing_since: None,
+        other: Map::new(),
+    }
+}
+
+fn answer() -> Registration {
+    Registration {
+        client_id: "id".to_owned(),
+        client_secret: None,
+        client_secret_expires_at: None,
+        client_id_issued_at: None,
+        registration_access_token: None,
+        registration_client_uri: None,
+        metadata: Map::new(),
+    }
+}
+
+#[test]
+fn an_answer_without_credentials_changes_none() {
+    let mut record = record();
+    assert!(!record.absorb(answer()));
+    assert_eq!(record.client_secret.unwrap().expose_secret(), "s3cret");
+    assert_eq!(record.registration_access_token.unwrap().expose_secret(), "t0ken");
+    assert_eq!(record.credential_generation, 1);
+}
+
+#[test]
+fn a_rotated_secret_counts_and_a_rotated_token_does_not() {
+    let mut record = record();
+    assert!(!record.absorb(Registration {
+        registration_access_token: Some("t2".into()),
+        ..answer()
+    }));
+    assert_eq!(record.registration_access_token.as_ref().unwrap().expose_secret(), "t2");
+    assert!(record.absorb(Registration {
+        client_secret: Some("n3w".into()),
+        ..answer()
+    }));
+    assert_eq!(record.credential_generation, 2);
+}
+
+#[test]
+fn w32_what_an_answer_leaves_out_is_kept() {
+    let mut record = record();
+    record.client_secret_expires_at = Some(100);
+    let before = record.clone();
+    record.absorb(answer());
+    assert!(record.same_credentials(&before));
+    assert_eq!(record.client_secret_expires_at, Some(100));
+}
+
+#[test]
+fn w33_every_rotated_credential_is_taken_over() {
+    let mut record = record();
+    record.client_secret_expires_at = Some(100);
+    record.absorb(Registration {
+        client_secret: Some("n3w".into()),
+        registration_access_token: Some("t2".into()),
+        registration_client_uri: Some("https://p/reg/2".to_owned()),
+        ..answer()
+    });
+    assert_eq!(record.client_secret.as_ref().unwrap().expose_secret(), "n3w");
+    assert_eq!(record.registration_access_token.as_ref().unwrap().expose_secret(), "t2");
+    assert_eq!(record.registration_client_uri.as_deref(), Some("https://p/reg/2"));
+    assert_eq!(
+        record.client_secret_expires_at, None,
+        "the old secret's expiry is not the new one's"
+    );
+}
+
+#[test]
+fn credentials_are_the_same_if_each_is() {
+    let changes: [fn(&mut Record); 3] = [
+        |record| record.client_secret = Some("n3w".into()),
+        |record| record.registration_access_token = None,
+        |record| record.registration_client_uri = Some("https://p/reg/2".to_owned()),
+    ];
+    assert!(record().same_credentials(&record()));
+    for change in changes {
+        let mut changed = record();
+        change(&mut changed);
+        assert!(!changed.same_credentials(&record()));
+    }
+}
+
+#[test]
+fn w17_a_confidential_client_lacks_a_secret_and_no_other_does() {
+    let lacks = |stated: Value, asked: &str, secret: Option<&str>| {
+        let mut record = record();
+        record.client_secret = secret.map(Into::into);
+        record.request.insert("token_endpoint_auth_method".into(), asked.into());
+        if !stated.is_null() {
+            record.metadata.insert("token_endpoint_auth_method".into(), stated);
+        }
+        record.lacks_secret()
+    };
+    assert!(lacks(Value::Null, "client_secret_basic", None));
+    assert!(lacks("client_secret_post".into(), "none", None));
+    assert!(lacks(serde_json::json!(["client_secret_basic"]), "none", None));
+    assert!(!lacks(serde_json::json!(["client_secret_basic", "none"]), "none", None));
+    assert!(!lacks(serde_json::json!([]), "none", None));
+    assert!(!lacks(Value::Null, "none", None));
+    assert!(!lacks("none".into(), "client_secret_basic", None));
+    assert!(!lacks("private_key_jwt".into(), "client_secret_basic", None));
+    assert!(!lacks("client_secret_post".into(), "none", Some("s")));
+    assert!(!lacks(7.into(), "private_key_jwt", None));
+}
+
+#[test]
+fn unknown_members_survive_and_debug_shows_no_secret() {
+    let mut json: Value = serde_json::from_slice(&record().to_json().unwrap()).unwrap();
+    json["futureMember"] = Value::from(7);
+    let again = Record::from_json(json.to_string().as_bytes()).unwrap();
+    let written: Value = serde_json::from_slice(&again.to_json().unwrap()).unwrap();
+    assert_eq!(written["futureMember"], 7);
+    assert_eq!(written["clientSecret"], "s3cret");
+    let shown = format!("{again:?}");
+    assert!(!shown.contains("s3cret") && !shown.contains("t0ken"), "{shown}");
+}
+
+#[test]
+fn the_uri_of_a_client_is_the_providers_own_or_made_from_the_template() {
+    let mut record = record();
+    assert_eq!(record.management_uri().as_deref(), Some("https://p/reg/id"));
+    record.management.mode = ManagementMode::Credentials;
+    record.management.uri_template = "{registration_endpoint}/{client_id}".to_owned();
+    record.client_id = "a b/c".to_owned();
+    assert_eq!(record.management_uri().as_deref(), Some("https://p/reg/a%20b%2Fc"));
+    record.management.mode = ManagementMode::None;
+    assert_eq!(record.management_uri(), None);
+}

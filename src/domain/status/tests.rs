@@ -1,0 +1,180 @@
+use super::*;
+use crate::domain::record::tests::record;
+
+fn condition<'a>(status: &'a OAuthClientStatus, type_: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+fn ready() -> OAuthClientStatus {
+    let record = record();
+    let facts = Facts {
+        generation: Some(1),
+        record: Some(&record),
+        secret: Some(("app".to_owned(), SecretVersion::default())),
+        now: 100,
+        ..Facts::default()
+    };
+    after(&OAuthClientStatus::default(), &Verdict::Ready, &facts)
+}
+
+fn failed(previous: &OAuthClientStatus, class: Class, reason: Reason) -> OAuthClientStatus {
+    let record = record();
+    let facts = Facts {
+        generation: Some(2),
+        record: Some(&record),
+        now: 200,
+        ..Facts::default()
+    };
+    after(previous, &Verdict::Failed(Failure::new(class, reason, "why")), &facts)
+}
+
+#[test]
+fn ready_says_everything_that_is_so() {
+    let status = ready();
+    assert_eq!(status.observed_generation, Some(1));
+    assert_eq!(status.client_id.as_deref(), Some("id"));
+    assert_eq!(status.binding.as_ref().unwrap().name, "app");
+    for type_ in ["Ready", "Registered", "SecretSynced"] {
+        assert_eq!(condition(&status, type_).unwrap().status, "True", "{type_}");
+    }
+    assert!(condition(&status, "Reconciling").is_none() && condition(&status, "Stalled").is_none());
+    assert_eq!(
+        condition(&status, "Ready").unwrap().last_transition_time,
+        "1970-01-01T00:01:40Z"
+    );
+}
+
+#[test]
+fn the_same_verdict_changes_nothing() {
+    let record = record();
+    let facts = Facts {
+        generation: Some(1),
+        record: Some(&record),
+        secret: Some(("app".to_owned(), SecretVersion::default())),
+        now: 9999,
+        ..Facts::default()
+    };
+    assert_eq!(after(&ready(), &Verdict::Ready, &facts), ready());
+}
+
+#[test]
+fn a_provider_that_is_down_leaves_ready_alone() {
+    let status = failed(&ready(), Class::Transient, Reason::ProviderUnavailable);
+    assert_eq!(condition(&status, "Ready").unwrap().status, "True");
+    assert_eq!(
+        condition(&status, "Reconciling").unwrap().reason,
+        "ProgressingWithRetry"
+    );
+    assert_eq!(
+        status.observed_generation,
+        Some(1),
+        "there is no verdict for generation 2"
+    );
+}
+
+#[test]
+fn a_rejected_update_is_not_ready_and_stalled_while_the_secret_stays() {
+    let record = record();
+    let facts = Facts {
+        generation: Some(2),
+        record: Some(&record),
+        secret: Some(("app".to_owned(), SecretVersion::default())),
+        now: 200,
+        ..Facts::default()
+    };
+    let failure = Failure::new(Class::Invalid, Reason::UpdateRejected, "why");
+    let status = after(&ready(), &Verdict::Failed(failure), &facts);
+    assert_eq!(condition(&status, "Ready").unwrap().status, "False");
+    assert_eq!(condition(&status, "Stalled").unwrap().reason, "UpdateRejected");
+    assert_eq!(condition(&status, "SecretSynced").unwrap().status, "True");
+    assert_eq!(status.observed_generation, Some(2));
+}
+
+#[test]
+fn suspension_says_so_only_where_nothing_was_said_before() {
+    let suspended = |before: &OAuthClientStatus| after(before, &Verdict::Suspended, &Facts::default());
+    let fresh = suspended(&OAuthClientStatus::default());
+    let said = condition(&fresh, "Ready").unwrap();
+    assert_eq!((said.status.as_str(), said.reason.as_str()), ("Unknown", "Suspended"));
+    let before = failed(&ready(), Class::Invalid, Reason::UpdateRejected);
+    let rested = suspended(&before);
+    assert_eq!(condition(&rested, "Ready"), condition(&before, "Ready"));
+    assert!(condition(&before, "Stalled").is_some() && condition(&rested, "Stalled").is_none());
+}
+
+#[test]
+fn a_failure_that_may_pass_takes_the_place_of_a_stall_and_back() {
+    let stalled = failed(&ready(), Class::Invalid, Reason::UpdateRejected);
+    assert!(condition(&stalled, "Reconciling").is_none());
+    let passing = failed(&stalled, Class::Transient, Reason::ProviderUnavailable);
+    assert!(condition(&passing, "Stalled").is_none());
+    assert_eq!(
+        condition(&passing, "Ready").unwrap().status,
+        "False",
+        "what was not Ready does not become so"
+    );
+    let again = failed(&passing, Class::Invalid, Reason::UpdateRejected);
+    assert!(condition(&again, "Reconciling").is_none());
+}
+
+#[test]
+fn a_secret_is_not_out_of_step_because_its_record_is_lost() {
+    let lost = failed(&ready(), Class::Denied, Reason::RecordLost);
+    assert_eq!(condition(&lost, "SecretSynced").unwrap().status, "True");
+    let foreign = failed(&ready(), Class::Denied, Reason::SecretConflict);
+    assert_eq!(condition(&foreign, "SecretSynced").unwrap().reason, "SecretConflict");
+}
+
+#[test]
+fn a_provider_tells_its_endpoints_or_what_is_wrong() {
+    let endpoints = record().endpoints;
+    let found = of_provider(&ProviderStatus::default(), Ok(&endpoints), Some(3), 100);
+    assert_eq!(found.issuer.as_deref(), Some(endpoints.issuer.as_str()));
+    assert_eq!(
+        found.registration_endpoint.as_deref(),
+        Some(endpoints.registration.as_str())
+    );
+    assert_eq!(
+        (found.token_endpoint.clone(), found.observed_generation),
+        (endpoints.token, Some(3))
+    );
+    let ready = |status: &ProviderStatus| status.conditions.iter().find(|c| c.type_ == "Ready").unwrap().clone();
+    assert_eq!(ready(&found).reason, "Discovered");
+    let away = |class| {
+        of_provider(
+            &found,
+            Err(&Failure::new(class, Reason::ProviderUnavailable, "x")),
+            Some(4),
+            200,
+        )
+    };
+    assert_eq!(
+        (
+            ready(&away(Class::Transient)).status.as_str(),
+            away(Class::Transient).observed_generation
+        ),
+        ("True", Some(3))
+    );
+    assert_eq!(
+        (
+            ready(&away(Class::Denied)).status.as_str(),
+            away(Class::Denied).observed_generation
+        ),
+        ("False", Some(4))
+    );
+    let cured = of_provider(&away(Class::Denied), Ok(&record().endpoints), Some(5), 300);
+    assert_eq!(cured.conditions.len(), 1, "nothing is left of the failure");
+}
+
+#[test]
+fn waiting_for_another_object_is_not_stalled() {
+    let status = failed(&OAuthClientStatus::default(), Class::Denied, Reason::ProviderNotFound);
+    assert!(condition(&status, "Stalled").is_none());
+    assert_eq!(condition(&status, "Ready").unwrap().reason, "ProviderNotFound");
+}
+
+#[test]
+fn long_messages_are_cut_between_characters() {
+    assert_eq!(truncated(&"é".repeat(600)).len(), 1024);
+    assert_eq!(truncated(&format!("x{}", "é".repeat(600))).len(), 1023);
+}
