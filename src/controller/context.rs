@@ -24,10 +24,10 @@ use super::permits::{Limits, Permit, Permits};
 use super::resolve::{self, CredentialCache, Source};
 
 /// Calls to the API server at the same time. What waits for a turn costs it nothing, and a tenant with thousands of objects
-/// waits behind itself: its share keeps an API server of few cores busy and not more.
+/// waits behind itself: beside others, its share keeps an API server of few cores busy and not more.
 const TURNS: Limits = Limits {
     concurrency: 16,
-    share: 4,
+    share: 2,
     spacing: Duration::ZERO,
 };
 

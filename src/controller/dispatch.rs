@@ -17,6 +17,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::metrics::Outcome;
 
 use super::context::Context;
+use super::live::Live;
 use super::pass::{End, Pass};
 
 /// Decides which object is worked on next.
@@ -120,7 +121,11 @@ impl Dispatcher {
         let (cx, ended) = (self.cx.clone(), self.ended.clone());
         self.tasks.spawn(async move {
             let started = std::time::Instant::now();
-            let pass = AssertUnwindSafe(Pass::new(&*cx, object, deep).run())
+            let world = Live {
+                cx: &cx,
+                tenant: &key.namespace,
+            };
+            let pass = AssertUnwindSafe(Pass::new(&world, object, deep).run())
                 .catch_unwind()
                 .await;
             // What a panic says may hold anything, so it is not repeated.
@@ -174,7 +179,7 @@ fn outcome(end: &End) -> Outcome {
 mod tests {
     use super::*;
 
-    fn size<F>(_: impl Fn(Pass<'static, Context>) -> F) -> usize {
+    fn size<F>(_: impl Fn(Pass<'static, Live<'static>>) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -1,5 +1,6 @@
 //! The world as it is: caches, the API server and providers, behind what a pass may ask for.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,30 @@ const MOST_FOREIGN_ATTEMPTS: usize = 4096;
 /// Age at which they are.
 const FORGET_FOREIGN_ATTEMPTS: Duration = Duration::from_hours(1);
 
+/// The world of one object's pass, or of the sweeper's look at one record.
+pub(super) struct Live<'a> {
+    /// What every pass shares.
+    pub cx: &'a Context,
+    /// Namespace on whose behalf the API server is called, whatever the namespace of what is called for: the records of all
+    /// tenants lie in one.
+    pub tenant: &'a str,
+}
+
+impl Deref for Live<'_> {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        self.cx
+    }
+}
+
+impl Live<'_> {
+    /// Waits for a turn at the API server; the turn ends when it is dropped.
+    async fn turn(&self) -> Permit {
+        self.cx.turn(self.tenant).await
+    }
+}
+
 impl Context {
     /// Counts a call to a provider.
     fn counted<T>(&self, operation: Operation, begun: Instant, result: Result<T, CallError>) -> Result<T, CallError> {
@@ -42,11 +67,11 @@ impl Context {
     }
 }
 
-impl World for Context {
+impl World for Live<'_> {
     type Permit = Permit;
 
     fn here(&self) -> &Here {
-        &self.here
+        &self.cx.here
     }
 
     fn now(&self) -> i64 {
@@ -148,54 +173,42 @@ impl World for Context {
     }
 
     async fn get(&self, namespace: &str, name: &str) -> Result<Option<OAuthClient>, ApiError> {
-        let _turn = self.turn(namespace).await;
+        let _turn = self.turn().await;
         self.objects.get(namespace, name).await
     }
 
     async fn open_attempt(&self, object: &OAuthClient, marker: &str) -> Result<OAuthClient, ApiError> {
-        let _turn = self
-            .turn(object.metadata.namespace.as_deref().unwrap_or_default())
-            .await;
+        let _turn = self.turn().await;
         self.objects.open_attempt(object, marker).await
     }
 
     async fn add_finalizer(&self, object: &OAuthClient) -> Result<OAuthClient, ApiError> {
-        let _turn = self
-            .turn(object.metadata.namespace.as_deref().unwrap_or_default())
-            .await;
+        let _turn = self.turn().await;
         self.objects.add_finalizer(object).await
     }
 
     async fn remove_finalizer(&self, object: &OAuthClient) -> Result<Option<OAuthClient>, ApiError> {
-        let _turn = self
-            .turn(object.metadata.namespace.as_deref().unwrap_or_default())
-            .await;
+        let _turn = self.turn().await;
         self.objects.remove_finalizer(object).await
     }
 
     async fn write_status(&self, object: &OAuthClient, status: &OAuthClientStatus) -> Result<OAuthClient, ApiError> {
-        let _turn = self
-            .turn(object.metadata.namespace.as_deref().unwrap_or_default())
-            .await;
+        let _turn = self.turn().await;
         self.objects.write_status(object, status).await
     }
 
     async fn get_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
-        let _turn = self.turn(namespace).await;
+        let _turn = self.turn().await;
         self.secrets.get(namespace, name).await
     }
 
     async fn dry_run_create(&self, secret: &Secret) -> Result<(), ApiError> {
-        let _turn = self
-            .turn(secret.metadata.namespace.as_deref().unwrap_or_default())
-            .await;
+        let _turn = self.turn().await;
         self.secrets.dry_run_create(secret).await
     }
 
     async fn create_secret(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
-        let _turn = self
-            .turn(secret.metadata.namespace.as_deref().unwrap_or_default())
-            .await;
+        let _turn = self.turn().await;
         self.secrets.create(secret).await
     }
 
@@ -206,12 +219,12 @@ impl World for Context {
         current: &SecretRevision,
         patch: Value,
     ) -> Result<SecretRevision, ApiError> {
-        let _turn = self.turn(namespace).await;
+        let _turn = self.turn().await;
         self.secrets.patch(namespace, name, current, patch).await
     }
 
     async fn delete_secret(&self, namespace: &str, name: &str, current: &SecretRevision) -> Result<(), ApiError> {
-        let _turn = self.turn(namespace).await;
+        let _turn = self.turn().await;
         self.secrets.delete(namespace, name, current).await
     }
 
@@ -221,11 +234,11 @@ impl World for Context {
         if key.kind == ProviderKind::ClusterOAuthProvider {
             self.check_namespace(&key, &namespace)?;
         }
-        self.provider(&key).await
+        self.cx.provider(&key).await
     }
 
     async fn provider_of_uid(&self, uid: &str) -> Result<Arc<Provider>, Failure> {
-        Self::provider_of_uid(self, uid).await
+        self.cx.provider_of_uid(uid).await
     }
 
     async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {
@@ -246,9 +259,7 @@ impl World for Context {
     }
 
     async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {
-        Self::discover(self, provider)
-            .await
-            .map(|found| found.endpoints.clone())
+        self.cx.discover(provider).await.map(|found| found.endpoints.clone())
     }
 
     async fn register(

@@ -10,12 +10,15 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+/// How long a namespace that called counts as one that calls.
+const LATELY: Duration = Duration::from_secs(2);
+
 /// Bounds on calls to one provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Calls in flight at the same time, at least 1.
     pub concurrency: usize,
-    /// As many of them as one namespace may have, at least 1.
+    /// As many of them as one namespace may have while others call too, at least 1.
     pub share: usize,
     /// Time between the beginnings of two calls.
     pub spacing: Duration,
@@ -31,6 +34,8 @@ struct Lane {
     in_use: usize,
     /// Permits that each namespace holds.
     held: HashMap<Arc<str>, usize>,
+    /// The two namespaces that asked last, and when; the last one first.
+    asked: [Option<(Arc<str>, Instant)>; 2],
     /// Namespaces in the order of their turns, each with its waiters.
     turns: VecDeque<(Arc<str>, VecDeque<Waiter>)>,
     next_start: Option<Instant>,
@@ -74,6 +79,7 @@ impl Permits {
         let (go, turn) = oneshot::channel();
         let mut lanes = self.lock();
         let lane = lanes.entry(provider.clone()).or_default();
+        lane.note(namespace);
         let waiter = Waiter { limits, go };
         match lane.turns.iter_mut().find(|(name, _)| name == namespace) {
             Some((_, waiters)) => waiters.push_back(waiter),
@@ -130,12 +136,28 @@ impl Permits {
 }
 
 impl Lane {
+    /// Notes that a namespace asks for a permit.
+    fn note(&mut self, namespace: &Arc<str>) {
+        let [last, _] = &self.asked;
+        if last.as_ref().is_some_and(|(name, _)| name != namespace) {
+            self.asked.swap(0, 1);
+        }
+        self.asked[0] = Some((namespace.clone(), Instant::now()));
+    }
+
+    /// Whether another namespace than this one called lately, and has to be left room for.
+    fn is_shared(&self, namespace: &Arc<str>) -> bool {
+        let mut asked = self.asked.iter().flatten();
+        asked.any(|(name, at)| name != namespace && at.elapsed() < LATELY)
+    }
+
     /// The next waiter for whom there is room, and its namespace.
     fn take_turn(&mut self) -> Option<(Arc<str>, Waiter)> {
         let at = self.turns.iter().position(|(namespace, waiters)| {
             let held = self.held.get(namespace).copied().unwrap_or_default();
             waiters.front().is_some_and(|waiter| {
-                self.in_use < waiter.limits.concurrency.max(1) && held < waiter.limits.share.max(1)
+                let fair = held < waiter.limits.share.max(1) || !self.is_shared(namespace);
+                fair && self.in_use < waiter.limits.concurrency.max(1)
             })
         })?;
         let (namespace, mut waiters) = self.turns.remove(at)?;
@@ -230,12 +252,15 @@ mod tests {
         };
         let held = [soon(&a).await, soon(&a).await];
         assert!(held.iter().all(Option::is_some));
+        let third = soon(&a).await;
+        assert!(third.is_some(), "nobody else is there");
+        let other = soon(&b).await;
+        assert!(other.is_some(), "room is left for the other one");
+        drop(third);
         assert!(soon(&a).await.is_none(), "a third of one namespace");
-        let other = [soon(&b).await, soon(&b).await];
-        assert!(other.iter().all(Option::is_some), "room is left for the other one");
-        drop(held);
-        assert!(soon(&a).await.is_some());
-        drop(other);
+        tokio::time::advance(LATELY).await;
+        assert!(soon(&a).await.is_some(), "the other one has not called for a while");
+        drop((held, other));
         drop(soon(&a).await);
         assert!(permits.lock().is_empty(), "nothing is left");
     }

@@ -20,6 +20,7 @@ use crate::provider;
 
 use super::context::Context;
 use super::execute::stored;
+use super::live::Live;
 use super::pass::Stored;
 use super::record_of;
 use super::world::World;
@@ -70,12 +71,17 @@ pub(super) async fn run(cx: Arc<Context>) {
         let records = cx.index.records();
         looks.retain(|uid, _| records.iter().any(|meta| meta.client_uid.as_ref() == Some(uid)));
         for meta in records {
-            if cx.is_stopping() {
+            if cx.stopping.is_cancelled() {
                 return;
             }
             let now = cx.clock.since(begun);
-            if due(&*cx, &meta, &looks).is_some_and(|at| at <= now) {
-                sweep(&*cx, &meta, &mut looks, now, cx.chance()).await;
+            // Nobody waits for it, so it has a turn of its own.
+            let world = Live {
+                cx: &cx,
+                tenant: &meta.namespace,
+            };
+            if due(&world, &meta, &looks).is_some_and(|at| at <= now) {
+                sweep(&world, &meta, &mut looks, now, cx.chance()).await;
             }
         }
     }

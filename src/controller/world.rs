@@ -1,6 +1,6 @@
 //! What a pass may ask of the world outside, and do to it.
 //!
-//! The operator's own world is [`super::context::Context`]. The crash explorer runs the same passes in a world that it made
+//! The operator's own world is [`super::live::Live`]. The crash explorer runs the same passes in a world that it made
 //! up, so nothing that decides may go around this trait.
 
 use std::future::Future;

@@ -5,12 +5,12 @@ use kube::ResourceExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::api::{AttemptOutcome, Reason, names};
+use crate::api::{AttemptOutcome, DeletionPolicy, Reason, names};
 use crate::cluster::{ApiError, SecretRevision};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::{self, Request};
 use crate::domain::outcome::CallError;
-use crate::domain::record::Record;
+use crate::domain::record::{Phase, Record};
 use crate::domain::secret;
 use crate::provider::{self, ManagementCall};
 
@@ -145,9 +145,16 @@ impl<W: World> Pass<'_, W> {
     }
 
     /// The record went while an update was under way: with the deletion of its object, or by somebody's hand. What the provider
-    /// answered is the only copy of the credentials then, and becomes a record again; if nobody owns it any more, the sweeper
-    /// ends it.
-    async fn restore_record(&mut self, wanted: Box<Record>) {
+    /// answered is the only copy of the credentials then, and becomes a record again; one whose object is gone is a tombstone,
+    /// with which the sweeper deletes the client.
+    async fn restore_record(&mut self, mut wanted: Box<Record>) {
+        let gone = match self.world.get(&self.key.namespace, &self.key.name).await {
+            Ok(found) => found.and_then(|object| object.uid()) != self.object.uid(),
+            Err(_) => return self.world.pause(STORE_AGAIN).await,
+        };
+        if gone && self.object.spec.deletion_policy == DeletionPolicy::Delete {
+            wanted.phase = Phase::Deleting;
+        }
         let Ok(secret) = secret::record(&wanted, &self.world.here().namespace) else {
             self.memory.failure = Some(unstorable());
             return;
@@ -156,6 +163,7 @@ impl<W: World> Pass<'_, W> {
             Ok(revision) => {
                 (self.memory.answer, self.memory.marked) = (None, None);
                 self.holds(wanted, revision);
+                self.gone |= gone;
             }
             Err(ApiError::AlreadyExists) => {
                 self.read_record().await;
