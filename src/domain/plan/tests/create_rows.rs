@@ -53,6 +53,12 @@ fn c2_a_lost_record_is_never_answered_by_a_new_registration() {
         World::fresh().with(|w| (w.live, w.secret) = (true, ours)).short(),
         "RecordLost"
     );
+    let unseen = Held::Unseen(true);
+    assert_eq!(
+        World::fresh().with(|w| (w.live, w.secret) = (true, unseen)).short(),
+        "ReadCredentials",
+        "a name alone proves nothing"
+    );
 }
 
 #[test]
@@ -203,6 +209,10 @@ fn chosen() -> World {
 fn c5b_c5c_a_chosen_identifier_is_looked_up_instead_of_doubted() {
     assert_eq!(chosen().with(|w| w.endpoints = None).short(), "Discover");
     assert_eq!(chosen().short(), "LookUp");
+    let by_token = chosen().with(|w| {
+        w.provider.as_mut().unwrap().target.knobs.management = crate::api::ManagementMode::RegistrationAccessToken;
+    });
+    assert_eq!(by_token.short(), "EnterSuspect", "without credentials nobody can look");
     let absent = chosen().with(|w| {
         w.memory.look_up = Some(LookUp::Absent);
         w.provider.as_mut().unwrap().target.on_unknown_outcome = crate::api::OnUnknownOutcome::Hold;

@@ -200,6 +200,8 @@ fn d14_a_client_without_tombstone_outlives_the_timeout_of_a_failure_that_passes(
         assert_eq!(failing(class).short(), "DeletionBlocked", "{class:?}");
         let unread = failing(class).with(|w| w.record_sight = Some(Sight::Unseen));
         assert_eq!(unread.short(), "DeletionBlocked", "{class:?}");
+        let again = failing(class).with(|w| w.object["status"]["conditions"][0]["reason"] = json!("DeletionBlocked"));
+        assert_eq!(again.short(), "DeletionBlocked", "{class:?}: however often");
     }
     for class in [Class::Denied, Class::Invalid, Class::Bug] {
         assert_eq!(

@@ -21,7 +21,13 @@ fn a1_what_was_issued_is_stored_before_anything_else() {
 fn a2_the_answer_of_an_update_is_saved_with_its_token() {
     for world in [World::kept(), World::dying()] {
         let request = world.request();
-        let world = world.with(|w| w.memory.answer = Some((request, answer())));
+        let world = world
+            .recorded(|r| {
+                r.request.clear();
+                r.in_flight = Some(InFlight::default());
+                r.missing_since = Some(1);
+            })
+            .with(|w| w.memory.answer = Some((request.clone(), answer())));
         let Next::Do(Effect::SaveRecord(record)) = world.next() else {
             panic!("{}", world.short())
         };
@@ -30,8 +36,15 @@ fn a2_the_answer_of_an_update_is_saved_with_its_token() {
             .as_ref()
             .map(|t| secrecy::ExposeSecret::expose_secret(t).to_owned());
         assert_eq!(token.as_deref(), Some("rotated"));
-        assert_eq!(record.in_flight, None);
+        assert_eq!((record.in_flight, record.missing_since), (None, None));
+        assert_eq!(record.request, request);
     }
+}
+
+#[test]
+fn an_effect_shows_its_kind_and_nothing_that_it_carries() {
+    let world = World::kept();
+    assert_eq!(format!("{:?}", Effect::Update(world.request())), "Update");
 }
 
 #[test]

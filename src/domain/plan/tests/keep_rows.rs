@@ -92,6 +92,16 @@ fn k9_a_provider_that_is_gone_changes_nothing_at_rest() {
 }
 
 #[test]
+fn k7_a_deep_look_compares_what_was_asked_for() {
+    let deep = World::kept().with(|w| (w.deep, w.resolved) = (true, false));
+    assert_eq!(
+        deep.with(|w| w.secret = Held::Ours(Box::new(secret::credentials(&w.parsed(), w.record.as_ref().unwrap()))))
+            .short(),
+        "ResolveProvider"
+    );
+}
+
+#[test]
 fn k11_a_change_that_the_provider_does_not_see_needs_no_update() {
     let world = World::kept().with(|w| {
         w.object["metadata"]["generation"] = json!(2);
