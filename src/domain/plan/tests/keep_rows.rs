@@ -92,13 +92,37 @@ fn k9_a_provider_that_is_gone_changes_nothing_at_rest() {
 }
 
 #[test]
-fn k7_a_deep_look_compares_what_was_asked_for() {
-    let deep = World::kept().with(|w| (w.deep, w.resolved) = (true, false));
-    assert_eq!(
-        deep.with(|w| w.secret = Held::Ours(Box::new(secret::credentials(&w.parsed(), w.record.as_ref().unwrap()))))
-            .short(),
-        "ResolveProvider"
-    );
+fn k7_only_what_was_judged_ready_asks_nothing_of_the_provider() {
+    let in_step = |change: fn(&mut World)| {
+        let world = World::kept().with(|w| {
+            let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
+            (w.secret, w.resolved) = (Held::Ours(Box::new(wanted)), false);
+        });
+        world.with(change).short()
+    };
+    assert_eq!(in_step(|_| ()), "Ready");
+    let changes: [fn(&mut World); 6] = [
+        |w| w.deep = true,
+        |w| w.object["metadata"]["generation"] = json!(2),
+        |w| w.object["status"]["observedGeneration"] = json!(0),
+        |w| w.object["status"]["conditions"][0]["status"] = json!("False"),
+        |w| w.object["status"]["conditions"][0]["observedGeneration"] = json!(0),
+        |w| w.object["status"]["conditions"][0]["type"] = json!("Registered"),
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        assert_eq!(in_step(change), "ResolveProvider", "change {at}");
+    }
+    for type_ in ["Reconciling", "Stalled"] {
+        let world = World::kept().with(|w| {
+            let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
+            (w.secret, w.resolved) = (Held::Ours(Box::new(wanted)), false);
+            let ready = w.object["status"]["conditions"][0].clone();
+            w.object["status"]["conditions"] = json!([ready, {
+                "type": type_, "status": "True", "reason": "ProviderUnavailable", "lastTransitionTime": "", "observedGeneration": 1,
+            }]);
+        });
+        assert_eq!(world.short(), "ResolveProvider", "{type_}");
+    }
 }
 
 #[test]
