@@ -1,5 +1,6 @@
 //! The custom resources: types, names, conditions and reasons.
 
+mod auth;
 mod client;
 mod condition;
 mod crds;
@@ -8,6 +9,7 @@ pub mod names;
 mod provider;
 mod reason;
 
+pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use client::{
     AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, KeyNames, LabelValue, OAuthClient,
     OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,
@@ -15,8 +17,8 @@ pub use client::{
 pub use condition::Condition;
 pub use crds::{crds, file_name};
 pub use provider::{
-    AllowedNamespaces, Auth, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, HeaderAuth,
-    Management, ManagementMode, OAuthProvider, OAuthProviderSpec, OnUnknownOutcome, Profile, ProviderSettings,
-    ProviderStatus, RateLimit, SecretBacked, SecretRef, Timeouts, Tls, WebFinger,
+    AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
+    ManagementMode, OAuthProvider, OAuthProviderSpec, OnUnknownOutcome, Profile, ProviderSettings, ProviderStatus,
+    RateLimit, Timeouts, Tls, WebFinger,
 };
 pub use reason::Reason;

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::auth::Auth;
 use super::condition::Condition;
 
 /// A provider that clients of its own namespace register at.
@@ -197,6 +198,7 @@ pub struct ProviderSettings {
     pub endpoints: Option<Endpoints>,
     /// Credentials sent with WebFinger and metadata requests. Unset: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("!has(self.clientCredentials)").message("discoveryAuth cannot be clientCredentials: the token endpoint is known only after discovery; use basic, bearer or header"))]
     pub discovery_auth: Option<Auth>,
     /// Credentials sent with a registration, such as an initial access token (RFC 7591 section 3). Unset: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -270,51 +272,6 @@ pub struct Endpoints {
         inner(length(min = 1, max = 270), regex(pattern = r"^https?://[^/?#\s]+$"))
     )]
     pub allowed_origins: Option<Vec<String>>,
-}
-
-/// One way to authenticate. Exactly one member is set.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.basic), has(self.bearer), has(self.header)].filter(x, x).size() == 1").message("set exactly one of basic, bearer and header"))]
-pub struct Auth {
-    /// HTTP Basic authentication with the Secret's keys `username` and `password`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub basic: Option<SecretBacked>,
-    /// Bearer token from the Secret's key `token`: an initial access token or an administrator's token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bearer: Option<SecretBacked>,
-    /// A header of the provider's own, with the Secret's key `value`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<HeaderAuth>,
-}
-
-/// Credentials in a Secret.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretBacked {
-    /// The Secret, in the provider's namespace (for a ClusterOAuthProvider: the operator's).
-    pub secret_ref: SecretRef,
-}
-
-/// A header that authenticates.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!(self.name.lowerAscii() in ['host', 'connection', 'content-length', 'content-type', 'transfer-encoding', 'te', 'trailer', 'upgrade', 'accept', 'accept-encoding', 'cookie', 'proxy-authorization', 'forwarded', 'user-agent', 'expect'])").message("this header frames the request and cannot carry a credential").field_path(".name"))]
-pub struct HeaderAuth {
-    /// Header name, for example `Authorization` (with a value such as `SSWS …`) or `X-Api-Key`.
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"))]
-    pub name: String,
-    /// The Secret, in the provider's namespace (for a ClusterOAuthProvider: the operator's).
-    pub secret_ref: SecretRef,
-}
-
-/// Name of a Secret. There is no namespace member: see the field that holds the reference.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretRef {
-    /// Name of the Secret. It needs the label `oauth-client-operator.dev/provider-credentials: "true"`.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
-    pub name: String,
 }
 
 /// Named sets of knobs.

@@ -161,6 +161,7 @@ pub(super) fn management_call(record: &Record, provider: Option<&Provider>) -> O
             .collect(),
         issuer: record.endpoints.issuer.clone(),
         registration_endpoint: record.endpoints.registration.clone(),
+        token_endpoint: record.endpoints.token.clone(),
         allowed_origins: access.allowed_origins.clone(),
         ca_bundle: access.ca_bundle.clone(),
         deadlines: deadlines(access),
@@ -179,8 +180,12 @@ pub(super) fn management_call(record: &Record, provider: Option<&Provider>) -> O
 fn known(target: &Target) -> Vec<SecretString> {
     let of = |credentials: &Credentials| match &credentials.scheme {
         AuthScheme::None => None,
-        AuthScheme::Basic { password, .. } => Some(password.clone()),
-        AuthScheme::Bearer(secret) | AuthScheme::Header { value: secret, .. } => Some(secret.clone()),
+        AuthScheme::Basic { password: secret, .. }
+        | AuthScheme::Bearer(secret)
+        | AuthScheme::ClientCredentials {
+            client_secret: secret, ..
+        }
+        | AuthScheme::Header { value: secret, .. } => Some(secret.clone()),
     };
     [&target.discovery, &target.registration, &target.management]
         .into_iter()
@@ -222,6 +227,7 @@ pub(super) fn look_up_call(provider: &Provider, endpoints: &Endpoints, client_id
         known: known(target),
         issuer: endpoints.issuer.clone(),
         registration_endpoint: endpoints.registration.clone(),
+        token_endpoint: endpoints.token.clone(),
         allowed_origins: target.allowed_origins.clone(),
         ca_bundle: target.ca_bundle.clone(),
         deadlines: target.deadlines,

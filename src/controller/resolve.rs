@@ -147,12 +147,14 @@ async fn credentials(
     let Some(auth) = auth else {
         return Ok(Credentials::default());
     };
-    let name = match (&auth.basic, &auth.bearer, &auth.header) {
-        (Some(basic), None, None) => &basic.secret_ref.name,
-        (None, Some(bearer), None) => &bearer.secret_ref.name,
-        (None, None, Some(header)) => &header.secret_ref.name,
+    let name = match (&auth.basic, &auth.bearer, &auth.header, &auth.client_credentials) {
+        (Some(basic), None, None, None) => &basic.secret_ref.name,
+        (None, Some(bearer), None, None) => &bearer.secret_ref.name,
+        (None, None, Some(header), None) => &header.secret_ref.name,
+        (None, None, None, Some(client)) => &client.secret_ref.name,
         _ => {
-            let text = format!("{key}: spec.{field} has to set exactly one of basic, bearer and header");
+            let text =
+                format!("{key}: spec.{field} has to set exactly one of basic, bearer, header and clientCredentials");
             return Err(Failure::new(Class::Invalid, Reason::InvalidSpec, text));
         }
     };
@@ -168,16 +170,20 @@ async fn credentials(
             Failure::new(Class::Denied, Reason::CredentialsMissing, text)
         })
     };
-    let scheme = match (&auth.basic, &auth.header) {
-        (Some(_), _) => AuthScheme::Basic {
+    let scheme = match (&auth.basic, &auth.header, &auth.client_credentials) {
+        (Some(_), ..) => AuthScheme::Basic {
             username: member("username")?,
             password: member("password")?,
         },
-        (None, Some(header)) => AuthScheme::Header {
+        (None, Some(header), _) => AuthScheme::Header {
             name: header.name.clone(),
             value: member("value")?,
         },
-        (None, None) => AuthScheme::Bearer(member("token")?),
+        (None, None, Some(_)) => AuthScheme::ClientCredentials {
+            client_id: member("client_id")?,
+            client_secret: member("client_secret")?,
+        },
+        (None, None, None) => AuthScheme::Bearer(member("token")?),
     };
     Ok(Credentials {
         scheme,

@@ -47,6 +47,13 @@ pub enum AuthScheme {
     },
     /// Bearer token (RFC 6750).
     Bearer(SecretString),
+    /// A bearer token that the token endpoint issues to this client (RFC 6749 section 4.4).
+    ClientCredentials {
+        /// The client.
+        client_id: SecretString,
+        /// Its secret.
+        client_secret: SecretString,
+    },
     /// A header of the provider's own.
     Header {
         /// Header name.

@@ -6,6 +6,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
+use url::form_urlencoded::byte_serialize;
 
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
@@ -24,6 +25,10 @@ const SHORTEST_SECRET: usize = 8;
 pub(super) fn header(credentials: &Credentials, url: &Url) -> Result<Option<(HeaderName, HeaderValue)>, Failure> {
     let (name, text) = match &credentials.scheme {
         AuthScheme::None => return Ok(None),
+        AuthScheme::ClientCredentials { .. } => {
+            let text = "clientCredentials cannot be used for this call of the provider; use basic, bearer or header";
+            return Err(Failure::new(Class::Denied, Reason::InvalidSpec, text));
+        }
         AuthScheme::Basic { username, password } => {
             let pair = format!("{}:{}", username.expose_secret(), password.expose_secret());
             (
@@ -72,19 +77,39 @@ pub(super) fn spoken(credentials: &Credentials) -> Vec<SecretString> {
         AuthScheme::None => Vec::new(),
         AuthScheme::Basic { username: _, password } => vec![password],
         AuthScheme::Bearer(token) | AuthScheme::Header { value: token, .. } => vec![token],
+        AuthScheme::ClientCredentials { client_secret, .. } => vec![client_secret],
     };
     let mut spoken: Vec<SecretString> = parts.into_iter().flat_map(forms).collect();
     if let AuthScheme::Basic { username, password } = &credentials.scheme {
         let pair = format!("{}:{}", username.expose_secret(), password.expose_secret());
         spoken.push(SecretString::from(STANDARD.encode(pair)));
     }
+    if let AuthScheme::ClientCredentials {
+        client_id,
+        client_secret,
+    } = &credentials.scheme
+    {
+        spoken.extend(self::spoken(&Credentials {
+            scheme: client_basic(client_id.expose_secret(), client_secret),
+            origins: None,
+        }));
+    }
     spoken
+}
+
+/// How a client authenticates at a token endpoint by HTTP Basic: both parts are form-encoded first (RFC 6749 section 2.3.1).
+pub(super) fn client_basic(client_id: &str, client_secret: &SecretString) -> AuthScheme {
+    let encoded = |text: &str| SecretString::from(byte_serialize(text.as_bytes()).collect::<String>());
+    AuthScheme::Basic {
+        username: encoded(client_id),
+        password: encoded(client_secret.expose_secret()),
+    }
 }
 
 /// A credential as it is, in base64, and percent-encoded.
 pub(super) fn forms(secret: &SecretString) -> [SecretString; 3] {
     let raw = secret.expose_secret();
-    let percent = url::form_urlencoded::byte_serialize(raw.as_bytes()).collect::<String>();
+    let percent = byte_serialize(raw.as_bytes()).collect::<String>();
     [secret.clone(), STANDARD.encode(raw).into(), percent.into()]
 }
 

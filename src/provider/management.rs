@@ -9,8 +9,9 @@ use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::registration::Registration;
-use crate::domain::target::{Credentials, Deadlines};
+use crate::domain::target::{AuthScheme, Credentials, Deadlines};
 
+use super::token::{Answered, Site};
 use super::transport::{Answer, Body, Exchange, Transport, not_sent};
 use super::verdict::{Asked, accepted, harmless, incomprehensible};
 use super::{auth, limits, origin, wire};
@@ -29,7 +30,9 @@ pub struct ManagementCall {
     pub issuer: String,
     /// Endpoint that registered it.
     pub registration_endpoint: String,
-    /// Further origins that the URI may have.
+    /// Where credentials that buy a token buy it.
+    pub token_endpoint: Option<String>,
+    /// Further origins that the URI and the token endpoint may have.
     pub allowed_origins: Vec<String>,
     /// PEM authorities to trust instead of the system's.
     pub ca_bundle: Option<String>,
@@ -42,6 +45,20 @@ impl ManagementCall {
         let mut spoken = auth::spoken(&self.credentials);
         spoken.extend(self.known.iter().flat_map(auth::forms));
         spoken
+    }
+
+    /// A refusal of a token that the operator has just bought is about the operator's rights, and says nothing about the client:
+    /// without its status, nobody takes it for "gone or unauthorised".
+    fn about_the_client(&self, error: CallError) -> CallError {
+        let bought = matches!(self.credentials.scheme, AuthScheme::ClientCredentials { .. });
+        match error.status {
+            Some(401 | 403) if bought => CallError {
+                status: None,
+                code: None,
+                ..error
+            },
+            _ => error,
+        }
     }
 }
 
@@ -76,8 +93,9 @@ impl Transport {
     /// # Errors
     /// There is no answer, or a refusal.
     pub async fn delete(&self, call: &ManagementCall) -> Result<(), CallError> {
-        let (answer, at) = self.answer(call, Method::DELETE, None).await?;
-        let spoken = call.spoken();
+        let (answer, at, token) = self.answer(call, Method::DELETE, None).await?;
+        let mut spoken = call.spoken();
+        spoken.extend(token);
         // Whatever else a success says, nothing of it is needed.
         let answer = Answer {
             body: answer.body.or_else(|_| Ok(Vec::new())),
@@ -85,7 +103,7 @@ impl Transport {
         };
         match accepted(answer, Asked::Management, &at, &spoken) {
             Ok(_) => Ok(()),
-            Err(error) => Err(auth::discreet(error, &spoken)),
+            Err(error) => Err(call.about_the_client(auth::discreet(error, &spoken))),
         }
     }
 
@@ -98,9 +116,11 @@ impl Transport {
         let mut spoken = call.spoken();
         spoken.extend(request.into_iter().flat_map(auth::written));
         let body = request.map(|request| Value::Object(request.clone()).to_string().into_bytes());
-        let (answer, at) = self.answer(call, method, body).await?;
+        let (answer, at, token) = self.answer(call, method, body).await?;
+        spoken.extend(token);
         let status = answer.status;
-        let body = accepted(answer, Asked::Management, &at, &spoken).map_err(|error| auth::discreet(error, &spoken))?;
+        let body = accepted(answer, Asked::Management, &at, &spoken)
+            .map_err(|error| call.about_the_client(auth::discreet(error, &spoken)))?;
         let mut registration =
             wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Management, &at, &error.to_string()))?;
         // The address that answered is one that may be called; a client is not moved to one that may not.
@@ -132,21 +152,25 @@ impl Transport {
         call: &ManagementCall,
         method: Method,
         body: Option<Vec<u8>>,
-    ) -> Result<(Answer, String), CallError> {
+    ) -> Result<(Answer, String, Vec<SecretString>), CallError> {
         let url = self.address(call, &call.uri).map_err(not_sent)?;
         let at = origin::of(&url);
-        let answer = self
-            .send(Exchange {
-                method,
-                url,
-                body: body.map(Body::Json),
-                credentials: &call.credentials,
-                ca_bundle: call.ca_bundle.as_deref(),
-                deadlines: call.deadlines,
-                limit: limits::REGISTRATION,
-            })
-            .await?;
-        Ok((answer, at))
+        let exchange = Exchange {
+            method,
+            url,
+            body: body.map(Body::Json),
+            credentials: &call.credentials,
+            ca_bundle: call.ca_bundle.as_deref(),
+            deadlines: call.deadlines,
+            limit: limits::REGISTRATION,
+        };
+        let site = Site {
+            token_endpoint: call.token_endpoint.as_deref(),
+            issuer: &call.issuer,
+            allowed_origins: &call.allowed_origins,
+        };
+        let Answered { answer, spoken } = self.send_as(exchange, &site).await?;
+        Ok((answer, at, spoken))
     }
 }
 

@@ -16,6 +16,7 @@ mod metadata;
 mod origin;
 mod probe;
 mod registration;
+mod token;
 mod transport;
 mod verdict;
 mod wait;

@@ -6,18 +6,15 @@
 use http::Method;
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
-use url::form_urlencoded::{Serializer, byte_serialize};
+use url::form_urlencoded::Serializer;
 
 use crate::domain::metadata::hex;
 use crate::domain::outcome::CallError;
 use crate::domain::plan::Known;
 use crate::domain::target::{AuthScheme, Credentials, Deadlines};
 
-use super::error_body;
 use super::transport::{Body, Exchange, Transport, not_sent};
-use super::{limits, origin};
-use crate::api::Reason;
-use crate::domain::failure::{Class, Failure};
+use super::{auth, error_body, limits, token};
 
 /// How a client authenticates at the token endpoint, of the ways that can be tried with what a record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,12 +67,8 @@ impl Transport {
     /// # Errors
     /// There is no answer, or the endpoint may not be called.
     pub async fn probe(&self, call: &ProbeCall) -> Result<Known, CallError> {
-        let url = origin::callable("the token endpoint", &call.token_endpoint, &self.policy).map_err(not_sent)?;
-        let allowed = call.allowed_origins.iter().map(String::as_str);
-        if !origin::is_among(&url, [call.issuer.as_str()].into_iter().chain(allowed)) {
-            let text = "the token endpoint lies at another origin than the issuer";
-            return Err(not_sent(Failure::new(Class::Denied, Reason::OriginNotAllowed, text)));
-        }
+        let url = token::endpoint(&call.token_endpoint, &call.issuer, &call.allowed_origins, &self.policy)
+            .map_err(not_sent)?;
         let exchange = Exchange {
             method: Method::POST,
             url,
@@ -102,12 +95,8 @@ fn meaning(status: u16, body: &[u8]) -> Known {
 }
 
 fn credentials(call: &ProbeCall) -> Credentials {
-    let encoded = |text: &str| SecretString::from(byte_serialize(text.as_bytes()).collect::<String>());
     let scheme = match (call.method, &call.client_secret) {
-        (ClientAuth::Basic, Some(secret)) => AuthScheme::Basic {
-            username: encoded(&call.client_id),
-            password: encoded(secret.expose_secret()),
-        },
+        (ClientAuth::Basic, Some(secret)) => auth::client_basic(&call.client_id, secret),
         _ => AuthScheme::None,
     };
     Credentials { scheme, origins: None }

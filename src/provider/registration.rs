@@ -7,6 +7,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Target};
 
+use super::token::Site;
 use super::transport::{Body, Exchange, Transport, not_sent};
 use super::verdict::{Asked, accepted, incomprehensible};
 use super::{auth, limits, origin, wire};
@@ -29,17 +30,23 @@ impl Transport {
         spoken.extend(auth::spoken(&target.discovery));
         spoken.extend(auth::spoken(&target.management));
         spoken.extend(auth::written(request));
-        let answer = self
-            .send(Exchange {
-                method: Method::POST,
-                url,
-                body: Some(Body::Json(Value::Object(request.clone()).to_string().into_bytes())),
-                credentials: &target.registration,
-                ca_bundle: target.ca_bundle.as_deref(),
-                deadlines: target.deadlines,
-                limit: limits::REGISTRATION,
-            })
-            .await?;
+        let exchange = Exchange {
+            method: Method::POST,
+            url,
+            body: Some(Body::Json(Value::Object(request.clone()).to_string().into_bytes())),
+            credentials: &target.registration,
+            ca_bundle: target.ca_bundle.as_deref(),
+            deadlines: target.deadlines,
+            limit: limits::REGISTRATION,
+        };
+        let site = Site {
+            token_endpoint: endpoints.token.as_deref(),
+            issuer: &endpoints.issuer,
+            allowed_origins: &target.allowed_origins,
+        };
+        let answered = self.send_as(exchange, &site).await?;
+        spoken.extend(answered.spoken);
+        let answer = answered.answer;
         let status = answer.status;
         let body =
             accepted(answer, Asked::Registration, &at, &spoken).map_err(|error| auth::discreet(error, &spoken))?;

@@ -17,6 +17,7 @@ use crate::domain::target::{Credentials, Deadlines};
 use super::causes::{Causes, Tls};
 use super::egress::{EgressPolicy, Guard};
 use super::limits::{self, BodyError};
+use super::token::Tokens;
 use super::{auth, origin};
 
 /// How long a connection may idle. A provider that closes it at the same moment would make a POST an unknown outcome.
@@ -32,9 +33,11 @@ type Clients = HashMap<(Option<String>, Duration), Client>;
 pub struct Transport {
     pub(super) policy: EgressPolicy,
     clients: Arc<Mutex<Clients>>,
+    pub(super) tokens: Tokens,
 }
 
 /// A request.
+#[derive(Clone)]
 pub(super) struct Exchange<'a> {
     pub method: Method,
     pub url: Url,
@@ -47,6 +50,7 @@ pub(super) struct Exchange<'a> {
 }
 
 /// What a request carries.
+#[derive(Clone)]
 pub(super) enum Body {
     /// JSON.
     Json(Vec<u8>),
@@ -68,10 +72,12 @@ impl Transport {
         Self {
             policy,
             clients: Arc::default(),
+            tokens: Tokens::default(),
         }
     }
 
-    /// Sends a request and reads its answer, whatever its status.
+    /// Sends a request and reads its answer, whatever its status. The credentials are sent as they are: for those that buy a
+    /// token there is [`Transport::send_as`].
     ///
     /// # Errors
     /// There is no answer. Its effect is [`Effect::NotApplied`] only if no byte of the request was sent.

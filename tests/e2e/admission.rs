@@ -1,6 +1,6 @@
 //! What the API server itself refuses, and what it says.
 
-use testbed::site::oauth_client;
+use testbed::site::{oauth_client, oauth_provider};
 
 use crate::stage::{Stage, plane};
 
@@ -58,6 +58,37 @@ async fn what_can_never_work_is_refused_with_the_name_of_the_field() {
     ] {
         let output = plane
             .kubectl_with(&["-n", apps.name(), "apply", "-f", "-"], &client(spec))
+            .await
+            .unwrap();
+        assert!(!output.success(), "accepted: {spec}");
+        assert!(
+            output.stderr.contains(said),
+            "{spec}\nwas refused with\n{}",
+            output.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_can_never_work_is_refused_with_the_name_of_the_field() {
+    let plane = plane().await;
+    let apps = plane.namespace("admission-provider").await.unwrap();
+    let bearer = "bearer: {secretRef: {name: a}}";
+    let bought = "clientCredentials: {secretRef: {name: a}}";
+    for (spec, said) in [
+        (
+            format!("discoveryAuth: {{{bought}}}"),
+            "discoveryAuth cannot be clientCredentials: the token endpoint is known only after discovery",
+        ),
+        (
+            format!("managementAuth: {{{bearer}, {bought}}}"),
+            "set exactly one of basic, bearer, header and clientCredentials",
+        ),
+        ("registrationAuth: {}".to_owned(), "set exactly one of basic, bearer"),
+    ] {
+        let provider = oauth_provider(&format!("issuer: https://p.example\n{spec}"));
+        let output = plane
+            .kubectl_with(&["-n", apps.name(), "apply", "-f", "-"], &provider)
             .await
             .unwrap();
         assert!(!output.success(), "accepted: {spec}");

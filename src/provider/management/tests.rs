@@ -10,6 +10,7 @@ fn call(double: &Double, uri: &str) -> ManagementCall {
         known: vec!["initial-access-t0ken".into()],
         issuer: double.origin.clone(),
         registration_endpoint: format!("{}/reg", double.origin),
+        token_endpoint: None,
         allowed_origins: Vec::new(),
         ca_bundle: None,
         deadlines: PATIENT,
@@ -159,4 +160,61 @@ async fn w68_an_answer_that_repeats_another_credential_is_not_shown_either() {
         .await
         .unwrap_err();
     assert!(!error.to_string().contains("t0ken"), "{error}");
+}
+
+#[tokio::test]
+async fn w45_a_refused_token_that_was_bought_says_nothing_about_the_client() {
+    for status in [401, 403] {
+        let double = Double::new(move |text: &str| {
+            if text.starts_with("POST /token") {
+                return reply(
+                    200,
+                    "",
+                    r#"{"access_token":"b0ught-t0ken","token_type":"Bearer","expires_in":300}"#,
+                );
+            }
+            reply(status, "", "")
+        })
+        .await;
+        let mut call = call(&double, &format!("{}/reg/a", double.origin));
+        let given = transport().delete(&call).await.unwrap_err();
+        assert!(super::super::is_gone_or_unauthorised(&given), "{status}");
+        call.token_endpoint = Some(format!("{}/token", double.origin));
+        call.credentials.scheme = AuthScheme::ClientCredentials {
+            client_id: "operator".into(),
+            client_secret: "s3cret-of-the-operator".into(),
+        };
+        let transport = transport();
+        for error in [
+            transport.delete(&call).await.unwrap_err(),
+            transport.read(&call).await.unwrap_err(),
+            transport.update(&call, &body()).await.unwrap_err(),
+        ] {
+            assert!(!super::super::is_gone_or_unauthorised(&error), "{status}");
+            assert_eq!(error.failure.reason, Reason::CredentialsRejected, "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn w68_an_answer_that_repeats_a_bought_token_is_not_shown() {
+    let double = Double::new(|text: &str| {
+        if text.starts_with("POST /token") {
+            return reply(
+                200,
+                "",
+                r#"{"access_token":"b0ught-t0ken","token_type":"Bearer","expires_in":300}"#,
+            );
+        }
+        reply(302, "location: https://evil.example/b0ught-t0ken\r\n", "")
+    })
+    .await;
+    let mut call = call(&double, &double.origin);
+    call.token_endpoint = Some(format!("{}/token", double.origin));
+    call.credentials.scheme = AuthScheme::ClientCredentials {
+        client_id: "operator".into(),
+        client_secret: "s3cret-of-the-operator".into(),
+    };
+    let error = transport().delete(&call).await.unwrap_err();
+    assert!(error.to_string().contains("repeats"), "{error}");
 }

@@ -1,0 +1,298 @@
+//! Access tokens by the client credentials grant (RFC 6749 section 4.4): asked for when they are needed, kept until shortly
+//! before they expire.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::Method;
+use ring::digest::{SHA256, digest};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use crate::api::Reason;
+use crate::domain::failure::{Class, Failure};
+use crate::domain::outcome::CallError;
+use crate::domain::target::{AuthScheme, Credentials};
+
+use super::egress::EgressPolicy;
+use super::transport::{Answer, Body, Exchange, Transport, not_sent};
+use super::verdict::harmless;
+use super::wire::Object;
+use super::{auth, error_body, limits, origin, wait};
+
+/// Lifetime of a token that does not state one, which RFC 6749 section 5.1 allows.
+const UNSTATED: Duration = Duration::from_mins(1);
+/// A token is replaced so long before it expires, or after three quarters of its time if that is later.
+const EARLY: Duration = Duration::from_secs(30);
+/// Longest lifetime that is believed.
+const LONGEST: Duration = Duration::from_hours(24);
+/// Most tokens that are kept.
+const MOST_TOKENS: usize = 64;
+
+/// Where tokens may be asked for.
+pub(super) struct Site<'a> {
+    /// Token endpoint, if the metadata names one.
+    pub token_endpoint: Option<&'a str>,
+    /// Issuer of the provider.
+    pub issuer: &'a str,
+    /// Further origins that the endpoint may have.
+    pub allowed_origins: &'a [String],
+}
+
+/// An answer, and the token that was sent for it, in every form in which a provider might repeat it.
+pub(super) struct Answered {
+    pub answer: Answer,
+    pub spoken: Vec<SecretString>,
+}
+
+/// Tokens by a digest of what they were asked for with.
+#[derive(Clone, Default)]
+pub(super) struct Tokens(Arc<Mutex<HashMap<Vec<u8>, Arc<Slot>>>>);
+
+/// One client's token. Whoever asks for a new one holds the lock meanwhile, so that the others need not ask.
+type Slot = tokio::sync::Mutex<Held>;
+
+#[derive(Default)]
+struct Held {
+    token: Option<Token>,
+    /// The last failure, and when it was known.
+    failed: Option<(Instant, CallError)>,
+}
+
+struct Token {
+    value: SecretString,
+    until: Instant,
+}
+
+/// The token endpoint as it may be called: at the issuer's origin or an allowed one.
+///
+/// # Errors
+/// It lies elsewhere, or is no URL that may be called.
+pub(super) fn endpoint(text: &str, issuer: &str, allowed: &[String], policy: &EgressPolicy) -> Result<Url, Failure> {
+    let url = origin::callable("the token endpoint", text, policy)?;
+    let allowed = allowed.iter().map(String::as_str);
+    if origin::is_among(&url, [issuer].into_iter().chain(allowed)) {
+        return Ok(url);
+    }
+    let text = format!(
+        "the token endpoint lies at {}, which is neither the issuer's origin nor one of spec.endpoints.allowedOrigins of the provider",
+        origin::of(&url)
+    );
+    Err(Failure::new(Class::Denied, Reason::OriginNotAllowed, text))
+}
+
+impl Transport {
+    /// Sends a request with its credentials, or with the token that those buy. A kept token that is refused is replaced once: it
+    /// may have been revoked, and the rights that it states are those of the time when it was issued.
+    ///
+    /// # Errors
+    /// There is no answer, or no token; without one the request was not sent.
+    pub(super) async fn send_as(&self, exchange: Exchange<'_>, site: &Site<'_>) -> Result<Answered, CallError> {
+        if !matches!(exchange.credentials.scheme, AuthScheme::ClientCredentials { .. }) {
+            let answer = self.send(exchange).await?;
+            let spoken = Vec::new();
+            return Ok(Answered { answer, spoken });
+        }
+        let (token, kept) = self.token(&exchange, site, None).await?;
+        let first = self.send_with(exchange.clone(), token.clone()).await?;
+        if !kept || !matches!(first.answer.status, 401 | 403) {
+            return Ok(first);
+        }
+        let (token, _) = self.token(&exchange, site, Some(&token)).await?;
+        self.send_with(exchange, token).await
+    }
+
+    async fn send_with(&self, exchange: Exchange<'_>, token: SecretString) -> Result<Answered, CallError> {
+        let credentials = Credentials {
+            scheme: AuthScheme::Bearer(token),
+            origins: exchange.credentials.origins.clone(),
+        };
+        let answer = self
+            .send(Exchange {
+                credentials: &credentials,
+                ..exchange
+            })
+            .await?;
+        let spoken = auth::spoken(&credentials);
+        Ok(Answered { answer, spoken })
+    }
+
+    /// A token for the credentials of a request, and whether it was asked for earlier. `refused`: one that is of no use.
+    async fn token(
+        &self,
+        exchange: &Exchange<'_>,
+        site: &Site<'_>,
+        refused: Option<&SecretString>,
+    ) -> Result<(SecretString, bool), CallError> {
+        let begun = Instant::now();
+        let slot = self.tokens.slot(exchange, site);
+        let mut held = slot.lock().await;
+        let useless = refused.map(ExposeSecret::expose_secret);
+        if let Some(token) = &held.token
+            && Instant::now() < token.until
+            && useless != Some(token.value.expose_secret())
+        {
+            return Ok((token.value.clone(), true));
+        }
+        // Whoever waited for somebody else's try takes its end for the own one: a provider that hangs is not asked in turn.
+        if let Some((at, error)) = &held.failed
+            && begun <= *at
+        {
+            return Err(error.clone());
+        }
+        match self.ask_for_token(exchange, site).await {
+            Ok(token) => {
+                let value = token.value.clone();
+                *held = Held {
+                    token: Some(token),
+                    failed: None,
+                };
+                Ok((value, false))
+            }
+            Err(error) => {
+                let failed = Some((Instant::now(), error.clone()));
+                *held = Held { token: None, failed };
+                Err(error)
+            }
+        }
+    }
+
+    async fn ask_for_token(&self, exchange: &Exchange<'_>, site: &Site<'_>) -> Result<Token, CallError> {
+        let AuthScheme::ClientCredentials {
+            client_id,
+            client_secret,
+        } = &exchange.credentials.scheme
+        else {
+            return Err(no_token(Failure::new(
+                Class::Bug,
+                Reason::InternalError,
+                "other credentials",
+            )));
+        };
+        let Some(text) = site.token_endpoint else {
+            let text = "the provider's metadata names no token endpoint, which clientCredentials need; use basic, bearer or header";
+            return Err(no_token(Failure::new(Class::Denied, Reason::DiscoveryFailed, text)));
+        };
+        let url = endpoint(text, site.issuer, site.allowed_origins, &self.policy).map_err(no_token)?;
+        let at = origin::of(&url);
+        let credentials = Credentials {
+            scheme: auth::client_basic(client_id.expose_secret(), client_secret),
+            origins: exchange.credentials.origins.clone(),
+        };
+        let asked = Instant::now();
+        let answer = self
+            .send(Exchange {
+                method: Method::POST,
+                url,
+                body: Some(Body::Form(b"grant_type=client_credentials".to_vec())),
+                credentials: &credentials,
+                ca_bundle: exchange.ca_bundle,
+                deadlines: exchange.deadlines,
+                limit: limits::REGISTRATION,
+            })
+            .await
+            .map_err(|error| no_token(harmless(error).failure))?;
+        if !(200..300).contains(&answer.status) {
+            let spoken = auth::spoken(exchange.credentials);
+            return Err(no_token(refused(&answer, &at, &spoken)));
+        }
+        let (value, lifetime) = answer.body.ok().as_deref().and_then(read).ok_or_else(|| {
+            let text = format!("the answer of {at} holds no usable access_token of token_type Bearer");
+            no_token(Failure::new(Class::Transient, Reason::InvalidResponse, text))
+        })?;
+        let early = EARLY.min(lifetime / 4);
+        Ok(Token {
+            value,
+            until: asked + lifetime.saturating_sub(early),
+        })
+    }
+}
+
+impl Tokens {
+    fn slot(&self, exchange: &Exchange<'_>, site: &Site<'_>) -> Arc<Slot> {
+        let mut parts = vec![
+            site.token_endpoint.unwrap_or_default(),
+            exchange.ca_bundle.unwrap_or_default(),
+        ];
+        if let AuthScheme::ClientCredentials {
+            client_id,
+            client_secret,
+        } = &exchange.credentials.scheme
+        {
+            parts.extend([client_id.expose_secret(), client_secret.expose_secret()]);
+        }
+        let key = digest(&SHA256, parts.join("\n").as_bytes()).as_ref().to_vec();
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= MOST_TOKENS && !slots.contains_key(&key) {
+            slots.clear();
+        }
+        slots.entry(key).or_default().clone()
+    }
+}
+
+/// Without a token nothing was sent to the endpoint that matters, and nothing is known of what is there: the status of the token
+/// endpoint's answer must not be taken for one of that endpoint.
+fn no_token(mut failure: Failure) -> CallError {
+    failure.message = format!(
+        "the operator got no access token for its clientCredentials: {}",
+        failure.message
+    );
+    not_sent(failure)
+}
+
+fn refused(answer: &Answer, at: &str, spoken: &[SecretString]) -> Failure {
+    let body = answer.body.as_deref().map(error_body::parse).unwrap_or_default();
+    let code = body.without(spoken).code;
+    let said = code.map(|code| format!(" with {code}")).unwrap_or_default();
+    let status = answer.status;
+    let (class, reason, text) = match status {
+        429 => (
+            Class::Transient,
+            Reason::RateLimited,
+            format!("{at} asks to slow down{said}; the operator waits"),
+        ),
+        408 | 425 | 500.. => (
+            Class::Transient,
+            Reason::ProviderUnavailable,
+            format!("{at} cannot serve now (status {status}){said}; the operator tries again"),
+        ),
+        400..=499 => (
+            Class::Denied,
+            Reason::CredentialsRejected,
+            format!(
+                "{at} refused it (status {status}){said}; correct client_id and client_secret in their Secret, and let that client use the client \
+                 credentials grant at the provider"
+            ),
+        ),
+        _ => (
+            Class::Denied,
+            Reason::InvalidResponse,
+            format!(
+                "{at} answered with status {status}; see that the token endpoint in the provider's metadata is the final address"
+            ),
+        ),
+    };
+    Failure::new(class, reason, text).after(wait::asked_for(&answer.headers))
+}
+
+/// Token and lifetime of an access token response (RFC 6749 section 5.1).
+fn read(body: &[u8]) -> Option<(SecretString, Duration)> {
+    let object = Object::parse(body)?;
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    // Any other type is sent in another way (RFC 6749 section 7.1).
+    text("token_type").filter(|kind| kind.eq_ignore_ascii_case("Bearer"))?;
+    let token =
+        text("access_token").filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))?;
+    let seconds = match object.get("expires_in") {
+        Some(Value::Number(seconds)) => seconds.as_f64(),
+        Some(Value::String(seconds)) => seconds.parse().ok(),
+        _ => None,
+    };
+    let stated = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Some((token.into(), stated.unwrap_or(UNSTATED).min(LONGEST)))
+}
+
+#[cfg(test)]
+mod tests;

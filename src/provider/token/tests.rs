@@ -1,0 +1,240 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::domain::outcome::Effect;
+
+use super::super::double::{Double, PATIENT, reply, transport};
+use super::*;
+
+const SECRET: &str = "s3cret of the operator";
+
+fn bought(origins: Option<&[&str]>) -> Credentials {
+    Credentials {
+        scheme: AuthScheme::ClientCredentials {
+            client_id: "an operator".into(),
+            client_secret: SECRET.into(),
+        },
+        origins: origins.map(|origins| origins.iter().map(|origin| (*origin).to_owned()).collect()),
+    }
+}
+
+/// Asks for `/clients` with a token of `/token`, at the double.
+async fn ask(transport: &Transport, double: &Double, credentials: &Credentials) -> Result<Answered, CallError> {
+    ask_at(transport, double, credentials, &format!("{}/token", double.origin)).await
+}
+
+async fn ask_at(
+    transport: &Transport,
+    double: &Double,
+    credentials: &Credentials,
+    token_endpoint: &str,
+) -> Result<Answered, CallError> {
+    let exchange = Exchange {
+        method: Method::GET,
+        url: Url::parse(&format!("{}/clients", double.origin)).unwrap(),
+        body: None,
+        credentials,
+        ca_bundle: None,
+        deadlines: PATIENT,
+        limit: limits::REGISTRATION,
+    };
+    let site = Site {
+        token_endpoint: Some(token_endpoint),
+        issuer: &double.origin,
+        allowed_origins: &[],
+    };
+    transport.send_as(exchange, &site).await
+}
+
+fn granted(token: &str, expires_in: &Value) -> String {
+    let body = serde_json::json!({"access_token": token, "token_type": "bearer", "expires_in": expires_in});
+    reply(200, "", &body.to_string())
+}
+
+/// Grants `t0ken-1`, `t0ken-2` and so on, each for so many seconds, and refuses the first so many of them with 401.
+async fn granting(expires_in: u64, refused: usize) -> Double {
+    let granted_so_far = Arc::new(AtomicUsize::new(0));
+    Double::new(move |text: &str| {
+        if text.starts_with("POST /token") {
+            let number = granted_so_far.fetch_add(1, Ordering::SeqCst) + 1;
+            return granted(&format!("t0ken-{number}"), &expires_in.into());
+        }
+        let old = (1..=refused).any(|number| text.contains(&format!("Bearer t0ken-{number}\r\n")));
+        reply(if old { 401 } else { 200 }, "", "{}")
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_once_and_kept() {
+    let (double, transport) = (granting(300, 0).await, transport());
+    for _ in 0..3 {
+        let answered = ask(&transport, &double, &bought(None)).await.unwrap();
+        assert_eq!(answered.answer.status, 200);
+    }
+    assert_eq!(
+        double.lines(),
+        ["POST /token", "GET /clients", "GET /clients", "GET /clients"]
+    );
+    let seen = double.seen();
+    // RFC 6749 section 2.3.1: both parts are form-encoded before they are joined.
+    assert!(
+        seen[0].contains("authorization: Basic YW4rb3BlcmF0b3I6czNjcmV0K29mK3RoZStvcGVyYXRvcg=="),
+        "{}",
+        seen[0]
+    );
+    assert!(
+        seen[0].ends_with("\r\n\r\ngrant_type=client_credentials"),
+        "{}",
+        seen[0]
+    );
+    assert!(seen[1].contains("authorization: Bearer t0ken-1\r\n"), "{}", seen[1]);
+}
+
+#[tokio::test]
+async fn a_token_is_replaced_before_it_expires() {
+    let (double, transport) = (granting(0, 0).await, transport());
+    for _ in 0..2 {
+        ask(&transport, &double, &bought(None)).await.unwrap();
+    }
+    assert_eq!(
+        double.lines(),
+        ["POST /token", "GET /clients", "POST /token", "GET /clients"]
+    );
+}
+
+#[tokio::test]
+async fn many_at_once_ask_for_one_token() {
+    let (double, transport) = (granting(300, 0).await, transport());
+    let credentials = bought(None);
+    let all = (0..8).map(|_| ask(&transport, &double, &credentials));
+    let all = futures::future::join_all(all).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!(double.lines().iter().filter(|line| *line == "POST /token").count(), 1);
+}
+
+#[tokio::test]
+async fn many_at_once_are_told_of_one_failure() {
+    let (double, transport) = (Double::saying(503, "", "").await, transport());
+    let credentials = bought(None);
+    let all = (0..8).map(|_| ask(&transport, &double, &credentials));
+    let all = futures::future::join_all(all).await;
+    assert!(all.iter().all(Result::is_err));
+    assert_eq!(
+        double.lines(),
+        ["POST /token"],
+        "a provider that hangs is not waited for in turn"
+    );
+    assert!(ask(&transport, &double, &credentials).await.is_err());
+    assert_eq!(double.lines().len(), 2, "who comes later asks again");
+}
+
+#[tokio::test]
+async fn a_kept_token_that_is_refused_is_replaced_once() {
+    let (double, transport) = (granting(300, 1).await, transport());
+    let first = ask(&transport, &double, &bought(None)).await.unwrap();
+    assert_eq!(
+        first.answer.status, 401,
+        "a token that was just issued is not asked for again"
+    );
+    let second = ask(&transport, &double, &bought(None)).await.unwrap();
+    assert_eq!(second.answer.status, 200);
+    let lines = [
+        "POST /token",
+        "GET /clients",
+        "GET /clients",
+        "POST /token",
+        "GET /clients",
+    ];
+    assert_eq!(double.lines(), lines);
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_sent_and_nothing_is_known() {
+    let refusals = [
+        (
+            401,
+            r#"{"error":"invalid_client"}"#,
+            Class::Denied,
+            Reason::CredentialsRejected,
+        ),
+        (404, "", Class::Denied, Reason::CredentialsRejected),
+        (302, "", Class::Denied, Reason::InvalidResponse),
+        (429, "", Class::Transient, Reason::RateLimited),
+        (503, "", Class::Transient, Reason::ProviderUnavailable),
+        (200, "{}", Class::Transient, Reason::InvalidResponse),
+    ];
+    for (status, body, class, reason) in refusals {
+        let double = Double::saying(status, "", body).await;
+        let error = ask(&transport(), &double, &bought(None)).await.err().unwrap();
+        assert_eq!((error.failure.class, error.failure.reason), (class, reason), "{status}");
+        assert_eq!(
+            (error.effect, error.status, error.code),
+            (Effect::NotApplied, None, None),
+            "{status}"
+        );
+        assert_eq!(double.lines(), ["POST /token"], "{status}");
+    }
+    let silent = Double::new(|_| String::new()).await;
+    let error = ask(&transport(), &silent, &bought(None)).await.err().unwrap();
+    assert_eq!(
+        (error.failure.class, error.effect),
+        (Class::Transient, Effect::NotApplied)
+    );
+}
+
+#[tokio::test]
+async fn w68_a_refusal_that_repeats_the_secret_is_not_shown() {
+    for repeated in ["s3cret of the operator", "s3cret+of+the+operator"] {
+        let body = serde_json::json!({"error": repeated, "error_description": repeated});
+        let double = Double::saying(400, "", &body.to_string()).await;
+        let error = ask(&transport(), &double, &bought(None)).await.err().unwrap();
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn w68_a_token_is_among_what_an_answer_may_not_repeat() {
+    let (double, transport) = (granting(300, 0).await, transport());
+    let answered = ask(&transport, &double, &bought(None)).await.unwrap();
+    assert!(answered.spoken.iter().any(|secret| secret.expose_secret() == "t0ken-1"));
+}
+
+#[tokio::test]
+async fn w49_credentials_and_token_go_only_where_their_owner_allows() {
+    let (home, elsewhere) = (granting(300, 0).await, granting(300, 0).await);
+    let strange = format!("{}/token", elsewhere.origin);
+    let error = ask_at(&transport(), &home, &bought(None), &strange)
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(
+        (error.failure.reason, error.effect),
+        (Reason::OriginNotAllowed, Effect::NotApplied)
+    );
+    let unasked = bought(Some(&["https://p.example"]));
+    let error = ask(&transport(), &home, &unasked).await.err().unwrap();
+    assert_eq!(error.failure.reason, Reason::ConsentMissing);
+    assert!(home.seen().is_empty() && elsewhere.seen().is_empty());
+    let allowed = bought(Some(&[home.origin.as_str()]));
+    assert!(ask(&transport(), &home, &allowed).await.is_ok());
+}
+
+#[test]
+fn only_a_bearer_token_that_a_header_can_hold_is_one() {
+    let lifetime = |text: &str| read(text.as_bytes()).map(|(_, lifetime)| lifetime.as_secs());
+    let with = |rest: &str| lifetime(&format!(r#"{{"access_token":"t","token_type":"Bearer"{rest}}}"#));
+    assert_eq!(with(r#","expires_in":300"#), Some(300));
+    assert_eq!(with(r#","expires_in":"300""#), Some(300));
+    assert_eq!(with(""), Some(60));
+    assert_eq!(with(r#","expires_in":-1"#), Some(60));
+    assert_eq!(with(r#","expires_in":1e99"#), Some(60));
+    assert_eq!(with(r#","expires_in":9999999"#), Some(86400));
+    assert_eq!(lifetime(r#"{"access_token":"t","token_type":"DPoP"}"#), None);
+    assert_eq!(lifetime(r#"{"access_token":"t"}"#), None);
+    assert_eq!(lifetime(r#"{"access_token":"","token_type":"Bearer"}"#), None);
+    assert_eq!(lifetime(r#"{"access_token":"a\nb","token_type":"Bearer"}"#), None);
+    assert_eq!(
+        lifetime(r#"{"access_token":"t","access_token":"u","token_type":"Bearer"}"#),
+        None
+    );
+}
