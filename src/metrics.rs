@@ -58,6 +58,8 @@ pub enum Operation {
     Register,
     /// Read of a client (RFC 7592).
     Read,
+    /// Look through the clients for one whose answer was lost.
+    Find,
     /// Question to the token endpoint whether it knows a client.
     Probe,
     /// Change of a client (RFC 7592).

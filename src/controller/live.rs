@@ -19,7 +19,7 @@ use crate::domain::plan::{Here, Known, Provider};
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 use crate::metrics::{Answer, Operation};
-use crate::provider::{ManagementCall, ProbeCall};
+use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 
 use super::context::{Context, lock};
 use super::permits::{Limits, Permit};
@@ -271,6 +271,12 @@ impl World for Live<'_> {
         let begun = Instant::now();
         let result = self.transport.register(&provider.target, endpoints, request).await;
         self.counted(Operation::Register, begun, result)
+    }
+
+    async fn marked(&self, call: &MarkedCall) -> Result<Option<String>, CallError> {
+        let begun = Instant::now();
+        let result = self.transport.marked(call).await;
+        self.counted(Operation::Find, begun, result)
     }
 
     async fn read(&self, call: &ManagementCall) -> Result<Registration, CallError> {

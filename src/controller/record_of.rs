@@ -11,14 +11,15 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::api::{ManagementMode, OAuthClient, Suspect, names};
+use crate::domain::identity;
 use crate::domain::marker;
 use crate::domain::metadata::Request;
 use crate::domain::plan::{Here, Provider};
 use crate::domain::record::{self, Access, Owner, Phase, Record, SCHEMA_VERSION};
 use crate::domain::registration::Registration;
 use crate::domain::status::rfc3339;
-use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Target};
-use crate::provider::{ClientAuth, ManagementCall, ProbeCall};
+use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Mark, Target};
+use crate::provider::{ClientAuth, ManagementCall, MarkedCall, ProbeCall};
 
 /// Where a registration comes from.
 pub(super) struct Origin<'a> {
@@ -215,7 +216,7 @@ fn owner(object: &OAuthClient) -> Owner {
     }
 }
 
-/// How the client of an identifier that the operator chose is reached.
+/// How a client whose registration was not answered is reached by its identifier.
 pub(super) fn look_up_call(provider: &Provider, endpoints: &Endpoints, client_id: &str) -> Option<ManagementCall> {
     let target = &provider.target;
     if target.knobs.management != ManagementMode::Credentials {
@@ -227,6 +228,28 @@ pub(super) fn look_up_call(provider: &Provider, endpoints: &Endpoints, client_id
         known: known(target),
         issuer: endpoints.issuer.clone(),
         registration_endpoint: endpoints.registration.clone(),
+        token_endpoint: endpoints.token.clone(),
+        allowed_origins: target.allowed_origins.clone(),
+        ca_bundle: target.ca_bundle.clone(),
+        deadlines: target.deadlines,
+    })
+}
+
+/// How the client of this mark is found, if the issuer has the form from which the address of its clients is made.
+pub(super) fn marked_call(
+    provider: &Provider,
+    endpoints: &Endpoints,
+    mark: &Mark,
+    value: String,
+) -> Option<MarkedCall> {
+    let target = &provider.target;
+    Some(MarkedCall {
+        listing: identity::listing(&endpoints.issuer, mark)?,
+        attribute: mark.attribute,
+        value,
+        credentials: target.management.clone(),
+        known: known(target),
+        issuer: endpoints.issuer.clone(),
         token_endpoint: endpoints.token.clone(),
         allowed_origins: target.allowed_origins.clone(),
         ca_bundle: target.ca_bundle.clone(),

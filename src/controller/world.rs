@@ -18,7 +18,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Known, Provider};
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
-use crate::provider::{ManagementCall, ProbeCall};
+use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 
 /// An answer that takes its time.
 pub(super) trait Answer<T>: Future<Output = T> + Send {}
@@ -129,6 +129,8 @@ pub(super) trait World: Send + Sync {
         endpoints: &Endpoints,
         request: &Map<String, Value>,
     ) -> impl Answer<Result<Registration, CallError>>;
+    /// The client that carries a mark, if the provider shows one.
+    fn marked(&self, call: &MarkedCall) -> impl Answer<Result<Option<String>, CallError>>;
     /// Reads a client: one GET.
     fn read(&self, call: &ManagementCall) -> impl Answer<Result<Registration, CallError>>;
     /// Asks the token endpoint whether it knows a client's own credentials.

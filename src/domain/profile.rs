@@ -2,7 +2,7 @@
 
 use crate::api::{ManagementMode, Profile, ProviderSettings};
 
-use super::target::Knobs;
+use super::target::{Knobs, Mark};
 
 /// URI of one client below the registration endpoint.
 const BELOW_REGISTRATION: &str = "{registration_endpoint}/{client_id}";
@@ -12,18 +12,33 @@ const BELOW_REGISTRATION: &str = "{registration_endpoint}/{client_id}";
 pub fn knobs(profile: Profile) -> Knobs {
     let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     match profile {
-        Profile::Rfc7592 | Profile::Keycloak => Knobs {
+        Profile::Rfc7592 => Knobs {
             omit_members: Vec::new(),
             reserved_members: Vec::new(),
             client_id_member: None,
+            mark: None,
             management: ManagementMode::RegistrationAccessToken,
             uri_template: BELOW_REGISTRATION.to_owned(),
+        },
+        // It refuses a chosen `client_id`, and stores no `software_id`. A certificate's subject is stored whatever the client
+        // authenticates by.
+        Profile::Keycloak => Knobs {
+            mark: Some(Mark {
+                member: "tls_client_auth_subject_dn",
+                method: "tls_client_auth",
+                attribute: "x509.subjectdn",
+                issuer_part: "/realms/",
+                listing_part: "/admin/realms/",
+                listing_end: "/clients",
+            }),
+            ..knobs(Profile::Rfc7592)
         },
         // DCR v1.1 manages clients with the credentials that registered them, and lets a client choose id and secret.
         Profile::Wso2 => Knobs {
             omit_members: own(&["response_types", "application_type"]),
             reserved_members: own(&["ext_param_client_id", "ext_param_client_secret"]),
             client_id_member: Some("ext_param_client_id".to_owned()),
+            mark: None,
             management: ManagementMode::Credentials,
             uri_template: BELOW_REGISTRATION.to_owned(),
         },
@@ -32,6 +47,7 @@ pub fn knobs(profile: Profile) -> Knobs {
             omit_members: own(&["token_endpoint_auth_method", "response_types", "application_type"]),
             reserved_members: Vec::new(),
             client_id_member: None,
+            mark: None,
             management: ManagementMode::None,
             uri_template: BELOW_REGISTRATION.to_owned(),
         },
@@ -56,6 +72,7 @@ pub fn settings(provider: &ProviderSettings) -> Knobs {
             Some(own) => Some(own.clone()).filter(|own| !own.is_empty()),
             None => profile.client_id_member,
         },
+        mark: profile.mark,
         management,
         uri_template,
     }

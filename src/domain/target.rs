@@ -72,10 +72,29 @@ pub struct Knobs {
     pub reserved_members: Vec<String>,
     /// Member by which a registration chooses its own `client_id`.
     pub client_id_member: Option<String>,
+    /// How a registration is marked, so that an administrator finds its client again.
+    pub mark: Option<Mark>,
     /// How registered clients are managed.
     pub management: ManagementMode,
     /// Template of a client's URI in mode `Credentials`.
     pub uri_template: String,
+}
+
+/// A member of a registration that says nothing to the provider, and that the provider shows to its administrators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Wire name of the member.
+    pub member: &'static str,
+    /// The one authentication method of clients for which the member means something: those carry no mark.
+    pub method: &'static str,
+    /// Name under which administrators see it.
+    pub attribute: &'static str,
+    /// What an administrator's address of the clients has in the place of this part of the issuer.
+    pub issuer_part: &'static str,
+    /// That what.
+    pub listing_part: &'static str,
+    /// What that address ends with.
+    pub listing_end: &'static str,
 }
 
 /// Deadlines of calls.

@@ -11,6 +11,8 @@ pub(super) const METADATA: usize = 256 * 1024;
 pub(super) const WEBFINGER: usize = 64 * 1024;
 /// Largest registration answer, in bytes.
 pub(super) const REGISTRATION: usize = 64 * 1024;
+/// Largest page of a list of clients, in bytes.
+pub(super) const LISTING: usize = 8 * 1024 * 1024;
 /// Most hops from one metadata address to the next.
 pub(super) const REDIRECTS: usize = 3;
 /// Time that waiting is counted in.

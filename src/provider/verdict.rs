@@ -21,6 +21,8 @@ pub(super) enum Asked {
     Registration,
     /// A read, a change or a deletion of a client.
     Management,
+    /// A list of clients.
+    Listing,
 }
 
 impl Asked {
@@ -28,6 +30,7 @@ impl Asked {
         match self {
             Self::Registration => "registration",
             Self::Management => "management call",
+            Self::Listing => "list of clients",
         }
     }
 }
@@ -42,6 +45,7 @@ pub(super) fn accepted(answer: Answer, asked: Asked, at: &str, spoken: &[SecretS
     }
     answer.body.map_err(|error| {
         let why = match error {
+            BodyError::TooLarge if asked == Asked::Listing => "is larger than 8 MiB",
             BodyError::TooLarge => "is larger than 64 KiB",
             BodyError::Broken => "broke off",
         };

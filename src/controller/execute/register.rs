@@ -3,11 +3,11 @@
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::api::{AttemptOutcome, ManagementMode, Reason, Suspect};
+use crate::api::{AttemptOutcome, Reason, Suspect};
 use crate::cluster::{ApiError, SecretRevision};
 use crate::domain::breaker::Counted;
 use crate::domain::failure::Class;
-use crate::domain::identity;
+use crate::domain::identity::{self, Finds};
 use crate::domain::marker::Marker;
 use crate::domain::metadata::{self, Request};
 use crate::domain::outcome::Effect as Applied;
@@ -86,6 +86,7 @@ impl<W: World> Pass<'_, W> {
             &provider.target.knobs,
             &self.world.here().cluster_id,
             self.uid(),
+            &attempt,
         );
         let result = self.world.register(&provider, &endpoints, &body).await;
         // Counted before others may call: their passes are on their way already. One with a chosen identifier is looked up
@@ -246,10 +247,20 @@ impl<W: World> Pass<'_, W> {
         let Some(Ok(provider)) = &self.provider else {
             return false;
         };
-        let knobs = &provider.target.knobs;
-        knobs.client_id_member.is_some()
-            && knobs.management == ManagementMode::Credentials
+        identity::finds(&provider.target.knobs) == Some(Finds::ByIdentifier)
             && client_id == identity::client_id(&self.world.here().cluster_id, self.uid())
+    }
+
+    /// Whether the client in hand is found again by the mark of its open attempt, and may be about to be.
+    fn may_be_found(&self) -> bool {
+        let Some(Ok(provider)) = &self.provider else {
+            return false;
+        };
+        let marks = self.memory.adopted || identity::mark_of(&self.sent, &provider.target.knobs).is_some();
+        marks
+            && matches!(identity::finds(&provider.target.knobs), Some(Finds::ByMark(_)))
+            && matches!(self.record, Stored::Absent { .. })
+            && self.object.metadata.deletion_timestamp.is_none()
     }
 
     /// What a provider has issued can be stored nowhere now, and is kept for the next try.
@@ -279,7 +290,8 @@ impl<W: World> Pass<'_, W> {
     /// written, all of it is tried again.
     ///
     /// A client of the chosen identifier is left alone: another replica may find and record it at any moment, and as long as
-    /// nobody has, its attempt stays open, so that it is looked up again.
+    /// nobody has, its attempt stays open, so that it is looked up again. So is one that carries a mark, where there is no
+    /// record: with one of another client, nobody looks for it.
     pub(super) async fn compensate(&mut self) {
         let (Some(record), Some(Ok(provider))) = (self.record_in_hand(Request::new()), self.provider.clone()) else {
             return;
@@ -296,15 +308,15 @@ impl<W: World> Pass<'_, W> {
             Stored::Unseen | Stored::Absent { live: false } => return self.world.pause(STORE_AGAIN).await,
             Stored::Absent { live: true } | Stored::Unreadable | Stored::Present { .. } => {}
         }
-        let chosen = self.is_chosen(&record.client_id);
-        let call = record_of::management_call(&record, Some(&provider)).filter(|_| !chosen);
+        let left_alone = self.is_chosen(&record.client_id) || self.may_be_found();
+        let call = record_of::management_call(&record, Some(&provider)).filter(|_| !left_alone);
         let deleted = match call {
             Some(call) => self.world.deregister(&call).await.is_ok(),
             None => false,
         };
         if deleted {
             self.close(&attempt, AttemptOutcome::NotApplied, String::new());
-        } else if chosen && matches!(self.record, Stored::Absent { .. }) {
+        } else if left_alone && matches!(self.record, Stored::Absent { .. }) {
             self.close(&attempt, AttemptOutcome::Unknown, String::new());
         } else {
             self.enter_suspect(Suspect {

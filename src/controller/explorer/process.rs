@@ -19,7 +19,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Known, Provider};
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
-use crate::provider::{ManagementCall, ProbeCall, made_of};
+use crate::provider::{ManagementCall, MarkedCall, ProbeCall, made_of};
 
 use super::super::world::World;
 use super::cluster::{Cluster, Name, named, secret_name};
@@ -525,6 +525,15 @@ impl World for Process {
         let attempt = self.me(|replica| replica.opened.clone());
         self.call("POST", &CALL_FAULTS, |state| state.provider.register(&attempt, request))
             .await
+    }
+
+    async fn marked(&self, call: &MarkedCall) -> Result<Option<String>, CallError> {
+        // What cannot be read of a list is a failure like any other, and nothing in it is about metadata.
+        let faults: Vec<Choice> = CALL_FAULTS
+            .into_iter()
+            .filter(|fault| !matches!(fault, Choice::Garbled | Choice::Rejected))
+            .collect();
+        self.call("list", &faults, |state| state.provider.marked(call)).await
     }
 
     async fn read(&self, call: &ManagementCall) -> Result<Registration, CallError> {

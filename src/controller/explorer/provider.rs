@@ -10,7 +10,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::plan::Known;
 use crate::domain::registration::Registration;
 use crate::domain::target::AuthScheme;
-use crate::provider::{ManagementCall, ProbeCall, made_of};
+use crate::provider::{ManagementCall, MarkedCall, ProbeCall, made_of};
 
 use super::digest;
 use super::scenario::Scenario;
@@ -19,6 +19,8 @@ use super::scenario::Scenario;
 pub(super) const REGISTRATION: &str = "https://provider.example/register";
 /// Member by which a registration chooses its identifier.
 const CHOICE: &str = "ext_param_client_id";
+/// Member by which a registration is marked.
+const MARK: &str = "tls_client_auth_subject_dn";
 /// A client of somebody else, registered before anything here began.
 pub(super) const THEIRS: &str = "client-of-others";
 
@@ -27,6 +29,8 @@ pub(super) const THEIRS: &str = "client-of-others";
 pub(super) struct Entry {
     /// The attempt under which it was registered.
     pub attempt: String,
+    /// The mark that its registration carried, which no update changes.
+    pub mark: Option<String>,
     pub secret: String,
     pub token: String,
     pub metadata: Map<String, Value>,
@@ -46,6 +50,8 @@ pub(super) struct Provider {
     pub unmanaged: bool,
     /// Whether registrations choose their identifiers, and credentials of the operator's manage them.
     pub chosen: bool,
+    /// Whether credentials of the operator's manage clients, and show what their registrations carried.
+    pub marked: bool,
     /// Status with which it answers everything.
     pub refuses: Option<u16>,
     /// Whether a management token was ever shown to another client's URI.
@@ -62,6 +68,7 @@ impl Provider {
             rotates: scenario.rotates,
             unmanaged: scenario.unmanaged,
             chosen: scenario.chosen,
+            marked: scenario.marked,
             refuses: None,
             misdirected: false,
             issued: 0,
@@ -71,6 +78,7 @@ impl Provider {
             THEIRS,
             Entry {
                 attempt: String::new(),
+                mark: None,
                 secret: "secret-of-others".to_owned(),
                 token: format!("token-of-{THEIRS}"),
                 metadata: Map::new(),
@@ -89,8 +97,10 @@ impl Provider {
         }
         self.issued += 1;
         let id = wish.map_or_else(|| format!("client-{}", self.issued), str::to_owned);
+        let mark = request.get(MARK).and_then(Value::as_str).map(str::to_owned);
         let entry = Entry {
             attempt: attempt.to_owned(),
+            mark: mark.filter(|_| self.marked),
             secret: format!("secret-{}-of-{id}", self.issued),
             token: format!("token-0-of-{id}"),
             metadata: request.clone(),
@@ -105,6 +115,14 @@ impl Provider {
     pub(super) fn read(&mut self, call: &ManagementCall) -> Result<Registration, CallError> {
         let (id, entry) = self.authorized(call)?;
         Ok(self.answer(&id, &entry))
+    }
+
+    /// The client whose registration carried this mark.
+    pub(super) fn marked(&self, call: &MarkedCall) -> Result<Option<String>, CallError> {
+        self.refusal()?;
+        let carries = |entry: &Entry| entry.mark.as_deref() == Some(&call.value);
+        let mut found = self.ledger.iter().filter(|(_, entry)| entry.alive && carries(entry));
+        Ok(found.next().map(|(id, _)| id.clone()))
     }
 
     /// What the token endpoint says of a client's own credentials.
@@ -175,7 +193,7 @@ impl Provider {
     fn authorized(&mut self, call: &ManagementCall) -> Result<(String, Entry), CallError> {
         self.refusal()?;
         let id = call.uri.rsplit('/').next().unwrap_or_default().to_owned();
-        if self.chosen {
+        if self.chosen || self.marked {
             let living = self.ledger.get(&id).filter(|entry| entry.alive);
             return living.map(|entry| (id, Entry::clone(entry))).ok_or_else(unauthorized);
         }
@@ -201,7 +219,7 @@ impl Provider {
     }
 
     fn answer(&self, id: &str, entry: &Entry) -> Registration {
-        let token = !self.unmanaged && !self.chosen;
+        let token = !self.unmanaged && !self.chosen && !self.marked;
         Registration {
             client_id: id.to_owned(),
             client_secret: Some(entry.secret.clone().into()),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::api::{OAuthClient, OnUnknownOutcome, Profile, names};
+use crate::api::{ManagementMode, OAuthClient, OnUnknownOutcome, Profile, names};
 use crate::domain::plan::Provider;
 use crate::domain::profile;
-use crate::domain::target::{Credentials, Deadlines, Location, Target};
+use crate::domain::target::{Credentials, Deadlines, Knobs, Location, Target};
 
 use super::cluster::Name;
 use super::state::State;
@@ -20,7 +20,7 @@ pub(super) const HOME: &str = "operator";
 /// Namespace of a second installation.
 pub(super) const SECOND_HOME: &str = "second-operator";
 /// Issuer of the provider.
-pub(super) const ISSUER: &str = "https://provider.example";
+pub(super) const ISSUER: &str = "https://provider.example/realms/apps";
 
 /// Token endpoint of the provider.
 pub(super) const TOKEN: &str = "https://provider.example/token";
@@ -84,6 +84,8 @@ pub(super) struct Scenario {
     pub unmanaged: bool,
     /// Whether registrations choose their identifiers, and credentials of the operator's manage them.
     pub chosen: bool,
+    /// Whether credentials of the operator's manage clients, and show what their registrations carried.
+    pub marked: bool,
     pub policy: OnUnknownOutcome,
     pub retain: bool,
     /// Whether two installations of the operator serve the namespace.
@@ -100,6 +102,7 @@ const PLAIN: Scenario = Scenario {
     rotates: false,
     unmanaged: false,
     chosen: false,
+    marked: false,
     policy: OnUnknownOutcome::Register,
     retain: false,
     second_installation: false,
@@ -134,6 +137,10 @@ scenarios! {
     "create with a chosen identifier": [Apply(1)], chosen: true;
     "update and delete with a chosen identifier": [Apply(1), Apply(2), Delete], chosen: true;
     "provider lost with a chosen identifier": [Apply(1), LoseProvider, Apply(2)], chosen: true;
+    "create with a mark": [Apply(1)], marked: true;
+    "create with a mark, hold unknown outcomes": [Apply(1)], marked: true, policy: OnUnknownOutcome::Hold;
+    "update and delete with a mark": [Apply(1), Apply(2), Delete], marked: true;
+    "provider lost with a mark": [Apply(1), LoseProvider, Apply(2)], marked: true, excuses: &["ManagementLost"];
     "edit of the Secret": [Apply(1), Edit];
     "deletion of the Secret": [Apply(1), DeleteSecret];
     "rename of the Secret": [Apply(1), Rename];
@@ -161,23 +168,35 @@ scenarios! {
 
 /// The provider as the operator knows it.
 pub(super) fn provider(scenario: &Scenario) -> Arc<Provider> {
-    static KNOWN: OnceLock<[Arc<Provider>; 3]> = OnceLock::new();
-    let [register, hold, chosen] = KNOWN.get_or_init(|| {
+    static KNOWN: OnceLock<[Arc<Provider>; 5]> = OnceLock::new();
+    let [register, hold, chosen, marked, hold_marked] = KNOWN.get_or_init(|| {
         [
-            resolved(OnUnknownOutcome::Register, Profile::Rfc7592),
-            resolved(OnUnknownOutcome::Hold, Profile::Rfc7592),
-            resolved(OnUnknownOutcome::Register, Profile::Wso2),
+            resolved(OnUnknownOutcome::Register, profile::knobs(Profile::Rfc7592)),
+            resolved(OnUnknownOutcome::Hold, profile::knobs(Profile::Rfc7592)),
+            resolved(OnUnknownOutcome::Register, profile::knobs(Profile::Wso2)),
+            resolved(OnUnknownOutcome::Register, marking()),
+            resolved(OnUnknownOutcome::Hold, marking()),
         ]
         .map(Arc::new)
     });
     match scenario.policy {
         _ if scenario.chosen => chosen.clone(),
+        OnUnknownOutcome::Register if scenario.marked => marked.clone(),
+        OnUnknownOutcome::Hold if scenario.marked => hold_marked.clone(),
         OnUnknownOutcome::Register => register.clone(),
         OnUnknownOutcome::Hold => hold.clone(),
     }
 }
 
-fn resolved(policy: OnUnknownOutcome, profile: Profile) -> Provider {
+/// Settings of a provider that shows marks to its administrators, with such credentials.
+fn marking() -> Knobs {
+    Knobs {
+        management: ManagementMode::Credentials,
+        ..profile::knobs(Profile::Keycloak)
+    }
+}
+
+fn resolved(policy: OnUnknownOutcome, knobs: Knobs) -> Provider {
     Provider {
         target: Target {
             location: Location::Issuer(ISSUER.to_owned()),
@@ -187,7 +206,7 @@ fn resolved(policy: OnUnknownOutcome, profile: Profile) -> Provider {
             discovery: Credentials::default(),
             registration: Credentials::default(),
             management: Credentials::default(),
-            knobs: profile::knobs(profile),
+            knobs,
             on_unknown_outcome: policy,
             ca_bundle: None,
             deadlines: Deadlines {

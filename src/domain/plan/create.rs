@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::api::{ManagementMode, OnUnknownOutcome, Reason, Suspect};
+use crate::api::{OnUnknownOutcome, Reason, Suspect};
 use crate::domain::failure::{Class, Failure};
+use crate::domain::identity::{self, Finds};
 use crate::domain::marker::{self, Marker};
 use crate::domain::{metadata, secret};
 
@@ -67,15 +68,9 @@ pub(super) fn next(view: &View<'_>, live: bool) -> Next {
         {
             return under_way(wait);
         }
-        if chooses_id(provider) {
-            // C5b
-            if view.endpoints.is_none() {
-                return Effect::Discover.into();
-            }
-            // C5c
-            if view.memory.look_up.is_none() {
-                return Effect::LookUp.into();
-            }
+        // C5b and C5c
+        if let Some(next) = look_up(view, provider, &attempt) {
+            return next;
         }
         let absent = view.memory.look_up == Some(LookUp::Absent);
         // C6
@@ -142,10 +137,21 @@ pub(super) fn open_attempt(view: &View<'_>) -> Next {
     .into()
 }
 
+/// The way to the client of this open attempt, if it can be looked up and was not.
+pub(super) fn look_up(view: &View<'_>, provider: &super::Provider, attempt: &str) -> Option<Next> {
+    match identity::finds(&provider.target.knobs)? {
+        // Whoever gave the attempt up need not wait until the provider can be asked.
+        Finds::ByMark(_) if view.abandons(attempt) => return None,
+        Finds::ByMark(_) | Finds::ByIdentifier => {}
+    }
+    let known = view.endpoints.is_some();
+    let next = if known { Effect::LookUp } else { Effect::Discover };
+    view.memory.look_up.is_none().then(|| next.into())
+}
+
 /// Whether a registration of this provider can be found again by the identifier that the operator chose.
 pub(super) fn chooses_id(provider: &super::Provider) -> bool {
-    let knobs = &provider.target.knobs;
-    knobs.client_id_member.is_some() && knobs.management == ManagementMode::Credentials
+    identity::finds(&provider.target.knobs) == Some(Finds::ByIdentifier)
 }
 
 /// Whether the registration of this pass may have been rejected because an earlier one, whose answer was lost, has taken the

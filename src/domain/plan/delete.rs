@@ -5,8 +5,10 @@ use std::time::Duration;
 use crate::api::{DeletionPolicy, ManagementMode, Reason, Suspect};
 use crate::domain::duration;
 use crate::domain::failure::{Class, Failure};
+use crate::domain::identity::{self, Finds};
 use crate::domain::record::{Phase, Record};
 
+use super::create;
 use super::{Credentials, Deregistration, Effect, Next, ProviderView, Sight, Verdict, View};
 
 /// How long a deletion is tried if the manifest does not say.
@@ -94,7 +96,26 @@ fn unrecorded(view: &View<'_>) -> Next {
             Some(wait),
         );
     }
-    doubt.into()
+    // D3c
+    let by_mark = open.filter(|attempt| !view.is_suspect(attempt, None));
+    by_mark
+        .and_then(|attempt| find(view, &attempt))
+        .unwrap_or_else(|| doubt.into())
+}
+
+/// D3c: a mark leads to the client that would be a suspect, as long as the deletion has time.
+fn find(view: &View<'_>, attempt: &str) -> Option<Next> {
+    if timed_out(view) {
+        return None;
+    }
+    match view.provider {
+        ProviderView::Unresolved => Some(Effect::ResolveProvider.into()),
+        ProviderView::Refused(_) => None,
+        ProviderView::Resolved(provider) => {
+            let marks = matches!(identity::finds(&provider.target.knobs), Some(Finds::ByMark(_)));
+            create::look_up(view, provider, attempt).filter(|_| marks)
+        }
+    }
 }
 
 /// D8 and D9.

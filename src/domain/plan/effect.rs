@@ -32,7 +32,7 @@ pub enum Effect {
     OpenAttempt(Marker),
     /// Register the client: one POST.
     Register(Request),
-    /// Ask the provider for the client of the chosen identifier.
+    /// Ask the provider for the client of the chosen identifier, or of the open attempt's mark.
     LookUp,
     /// Ask the provider's token endpoint whether it knows the client.
     Probe,

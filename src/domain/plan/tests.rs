@@ -23,7 +23,7 @@ use crate::domain::record::InFlight;
 use crate::domain::record::tests::record as stored;
 use crate::domain::registration::Registration;
 use crate::domain::secret;
-use crate::domain::target::{Credentials as Sent, Deadlines, Endpoints, Location, Target};
+use crate::domain::target::{Credentials as Sent, Deadlines, Endpoints, Knobs, Location, Target};
 
 /// A world that a test changes where its row differs: a fresh object whose provider and endpoints are known.
 struct World {
@@ -76,6 +76,14 @@ fn provider() -> Provider {
         },
         uid: "provider".into(),
         fingerprint: "f".into(),
+    }
+}
+
+/// Settings of a provider that shows marks to its administrators, with such credentials.
+fn marking() -> Knobs {
+    Knobs {
+        management: crate::api::ManagementMode::Credentials,
+        ..knobs(Profile::Keycloak)
     }
 }
 

@@ -148,9 +148,9 @@ pub struct Memory {
     pub registration: Option<Registration>,
     /// Why that client cannot be recorded.
     pub unrecordable: Option<Failure>,
-    /// Whether that client was found at the provider by the identifier that the operator chose.
+    /// Whether that client was found at the provider, by the identifier that the operator chose or by the attempt's mark.
     pub adopted: bool,
-    /// What a look for the client of the chosen identifier found.
+    /// What a look for the client found.
     pub look_up: Option<LookUp>,
     /// Attempt whose record the registration in hand replaces, because the provider has lost its client.
     pub replaces: Option<String>,
@@ -181,13 +181,15 @@ pub enum Deregistration {
     GoneOrUnauthorised,
 }
 
-/// What a look for the client of the chosen identifier found.
+/// What a look for the client of a registration whose answer was lost found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookUp {
     /// The client; it is the registration in hand.
     Found,
-    /// No such client.
+    /// No client of the chosen identifier: there is none.
     Absent,
+    /// No client of this mark: it may still come.
+    NotSeen,
 }
 
 /// What the token endpoint says of a client's own credentials.

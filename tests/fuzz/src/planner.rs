@@ -11,6 +11,7 @@ use oauth_client_operator::api::{
     Attempt, AttemptOutcome, ManagementMode, OAuthClient, Profile, SecretVersion, Suspect, names,
 };
 use oauth_client_operator::domain::failure::Failure;
+use oauth_client_operator::domain::marker::Marker;
 use oauth_client_operator::domain::plan::{
     Credentials, Deregistration, Effect, Here, Known, LookUp, Memory, Next, Provider, ProviderView, Sight, Verdict,
     View, next,
@@ -23,7 +24,7 @@ use oauth_client_operator::domain::{metadata, secret};
 use serde_json::json;
 
 pub(crate) use self::parts::stored;
-use self::parts::{answer, provider};
+use self::parts::{answer, marking, provider};
 use super::bytes::Bytes;
 
 const PHASES: [Phase; 4] = [Phase::Registered, Phase::Deleting, Phase::Deleted, Phase::Retained];
@@ -164,6 +165,9 @@ impl World {
         world.memory = drawn::memory(bytes);
         if !matches!(world.record_seen, RecordSeen::Present) {
             world.memory.answer = None;
+        }
+        if bytes.rarely(4) {
+            world.provider.target.knobs = marking();
         }
         world
     }
@@ -327,7 +331,7 @@ impl World {
                 self.record = Some(record);
                 self.record_seen = RecordSeen::Present;
             }
-            Effect::LookUp => self.memory.look_up = Some(LookUp::Absent),
+            Effect::LookUp => self.looked_up(bytes),
             Effect::Probe => self.memory.known = Some(bytes.one_of(&[Known::Yes, Known::No, Known::Unclear])),
             Effect::ReplaceRecord => {
                 self.memory.registration = None;
@@ -374,6 +378,23 @@ impl World {
                 self.record_seen = RecordSeen::Absent(true);
             }
         }
+    }
+
+    /// The provider shows the client of the open attempt's mark, or does not.
+    fn looked_up(&mut self, bytes: &mut Bytes<'_>) {
+        let annotations = self.object.metadata.annotations.iter().flatten();
+        let mut markers = annotations.filter(|(name, _)| *name == names::CREATE_PENDING);
+        let attempt = markers.next().and_then(|(_, text)| Some(Marker::parse(text)?.attempt));
+        assert!(attempt.is_some(), "a look without an open attempt");
+        if bytes.flip() {
+            self.memory.look_up = Some(LookUp::NotSeen);
+            return;
+        }
+        self.memory.outcome = attempt.clone().map(|attempt| (attempt, AttemptOutcome::Registered));
+        self.memory.attempt = attempt;
+        self.memory.look_up = Some(LookUp::Found);
+        self.memory.adopted = true;
+        self.memory.registration = Some(answer());
     }
 
     fn registered(&mut self, fails: bool, bytes: &mut Bytes<'_>) {

@@ -230,6 +230,62 @@ fn c5b_c5c_a_chosen_identifier_is_looked_up_instead_of_doubted() {
     assert_eq!(found.short(), "StoreRecord");
 }
 
+/// An open attempt at a provider that shows marks to its administrators.
+fn searched() -> World {
+    marked("a").with(|w| w.provider.as_mut().unwrap().target.knobs = marking())
+}
+
+#[test]
+fn c5b_c5c_a_mark_is_looked_up_before_anything_is_doubted() {
+    assert_eq!(searched().with(|w| w.endpoints = None).short(), "Discover");
+    assert_eq!(searched().short(), "LookUp");
+    let waiting = searched().with(|w| w.foreign_attempt_age = Some(Duration::ZERO));
+    assert_eq!(waiting.short(), "Progressing");
+    let found = searched().with(|w| {
+        w.memory.look_up = Some(LookUp::Found);
+        w.memory.attempt = Some("a".to_owned());
+        w.memory.registration = Some(registration());
+    });
+    assert_eq!(found.short(), "StoreRecord");
+    let failed = searched().with(|w| w.memory.failure = Some(failure(Class::Transient)));
+    assert_eq!(failed.short(), "ProviderUnavailable", "nothing is registered meanwhile");
+    let bare = searched().with(|w| {
+        w.provider.as_mut().unwrap().target.knobs.management = crate::api::ManagementMode::RegistrationAccessToken;
+    });
+    assert_eq!(bare.short(), "EnterSuspect", "nobody may list the clients");
+}
+
+#[test]
+fn c6_c7_a_mark_that_is_not_seen_proves_nothing() {
+    let unseen = || searched().with(|w| w.memory.look_up = Some(LookUp::NotSeen));
+    assert_eq!(unseen().short(), "EnterSuspect");
+    let entered = || unseen().with(|w| w.suspects.push(suspect("a", None)));
+    assert_eq!(entered().short(), "ProveWritable");
+    let hold = entered().with(|w| {
+        w.provider.as_mut().unwrap().target.on_unknown_outcome = crate::api::OnUnknownOutcome::Hold;
+    });
+    assert_eq!(hold.short(), "OutcomeUnknown");
+    let again = entered().with(|w| w.memory.look_up = None);
+    assert_eq!(again.short(), "LookUp", "it may have come since");
+}
+
+#[test]
+fn c5b_an_attempt_that_was_given_up_is_not_looked_up() {
+    let abandoned = || searched().with(|w| w.object["metadata"]["annotations"][names::ABANDON] = json!("a"));
+    assert_eq!(abandoned().short(), "EnterSuspect");
+    let entered = abandoned().with(|w| w.suspects.push(suspect("a", None)));
+    assert_eq!(entered.short(), "ProveWritable");
+}
+
+#[test]
+fn a7a_a_mark_is_taken_by_nobody() {
+    let rejected = searched().with(|w| {
+        w.memory.failure = Some(Failure::new(Class::Invalid, Reason::RegistrationRejected, "x"));
+        w.memory.outcome = Some(("a".to_owned(), AttemptOutcome::NotApplied));
+    });
+    assert_eq!(rejected.short(), "RegistrationRejected");
+}
+
 #[test]
 fn a7a_a_rejection_may_mean_that_the_chosen_identifier_is_taken() {
     let rejected = || {

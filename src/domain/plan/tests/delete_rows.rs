@@ -52,6 +52,60 @@ fn d2_to_d5_what_is_not_recorded_is_not_forgotten() {
 }
 
 #[test]
+fn d3c_an_open_attempt_with_a_mark_is_looked_up_while_there_is_time() {
+    let interrupted = || {
+        World::dying().with(|w| {
+            (w.record, w.live, w.object["status"]) = (None, true, json!({}));
+            w.memory.object_read = true;
+            w.provider.as_mut().unwrap().target.knobs = marking();
+            (w.resolved, w.endpoints) = (false, None);
+        })
+    };
+    let mut world = interrupted();
+    world.foreign_attempt_age = Some(Duration::from_secs(59));
+    assert_eq!(world.short(), "DeletionBlocked");
+    world.foreign_attempt_age = None;
+    assert_eq!(world.short(), "ResolveProvider");
+    world.resolved = true;
+    assert_eq!(world.short(), "Discover");
+    world.endpoints = Some(stored().endpoints);
+    assert_eq!(world.short(), "LookUp");
+    let found = |w: &mut World| {
+        (w.memory.look_up, w.memory.attempt) = (Some(LookUp::Found), Some("a1".into()));
+        w.memory.registration = Some(registration());
+    };
+    world.memory.look_up = Some(LookUp::NotSeen);
+    assert_eq!(world.short(), "EnterSuspect");
+    world.memory.look_up = None;
+    assert_eq!(world.with(found).short(), "StoreRecord");
+    let known = |change: &dyn Fn(&mut World)| {
+        interrupted().with(|w| {
+            (w.resolved, w.endpoints) = (true, Some(stored().endpoints));
+            change(w);
+        })
+    };
+    assert_eq!(
+        known(&|w| w.now += 3600).short(),
+        "EnterSuspect",
+        "it was tried long enough"
+    );
+    let abandon = |w: &mut World| w.object["metadata"]["annotations"][names::ABANDON] = json!("a1");
+    assert_eq!(known(&abandon).short(), "EnterSuspect");
+    let gone = Failure::new(Class::Denied, Reason::ProviderNotFound, "x");
+    assert_eq!(known(&|w| w.provider = Err(gone.clone())).short(), "EnterSuspect");
+    assert_eq!(
+        known(&|w| w.suspects.push(suspect("a1", None))).short(),
+        "RemoveFinalizer"
+    );
+    let chosen = |w: &mut World| w.provider.as_mut().unwrap().target.knobs = knobs(Profile::Wso2);
+    assert_eq!(
+        known(&chosen).short(),
+        "EnterSuspect",
+        "its next object takes another identifier"
+    );
+}
+
+#[test]
 fn d6_an_unreadable_record_blocks_until_the_timeout() {
     let unreadable = || World::dying().with(|w| w.record_sight = Some(Sight::Unreadable));
     assert_eq!(unreadable().short(), "DeletionBlocked");

@@ -133,6 +133,16 @@ fn k1a_k1b_an_interrupted_recreation_is_a_doubt_once() {
 }
 
 #[test]
+fn k1b_an_interrupted_recreation_with_a_mark_is_a_suspect() {
+    let world = World::kept().with(|w| {
+        w.object["metadata"]["generation"] = json!(2);
+        w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/other/system/oauthclient-u"});
+        w.provider.as_mut().unwrap().target.knobs = marking();
+    });
+    assert_eq!(world.short(), "EnterSuspect");
+}
+
+#[test]
 fn k1c_an_interrupted_recreation_with_a_chosen_identifier_is_looked_up() {
     let mut world = World::kept()
         .recorded(|r| r.client_id = crate::domain::identity::client_id("cluster", "u"))

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use oauth_client_operator::api::{OnUnknownOutcome, Profile};
+use oauth_client_operator::api::{ManagementMode, OnUnknownOutcome, Profile};
 use oauth_client_operator::domain::plan::Provider;
 use oauth_client_operator::domain::profile::knobs;
 use oauth_client_operator::domain::record::Record;
 use oauth_client_operator::domain::registration::Registration;
-use oauth_client_operator::domain::target::{Credentials, Deadlines, Location, Target};
+use oauth_client_operator::domain::target::{Credentials, Deadlines, Knobs, Location, Target};
 use serde_json::{Map, json};
 
 /// A record as the operator stores it.
@@ -49,6 +49,14 @@ pub(super) fn provider(hold: bool) -> Provider {
         },
         uid: "provider".into(),
         fingerprint: "f".into(),
+    }
+}
+
+/// Settings of a provider that shows marks to its administrators, with such credentials.
+pub(super) fn marking() -> Knobs {
+    Knobs {
+        management: ManagementMode::Credentials,
+        ..knobs(Profile::Keycloak)
     }
 }
 

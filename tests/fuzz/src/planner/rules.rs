@@ -61,7 +61,10 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
         Effect::StoreRecord => assert!(memory.registration.is_some()),
         Effect::ReplaceRecord => assert!(memory.registration.is_some() && record.is_some()),
         Effect::Probe => assert!(!deleting && record.is_some() && memory.disowned, "{kind}"),
-        Effect::LookUp => assert!(!deleting, "{kind}"),
+        Effect::LookUp => assert!(
+            !deleting || matches!(view.record, Sight::Absent { live: true }),
+            "{kind}"
+        ),
         Effect::RemoveFinalizer => {
             assert!(deleting, "{kind} of a living object");
             let tombstone = record.is_some_and(|record| record.phase != Phase::Registered);
