@@ -1,7 +1,7 @@
 //! What became of a client whose registration was interrupted, or that the provider has lost.
 
 use testbed::providers::{Fault, Reply};
-use testbed::proxy::Action;
+use testbed::proxy::{Action, Asked, Proxy};
 use testbed::site::{Site, oauth_client};
 
 use crate::scene::{Scene, step};
@@ -10,6 +10,14 @@ use crate::stage::{Stage, eventually};
 const CLIENT: &str =
     "grantTypes: [authorization_code, client_credentials]\nredirectURIs: ['https://app.example/callback']";
 const REGISTER: &str = "/api/identity/oauth2/dcr/v1.1/register";
+
+fn is_registration(asked: &Asked) -> bool {
+    asked.method == "POST" && asked.path.ends_with("/clients-registrations/openid-connect")
+}
+
+fn is_listing(asked: &Asked) -> bool {
+    asked.path.starts_with("/admin/realms/")
+}
 
 fn edited() -> String {
     oauth_client("app", &CLIENT.replace("callback", "edited"))
@@ -40,6 +48,97 @@ async fn w25_a_lost_answer_loses_no_client_where_the_operator_chooses_the_identi
         .unwrap();
     stage.kubectl(&["delete", "oauthclient", "app", "--timeout=30s"]).await;
     assert!(site.clients().await.unwrap().is_empty());
+}
+
+/// Keycloak chooses the identifier. An administrator's look finds the client by the mark that its registration carried, among
+/// others of the same manifest.
+#[tokio::test]
+async fn w25_a_lost_answer_loses_no_client_that_carries_a_mark() {
+    let proxy = Proxy::open(false).await.unwrap();
+    let site = Site::keycloak_with_service_account("marked", Some(&proxy))
+        .await
+        .unwrap();
+    let stage = Stage::new("marked").await;
+    stage.apply(&site.manifests).await;
+    stage.apply(&oauth_client("other", CLIENT)).await;
+    stage.ready("other").await;
+    let other = stage.secret("other").await.unwrap();
+    let lost = proxy.once(is_registration, Action::LoseAnswer);
+    let failed = proxy.times(2, is_listing, Action::Answer(Reply::empty(503)));
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    let object = stage.ready("app").await;
+    assert_eq!((lost.hits(), failed.hits()), (1, 2));
+    let secret = stage.secret("app").await.unwrap();
+    assert_eq!(object.status.unwrap().client_id.as_ref(), Some(&secret["client_id"]));
+    let clients = site.clients().await.unwrap();
+    let mut wanted = [&other["client_id"], &secret["client_id"]];
+    wanted.sort();
+    assert_eq!(clients.keys().collect::<Vec<_>>(), wanted);
+    let posts = proxy.asked().into_iter().filter(is_registration).count();
+    assert_eq!(posts, 2, "found, not registered again");
+    assert!(stage.suspects().await.is_empty());
+    site.token(&secret["client_id"], &secret["client_secret"])
+        .await
+        .unwrap();
+    stage.apply(&edited()).await;
+    eventually("the found client is changed", async || {
+        let clients = site.clients().await.ok()?;
+        let uris = &clients[&secret["client_id"]]["redirect_uris"];
+        (*uris == serde_json::json!(["https://app.example/edited"])).then_some(())
+    })
+    .await;
+    stage.ready("app").await;
+    stage.kubectl(&["delete", "oauthclient", "app", "--timeout=30s"]).await;
+    assert_eq!(
+        site.clients().await.unwrap().keys().collect::<Vec<_>>(),
+        [&other["client_id"]]
+    );
+}
+
+/// The request is lost on its way to Keycloak. That nothing is found proves nothing, so the attempt is doubted.
+#[tokio::test]
+async fn w25_a_lost_request_with_a_mark_is_sent_again_with_a_doubt() {
+    let proxy = Proxy::open(false).await.unwrap();
+    let site = Site::keycloak_with_service_account("unmarked", Some(&proxy))
+        .await
+        .unwrap();
+    let stage = Stage::new("unmarked").await;
+    stage.apply(&site.manifests).await;
+    proxy.once(is_registration, Action::LoseRequest);
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    stage.ready("app").await;
+    let posts: Vec<_> = proxy.asked().into_iter().filter(is_registration).collect();
+    let marks: Vec<_> = posts
+        .iter()
+        .map(|post| post.json()["tls_client_auth_subject_dn"].to_string())
+        .collect();
+    assert_eq!(marks.len(), 2);
+    assert!(marks[0].starts_with("\"CN=") && marks[0] != marks[1], "{marks:?}");
+    assert_eq!(site.clients().await.unwrap().len(), 1);
+    assert_eq!(stage.suspects().await.len(), 1);
+}
+
+/// Deleted before anybody found it: the client goes all the same.
+#[tokio::test]
+async fn w25_a_lost_answer_loses_no_client_of_an_object_that_is_deleted() {
+    let proxy = Proxy::open(false).await.unwrap();
+    let site = Site::keycloak_with_service_account("deleted", Some(&proxy))
+        .await
+        .unwrap();
+    let stage = Stage::new("marked-deleted").await;
+    stage.apply(&site.manifests).await;
+    proxy.once(is_registration, Action::LoseAnswer);
+    proxy.always(is_listing, Action::Answer(Reply::empty(503)));
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    stage.failed("app", "ProviderUnavailable").await;
+    assert_eq!(site.clients().await.unwrap().len(), 1);
+    stage.kubectl(&["delete", "oauthclient", "app", "--wait=false"]).await;
+    stage.failed("app", "DeletionBlocked").await;
+    proxy.clear();
+    stage.gone("app").await;
+    assert!(site.clients().await.unwrap().is_empty());
+    assert!(stage.suspects().await.is_empty());
+    stage.no_records().await;
 }
 
 /// The request is lost on its way; nothing is found, and the same identifier is asked for again.
@@ -167,6 +266,26 @@ async fn many_unknown_outcomes_at_one_provider_bar_further_registrations() {
     .await;
     let sent = double.count("POST", "/register");
     assert!((3..6).contains(&sent), "{sent} registrations");
+}
+
+/// Killed with the answer in hand, before it is recorded, at Keycloak: the client is found again by its mark.
+#[tokio::test]
+async fn w26_a_kill_before_the_record_makes_no_second_client_that_carries_a_mark() {
+    let site = Site::keycloak_with_service_account("killed", None).await.unwrap();
+    let mut scene = Scene::with("marked-killed", site, |_| {}).await;
+    scene.proxy.once(step::record, Action::KillBefore(scene.kill.clone()));
+    scene.app().await;
+    scene.killed_and_restarted().await;
+    scene.stage.ready("app").await;
+    let secret = scene.stage.secret("app").await.unwrap();
+    assert_eq!(scene.ids().await, [secret["client_id"].as_str()]);
+    assert!(scene.stage.suspects().await.is_empty());
+    assert_eq!(scene.stage.records().await.len(), 1);
+    scene
+        .site
+        .token(&secret["client_id"], &secret["client_secret"])
+        .await
+        .unwrap();
 }
 
 /// Killed with the answer in hand, before it is recorded: the client of the chosen identifier is found again.

@@ -135,6 +135,15 @@ async fn the_slice_at_keycloak() {
     slice("slice-keycloak", Site::keycloak("slice").await.unwrap()).await;
 }
 
+/// No token of a registration is used: whoever manages the realm's clients manages this one.
+#[tokio::test]
+async fn the_slice_at_keycloak_with_a_service_account() {
+    let site = Site::keycloak_with_service_account("slice-managed", None)
+        .await
+        .unwrap();
+    slice("slice-managed", site).await;
+}
+
 #[tokio::test]
 async fn the_slice_at_idpyoidc() {
     slice("slice-idpyoidc", Site::idpyoidc().await.unwrap()).await;

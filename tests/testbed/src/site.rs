@@ -122,6 +122,30 @@ impl Site {
         })
     }
 
+    /// A realm of Keycloak's own, with a service account that manages its clients. Behind a proxy it goes by that one's address.
+    pub async fn keycloak_with_service_account(realm: &str, proxy: Option<&Proxy>) -> Result<Self, ProviderError> {
+        let realm = Keycloak::shared().await?.realm(realm).await?;
+        let (client_id, secret) = realm.service_account(&["manage-clients"]).await?;
+        let mut issuer = realm.issuer();
+        if let Some(proxy) = proxy {
+            issuer = issuer.replace(realm.keycloak(), proxy.url());
+            proxy.lead_to(realm.keycloak(), None)?;
+        }
+        let spec = format!(
+            "issuer: {issuer}\nprofile: keycloak\nmanagement:\n  mode: Credentials\n{}{}",
+            client_credentials("registrationAuth", "operator"),
+            client_credentials("managementAuth", "operator")
+        );
+        let origin = issuer.split("/realms").next().unwrap_or_default().to_owned();
+        let data = [("client_id", client_id), ("client_secret", secret)];
+        Ok(Self {
+            manifests: oauth_provider(&spec) + &consented("operator", &origin, &data),
+            abilities: Abilities::ALL,
+            insists_on: "",
+            provider: Provider::Keycloak(realm),
+        })
+    }
+
     /// idpyoidc over https, found by WebFinger. It neither changes nor deletes clients.
     pub async fn idpyoidc() -> Result<Self, ProviderError> {
         let provider = Idpyoidc::start(IdpyoidcOptions { https: true }).await?;
@@ -302,6 +326,12 @@ pub fn bearer(field: &str, secret: &str) -> String {
 #[must_use]
 pub fn basic(field: &str, secret: &str) -> String {
     format!("{field}:\n  basic:\n    secretRef:\n      name: {secret}\n")
+}
+
+/// Credentials of a provider: client identifier and secret in a Secret.
+#[must_use]
+pub fn client_credentials(field: &str, secret: &str) -> String {
+    format!("{field}:\n  clientCredentials:\n    secretRef:\n      name: {secret}\n")
 }
 
 fn indented(lines: impl Iterator<Item = impl AsRef<str>>) -> String {

@@ -14,6 +14,8 @@ use crate::provision::maven::{JAVA, maven};
 const ARTIFACT: &str = "org.keycloak:keycloak-quarkus-dist:26.4.5:zip";
 const DIRECTORY: &str = "keycloak-26.4.5";
 const ADMIN: &str = "admin";
+/// A client whose service account may manage the realm's clients, and its secret: with characters that have to be encoded.
+const OPERATOR: (&str, &str) = ("operator", "of the operator: 100%+&=");
 
 /// Time to become ready on a busy machine.
 const READY_LIMIT: Duration = Duration::from_mins(4);
@@ -140,10 +142,48 @@ impl Realm {
         Ok(answer["token"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// The address of this realm's Keycloak, without a path.
+    #[must_use]
+    pub fn keycloak(&self) -> &str {
+        &self.keycloak.url
+    }
+
+    /// A client with a service account that has these roles of `realm-management`: its identifier and secret.
+    pub async fn service_account(&self, roles: &[&str]) -> Result<(&'static str, &'static str), ProviderError> {
+        let (client_id, secret) = OPERATOR;
+        let wanted = json!({
+            "clientId": client_id, "secret": secret, "protocol": "openid-connect",
+            "publicClient": false, "serviceAccountsEnabled": true, "standardFlowEnabled": false,
+        });
+        let clients = format!("/{}/clients", self.name);
+        self.keycloak.admin(http::Method::POST, &clients, Some(&wanted)).await?;
+        let get = async |path: String| self.keycloak.admin(http::Method::GET, &path, None).await;
+        let id_of = async |client_id: &str| {
+            let found = get(format!("{clients}?clientId={client_id}")).await?;
+            Ok::<_, ProviderError>(found[0]["id"].as_str().unwrap_or_default().to_owned())
+        };
+        let (own, management) = (id_of(client_id).await?, id_of("realm-management").await?);
+        let mut granted = Vec::new();
+        for role in roles {
+            granted.push(get(format!("{clients}/{management}/roles/{role}")).await?);
+        }
+        let account = get(format!("{clients}/{own}/service-account-user")).await?;
+        let mappings = format!(
+            "/{}/users/{}/role-mappings/clients/{management}",
+            self.name,
+            account["id"].as_str().unwrap_or_default()
+        );
+        self.keycloak
+            .admin(http::Method::POST, &mappings, Some(&Value::Array(granted)))
+            .await?;
+        Ok(OPERATOR)
+    }
+
     /// Every registered client by its identifier, with the members of RFC 7591 that Keycloak knows under other names.
     pub async fn clients(&self) -> Result<BTreeMap<String, Value>, ProviderError> {
-        // What a new realm begins with.
-        const OWN: [&str; 6] = [
+        // What a new realm begins with, and the operator's own.
+        const OWN: [&str; 7] = [
+            OPERATOR.0,
             "account",
             "account-console",
             "admin-cli",
