@@ -99,16 +99,16 @@ fn w33_every_rotated_credential_is_taken_over() {
 
 #[test]
 fn credentials_are_the_same_if_each_is() {
-    let changes: [fn(&mut Record); 3] = [
+    let edits: [fn(&mut Record); 3] = [
         |record| record.client_secret = Some("n3w".into()),
         |record| record.registration_access_token = None,
         |record| record.registration_client_uri = Some("https://p/reg/2".to_owned()),
     ];
     assert!(record().same_credentials(&record()));
-    for change in changes {
-        let mut changed = record();
-        change(&mut changed);
-        assert!(!changed.same_credentials(&record()));
+    for edit in edits {
+        let mut edited = record();
+        edit(&mut edited);
+        assert!(!edited.same_credentials(&record()));
     }
 }
 
