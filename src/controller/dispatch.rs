@@ -144,6 +144,10 @@ impl Dispatcher {
     fn end(&mut self, key: Key, end: End) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         slot.running = false;
+        if matches!(end, End::Retry(_)) {
+            slot.failures = slot.failures.saturating_add(1);
+        }
+        // The event of an own write may come before the write's answer: a failure counts all the same, or no wait would grow.
         if let Some(deep) = slot.again.take() {
             return self.start(key, deep);
         }
@@ -152,7 +156,6 @@ impl Dispatcher {
                 self.slots.remove(&key);
             }
             End::Retry(failure) => {
-                slot.failures = slot.failures.saturating_add(1);
                 tracing::info!(object = %key, reason = %failure.reason, failures = slot.failures, "not done: {}", failure.message);
                 match backoff::delay(&failure, slot.failures, self.cx.chance()) {
                     Some(wait) => {

@@ -221,6 +221,11 @@ mod tests {
         let reserved = spec(json!({"extraMetadata": {"ext_param_client_id": "x"}}));
         assert!(request(&reserved, "n", &knobs(Profile::Wso2)).is_err());
         assert!(request(&reserved, "n", &knobs(Profile::Rfc7592)).is_ok());
+        let owned = spec(json!({"extraMetadata": {"ext_param_owner": "x"}}));
+        assert!(
+            request(&owned, "n", &knobs(Profile::Wso2)).is_ok(),
+            "nothing but what is reserved"
+        );
     }
 
     #[test]

@@ -7,9 +7,11 @@
 
 mod cluster;
 mod digest;
+mod interrupt;
 mod oracle;
 mod process;
 mod provider;
+mod replica;
 mod run;
 mod scenario;
 mod schedule;

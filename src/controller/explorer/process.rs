@@ -7,27 +7,21 @@ use std::task::{Context as Waiting, Poll, Waker};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
-use serde_json::{Map, Value};
 
-use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason, names};
-use crate::cluster::{ApiError, Role, SecretMeta, SecretRevision};
-use crate::domain::breaker::Counted;
-use crate::domain::failure::Failure;
-use crate::domain::marker::Marker;
+use crate::api::OAuthClient;
+use crate::cluster::{ApiError, Role, SecretMeta};
 use crate::domain::outcome::CallError;
-use crate::domain::plan::{Here, Known, Provider};
-use crate::domain::registration::Registration;
-use crate::domain::target::Endpoints;
-use crate::provider::{ManagementCall, MarkedCall, ProbeCall, made_of};
+use crate::domain::plan::{Here, Provider};
+use crate::provider::made_of;
 
-use super::super::world::World;
-use super::cluster::{Cluster, Name, named, secret_name};
-use super::provider::REGISTRATION;
+use super::cluster::{Cluster, Name, named};
+use super::replica::Replica;
 use super::scenario::Step;
 use super::schedule::Choice;
-use super::state::{Replica, State};
-use super::{run, scenario};
+use super::state::State;
+use super::{interrupt, run};
+
+mod world;
 
 /// A process.
 pub(super) struct Process {
@@ -127,7 +121,7 @@ impl Process {
         drop(state);
         match choice {
             Choice::OtherLeader | Choice::OtherLeaderStale | Choice::Paused | Choice::OtherInstallation => {
-                run::interrupt(self, choice);
+                interrupt::interrupt(self, choice);
                 Choice::Well
             }
             Choice::UserActs => {
@@ -277,294 +271,4 @@ fn refusal(choice: Choice) -> ApiError {
 
 fn key(namespace: &str, name: &str) -> Name {
     (namespace.to_owned(), name.to_owned())
-}
-
-impl World for Process {
-    type Permit = ();
-
-    fn here(&self) -> &Here {
-        &self.here
-    }
-
-    fn now(&self) -> i64 {
-        self.state().now
-    }
-
-    fn age(&self, since: i64) -> Duration {
-        Duration::from_secs(u64::try_from(self.state().now - since).unwrap_or_default())
-    }
-
-    /// The same until it is used, so that runs that differ in nothing else stay the same.
-    fn fresh_attempt(&self) -> String {
-        let state = self.state();
-        format!("{}-attempt-{}", state.replicas[self.who].identity, state.attempts + 1)
-    }
-
-    fn is_stopping(&self) -> bool {
-        false
-    }
-
-    fn may_begin(&self) -> bool {
-        self.me(|replica| replica.leads)
-    }
-
-    fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration> {
-        let now = self.now();
-        self.me(|replica| {
-            if attempt.starts_with(replica.identity) {
-                return None;
-            }
-            let since = *replica.foreign_attempts.entry(attempt.to_owned()).or_insert(now);
-            Some(Duration::from_secs(u64::try_from(now - since).unwrap_or_default()))
-        })
-    }
-
-    fn barred(&self, _: &Provider, _: Counted) -> Option<Duration> {
-        None
-    }
-
-    fn count(&self, _: &Provider, _: Counted) {}
-
-    async fn pause(&self, time: Duration) {
-        self.state().now += i64::try_from(time.as_secs()).unwrap_or_default();
-    }
-
-    fn note_outcome(&self, object: &OAuthClient, attempt: &str, outcome: AttemptOutcome) {
-        let uid = object.uid().unwrap_or_default();
-        self.me(|replica| replica.outcomes.note(uid, attempt, outcome));
-    }
-
-    fn outcome_of(&self, object: &OAuthClient) -> Option<(String, AttemptOutcome)> {
-        self.me(|replica| replica.outcomes.of(object))
-    }
-
-    fn forget(&self, uid: &str) {
-        self.me(|replica| replica.outcomes.forget(uid));
-    }
-
-    fn warn(&self, _: &OAuthClient, reason: Reason, _: &str) {
-        self.state().schedule.tell(|| format!("      warns: {reason}"));
-    }
-
-    fn tell(&self, _: &OAuthClient, _: Reason, _: &str) {}
-
-    fn is_terminating(&self, namespace: &str) -> bool {
-        let blind = self.state().scenario.namespaced;
-        !blind && self.me(|replica| replica.view.terminating.contains(namespace))
-    }
-
-    fn is_alive(&self, uid: &str) -> bool {
-        self.me(|replica| replica.sees(uid))
-    }
-
-    fn record(&self, uid: &str) -> Option<Arc<SecretMeta>> {
-        let found = self.metas(|meta| self.at_home(meta, Role::Record, uid));
-        found.into_iter().next()
-    }
-
-    fn secret_at(&self, namespace: &str, name: &str) -> Option<Arc<SecretMeta>> {
-        let name = key(namespace, name);
-        self.me(|replica| replica.view.secrets.get(&name).map(|kept| kept.meta.clone()))
-    }
-
-    fn credentials_of(&self, uid: &str) -> Vec<Arc<SecretMeta>> {
-        self.metas(|meta| meta.role == Role::Credentials && meta.owner_uid() == Some(uid))
-    }
-
-    fn suspects_of(&self, uid: &str) -> Vec<Arc<SecretMeta>> {
-        self.metas(|meta| self.at_home(meta, Role::Suspect, uid))
-    }
-
-    async fn get(&self, namespace: &str, name: &str) -> Result<Option<OAuthClient>, ApiError> {
-        let name = key(namespace, name);
-        let found = self
-            .look("get object", |cluster| {
-                cluster.clients.get(&name).map(|kept| kept.object.clone())
-            })
-            .await?;
-        Ok(found.map(|object| OAuthClient::clone(&object)))
-    }
-
-    async fn open_attempt(&self, object: &OAuthClient, marker: &str) -> Result<OAuthClient, ApiError> {
-        let opened = Marker::parse(marker).map(|marker| marker.attempt).unwrap_or_default();
-        let plant = {
-            let mut state = self.state();
-            state.attempts += 1;
-            state.replicas[self.who].opened = opened;
-            state.plant
-        };
-        if plant == Some(Plant::FinalizerAfterPost) {
-            return Ok(object.clone());
-        }
-        let written = self
-            .write("marker", |cluster| cluster.open_attempt(object, marker))
-            .await?;
-        self.note(&written);
-        Ok(OAuthClient::clone(&written))
-    }
-
-    async fn add_finalizer(&self, object: &OAuthClient) -> Result<OAuthClient, ApiError> {
-        let written = self
-            .write("finalizer on", |cluster| cluster.add_finalizer(object))
-            .await?;
-        self.note(&written);
-        Ok(OAuthClient::clone(&written))
-    }
-
-    async fn remove_finalizer(&self, object: &OAuthClient) -> Result<Option<OAuthClient>, ApiError> {
-        let written = self
-            .write("finalizer off", |cluster| cluster.remove_finalizer(object))
-            .await?;
-        self.note(object);
-        Ok(written.map(|object| OAuthClient::clone(&object)))
-    }
-
-    async fn write_status(&self, object: &OAuthClient, status: &OAuthClientStatus) -> Result<OAuthClient, ApiError> {
-        let written = self
-            .write("status", |cluster| cluster.apply_status(object, status))
-            .await?;
-        self.note(&written);
-        Ok(OAuthClient::clone(&written))
-    }
-
-    async fn get_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
-        let name = key(namespace, name);
-        self.look("get secret", |cluster| {
-            cluster.secrets.get(&name).map(|kept| kept.secret.clone())
-        })
-        .await
-    }
-
-    async fn dry_run_create(&self, secret: &Secret) -> Result<(), ApiError> {
-        self.look("dry run", |cluster| cluster.can_create(secret)).await?
-    }
-
-    async fn create_secret(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
-        let role = secret.labels().get(names::SECRET_ROLE).map(String::as_str);
-        if self.state().plant == Some(Plant::RecordAfterSecret) && role == Some("record") {
-            *self.held_back.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret.clone());
-            return Ok(SecretRevision {
-                uid: String::new(),
-                resource_version: String::new(),
-            });
-        }
-        let what = match role {
-            Some("record") => "create record",
-            Some("suspect") => "create suspect",
-            _ => "create secret",
-        };
-        let revision = self.write(what, |cluster| cluster.create(secret)).await?;
-        self.note_secret(&secret_name(secret));
-        let held_back = self.held_back.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(record) = held_back {
-            self.write("create record", |cluster| cluster.create(&record)).await?;
-        }
-        Ok(revision)
-    }
-
-    async fn patch_secret(
-        &self,
-        namespace: &str,
-        name: &str,
-        current: &SecretRevision,
-        patch: Value,
-    ) -> Result<SecretRevision, ApiError> {
-        let name = key(namespace, name);
-        let what = if namespace == self.here.namespace {
-            "patch record"
-        } else {
-            "patch secret"
-        };
-        let revision = self
-            .write(what, |cluster| cluster.patch(&name, current, &patch))
-            .await?;
-        self.note_secret(&name);
-        Ok(revision)
-    }
-
-    async fn delete_secret(&self, namespace: &str, name: &str, current: &SecretRevision) -> Result<(), ApiError> {
-        let name = key(namespace, name);
-        let what = if namespace == self.here.namespace {
-            "delete record"
-        } else {
-            "delete secret"
-        };
-        self.write(what, |cluster| cluster.remove(&name, current)).await?;
-        self.note_secret(&name);
-        Ok(())
-    }
-
-    async fn resolve(&self, _: &OAuthClient) -> Result<Arc<Provider>, Failure> {
-        Ok(self.provider.clone())
-    }
-
-    async fn provider_of_uid(&self, _: &str) -> Result<Arc<Provider>, Failure> {
-        Ok(self.provider.clone())
-    }
-
-    async fn permit(&self, _: &OAuthClient, _: &Provider) {}
-
-    async fn discover(&self, _: &Provider) -> Result<Endpoints, CallError> {
-        self.call("discovery", &[Choice::Unavailable], |_| {
-            Ok(Endpoints {
-                issuer: scenario::ISSUER.to_owned(),
-                registration: REGISTRATION.to_owned(),
-                token: Some(scenario::TOKEN.to_owned()),
-                ..Endpoints::default()
-            })
-        })
-        .await
-    }
-
-    async fn register(
-        &self,
-        _: &Provider,
-        _: &Endpoints,
-        request: &Map<String, Value>,
-    ) -> Result<Registration, CallError> {
-        let attempt = self.me(|replica| replica.opened.clone());
-        self.call("POST", &CALL_FAULTS, |state| state.provider.register(&attempt, request))
-            .await
-    }
-
-    async fn marked(&self, call: &MarkedCall) -> Result<Option<String>, CallError> {
-        // What cannot be read of a list is a failure like any other, and nothing in it is about metadata.
-        let faults: Vec<Choice> = CALL_FAULTS
-            .into_iter()
-            .filter(|fault| !matches!(fault, Choice::Garbled | Choice::Rejected))
-            .collect();
-        self.call("list", &faults, |state| state.provider.marked(call)).await
-    }
-
-    async fn read(&self, call: &ManagementCall) -> Result<Registration, CallError> {
-        self.call("GET", &CALL_FAULTS, |state| state.provider.read(call)).await
-    }
-
-    async fn probe(&self, call: &ProbeCall) -> Known {
-        let faults = [Choice::DieBefore, Choice::LoseRequest];
-        let answer = self
-            .call("probe", &faults, |state| Ok(state.provider.knows(call)))
-            .await;
-        answer.unwrap_or(Known::Unclear)
-    }
-
-    async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
-        let mut call = call.clone();
-        if self.state().plant == Some(Plant::TokenAtAnotherUri) {
-            call.uri.push_str("-of-another");
-        }
-        let call = &call;
-        self.call("PUT", &CALL_FAULTS, |state| state.provider.update(call, request))
-            .await
-    }
-
-    async fn deregister(&self, call: &ManagementCall) -> Result<(), CallError> {
-        // What a success of a deletion says is not read, so it cannot be garbled.
-        let faults: Vec<Choice> = CALL_FAULTS
-            .into_iter()
-            .filter(|fault| *fault != Choice::Garbled)
-            .collect();
-        self.call("DELETE", &faults, |state| state.provider.deregister(call))
-            .await
-    }
 }

@@ -9,18 +9,15 @@ use super::super::pass::{self, Pass};
 use super::super::sweeper;
 use super::oracle;
 use super::process::{Process, drive};
+use super::replica::{Trigger, View};
 use super::scenario::{self, Step};
 use super::schedule::Choice;
-use super::state::{End, State, Trigger};
+use super::state::{End, State};
 
 /// Tries after which a failure that is tried again and again is taken for rest.
 const STILL: u32 = 5;
 /// As `STILL`, while a deletion runs into its timeout.
 const DELETION_PATIENCE: u32 = 24;
-/// Time for which a paused leader is away: longer than its lease, and than any attempt that it began is waited for.
-const PAUSE: i64 = 120;
-/// Passes that the other leader makes meanwhile, at most.
-const PASSES_IN_PAUSE: usize = 12;
 
 /// The state after the next turn, which takes the choices of `given`, a list from the beginning of the run.
 pub(super) fn turn(state: &State, given: Vec<u8>) -> State {
@@ -178,7 +175,7 @@ fn take_office(state: &mut State, who: usize) {
 }
 
 /// What a pass leaves behind in its process.
-fn settle(state: &mut State, who: usize, end: Option<&pass::End>) {
+pub(super) fn settle(state: &mut State, who: usize, end: Option<&pass::End>) {
     let now = state.now;
     let replica = &mut state.replicas[who];
     replica.timer = None;
@@ -192,7 +189,7 @@ fn settle(state: &mut State, who: usize, end: Option<&pass::End>) {
     state.schedule.tell(|| format!("      ends: {end:?}"));
 }
 
-fn one_pass(shared: &Arc<Mutex<State>>, who: usize, deep: bool, interruptible: bool) -> Option<pass::End> {
+pub(super) fn one_pass(shared: &Arc<Mutex<State>>, who: usize, deep: bool, interruptible: bool) -> Option<pass::End> {
     let process = process(shared, who, interruptible);
     let object = {
         let mut state = lock(shared);
@@ -381,7 +378,7 @@ pub(super) fn act(state: &mut State) -> Step {
     state.steps += 1;
     state.tries = 0;
     state.schedule.tell(|| format!("  user: {step:?}"));
-    state.before_step = Arc::new(super::state::View::of(&state.clusters[0]));
+    state.before_step = Arc::new(View::of(&state.clusters[0]));
     // The replica that does not lead knows the world as it is before the step.
     for who in 0..2 {
         if !state.replicas[who].active {
@@ -413,67 +410,12 @@ fn see_in_passing(state: &mut State) {
     }
 }
 
-/// Another process of the operator acts in the middle of this one's effects.
-pub(super) fn interrupt(process: &Process, choice: Choice) {
-    let shared = &process.state;
-    let other = match choice {
-        Choice::OtherInstallation => 2,
-        _ => 1 - process.who,
-    };
-    let calm = std::mem::replace(&mut lock(shared).schedule.calm, true);
-    match choice {
-        Choice::OtherLeaderStale => {
-            let end = one_pass(shared, other, false, false);
-            settle(&mut lock(shared), other, end.as_ref());
-        }
-        Choice::Paused => {
-            // It sees the attempt of the one that stops before the lease runs out.
-            catch_up(&mut lock(shared), other);
-            for round in 0..PASSES_IN_PAUSE {
-                let end = one_pass(shared, other, false, false);
-                let mut state = lock(shared);
-                settle(&mut state, other, end.as_ref());
-                if round == 0 {
-                    state.now += PAUSE;
-                }
-                let timer = state.replicas[other].timer.take();
-                state.now = state.now.max(timer.unwrap_or_default());
-                let seen = catch_up(&mut state, other);
-                if round > 0 && timer.is_none() && !seen {
-                    break;
-                }
-            }
-            lock(shared).replicas[process.who].leads = false;
-        }
-        _ => {
-            catch_up(&mut lock(shared), other);
-            let end = one_pass(shared, other, false, false);
-            settle(&mut lock(shared), other, end.as_ref());
-        }
-    }
-    let mut state = lock(shared);
-    state.schedule.calm = calm;
-    if !state.replicas[other].active {
-        state.replicas[other].timer = None;
-    }
-}
-
-/// The watches of a process catch up without a trigger; whether there was anything to see.
-fn catch_up(state: &mut State, who: usize) -> bool {
-    let now = state.now;
-    let State { clusters, replicas, .. } = state;
-    let cluster = &mut clusters[replicas[who].cluster];
-    cluster.collect();
-    cluster.terminate(now);
-    replicas[who].see(cluster, true, true).is_some()
-}
-
 fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis().div_ceil(1000))
         .unwrap_or_default()
         .max(1)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

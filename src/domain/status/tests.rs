@@ -96,6 +96,9 @@ fn suspension_says_so_only_where_nothing_was_said_before() {
     let fresh = suspended(&OAuthClientStatus::default());
     let said = condition(&fresh, "Ready").unwrap();
     assert_eq!((said.status.as_str(), said.reason.as_str()), ("Unknown", "Suspended"));
+    let mut unjudged = ready();
+    unjudged.conditions.retain(|condition| condition.type_ != "Ready");
+    assert_eq!(condition(&suspended(&unjudged), "Ready").unwrap().reason, "Suspended");
     let before = failed(&ready(), Class::Invalid, Reason::UpdateRejected);
     let rested = suspended(&before);
     assert_eq!(condition(&rested, "Ready"), condition(&before, "Ready"));
@@ -113,6 +116,7 @@ fn a_failure_that_may_pass_takes_the_place_of_a_stall_and_back() {
         "False",
         "what was not Ready does not become so"
     );
+    assert_eq!(condition(&passing, "Ready").unwrap().reason, "ProviderUnavailable");
     let again = failed(&passing, Class::Invalid, Reason::UpdateRejected);
     assert!(condition(&again, "Reconciling").is_none());
 }

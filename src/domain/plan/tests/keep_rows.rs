@@ -101,8 +101,11 @@ fn k7_only_what_was_judged_ready_asks_nothing_of_the_provider() {
         world.with(change).short()
     };
     assert_eq!(in_step(|_| ()), "Ready");
-    let changes: [fn(&mut World); 6] = [
+    let registered_now: fn(&mut World) = |w| (w.deep, w.memory.attempt) = (true, Some("a1".to_owned()));
+    assert_eq!(in_step(registered_now), "Ready");
+    let changes: [fn(&mut World); 7] = [
         |w| w.deep = true,
+        |w| (w.deep, w.memory.attempt, w.memory.adopted) = (true, Some("a1".to_owned()), true),
         |w| w.object["metadata"]["generation"] = json!(2),
         |w| w.object["status"]["observedGeneration"] = json!(0),
         |w| w.object["status"]["conditions"][0]["status"] = json!("False"),

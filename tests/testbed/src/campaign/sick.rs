@@ -72,7 +72,10 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
     tokio::time::sleep(hour.saturating_sub(begun.elapsed())).await;
 
     let during = provider.requests().await?.split_off(before);
-    let posts = during.iter().filter(|request| request.method == "POST").count();
+    let posts = during
+        .iter()
+        .filter(|request| request.method == "POST" && request.path == "/reg");
+    let posts = posts.count();
     report.figure(format!(
         "an hour of operator time in {} s: {} requests, {posts} of them registrations of {fresh} new objects",
         begun.elapsed().as_secs(),

@@ -1,0 +1,248 @@
+//! A process of the operator between two passes: what it has seen, what it remembers, and what it waits for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cluster::{Role, SecretMeta, cause};
+use crate::domain::plan::Here;
+
+use super::super::outcomes::Outcomes;
+use super::super::sweeper::Looks;
+use super::cluster::{Cluster, Kept, KeptSecret, Name};
+use super::scenario;
+use super::state::clock;
+
+/// A process of the operator: what it knows is gone when it dies.
+#[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts of a process")]
+pub(super) struct Replica {
+    /// Name of the process; it survives a crash, as a pod's does.
+    pub identity: &'static str,
+    pub cluster: usize,
+    pub here: Arc<Here>,
+    /// Whether the applications' namespace is not among those that it watches.
+    pub narrowed: bool,
+    /// Whether it leads, but for a moment.
+    pub active: bool,
+    /// Whether it may begin anything.
+    pub leads: bool,
+    pub dead: bool,
+    pub view: View,
+    pub outcomes: Outcomes,
+    pub foreign_attempts: BTreeMap<String, i64>,
+    pub looks: Looks,
+    /// UID and attempt of the marker that it wrote last.
+    pub opened: String,
+    pub trigger: Option<Trigger>,
+    pub timer: Option<i64>,
+    pub failures: u32,
+    /// Passes before its watches catch up.
+    pub lag: u32,
+}
+
+/// A reason to look at the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Trigger {
+    pub deep: bool,
+    /// Whether failures are counted anew.
+    pub anew: bool,
+}
+
+/// What the watches of a process have seen.
+#[derive(Clone, Default)]
+pub(super) struct View {
+    pub clients: BTreeMap<Name, Arc<Kept>>,
+    pub secrets: BTreeMap<Name, Arc<KeptSecret>>,
+    pub terminating: BTreeSet<String>,
+}
+
+impl Replica {
+    pub(super) fn new(identity: &'static str, cluster: usize, home: &str, cluster_id: &str) -> Self {
+        Self {
+            identity,
+            cluster,
+            here: Arc::new(Here {
+                namespace: home.to_owned(),
+                cluster_id: cluster_id.to_owned(),
+                serves_own_namespace: false,
+            }),
+            narrowed: false,
+            active: false,
+            leads: true,
+            dead: false,
+            view: View::default(),
+            outcomes: Outcomes::default(),
+            foreign_attempts: BTreeMap::new(),
+            looks: Looks::new(),
+            opened: String::new(),
+            trigger: None,
+            timer: None,
+            failures: 0,
+            lag: 0,
+        }
+    }
+
+    /// As it is right after a start.
+    pub(super) fn restarted(&self) -> Self {
+        Self {
+            here: self.here.clone(),
+            narrowed: self.narrowed,
+            active: self.active,
+            ..Self::new(self.identity, self.cluster, "", "")
+        }
+    }
+
+    /// Records of the operator's namespace, as far as they were seen.
+    pub(super) fn records(&self) -> impl Iterator<Item = &Arc<SecretMeta>> {
+        let metas = self.view.secrets.values().map(|kept| &kept.meta);
+        metas.filter(|meta| meta.role == Role::Record && *meta.namespace == *self.here.namespace)
+    }
+
+    /// Sees a change of the object, of Secrets, or both; a trigger if it is worth a look, by the watches' rules.
+    pub(super) fn see(&mut self, cluster: &Cluster, objects: bool, secrets: bool) -> Option<Trigger> {
+        let seen = self.what_is_to_see(cluster);
+        let (mut spec, mut secret, mut namespace) = (false, false, false);
+        if objects {
+            let name = scenario::name();
+            spec = match (self.view.clients.get(&name), seen.clients.get(&name)) {
+                (Some(old), Some(new)) => cause(&old.object, &new.object).is_some(),
+                (old, new) => old.is_some() != new.is_some(),
+            };
+            namespace = self.view.terminating != seen.terminating;
+            self.view.clients = seen.clients;
+            self.view.terminating = seen.terminating;
+        }
+        if secrets {
+            let mut changed = Vec::new();
+            for (name, kept) in &seen.secrets {
+                match self.view.secrets.get(name) {
+                    Some(old) if old.meta == kept.meta => {}
+                    old => changed.extend(old.into_iter().chain([kept]).map(|kept| kept.meta.clone())),
+                }
+            }
+            let gone = self
+                .view
+                .secrets
+                .iter()
+                .filter(|(name, _)| !seen.secrets.contains_key(*name));
+            changed.extend(gone.map(|(_, kept)| kept.meta.clone()));
+            secret = changed.iter().any(|meta| {
+                let uid = match meta.role {
+                    Role::Credentials => meta.owner_uid(),
+                    Role::Record | Role::Suspect => meta.client_uid.as_deref(),
+                    Role::Other => None,
+                };
+                uid.is_some_and(|uid| self.sees(uid))
+            });
+            self.view.secrets = seen.secrets;
+        }
+        (spec || secret || namespace).then_some(Trigger {
+            deep: namespace,
+            anew: spec || namespace,
+        })
+    }
+
+    /// Whether the watches have something to catch up with: objects, Secrets.
+    pub(super) fn is_behind(&self, cluster: &Cluster) -> (bool, bool) {
+        let seen = self.what_is_to_see(cluster);
+        let objects = seen.terminating != self.view.terminating
+            || seen.clients.len() != self.view.clients.len()
+            || seen.clients.iter().any(|(name, kept)| {
+                let known = self.view.clients.get(name);
+                known.is_none_or(|known| !Arc::ptr_eq(known, kept))
+            });
+        let secrets = seen.secrets.len() != self.view.secrets.len()
+            || seen.secrets.iter().any(|(name, kept)| {
+                let known = self.view.secrets.get(name);
+                known.is_none_or(|known| !Arc::ptr_eq(known, kept))
+            });
+        (objects, secrets)
+    }
+
+    pub(super) fn what_is_to_see(&self, cluster: &Cluster) -> View {
+        let mut view = View::of(cluster);
+        if self.narrowed {
+            view.clients.clear();
+            view.secrets
+                .retain(|(namespace, _), _| *namespace == self.here.namespace);
+            view.terminating.clear();
+        }
+        view
+    }
+
+    /// Whether an object of this UID is in view.
+    pub(super) fn sees(&self, uid: &str) -> bool {
+        let mut objects = self.view.clients.values();
+        objects.any(|kept| kept.object.metadata.uid.as_deref() == Some(uid))
+    }
+
+    pub(super) fn pull(&mut self, trigger: Trigger) {
+        if trigger.anew {
+            self.failures = 0;
+        }
+        let before = self.trigger.unwrap_or(trigger);
+        self.timer = None;
+        self.trigger = Some(Trigger {
+            deep: before.deep || trigger.deep,
+            anew: before.anew || trigger.anew,
+        });
+    }
+
+    pub(super) fn hash(&self, cluster: &Cluster, now: i64, hasher: &mut impl Hasher) {
+        (
+            self.identity,
+            self.narrowed,
+            self.active,
+            self.leads,
+            self.trigger,
+            self.failures,
+            self.lag,
+        )
+            .hash(hasher);
+        self.timer.map(|timer| timer - now).hash(hasher);
+        for (uid, known) in self.outcomes.all() {
+            uid.hash(hasher);
+            for (attempt, outcome) in known {
+                (attempt, std::mem::discriminant(outcome)).hash(hasher);
+            }
+        }
+        for (attempt, since) in &self.foreign_attempts {
+            (attempt, now - since).hash(hasher);
+        }
+        let clock = clock(now);
+        let relative = |at: Option<Duration>| at.map(|at| clock.abs_diff(at));
+        let mut looks: Vec<_> = self.looks.iter().collect();
+        looks.sort_by_key(|(uid, _)| *uid);
+        for (uid, looked) in looks {
+            (uid, looked.failures, relative(looked.again), relative(looked.missing)).hash(hasher);
+        }
+        self.view.hash(cluster, hasher);
+    }
+}
+
+impl View {
+    pub(super) fn of(cluster: &Cluster) -> Self {
+        let written = cluster.secrets.iter().filter(|(_, kept)| kept.meta.role != Role::Other);
+        Self {
+            clients: cluster.clients.clone(),
+            secrets: written.map(|(name, kept)| (name.clone(), kept.clone())).collect(),
+            terminating: cluster.terminating.clone(),
+        }
+    }
+
+    pub(super) fn hash(&self, cluster: &Cluster, hasher: &mut impl Hasher) {
+        self.terminating.hash(hasher);
+        for (name, kept) in &self.clients {
+            let now = cluster.clients.get(name);
+            let current =
+                now.is_some_and(|now| now.object.metadata.resource_version == kept.object.metadata.resource_version);
+            (name, kept.digest, current).hash(hasher);
+        }
+        for (name, kept) in &self.secrets {
+            let current = cluster.secrets.get(name).is_some_and(|now| now.meta == kept.meta);
+            (name, kept.digest, current).hash(hasher);
+        }
+    }
+}
