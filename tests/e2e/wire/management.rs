@@ -292,6 +292,26 @@ fn a_record_that_goes_while_an_update_is_under_way_is_written_again() {
     });
 }
 
+/// Asked twice, a minute apart, the token endpoint does not know it: only then is it registered anew, and all promises hold.
+#[test]
+fn w56_a_client_that_disappeared_is_registered_anew_after_a_second_look() {
+    case("w56", async |case| {
+        let provider = OidcProvider::start(OidcProviderOptions::default()).await.unwrap();
+        case.provider(json!({"issuer": provider.issuer()})).await;
+        let before = case.ready_app("", "one").await;
+        assert!(provider.remove_client(&before["client_id"]).await.unwrap());
+        case.app("", "two").await;
+        case.told("", "Reconciling", "no longer knows this client").await;
+        case.ready("").await;
+        let after = case.secret("").await.unwrap();
+        assert_ne!(after["client_id"], before["client_id"]);
+        let asked = provider.requests().await.unwrap();
+        let posts = asked.iter().filter(|r| r.method == "POST" && r.path == "/reg");
+        assert_eq!(posts.count(), 2, "one for each client");
+        judge_at(case, &provider).await;
+    });
+}
+
 #[test]
 fn w46_calls_of_one_client_never_overlap() {
     case("w46", async |case| {
