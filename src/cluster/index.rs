@@ -219,7 +219,7 @@ impl SecretIndex {
             inner.suspects += 1;
         }
         if let Some(table) = self.table(inner, &meta)
-            && let Some(uid) = indexed_by(&meta)
+            && let Some(uid) = meta.concerns()
         {
             let list = table.entry(uid.into()).or_default();
             list.push(meta);
@@ -235,7 +235,7 @@ impl SecretIndex {
             inner.suspects -= 1;
         }
         if let Some(table) = self.table(inner, meta)
-            && let Some(uid) = indexed_by(meta)
+            && let Some(uid) = meta.concerns()
             && let Some(list) = table.get_mut(uid)
         {
             list.retain(|other| !Arc::ptr_eq(other, meta));
@@ -298,14 +298,5 @@ impl Family {
             Self::Written => meta.role != Role::Other,
             Self::Consented => meta.provider_credentials,
         }
-    }
-}
-
-/// The UID under which a Secret of a role is found.
-fn indexed_by(meta: &SecretMeta) -> Option<&str> {
-    match meta.role {
-        Role::Credentials => meta.owner_uid(),
-        Role::Record | Role::Suspect => meta.client_uid.as_deref(),
-        Role::Other => None,
     }
 }

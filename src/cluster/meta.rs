@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 use kube::core::ObjectMeta;
 
+use super::secrets::SecretRevision;
 use crate::api::{OAuthClient, names};
 
 /// What a Secret is to the operator, by its role label.
@@ -83,6 +84,23 @@ impl SecretMeta {
     #[must_use]
     pub fn owner_uid(&self) -> Option<&str> {
         self.owner.as_ref().filter(|o| o.is_client).map(|o| &*o.uid)
+    }
+
+    /// UID of the `OAuthClient` that this Secret concerns, as its role tells.
+    pub(crate) fn concerns(&self) -> Option<&str> {
+        match self.role {
+            Role::Credentials => self.owner_uid(),
+            Role::Record | Role::Suspect => self.client_uid.as_deref(),
+            Role::Other => None,
+        }
+    }
+
+    /// The version that this is.
+    pub(super) fn revision(&self) -> SecretRevision {
+        SecretRevision {
+            uid: self.uid.to_string(),
+            resource_version: self.resource_version.to_string(),
+        }
     }
 }
 

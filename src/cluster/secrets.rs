@@ -152,11 +152,7 @@ impl Secrets {
     }
 
     fn note(&self, head: ObjectMeta) -> SecretRevision {
-        let meta = self.index.note_write(head);
-        SecretRevision {
-            uid: meta.uid.to_string(),
-            resource_version: meta.resource_version.to_string(),
-        }
+        self.index.note_write(head).revision()
     }
 }
 

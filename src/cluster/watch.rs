@@ -18,6 +18,7 @@ use super::clients::ClientCache;
 use super::index::SecretIndex;
 use super::key::{Key, ProviderKey};
 use super::providers::ProviderCache;
+use super::secrets::SecretRevision;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -45,14 +46,14 @@ pub enum Scope {
 }
 
 /// Why an object is worth a look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The object is new, or its manifest, its finalizers or its deletion changed.
     Spec,
     /// The user asked for it by an annotation.
     Asked,
-    /// One of its Secrets changed.
-    Secret,
+    /// One of its Secrets changed: to this revision, or it is no longer one of its Secrets.
+    Secret(Option<SecretRevision>),
     /// Its provider, that one's credentials or its namespace changed.
     Provider,
     /// It is its turn.

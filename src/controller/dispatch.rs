@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
-use tokio_util::time::{DelayQueue, delay_queue};
+use tokio_util::time::DelayQueue;
 
 use crate::api::Reason;
-use crate::cluster::{Cause, Key, Trigger};
+use crate::cluster::{Cause, Key, SecretRevision, Trigger};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
 use crate::metrics::Outcome;
@@ -19,6 +19,7 @@ use crate::metrics::Outcome;
 use super::context::Context;
 use super::live::Live;
 use super::pass::{End, Pass};
+use super::slot::Slot;
 
 /// Decides which object is worked on next.
 pub(super) struct Dispatcher {
@@ -27,17 +28,15 @@ pub(super) struct Dispatcher {
     /// Only objects that are worked on or waited for: at rest this is empty.
     slots: HashMap<Key, Slot>,
     timers: DelayQueue<Key>,
-    ended: mpsc::UnboundedSender<(Key, End)>,
-    endings: mpsc::UnboundedReceiver<(Key, End)>,
+    ended: mpsc::UnboundedSender<Ended>,
+    endings: mpsc::UnboundedReceiver<Ended>,
 }
 
-#[derive(Default)]
-struct Slot {
-    running: bool,
-    /// A trigger that came while the task ran, and whether it asks for a deep look.
-    again: Option<bool>,
-    failures: u32,
-    timer: Option<delay_queue::Key>,
+/// A task that came to its end.
+struct Ended {
+    key: Key,
+    end: End,
+    written: Vec<SecretRevision>,
 }
 
 impl Dispatcher {
@@ -61,7 +60,7 @@ impl Dispatcher {
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => return,
-                Some((key, end)) = self.endings.recv() => self.end(key, end),
+                Some(ended) = self.endings.recv() => self.end(ended),
                 () = leadership.next_term() => self.take_office(),
                 Some(expired) = self.timers.next(), if !self.timers.is_empty() => self.timer_rang(expired.into_inner()),
                 trigger = triggers.recv() => match trigger {
@@ -87,27 +86,18 @@ impl Dispatcher {
     }
 
     fn trigger(&mut self, trigger: Trigger) {
-        let deep = matches!(trigger.cause, Cause::Provider | Cause::Asked | Cause::Resync);
         let slot = self.slots.entry(trigger.key.clone()).or_default();
-        if matches!(trigger.cause, Cause::Spec | Cause::Provider | Cause::Asked) {
-            slot.failures = 0;
+        if let Some(deep) = slot.hears(trigger.cause) {
+            if let Some(timer) = slot.timer.take() {
+                self.timers.try_remove(&timer);
+            }
+            self.start(trigger.key, deep);
         }
-        if slot.running {
-            slot.again = Some(deep || slot.again == Some(true));
-            return;
-        }
-        if let Some(timer) = slot.timer.take() {
-            self.timers.try_remove(&timer);
-        }
-        self.start(trigger.key, deep);
     }
 
     fn timer_rang(&mut self, key: Key) {
-        if let Some(slot) = self.slots.get_mut(&key) {
-            slot.timer = None;
-            if !slot.running {
-                self.start(key, false);
-            }
+        if self.slots.get_mut(&key).is_some_and(Slot::rings) {
+            self.start(key, false);
         }
     }
 
@@ -117,14 +107,11 @@ impl Dispatcher {
             self.slots.remove(&key);
             return;
         };
-        self.slots.entry(key.clone()).or_default().running = true;
+        self.slots.entry(key.clone()).or_default().begins();
         let (cx, ended) = (self.cx.clone(), self.ended.clone());
         self.tasks.spawn(async move {
             let started = std::time::Instant::now();
-            let world = Live {
-                cx: &cx,
-                tenant: &key.namespace,
-            };
+            let world = Live::new(&cx, &key.namespace);
             let pass = AssertUnwindSafe(Pass::new(&world, object, deep).run())
                 .catch_unwind()
                 .await;
@@ -137,18 +124,14 @@ impl Dispatcher {
                 ))
             });
             cx.metrics.reconciled(outcome(&end), started.elapsed());
-            let _ = ended.send((key, end));
+            let written = world.written();
+            let _ = ended.send(Ended { key, end, written });
         });
     }
 
-    fn end(&mut self, key: Key, end: End) {
+    fn end(&mut self, Ended { key, end, written }: Ended) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
-        slot.running = false;
-        if matches!(end, End::Retry(_)) {
-            slot.failures = slot.failures.saturating_add(1);
-        }
-        // The event of an own write may come before the write's answer: a failure counts all the same, or no wait would grow.
-        if let Some(deep) = slot.again.take() {
+        if let Some(deep) = slot.ends(matches!(end, End::Retry(_)), written) {
             return self.start(key, deep);
         }
         match end {
@@ -156,8 +139,8 @@ impl Dispatcher {
                 self.slots.remove(&key);
             }
             End::Retry(failure) => {
-                tracing::info!(object = %key, reason = %failure.reason, failures = slot.failures, "not done: {}", failure.message);
-                match backoff::delay(&failure, slot.failures, self.cx.chance()) {
+                tracing::info!(object = %key, reason = %failure.reason, failures = slot.failures(), "not done: {}", failure.message);
+                match backoff::delay(&failure, slot.failures(), self.cx.chance()) {
                     Some(wait) => {
                         let wait = self.cx.clock.real(wait).max(Duration::from_millis(10));
                         slot.timer = Some(self.timers.insert(key, wait));

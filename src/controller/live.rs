@@ -1,7 +1,7 @@
 //! The world as it is: caches, the API server and providers, behind what a pass may ask for.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -34,10 +34,12 @@ const FORGET_FOREIGN_ATTEMPTS: Duration = Duration::from_hours(1);
 /// The world of one object's pass, or of the sweeper's look at one record.
 pub(super) struct Live<'a> {
     /// What every pass shares.
-    pub cx: &'a Context,
+    cx: &'a Context,
     /// Namespace on whose behalf the API server is called, whatever the namespace of what is called for: the records of all
     /// tenants lie in one.
-    pub tenant: &'a str,
+    tenant: &'a str,
+    /// The versions of Secrets that this pass wrote.
+    written: Mutex<Vec<SecretRevision>>,
 }
 
 impl Deref for Live<'_> {
@@ -48,7 +50,26 @@ impl Deref for Live<'_> {
     }
 }
 
-impl Live<'_> {
+impl<'a> Live<'a> {
+    /// A world in which nothing was written yet.
+    pub(super) fn new(cx: &'a Context, tenant: &'a str) -> Self {
+        Self {
+            cx,
+            tenant,
+            written: Mutex::default(),
+        }
+    }
+
+    /// The versions of Secrets that this pass wrote: a watch that shows one of them says nothing new.
+    pub(super) fn written(&self) -> Vec<SecretRevision> {
+        std::mem::take(&mut lock(&self.written))
+    }
+
+    fn note(&self, revision: SecretRevision) -> SecretRevision {
+        lock(&self.written).push(revision.clone());
+        revision
+    }
+
     /// Waits for a turn at the API server; the turn ends when it is dropped.
     async fn turn(&self) -> Permit {
         self.cx.turn(self.tenant).await
@@ -209,7 +230,7 @@ impl World for Live<'_> {
 
     async fn create_secret(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
         let _turn = self.turn().await;
-        self.secrets.create(secret).await
+        self.secrets.create(secret).await.map(|revision| self.note(revision))
     }
 
     async fn patch_secret(
@@ -220,7 +241,8 @@ impl World for Live<'_> {
         patch: Value,
     ) -> Result<SecretRevision, ApiError> {
         let _turn = self.turn().await;
-        self.secrets.patch(namespace, name, current, patch).await
+        let revision = self.secrets.patch(namespace, name, current, patch).await?;
+        Ok(self.note(revision))
     }
 
     async fn delete_secret(&self, namespace: &str, name: &str, current: &SecretRevision) -> Result<(), ApiError> {

@@ -1,21 +1,19 @@
 //! One pass over one object: look, ask the planner, do the one thing, look again.
 
+mod ending;
+mod sight;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
-use crate::api::{Attempt, AttemptOutcome, OAuthClient, OAuthClientStatus, Reason, SecretVersion, Suspect, names};
-use crate::cluster::{ApiError, Key, SecretMeta, SecretRevision};
-use crate::domain::breaker::Counted;
+use crate::api::{Attempt, AttemptOutcome, OAuthClient, Reason, SecretVersion, Suspect};
+use crate::cluster::{Key, SecretRevision};
 use crate::domain::failure::{Class, Failure};
-use crate::domain::marker::{self, Marker};
 use crate::domain::metadata::Request;
-use crate::domain::plan::{self, Credentials, Memory, Next, Provider, ProviderView, Sight, Verdict, View};
+use crate::domain::plan::{self, Memory, Next, Provider};
 use crate::domain::record::Record;
-use crate::domain::secret;
-use crate::domain::status::{self, Facts};
 use crate::domain::target::Endpoints;
 
 use super::world::World;
@@ -175,184 +173,6 @@ impl<'a, W: World> Pass<'a, W> {
         self.memory.registration.is_some() || self.memory.answer.is_some()
     }
 
-    /// Takes over what the watches know.
-    pub(super) fn look(&mut self) {
-        let uid = self.object.uid().unwrap_or_default();
-        let status = self.object.status.clone().unwrap_or_default();
-        let record = self.world.record(&uid);
-        if !matches!(self.record, Stored::Present { .. }) {
-            self.record = if record.is_some() {
-                Stored::Unseen
-            } else {
-                Stored::Absent { live: false }
-            };
-        }
-        let name = secret::name(&self.object);
-        self.credentials = match self.world.secret_at(&self.key.namespace, &name) {
-            None => Held::Absent,
-            Some(meta) if meta.owner_uid() == Some(uid.as_str()) => {
-                let version = SecretVersion {
-                    uid: meta.uid.to_string(),
-                    resource_version: meta.resource_version.to_string(),
-                };
-                let same_generation = meta.generation.is_some() && meta.generation == record.and_then(|r| r.generation);
-                Held::Unseen {
-                    as_written: same_generation && status.secret.as_ref() == Some(&version),
-                    version,
-                }
-            }
-            Some(meta) if meta.owner_uid().is_some_and(|owner| !self.world.is_alive(owner)) => Held::Former,
-            Some(_) => Held::Foreign,
-        };
-        self.former_names = self
-            .world
-            .credentials_of(&uid)
-            .into_iter()
-            .filter(|meta| *meta.namespace == *self.key.namespace && *meta.name != *name && !meta.deleting)
-            .map(|meta| meta.name.to_string())
-            .collect();
-        self.suspects = known_suspects(&uid, &self.world.suspects_of(&uid), &status.suspects);
-    }
-
-    fn view<'v>(&'v self, fresh_attempt: &'v str) -> View<'v> {
-        View {
-            object: &self.object,
-            here: self.world.here(),
-            namespace_terminating: self.world.is_terminating(&self.key.namespace),
-            deep: self.deep,
-            record: match &self.record {
-                Stored::Unseen => Sight::Unseen,
-                Stored::Absent { live } => Sight::Absent { live: *live },
-                Stored::Unreadable => Sight::Unreadable,
-                Stored::Present { record, .. } => Sight::Present(record),
-            },
-            credentials: match &self.credentials {
-                Held::Absent => Credentials::Absent,
-                Held::Unseen { as_written, .. } => Credentials::Unseen {
-                    as_written: *as_written,
-                },
-                Held::Ours { secret, .. } => Credentials::Ours(secret),
-                Held::Former => Credentials::Former,
-                Held::Foreign => Credentials::Foreign,
-            },
-            former_names: &self.former_names,
-            provider: match &self.provider {
-                None => ProviderView::Unresolved,
-                Some(Err(failure)) => ProviderView::Refused(failure),
-                Some(Ok(provider)) => ProviderView::Resolved(provider),
-            },
-            endpoints: self.endpoints.as_ref(),
-            suspects: &self.suspects,
-            memory: &self.memory,
-            registrations_barred: self.barred(Counted::UnknownOutcome),
-            recreations_barred: self.barred(Counted::Recreation),
-            foreign_attempt_age: self.foreign_attempt_age(),
-            foreign_update_age: self.foreign_update_age(),
-            deleting_for: self.deleting_for(),
-            missing_for: self.missing_for(),
-            fresh_attempt,
-            now: self.world.now(),
-        }
-    }
-
-    fn barred(&self, what: Counted) -> Option<Duration> {
-        match &self.provider {
-            Some(Ok(provider)) => self.world.barred(provider, what),
-            _ => None,
-        }
-    }
-
-    fn foreign_attempt_age(&self) -> Option<Duration> {
-        let marker = Marker::parse(self.object.annotations().get(names::CREATE_PENDING)?)?;
-        self.world.foreign_attempt_age(&marker.attempt)
-    }
-
-    fn deleting_for(&self) -> Duration {
-        let since = self.object.metadata.deletion_timestamp.as_ref();
-        since.map_or(Duration::ZERO, |since| self.world.age(since.0.as_second()))
-    }
-
-    fn missing_for(&self) -> Option<Duration> {
-        match &self.record {
-            Stored::Present { record, .. } => Some(self.world.age(record.missing_since?)),
-            _ => None,
-        }
-    }
-
-    fn foreign_update_age(&self) -> Option<Duration> {
-        let Stored::Present { record, .. } = &self.record else {
-            return None;
-        };
-        let attempt = &record.in_flight.as_ref()?.attempt;
-        // Without one, an earlier version of the operator marked it, which ended before this one began.
-        if attempt.is_empty() {
-            return None;
-        }
-        self.world.foreign_attempt_age(attempt)
-    }
-
-    /// Writes the verdict if it says something new. `None`: the world changed, go on.
-    async fn finish(&mut self, verdict: Verdict) -> Option<End> {
-        self.permit = None;
-        let previous = self.object.status.clone().unwrap_or_default();
-        let facts = self.facts();
-        let next = status::after(&previous, &verdict, &facts);
-        let first_ready = verdict == Verdict::Ready && !self.former_names.is_empty();
-        if next != previous {
-            match self.world.write_status(&self.object, &next).await {
-                Ok(object) => {
-                    self.announce(&previous, &next);
-                    self.adopt(object);
-                    if first_ready {
-                        return None;
-                    }
-                }
-                Err(ApiError::NotFound) => return Some(End::Gone),
-                Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => {
-                    return self.start_over().await;
-                }
-                Err(error) => return Some(End::Retry(error.failure(&format!("OAuthClient {}", self.key)))),
-            }
-        }
-        Some(match verdict {
-            Verdict::Failed(failure) => End::Retry(failure),
-            Verdict::Gone => End::Gone,
-            Verdict::Nothing | Verdict::Suspended | Verdict::Ready => End::Rest,
-        })
-    }
-
-    fn facts(&self) -> Facts<'_> {
-        let secret = match (&self.credentials, &self.record) {
-            (Held::Ours { secret, revision }, Stored::Present { record, .. }) => {
-                let wanted = secret::credentials(&self.object, record);
-                let equal = secret::repair(secret, &wanted) == secret::Repair::None;
-                equal.then(|| SecretVersion {
-                    uid: revision.uid.clone(),
-                    resource_version: revision.resource_version.clone(),
-                })
-            }
-            (
-                Held::Unseen {
-                    version,
-                    as_written: true,
-                },
-                _,
-            ) => Some(version.clone()),
-            _ => None,
-        };
-        Facts {
-            generation: self.object.metadata.generation,
-            record: match &self.record {
-                Stored::Present { record, .. } => Some(record),
-                _ => None,
-            },
-            secret: secret.map(|version| (secret::name(&self.object), version)),
-            attempt: self.closed.clone(),
-            suspects: &self.suspects,
-            now: self.world.now(),
-        }
-    }
-
     /// Looks at the object itself again, because it is not what this pass took it for.
     pub(super) async fn start_over(&mut self) -> Option<End> {
         self.conflicts += 1;
@@ -420,47 +240,4 @@ impl<'a, W: World> Pass<'a, W> {
             request_hash,
         });
     }
-
-    fn announce(&mut self, previous: &OAuthClientStatus, next: &OAuthClientStatus) {
-        let ready = |status: &OAuthClientStatus| {
-            let condition = status.conditions.iter().find(|condition| condition.type_ == "Ready");
-            condition.map(|condition| {
-                (
-                    condition.status.clone(),
-                    condition.reason.clone(),
-                    condition.message.clone(),
-                )
-            })
-        };
-        let (before, after) = (ready(previous), ready(next));
-        if let Some((status, reason, message)) = &after {
-            let changed = before.as_ref().is_none_or(|(s, r, _)| s != status || r != reason);
-            let reason = Reason::parse(reason).unwrap_or(Reason::InternalError);
-            match status.as_str() {
-                "False" if changed => self.world.warn(&self.object, reason, message),
-                "True" if changed => self.world.tell(&self.object, reason, message),
-                _ => {}
-            }
-        }
-        for (reason, text) in std::mem::take(&mut self.news) {
-            self.world.warn(&self.object, reason, &text);
-        }
-    }
-}
-
-/// Suspects of an object: every entry that is still there, with the identifiers that the status knows.
-fn known_suspects(uid: &str, entries: &[Arc<SecretMeta>], told: &[Suspect]) -> Vec<Suspect> {
-    let prefix = marker::suspect_name(uid, "");
-    let attempts = entries
-        .iter()
-        .filter_map(|entry| entry.name.strip_prefix(&prefix).map(str::to_owned));
-    attempts
-        .map(|attempt| {
-            let known = told.iter().find(|suspect| suspect.attempt == attempt).cloned();
-            known.unwrap_or(Suspect {
-                attempt,
-                client_id: None,
-            })
-        })
-        .collect()
 }

@@ -76,10 +76,7 @@ pub(super) async fn run(cx: Arc<Context>) {
             }
             let now = cx.clock.since(begun);
             // Nobody waits for it, so it has a turn of its own.
-            let world = Live {
-                cx: &cx,
-                tenant: &meta.namespace,
-            };
+            let world = Live::new(&cx, &meta.namespace);
             if due(&world, &meta, &looks).is_some_and(|at| at <= now) {
                 sweep(&world, &meta, &mut looks, now, cx.chance()).await;
             }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::index::{Change, Family};
 use super::super::key::{Key, ProviderKey};
-use super::super::meta::Role;
+use super::super::meta::SecretMeta;
 use super::super::providers::{NamespaceMeta, ProviderCache, ProviderObject, Shelves};
 use super::super::space::Put;
 use super::health::Pulse;
@@ -325,15 +325,18 @@ impl Hub {
                 }
             }
             Family::Written => {
-                for meta in change.old.iter().chain(&change.new) {
-                    let uid = match meta.role {
-                        Role::Credentials => meta.owner_uid(),
-                        Role::Record | Role::Suspect => meta.client_uid.as_deref(),
-                        Role::Other => None,
-                    };
-                    if let Some(object) = uid.and_then(|uid| self.watches.clients.by_uid(uid)) {
-                        self.trigger(Key::of(&object), Cause::Secret);
-                    }
+                let whose = |meta: &Arc<SecretMeta>| {
+                    self.watches
+                        .clients
+                        .by_uid(meta.concerns()?)
+                        .map(|object| Key::of(&object))
+                };
+                let (before, after) = (change.old.as_ref().and_then(whose), change.new.as_ref().and_then(whose));
+                if let Some(key) = before.filter(|key| Some(key) != after.as_ref()) {
+                    self.trigger(key, Cause::Secret(None));
+                }
+                if let (Some(key), Some(meta)) = (after, &change.new) {
+                    self.trigger(key, Cause::Secret(Some(meta.revision())));
                 }
             }
         }

@@ -128,14 +128,9 @@ impl Replica {
                 .iter()
                 .filter(|(name, _)| !seen.secrets.contains_key(*name));
             changed.extend(gone.map(|(_, kept)| kept.meta.clone()));
-            secret = changed.iter().any(|meta| {
-                let uid = match meta.role {
-                    Role::Credentials => meta.owner_uid(),
-                    Role::Record | Role::Suspect => meta.client_uid.as_deref(),
-                    Role::Other => None,
-                };
-                uid.is_some_and(|uid| self.sees(uid))
-            });
+            secret = changed
+                .iter()
+                .any(|meta| meta.concerns().is_some_and(|uid| self.sees(uid)));
             self.view.secrets = seen.secrets;
         }
         (spec || secret || namespace).then_some(Trigger {

@@ -1,0 +1,100 @@
+//! How a pass ends: the verdict becomes status and events.
+
+use crate::api::{OAuthClientStatus, Reason, SecretVersion};
+use crate::cluster::ApiError;
+use crate::controller::world::World;
+use crate::domain::plan::Verdict;
+use crate::domain::secret;
+use crate::domain::status::{self, Facts};
+
+use super::{End, Held, Pass, Stored};
+
+impl<W: World> Pass<'_, W> {
+    /// Writes the verdict if it says something new. `None`: the world changed, go on.
+    pub(super) async fn finish(&mut self, verdict: Verdict) -> Option<End> {
+        self.permit = None;
+        let previous = self.object.status.clone().unwrap_or_default();
+        let facts = self.facts();
+        let next = status::after(&previous, &verdict, &facts);
+        let first_ready = verdict == Verdict::Ready && !self.former_names.is_empty();
+        if next != previous {
+            match self.world.write_status(&self.object, &next).await {
+                Ok(object) => {
+                    self.announce(&previous, &next);
+                    self.adopt(object);
+                    if first_ready {
+                        return None;
+                    }
+                }
+                Err(ApiError::NotFound) => return Some(End::Gone),
+                Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => {
+                    return self.start_over().await;
+                }
+                Err(error) => return Some(End::Retry(error.failure(&format!("OAuthClient {}", self.key)))),
+            }
+        }
+        Some(match verdict {
+            Verdict::Failed(failure) => End::Retry(failure),
+            Verdict::Gone => End::Gone,
+            Verdict::Nothing | Verdict::Suspended | Verdict::Ready => End::Rest,
+        })
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        let secret = match (&self.credentials, &self.record) {
+            (Held::Ours { secret, revision }, Stored::Present { record, .. }) => {
+                let wanted = secret::credentials(&self.object, record);
+                let equal = secret::repair(secret, &wanted) == secret::Repair::None;
+                equal.then(|| SecretVersion {
+                    uid: revision.uid.clone(),
+                    resource_version: revision.resource_version.clone(),
+                })
+            }
+            (
+                Held::Unseen {
+                    version,
+                    as_written: true,
+                },
+                _,
+            ) => Some(version.clone()),
+            _ => None,
+        };
+        Facts {
+            generation: self.object.metadata.generation,
+            record: match &self.record {
+                Stored::Present { record, .. } => Some(record),
+                _ => None,
+            },
+            secret: secret.map(|version| (secret::name(&self.object), version)),
+            attempt: self.closed.clone(),
+            suspects: &self.suspects,
+            now: self.world.now(),
+        }
+    }
+
+    fn announce(&mut self, previous: &OAuthClientStatus, next: &OAuthClientStatus) {
+        let ready = |status: &OAuthClientStatus| {
+            let condition = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+            condition.map(|condition| {
+                (
+                    condition.status.clone(),
+                    condition.reason.clone(),
+                    condition.message.clone(),
+                )
+            })
+        };
+        let (before, after) = (ready(previous), ready(next));
+        if let Some((status, reason, message)) = &after {
+            let changed = before.as_ref().is_none_or(|(s, r, _)| s != status || r != reason);
+            let reason = Reason::parse(reason).unwrap_or(Reason::InternalError);
+            match status.as_str() {
+                "False" if changed => self.world.warn(&self.object, reason, message),
+                "True" if changed => self.world.tell(&self.object, reason, message),
+                _ => {}
+            }
+        }
+        for (reason, text) in std::mem::take(&mut self.news) {
+            self.world.warn(&self.object, reason, &text);
+        }
+    }
+}
