@@ -169,7 +169,7 @@ impl<'a, W: World> Pass<'a, W> {
     }
 
     /// Whether a provider has issued something that is stored nowhere yet.
-    fn holds_an_answer(&self) -> bool {
+    pub(super) fn holds_an_answer(&self) -> bool {
         self.memory.registration.is_some() || self.memory.answer.is_some()
     }
 

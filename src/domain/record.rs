@@ -182,6 +182,15 @@ impl Record {
             && self.registration_client_uri == other.registration_client_uri
     }
 
+    /// Whether both say the same in every member.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        match (self.to_json(), other.to_json()) {
+            (Ok(this), Ok(other)) => this == other,
+            _ => false,
+        }
+    }
+
     /// How the client authenticates at the token endpoint: as the provider states it, else as it was asked for.
     #[must_use]
     pub fn auth_method(&self) -> Option<&str> {

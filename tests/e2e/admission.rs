@@ -1,11 +1,26 @@
 //! What the API server itself refuses, and what it says.
 
+use testbed::control_plane::Namespace;
 use testbed::site::{oauth_client, oauth_provider};
 
 use crate::stage::{Stage, plane};
 
 fn client(spec: &str) -> String {
     oauth_client("refused", spec)
+}
+
+async fn is_refused(namespace: &Namespace, manifest: &str, said: &str) {
+    let output = plane()
+        .await
+        .kubectl_with(&["-n", namespace.name(), "apply", "-f", "-"], manifest)
+        .await
+        .unwrap();
+    assert!(!output.success(), "accepted: {manifest}");
+    assert!(
+        output.stderr.contains(said),
+        "{manifest}\nwas refused with\n{}",
+        output.stderr
+    );
 }
 
 #[tokio::test]
@@ -56,16 +71,7 @@ async fn what_can_never_work_is_refused_with_the_name_of_the_field() {
         ),
         ("redirectURIs: ['https://a/cb']\nunknownMember: 1", "unknown field"),
     ] {
-        let output = plane
-            .kubectl_with(&["-n", apps.name(), "apply", "-f", "-"], &client(spec))
-            .await
-            .unwrap();
-        assert!(!output.success(), "accepted: {spec}");
-        assert!(
-            output.stderr.contains(said),
-            "{spec}\nwas refused with\n{}",
-            output.stderr
-        );
+        is_refused(&apps, &client(spec), said).await;
     }
 }
 
@@ -87,16 +93,7 @@ async fn a_provider_that_can_never_work_is_refused_with_the_name_of_the_field() 
         ("registrationAuth: {}".to_owned(), "set exactly one of basic, bearer"),
     ] {
         let provider = oauth_provider(&format!("issuer: https://p.example\n{spec}"));
-        let output = plane
-            .kubectl_with(&["-n", apps.name(), "apply", "-f", "-"], &provider)
-            .await
-            .unwrap();
-        assert!(!output.success(), "accepted: {spec}");
-        assert!(
-            output.stderr.contains(said),
-            "{spec}\nwas refused with\n{}",
-            output.stderr
-        );
+        is_refused(&apps, &provider, said).await;
     }
 }
 

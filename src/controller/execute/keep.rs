@@ -134,7 +134,7 @@ impl<W: World> Pass<'_, W> {
                 self.read_record().await;
                 match self.record {
                     Stored::Absent { .. } if self.memory.answer.is_some() => self.restore_record(wanted).await,
-                    _ => self.yield_to_newer_update(),
+                    _ => self.settle_answer(&wanted),
                 }
             }
             Err(ApiError::NotFound) if self.memory.answer.is_some() => self.restore_record(wanted).await,
@@ -167,18 +167,25 @@ impl<W: World> Pass<'_, W> {
             }
             Err(ApiError::AlreadyExists) => {
                 self.read_record().await;
-                self.yield_to_newer_update();
+                self.settle_answer(&wanted);
+                self.gone |= gone && !self.holds_an_answer();
             }
             Err(_) => self.world.pause(STORE_AGAIN).await,
         }
     }
 
-    /// Another replica waited for the end of this update, took it for lost, and marked its own: what this one brought is out
-    /// of date.
-    fn yield_to_newer_update(&mut self) {
+    /// There is a record that this pass did not expect where it had an answer to store. It holds that answer already, if the
+    /// reply to an earlier write was lost. Or another replica waited for the end of this update, took it for lost, and marked
+    /// its own: what this one brought is out of date.
+    fn settle_answer(&mut self, wanted: &Record) {
         let Stored::Present { record, .. } = &self.record else {
             return;
         };
+        if record.is(wanted) {
+            self.memory.answer = None;
+            self.memory.marked = wanted.in_flight.as_ref().map(|update| update.attempt.clone());
+            return;
+        }
         let ours = record.in_flight.as_ref().map(|update| &update.attempt) == self.memory.marked.as_ref();
         if self.memory.answer.is_some() && !ours {
             tracing::warn!(object = %self.key, "the answer to an update came after a newer update, and is dropped");

@@ -158,3 +158,20 @@ fn the_uri_of_a_client_is_the_providers_own_or_made_from_the_template() {
     record.management.mode = ManagementMode::None;
     assert_eq!(record.management_uri(), None);
 }
+
+#[test]
+fn a_record_is_another_only_if_every_member_is_the_same() {
+    assert!(record().is(&record()));
+    let changes: [fn(&mut Record); 5] = [
+        |record| record.client_secret = Some("another".into()),
+        |record| record.registration_access_token = None,
+        |record| record.phase = Phase::Deleting,
+        |record| record.in_flight = Some(InFlight::default()),
+        |record| drop(record.request.insert("client_name".to_owned(), "x".into())),
+    ];
+    for change in changes {
+        let mut other = record();
+        change(&mut other);
+        assert!(!record().is(&other) && !other.is(&record()), "{other:?}");
+    }
+}

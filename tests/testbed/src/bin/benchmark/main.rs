@@ -5,7 +5,7 @@
 mod bare;
 mod measure;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,9 @@ pub struct Arguments {
     /// Which provider registers them
     #[arg(long, value_enum, default_value_t = Choice::Scriptable)]
     provider: Choice,
+    /// Operator to measure, instead of a release build of this tree
+    #[arg(long)]
+    binary: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -66,7 +69,10 @@ async fn main() -> ExitCode {
 
 #[allow(clippy::too_many_lines, reason = "one measurement after the other")]
 async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let binary = operator::build(true).await?;
+    let binary = match arguments.binary {
+        Some(binary) => binary,
+        None => operator::build(true).await?,
+    };
     let binary_bytes = std::fs::metadata(&binary)?.len();
     let options = ControlPlaneOptions {
         fsync: true,
