@@ -60,7 +60,8 @@ impl Run {
     /// Runs until SIGTERM or SIGINT, then until what is in flight is stored.
     pub(super) fn run(self) -> ExitCode {
         telemetry::init(self.log_format);
-        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        // One thread is far more than the work takes; a second one would be woken for every answer, and keep a heap of its own.
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
                 tracing::error!(%error, "cannot start the runtime");
