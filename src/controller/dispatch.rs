@@ -19,6 +19,7 @@ use crate::metrics::Outcome;
 use super::context::Context;
 use super::live::Live;
 use super::pass::{End, Pass};
+use super::rounds::Rounds;
 use super::slot::Slot;
 
 /// Decides which object is worked on next.
@@ -27,6 +28,7 @@ pub(super) struct Dispatcher {
     tasks: TaskTracker,
     /// Only objects that are worked on or waited for: at rest this is empty.
     slots: HashMap<Key, Slot>,
+    rounds: Rounds,
     timers: DelayQueue<Key>,
     ended: mpsc::UnboundedSender<Ended>,
     endings: mpsc::UnboundedReceiver<Ended>,
@@ -46,6 +48,7 @@ impl Dispatcher {
             cx,
             tasks,
             slots: HashMap::new(),
+            rounds: Rounds::default(),
             timers: DelayQueue::new(),
             ended,
             endings,
@@ -67,6 +70,11 @@ impl Dispatcher {
                     Some(trigger) => self.trigger(trigger),
                     None => return,
                 },
+                () = std::future::ready(()), if !self.rounds.is_empty() => {
+                    self.start_next();
+                    // Passes that are under way go on before another begins: thousands that begin at once would hold them up.
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }
@@ -87,27 +95,28 @@ impl Dispatcher {
 
     fn trigger(&mut self, trigger: Trigger) {
         let slot = self.slots.entry(trigger.key.clone()).or_default();
-        if let Some(deep) = slot.hears(trigger.cause) {
+        if slot.hears(trigger.cause) {
             if let Some(timer) = slot.timer.take() {
                 self.timers.try_remove(&timer);
             }
-            self.start(trigger.key, deep);
+            self.rounds.push(trigger.key);
         }
     }
 
     fn timer_rang(&mut self, key: Key) {
         if self.slots.get_mut(&key).is_some_and(Slot::rings) {
-            self.start(key, false);
+            self.rounds.push(key);
         }
     }
 
-    fn start(&mut self, key: Key, deep: bool) {
+    fn start_next(&mut self) {
+        let Some(key) = self.rounds.pop() else { return };
         let object = self.cx.object(&key).filter(|_| self.cx.leadership.leads());
         let Some(object) = object else {
             self.slots.remove(&key);
             return;
         };
-        self.slots.entry(key.clone()).or_default().begins();
+        let deep = self.slots.entry(key.clone()).or_default().begins();
         let (cx, ended) = (self.cx.clone(), self.ended.clone());
         self.tasks.spawn(async move {
             let started = std::time::Instant::now();
@@ -131,8 +140,8 @@ impl Dispatcher {
 
     fn end(&mut self, Ended { key, end, written }: Ended) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
-        if let Some(deep) = slot.ends(matches!(end, End::Retry(_)), written) {
-            return self.start(key, deep);
+        if slot.ends(matches!(end, End::Retry(_)), written) {
+            return self.rounds.push(key);
         }
         match end {
             End::Rest | End::Gone => {

@@ -12,6 +12,7 @@ mod permits;
 mod providers;
 mod record_of;
 mod resolve;
+mod rounds;
 mod slot;
 mod sweeper;
 #[cfg(debug_assertions)]

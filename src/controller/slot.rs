@@ -8,7 +8,9 @@ use crate::cluster::{Cause, SecretRevision};
 #[derive(Default)]
 pub(super) struct Slot {
     running: bool,
-    /// A trigger that came while the pass ran, and whether it asks for a deep look.
+    /// Whether it stands in the queue of those whose pass is to begin.
+    queued: bool,
+    /// Whether there is a reason for another pass, and whether that is to look deep.
     again: Option<bool>,
     /// Versions of Secrets that the watch showed while the pass ran. Some are the pass's own writes: the event of a write may
     /// come before its answer.
@@ -21,42 +23,55 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Takes in a trigger. A pass is to begin now if it returns whether that is to look deep.
-    pub(super) fn hears(&mut self, cause: Cause) -> Option<bool> {
-        let deep = matches!(cause, Cause::Provider | Cause::Asked | Cause::Resync);
+    /// Takes in a trigger. Whether the object is to be queued for it.
+    #[must_use]
+    pub(super) fn hears(&mut self, cause: Cause) -> bool {
         if matches!(cause, Cause::Spec | Cause::Provider | Cause::Asked) {
             self.failures = 0;
         }
+        let deep = matches!(cause, Cause::Provider | Cause::Asked | Cause::Resync);
         match cause {
             Cause::Secret(Some(revision)) if self.running => self.shown.push(revision),
             Cause::Secret(Some(revision)) if self.written.contains(&revision) => {}
-            _ if self.running => self.again = Some(deep || self.again == Some(true)),
-            _ => return Some(deep),
+            _ => return self.wants(deep),
         }
-        None
+        false
     }
 
-    /// The wait is over. Whether a pass is to begin now.
+    /// The wait is over. Whether the object is to be queued.
+    #[must_use]
     pub(super) fn rings(&mut self) -> bool {
         self.timer = None;
-        !self.running
+        self.wants(false)
     }
 
-    /// A pass begins.
-    pub(super) fn begins(&mut self) {
-        self.running = true;
+    /// A pass begins. Whether it is to look deep.
+    pub(super) fn begins(&mut self) -> bool {
+        (self.running, self.queued) = (true, false);
+        self.again.take() == Some(true)
     }
 
-    /// The pass ended, having written these versions of Secrets. Another is to begin at once if it returns whether that is to
-    /// look deep.
+    /// The pass ended, having written these versions of Secrets. Whether the object is to be queued for another.
     ///
     /// A failure counts even then, or the wait for a failing object would not grow.
-    pub(super) fn ends(&mut self, failed: bool, written: Vec<SecretRevision>) -> Option<bool> {
+    #[must_use]
+    pub(super) fn ends(&mut self, failed: bool, written: Vec<SecretRevision>) -> bool {
         self.running = false;
         self.failures = self.failures.saturating_add(u32::from(failed));
         let news = self.shown.drain(..).any(|revision| !written.contains(&revision));
         self.written = written;
-        self.again.take().or(news.then_some(false))
+        match self.again {
+            None if !news => false,
+            again => self.wants(again == Some(true)),
+        }
+    }
+
+    /// There is a reason for a pass. Whether the object is to be queued: it stands there once, and never while its pass runs.
+    fn wants(&mut self, deep: bool) -> bool {
+        self.again = Some(deep || self.again == Some(true));
+        let queue = !self.running && !self.queued;
+        self.queued |= queue;
+        queue
     }
 
     /// Passes that failed since something changed that may help.
@@ -82,8 +97,8 @@ mod tests {
 
     fn at_work() -> Slot {
         let mut slot = Slot::default();
-        assert_eq!(slot.hears(Cause::Spec), Some(false));
-        slot.begins();
+        assert!(slot.hears(Cause::Spec));
+        assert!(!slot.begins());
         slot
     }
 
@@ -98,52 +113,70 @@ mod tests {
             (Cause::Resync, true),
         ] {
             let mut slot = at_work();
-            assert_eq!(slot.hears(cause.clone()), None, "one pass at a time: {cause:?}");
-            assert_eq!(slot.ends(false, Vec::new()), Some(deep), "{cause:?}");
-            slot.begins();
-            assert_eq!(slot.ends(false, Vec::new()), None, "once: {cause:?}");
+            assert!(!slot.hears(cause.clone()), "one pass at a time: {cause:?}");
+            assert!(slot.ends(false, Vec::new()), "{cause:?}");
+            assert_eq!(slot.begins(), deep, "{cause:?}");
+            assert!(!slot.ends(false, Vec::new()), "once: {cause:?}");
         }
+    }
+
+    #[test]
+    fn an_object_is_queued_once() {
+        let mut slot = Slot::default();
+        assert!(slot.hears(Cause::Spec));
+        assert!(!slot.hears(Cause::Provider) && !slot.rings());
+        assert!(slot.begins(), "the pass looks as deep as the second trigger asked");
+        assert!(!slot.ends(false, Vec::new()));
     }
 
     #[test]
     fn a_deep_look_is_not_forgotten_for_a_trigger_that_needs_none() {
         let mut slot = at_work();
         for cause in [Cause::Provider, Cause::Spec, shows("1")] {
-            slot.hears(cause);
+            assert!(!slot.hears(cause));
         }
-        assert_eq!(slot.ends(false, Vec::new()), Some(true));
+        assert!(slot.ends(false, Vec::new()));
+        assert!(slot.begins());
+    }
+
+    #[test]
+    fn a_wait_that_is_over_calls_for_a_pass_that_looks_at_what_is_known() {
+        let mut slot = at_work();
+        assert!(!slot.ends(true, Vec::new()));
+        assert!(slot.rings());
+        assert!(!slot.begins());
+        assert!(!slot.rings(), "never two passes at once");
     }
 
     #[test]
     fn the_event_of_an_own_write_calls_for_nothing_whether_it_comes_early_or_late() {
         let mut slot = at_work();
-        slot.hears(shows("1"));
-        assert_eq!(slot.ends(true, vec![version("1"), version("2")]), None);
-        assert_eq!(slot.hears(shows("2")), None);
-        assert_eq!(slot.hears(shows("3")), Some(false), "somebody else's");
+        assert!(!slot.hears(shows("1")));
+        assert!(!slot.ends(true, vec![version("1"), version("2")]));
+        assert!(!slot.hears(shows("2")));
+        assert!(slot.hears(shows("3")), "somebody else's");
     }
 
     #[test]
     fn what_somebody_else_wrote_between_own_writes_is_looked_at() {
         let mut slot = at_work();
-        slot.hears(shows("1"));
-        slot.hears(shows("2"));
-        assert_eq!(slot.ends(true, vec![version("1")]), Some(false));
+        assert!(!slot.hears(shows("1")) && !slot.hears(shows("2")));
+        assert!(slot.ends(true, vec![version("1")]));
     }
 
     #[test]
     fn failures_count_although_a_trigger_calls_back_and_until_something_changes_that_may_help() {
         let mut slot = at_work();
         for failures in 1..4 {
-            slot.hears(shows("1"));
-            slot.ends(true, Vec::new());
+            assert!(!slot.hears(shows("1")));
+            assert!(slot.ends(true, Vec::new()));
             assert_eq!(slot.failures(), failures);
             slot.begins();
         }
         for cause in [Cause::Spec, Cause::Provider, Cause::Asked] {
             let mut slot = at_work();
-            slot.ends(true, Vec::new());
-            slot.hears(cause.clone());
+            assert!(!slot.ends(true, Vec::new()));
+            assert!(slot.hears(cause.clone()));
             assert_eq!(slot.failures(), 0, "{cause:?}");
         }
     }
