@@ -154,11 +154,11 @@ impl<W: World> Pass<'_, W> {
         match result {
             Ok(object) => self.adopt(object),
             Err(ApiError::NotFound) => self.gone = true,
-            Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => match self.start_over().await {
-                Some(super::pass::End::Gone) => self.gone = true,
-                Some(super::pass::End::Retry(failure)) => self.memory.failure = Some(failure),
-                Some(super::pass::End::Rest) | None => {}
-            },
+            Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => {
+                if let Err(failure) = self.start_over().await {
+                    self.memory.failure = Some(failure);
+                }
+            }
             Err(error) => self.fail(&error, &format!("OAuthClient {}", self.key)),
         }
     }

@@ -43,6 +43,8 @@ pub(super) struct Pass<'a, W: World> {
     pub(super) gone: bool,
     /// The request that was sent in this pass.
     pub(super) sent: Request,
+    /// The attempt of this pass whose client it has recorded.
+    pub(super) recorded_attempt: Option<String>,
 }
 
 /// The record, as this pass knows it.
@@ -108,6 +110,7 @@ impl<'a, W: World> Pass<'a, W> {
             conflicts: 0,
             gone: false,
             sent: Request::new(),
+            recorded_attempt: None,
             object,
         };
         pass.look();
@@ -128,6 +131,9 @@ impl<'a, W: World> Pass<'a, W> {
             }
             if !self.world.may_begin() && !self.holds_an_answer() {
                 self.note_unsent();
+                if Box::pin(self.outlived_its_object()).await {
+                    continue;
+                }
                 return End::Rest;
             }
             if self.world.is_stopping() && !self.has_something_in_hand() {
@@ -174,15 +180,11 @@ impl<'a, W: World> Pass<'a, W> {
     }
 
     /// Looks at the object itself again, because it is not what this pass took it for.
-    pub(super) async fn start_over(&mut self) -> Option<End> {
+    pub(super) async fn start_over(&mut self) -> Result<(), Failure> {
         self.conflicts += 1;
         if self.conflicts > MOST_CONFLICTS {
             let text = "the object keeps changing; the operator looks again";
-            return Some(End::Retry(Failure::new(
-                Class::Conflict,
-                Reason::ProgressingWithRetry,
-                text,
-            )));
+            return Err(Failure::new(Class::Conflict, Reason::ProgressingWithRetry, text));
         }
         match self.world.get(&self.key.namespace, &self.key.name).await {
             Ok(Some(object)) if object.uid() == self.object.uid() => {
@@ -203,11 +205,11 @@ impl<'a, W: World> Pass<'a, W> {
                 self.memory.outcome = self.world.outcome_of(&object);
                 self.adopt(object);
                 self.look();
-                None
             }
-            Ok(_) => Some(End::Gone),
-            Err(error) => Some(End::Retry(error.failure(&format!("OAuthClient {}", self.key)))),
+            Ok(_) => self.gone = true,
+            Err(error) => return Err(error.failure(&format!("OAuthClient {}", self.key))),
         }
+        Ok(())
     }
 
     /// Takes a record that was just stored for the newest. If it holds other credentials than before, what the watch says of

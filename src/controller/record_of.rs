@@ -92,43 +92,51 @@ pub(super) fn sample(object: &OAuthClient, here: &Here) -> Record {
     }
 }
 
-/// The entry of a possible stray client. It says where to look, and is removed by whoever has looked.
+/// The entry of a possible stray client of an object.
 pub(super) fn suspect(object: &OAuthClient, here: &Here, suspect: &Suspect, now: i64) -> Secret {
-    let uid = object.uid().unwrap_or_default();
-    let status = object.status.clone().unwrap_or_default();
+    let issuer = object.status.as_ref().and_then(|status| status.issuer.clone());
+    let provider = &object.spec.provider_ref;
+    let provider = format!("{:?} {}", provider.kind, provider.name);
+    entry(
+        &owner(object),
+        here,
+        suspect,
+        [("issuer", issuer), ("provider", Some(provider))],
+        now,
+    )
+}
+
+/// The entry of a recorded client that nobody can deregister, and whose object is gone.
+pub(super) fn left_behind(record: &Record, here: &Here, now: i64) -> Secret {
+    let suspect = Suspect {
+        attempt: record.attempt.clone(),
+        client_id: Some(record.client_id.clone()),
+    };
+    let issuer = ("issuer", Some(record.endpoints.issuer.clone()));
+    entry(&record.owner, here, &suspect, [issuer, ("provider", None)], now)
+}
+
+/// An entry says where to look, and is removed by whoever has looked.
+fn entry(owner: &Owner, here: &Here, suspect: &Suspect, whereabouts: [(&str, Option<String>); 2], now: i64) -> Secret {
     let labels = [
         (names::MANAGED_BY, names::FIELD_MANAGER),
         (names::SECRET_ROLE, "suspect"),
-        (names::CLIENT_UID, uid.as_str()),
+        (names::CLIENT_UID, owner.uid.as_str()),
     ];
     let facts = [
         ("attempt", Some(suspect.attempt.clone())),
         ("client_id", suspect.client_id.clone()),
-        ("issuer", status.issuer),
-        (
-            "provider",
-            Some(format!(
-                "{:?} {}",
-                object.spec.provider_ref.kind, object.spec.provider_ref.name
-            )),
-        ),
-        (
-            "object",
-            Some(format!(
-                "{}/{}",
-                object.namespace().unwrap_or_default(),
-                object.name_any()
-            )),
-        ),
+        ("object", Some(format!("{}/{}", owner.namespace, owner.name))),
         ("time", Some(rfc3339(now))),
     ];
     let data: BTreeMap<_, _> = facts
         .into_iter()
+        .chain(whereabouts)
         .filter_map(|(key, value)| Some((key.to_owned(), ByteString(value?.into_bytes()))))
         .collect();
     Secret {
         metadata: ObjectMeta {
-            name: Some(marker::suspect_name(&uid, &suspect.attempt)),
+            name: Some(marker::suspect_name(&owner.uid, &suspect.attempt)),
             namespace: Some(here.namespace.clone()),
             labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
             ..ObjectMeta::default()

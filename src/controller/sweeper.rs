@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::{ManagementMode, Reason};
-use crate::cluster::SecretMeta;
+use crate::cluster::{ApiError, SecretMeta};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Effect};
@@ -112,6 +112,14 @@ pub(super) async fn sweep<W: World>(world: &W, meta: &SecretMeta, looks: &mut Lo
         Look::Missing => (Some(now + CONFIRM_AFTER), missing.or(Some(now))),
         Look::Later(failure) => {
             tracing::info!(record = %meta.name, reason = %failure.reason, failures, "deletion not finished: {}", failure.message);
+            // What one look was refused for may be mended at the provider, where no watch tells of it.
+            let failure = match failure.class {
+                Class::Invalid => Failure {
+                    class: Class::Denied,
+                    ..failure
+                },
+                _ => failure,
+            };
             (
                 backoff::delay(&failure, failures, chance).map(|wait| now + wait),
                 missing,
@@ -153,6 +161,11 @@ async fn look<W: World>(world: &W, meta: &SecretMeta, confirmed: bool) -> Look {
                     return Look::Missing;
                 }
             }
+            Err(error) if stays_for_good(&error) => {
+                if let Err(error) = leave(world, &record).await {
+                    return Look::Later(error.failure(&what));
+                }
+            }
             Err(error) => return Look::Later(error.failure),
         }
     }
@@ -162,6 +175,24 @@ async fn look<W: World>(world: &W, meta: &SecretMeta, confirmed: bool) -> Look {
             Look::Swept
         }
         Err(error) => Look::Later(error.failure(&what)),
+    }
+}
+
+/// Whether no later try ends the deletion either, as in row D10 of the table.
+fn stays_for_good(error: &CallError) -> bool {
+    error.failure.reason == Reason::DeletionUnsupported || provider::is_unsupported(error)
+}
+
+/// The client stays at the provider, and an entry says so.
+async fn leave<W: World>(world: &W, record: &Record) -> Result<(), ApiError> {
+    let entry = record_of::left_behind(record, world.here(), world.now());
+    match world.create_secret(&entry).await {
+        Ok(_) | Err(ApiError::AlreadyExists) => {
+            tracing::warn!(object = %format!("{}/{}", record.owner.namespace, record.owner.name), client_id = %record.client_id,
+                "a client whose object is gone stays at the provider, which deletes none; remove it there");
+            Ok(())
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -209,6 +209,42 @@ async fn t41_an_update_of_a_former_leader_does_not_undo_that_of_its_successor() 
     second.stop().await.unwrap();
 }
 
+/// Its record is stored, and the answer does not come while it stands still. Its successor deletes object, client and record;
+/// then it stores the record again.
+#[tokio::test]
+async fn t41_a_record_that_a_former_leader_stores_after_the_deletion_is_swept() {
+    let scene = Scene::with("outlived", Site::oidc_provider().await.unwrap(), |options| {
+        crate::api_server::faster(options);
+        options.args.push("--identity=first".to_owned());
+    })
+    .await;
+    leader(&scene.stage, "first").await;
+    let watched = [scene.stage.apps.name().to_owned()];
+    let mut options = OperatorOptions {
+        binary: crate::stage::BINARY.into(),
+        args: vec!["--identity=second".to_owned()],
+        ..OperatorOptions::new(scene.stage.home.name(), &watched)
+    };
+    crate::api_server::faster(&mut options);
+    let second = Operator::start(plane().await, options).await.unwrap();
+    let unanswered = scene.proxy.once(step::record, Action::HangAfter);
+    scene.app().await;
+    scene.met(&unanswered, 1).await;
+    scene.stage.operator.pause();
+    leader(&scene.stage, "second").await;
+    scene.stage.ready("app").await;
+    scene.stage.kubectl(&["delete", "oac", "app", "--wait=false"]).await;
+    scene.stage.gone("app").await;
+    assert!(scene.ids().await.is_empty());
+    scene.stage.operator.resume();
+    eventually("the record is stored again", async || {
+        (scene.count(step::record) == 2).then_some(())
+    })
+    .await;
+    scene.judge().await;
+    second.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn t43_a_lease_that_cannot_be_renewed_ends_the_leadership_and_not_the_process() {
     let scene = Scene::new("unrenewed").await;

@@ -6,6 +6,7 @@ use kube::ResourceExt;
 
 use crate::api::{DeletionPolicy, OAuthClient, Reason, names};
 use crate::cluster::ApiError;
+use crate::domain::failure::Class;
 use crate::domain::outcome::CallError;
 use crate::domain::plan::Deregistration;
 use crate::domain::record::{Phase, Record};
@@ -14,6 +15,7 @@ use crate::provider::{self, ManagementCall};
 use super::super::pass::{Pass, Stored};
 use super::super::record_of;
 use super::super::world::World;
+use super::STORE_AGAIN;
 
 impl<W: World> Pass<'_, W> {
     pub(super) async fn deregister(&mut self) {
@@ -119,24 +121,80 @@ impl<W: World> Pass<'_, W> {
         }
     }
 
-    /// The object vanished while its client was being registered, its finalizer taken off by somebody: the record tells the
-    /// sweeper to finish what the deletion would have done.
-    pub(in crate::controller) async fn leave_tombstone(&mut self) {
-        let Stored::Present { record, .. } = &self.record else {
-            return;
-        };
-        if record.phase != Phase::Registered || self.memory.attempt.as_deref() != Some(record.attempt.as_str()) {
-            return;
+    /// Whether the object is gone of which this pass has recorded a client. Only a pass whose leadership has ended asks: its
+    /// successor may have ended the deletion before the record was stored, or after it was, unknown to this pass, which then
+    /// stored it again.
+    pub(in crate::controller) async fn outlived_its_object(&mut self) -> bool {
+        while let Some(record) = self.fresh_record() {
+            match self.phase_without_object(&record.client_id).await {
+                Ok(phase) => {
+                    self.gone = phase.is_some();
+                    return self.gone;
+                }
+                Err(_) => self.world.pause(STORE_AGAIN).await,
+            }
         }
-        let phase = match self.object.spec.deletion_policy {
+        false
+    }
+
+    /// The object vanished while its client was being registered: the record tells the sweeper to finish what the deletion would
+    /// have done.
+    pub(in crate::controller) async fn leave_tombstone(&mut self) {
+        while let Some(record) = self.fresh_record() {
+            let phase = match self.phase_without_object(&record.client_id).await {
+                Ok(Some(phase)) if phase != Phase::Registered => phase,
+                Ok(_) => return,
+                Err(_) => {
+                    self.world.pause(STORE_AGAIN).await;
+                    continue;
+                }
+            };
+            let tombstone = Box::new(Record {
+                phase,
+                ..record.clone()
+            });
+            tracing::warn!(object = %self.key, client_id = %tombstone.client_id, "the object vanished while its client was being registered");
+            self.save_record(tombstone).await;
+            match self.memory.failure.take() {
+                Some(failure) if failure.class == Class::Transient => self.world.pause(STORE_AGAIN).await,
+                Some(failure) => {
+                    tracing::warn!(object = %self.key, "its record cannot be changed, and stays: {}", failure.message);
+                    return;
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// The record of the client that this pass has registered, as long as no deletion has begun.
+    fn fresh_record(&self) -> Option<&Record> {
+        let Stored::Present { record, .. } = &self.record else {
+            return None;
+        };
+        let fresh = self.recorded_attempt.as_ref() == Some(&record.attempt);
+        (fresh && record.phase == Phase::Registered).then_some(record)
+    }
+
+    /// Reads whether the object is gone, and which phase a record of its client then has: what the deletion would have made of it,
+    /// but for an object restored from a backup that states the client as its own. `None`: the object is there.
+    pub(super) async fn phase_without_object(&self, client_id: &str) -> Result<Option<Phase>, ApiError> {
+        let found = self.world.get(&self.key.namespace, &self.key.name).await?;
+        let (same, other): (Option<_>, Option<_>) = match found {
+            Some(found) if found.uid() == self.object.uid() => (Some(found), None),
+            found => (None, found),
+        };
+        // Without the finalizer, a deletion has nothing of ours left to do, although others may hold the object.
+        if same.is_some_and(|object| {
+            object.metadata.deletion_timestamp.is_none()
+                || object.finalizers().iter().any(|held| held == names::FINALIZER)
+        }) {
+            return Ok(None);
+        }
+        let claimed = other.and_then(|object| object.status?.client_id).as_deref() == Some(client_id);
+        Ok(Some(match self.object.spec.deletion_policy {
+            _ if claimed => Phase::Registered,
             DeletionPolicy::Delete => Phase::Deleting,
             DeletionPolicy::Retain => Phase::Retained,
-        };
-        let tombstone = Box::new(Record {
-            phase,
-            ..Record::clone(record)
-        });
-        tracing::warn!(object = %self.key, client_id = %tombstone.client_id, "the object vanished while its client was being registered");
-        self.save_record(tombstone).await;
+        }))
     }
 }

@@ -5,12 +5,12 @@ use kube::ResourceExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::api::{AttemptOutcome, DeletionPolicy, Reason, names};
+use crate::api::{AttemptOutcome, Reason, names};
 use crate::cluster::{ApiError, SecretRevision};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::{self, Request};
 use crate::domain::outcome::CallError;
-use crate::domain::record::{Phase, Record};
+use crate::domain::record::Record;
 use crate::domain::secret;
 use crate::provider::{self, ManagementCall};
 
@@ -148,13 +148,11 @@ impl<W: World> Pass<'_, W> {
     /// answered is the only copy of the credentials then, and becomes a record again; one whose object is gone is a tombstone,
     /// with which the sweeper deletes the client.
     async fn restore_record(&mut self, mut wanted: Box<Record>) {
-        let gone = match self.world.get(&self.key.namespace, &self.key.name).await {
-            Ok(found) => found.and_then(|object| object.uid()) != self.object.uid(),
-            Err(_) => return self.world.pause(STORE_AGAIN).await,
+        let Ok(phase) = self.phase_without_object(&wanted.client_id).await else {
+            return self.world.pause(STORE_AGAIN).await;
         };
-        if gone && self.object.spec.deletion_policy == DeletionPolicy::Delete {
-            wanted.phase = Phase::Deleting;
-        }
+        let gone = phase.is_some();
+        wanted.phase = phase.unwrap_or(wanted.phase);
         let Ok(secret) = secret::record(&wanted, &self.world.here().namespace) else {
             self.memory.failure = Some(unstorable());
             return;

@@ -166,6 +166,7 @@ impl<W: World> Pass<'_, W> {
 
     pub(super) fn recorded(&mut self, record: Box<Record>, revision: SecretRevision) {
         self.memory.registration = None;
+        self.recorded_attempt = Some(record.attempt.clone());
         self.holds(record, revision);
     }
 
@@ -186,6 +187,8 @@ impl<W: World> Pass<'_, W> {
         }
         if other {
             self.memory.attempt = None;
+        } else {
+            self.recorded_attempt = Some(attempt.to_owned());
         }
         self.memory.registration = None;
         self.memory.unrecordable = None;

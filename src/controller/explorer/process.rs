@@ -105,6 +105,9 @@ impl Process {
         all.extend_from_slice(faults);
         if self.interruptible {
             all.extend([Choice::OtherLeader, Choice::OtherLeaderStale, Choice::Paused]);
+            if faults.contains(&Choice::LoseAnswer) {
+                all.push(Choice::PausedInCall);
+            }
             if state.steps_left() > 0 {
                 all.push(Choice::UserActs);
             }
@@ -154,6 +157,11 @@ impl Process {
                 let _ = self.cluster(effect);
                 Err(unanswered(None))
             }
+            Choice::PausedInCall => {
+                let _ = self.cluster(effect);
+                interrupt::interrupt(self, Choice::Paused);
+                Err(unanswered(None))
+            }
             Choice::Well => self.cluster(effect),
             other => Err(refusal(other)),
         }
@@ -174,6 +182,11 @@ impl Process {
             }
             Choice::LoseAnswer => {
                 let _ = effect(&mut self.state());
+                Err(made_of(None, ""))
+            }
+            Choice::PausedInCall => {
+                let _ = effect(&mut self.state());
+                interrupt::interrupt(self, Choice::Paused);
                 Err(made_of(None, ""))
             }
             Choice::Garbled => {
@@ -239,7 +252,7 @@ pub(super) fn drive<T>(work: impl Future<Output = T>) -> Option<T> {
 /// Whether a fault can leave a client, or the doubt of one, that nothing else knows of.
 fn is_deadly(what: &str, choice: Choice) -> bool {
     match choice {
-        Choice::DieBefore | Choice::DieAfter | Choice::Paused => true,
+        Choice::DieBefore | Choice::DieAfter | Choice::Paused | Choice::PausedInCall => true,
         Choice::LoseAnswer | Choice::LoseRequest | Choice::Garbled => matches!(what, "POST" | "PUT" | "DELETE"),
         _ => false,
     }

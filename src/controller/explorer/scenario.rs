@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use kube::ResourceExt;
 use serde_json::json;
 
 use crate::api::{ManagementMode, OAuthClient, OnUnknownOutcome, Profile, names};
@@ -30,6 +31,10 @@ pub(super) const TOKEN: &str = "https://provider.example/token";
 pub(super) enum Step {
     /// Applies the manifest with these redirect URIs.
     Apply(u32),
+    /// The same with the finalizer of somebody else.
+    ApplyHeld(u32),
+    /// Takes that finalizer off.
+    Release,
     /// Applies the manifest with another name of the Secret.
     Rename,
     /// Deletes the object.
@@ -111,8 +116,9 @@ const PLAIN: Scenario = Scenario {
 };
 
 use Step::{
-    Apply, ApplyInClone, CloneCluster, Delete, DeleteInClone, DeleteSecret, Edit, ForeignSecret, LoseProvider,
-    LoseRecords, Narrow, Recover, Rename, Replace, Restore, RestoreAll, Sicken, Terminate, Vanish, Widen, WipeStatus,
+    Apply, ApplyHeld, ApplyInClone, CloneCluster, Delete, DeleteInClone, DeleteSecret, Edit, ForeignSecret,
+    LoseProvider, LoseRecords, Narrow, Recover, Release, Rename, Replace, Restore, RestoreAll, Sicken, Terminate,
+    Vanish, Widen, WipeStatus,
 };
 
 macro_rules! scenarios {
@@ -130,6 +136,7 @@ scenarios! {
     "create and delete": [Apply(1), Delete];
     "create and delete, unmanaged": [Apply(1), Delete], unmanaged: true;
     "create and delete, retained": [Apply(1), Delete], retain: true;
+    "create and delete, held by another finalizer": [ApplyHeld(1), Delete, Release];
     "update": [Apply(1), Apply(2)];
     "update, unmanaged": [Apply(1), Apply(2)], unmanaged: true, excuses: &["UpdateUnsupported"];
     "update with rotation": [Apply(1), Apply(2)], rotates: true;
@@ -149,6 +156,7 @@ scenarios! {
     "recreation under the same name": [Apply(1), Delete, Apply(2)];
     "replace by a bare manifest": [Apply(1), Replace];
     "replace by a bare manifest and delete": [Apply(1), Replace, Delete];
+    "replace by a bare manifest and delete, unmanaged": [Apply(1), Replace, Delete], unmanaged: true;
     "status wiped": [Apply(1), WipeStatus];
     "namespace deleted": [Apply(1), Terminate];
     "namespace deleted, unseen": [Apply(1), Terminate], namespaced: true;
@@ -224,6 +232,9 @@ pub(super) fn name() -> Name {
     (APPS.to_owned(), "app".to_owned())
 }
 
+/// The finalizer of [`Step::ApplyHeld`].
+const THEIR_FINALIZER: &str = "others.example/hold";
+
 /// Name of the Secret after [`Step::Rename`].
 pub(super) const RENAMED: &str = "renamed";
 
@@ -261,6 +272,14 @@ pub(super) fn act(step: Step, state: &mut State) {
     };
     match step {
         Apply(version) | ApplyInClone(version) => cluster.apply(scenario.manifest(version)),
+        ApplyHeld(version) => {
+            let mut manifest = scenario.manifest(version);
+            manifest.metadata.finalizers = Some(vec![THEIR_FINALIZER.to_owned()]);
+            cluster.apply(manifest);
+        }
+        Release => cluster.change(&name(), |object| {
+            object.finalizers_mut().retain(|held| held != THEIR_FINALIZER);
+        }),
         Rename => {
             let mut manifest = scenario.manifest(1);
             manifest.spec.secret = serde_json::from_value(json!({"name": RENAMED})).unwrap();

@@ -37,6 +37,8 @@ pub(super) enum Choice {
     OtherLeaderStale,
     /// This leader stops for longer than its lease. The other one works until nothing is left to do, then this one goes on.
     Paused,
+    /// As `Paused`, after the effect and before its answer, whose deadline passes meanwhile.
+    PausedInCall,
     /// The other installation of the operator runs a whole pass first.
     OtherInstallation,
     /// The user's next step comes now.

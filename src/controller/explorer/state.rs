@@ -1,5 +1,6 @@
 //! Everything that there is between two turns of a run. It is forked at every choice, so it is cheap to clone.
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub(super) struct State {
     pub causes: usize,
     /// Whether the provider rejected something for good.
     pub rejected: bool,
+    /// Clients that a status ever stated.
+    pub stated: BTreeSet<String>,
     /// What was not as wished when all first came to rest.
     pub unfinished: Vec<String>,
     pub end: End,
@@ -91,6 +94,7 @@ impl State {
             deadly: 0,
             causes: 0,
             rejected: false,
+            stated: BTreeSet::new(),
             unfinished: Vec::new(),
             end: End::Open,
         }
@@ -173,6 +177,7 @@ impl State {
             self.deadly,
             self.causes,
             self.rejected,
+            &self.stated,
             end,
         )
             .hash(&mut hasher);

@@ -26,18 +26,24 @@ impl<W: World> Pass<'_, W> {
                         return None;
                     }
                 }
-                Err(ApiError::NotFound) => return Some(End::Gone),
+                Err(ApiError::NotFound) => {
+                    self.gone = true;
+                    return None;
+                }
                 Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => {
-                    return self.start_over().await;
+                    return self.start_over().await.err().map(End::Retry);
                 }
                 Err(error) => return Some(End::Retry(error.failure(&format!("OAuthClient {}", self.key)))),
             }
         }
-        Some(match verdict {
-            Verdict::Failed(failure) => End::Retry(failure),
-            Verdict::Gone => End::Gone,
-            Verdict::Nothing | Verdict::Suspended | Verdict::Ready => End::Rest,
-        })
+        match verdict {
+            Verdict::Failed(failure) => Some(End::Retry(failure)),
+            Verdict::Gone => {
+                self.gone = true;
+                None
+            }
+            Verdict::Nothing | Verdict::Suspended | Verdict::Ready => Some(End::Rest),
+        }
     }
 
     fn facts(&self) -> Facts<'_> {

@@ -162,17 +162,23 @@ pub fn p9_deletions_end(left: &Leftovers) -> Vec<String> {
     let objects = objects
         .filter(|object| !left.excuses.contains(&object.reason))
         .map(|object| format!("P9: {object} does not go: {:?}", object.reason));
-    let tombstones = left.records.iter().filter(|record| {
+    let ownerless = left.records.iter().filter(|record| {
         let gone = left.objects.iter().all(|object| object.uid != record.owner_uid);
-        gone && record.phase == DELETING && !left.excuses.contains("DeletionBlocked")
+        gone && !left.excuses.contains("DeletionBlocked")
     });
-    let tombstones = tombstones.map(|record| {
-        format!(
-            "P9: the deletion of the client {} outlived its object and does not end",
-            record.client_id
-        )
+    let ownerless = ownerless.filter_map(|record| {
+        let id = &record.client_id;
+        match record.phase.as_str() {
+            DELETING => Some(format!(
+                "P9: the deletion of the client {id} outlived its object and does not end"
+            )),
+            REGISTERED => Some(format!(
+                "P9: the record of the client {id} outlived its object, and nothing deletes it"
+            )),
+            _ => None,
+        }
     });
-    objects.chain(tombstones).collect()
+    objects.chain(ownerless).collect()
 }
 
 /// P10: every object that lives is as its manifest asks, or a reason that was to be expected is stated.

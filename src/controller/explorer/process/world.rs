@@ -169,6 +169,7 @@ impl World for Process {
         let written = self
             .write("status", |cluster| cluster.apply_status(object, status))
             .await?;
+        self.state().stated.extend(status.client_id.clone());
         self.note(&written);
         Ok(OAuthClient::clone(&written))
     }

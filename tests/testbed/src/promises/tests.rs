@@ -205,6 +205,15 @@ fn p9_a_deletion_that_does_not_end_is_found() {
         left.objects.clear();
         left.records[0].phase = DELETING.into();
     });
+    let outlives = |left: &mut Leftovers| {
+        left.objects.clear();
+        left.secrets.clear();
+    };
+    finds("P9", outlives);
+    finds_nothing(|left| {
+        outlives(left);
+        left.records[0].phase = "Retained".into();
+    });
 }
 
 #[test]
