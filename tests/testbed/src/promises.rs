@@ -13,7 +13,9 @@ use std::collections::BTreeSet;
 
 use secrecy::ExposeSecret;
 
-pub use self::leftovers::{DELETING, Issued, Leftovers, Object, Published, REGISTERED, Recorded, Suspected};
+pub use self::leftovers::{
+    DELETING, Issued, Leftovers, OBJECT_VANISHED, Object, Published, REGISTERED, Recorded, Suspected,
+};
 
 /// Every promise that is broken.
 #[must_use]
@@ -162,21 +164,23 @@ pub fn p9_deletions_end(left: &Leftovers) -> Vec<String> {
     let objects = objects
         .filter(|object| !left.excuses.contains(&object.reason))
         .map(|object| format!("P9: {object} does not go: {:?}", object.reason));
-    let ownerless = left.records.iter().filter(|record| {
-        let gone = left.objects.iter().all(|object| object.uid != record.owner_uid);
-        gone && !left.excuses.contains("DeletionBlocked")
-    });
-    let ownerless = ownerless.filter_map(|record| {
-        let id = &record.client_id;
-        match record.phase.as_str() {
-            DELETING => Some(format!(
-                "P9: the deletion of the client {id} outlived its object and does not end"
-            )),
-            REGISTERED => Some(format!(
-                "P9: the record of the client {id} outlived its object, and nothing deletes it"
-            )),
-            _ => None,
+    let ownerless = left.records.iter().filter_map(|record| {
+        if left.objects.iter().any(|object| object.uid == record.owner_uid) {
+            return None;
         }
+        let id = &record.client_id;
+        let (excuse, broken) = match record.phase.as_str() {
+            DELETING => (
+                "DeletionBlocked",
+                format!("P9: the deletion of the client {id} outlived its object and does not end"),
+            ),
+            REGISTERED => (
+                OBJECT_VANISHED,
+                format!("P9: the record of the client {id} outlived its object, and nothing deletes it"),
+            ),
+            _ => return None,
+        };
+        (!left.excuses.contains(excuse)).then_some(broken)
     });
     objects.chain(ownerless).collect()
 }

@@ -9,6 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 pub const REGISTERED: &str = "Registered";
 /// Phase of a record whose client is being deregistered.
 pub const DELETING: &str = "Deleting";
+/// Excuse for the record of an object that went without the operator's having a say: it is kept for whoever restores that.
+pub const OBJECT_VANISHED: &str = "ObjectVanished";
 
 /// What is left when all has come to rest.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +27,7 @@ pub struct Leftovers {
     pub ledger: BTreeMap<String, Issued>,
     /// Faults that can leave a client at the provider that nothing else knows of.
     pub deadly_faults: usize,
-    /// Reasons with which an object may be at rest although its wish is not reached.
+    /// Reasons with which an object may be at rest although its wish is not reached, and [`OBJECT_VANISHED`].
     pub excuses: BTreeSet<String>,
     /// Secrets of others, as they left them.
     pub their_secrets: Vec<Published>,
