@@ -1,25 +1,26 @@
 //! The create journal: the annotation that says a registration may be under way.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Value of the create-pending annotation: `<uid>/<attempt>/<record namespace>/<record name>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marker {
+pub struct Marker<'a> {
     /// UID of the object that the attempt was made for. On an object with another UID the marker is void.
-    pub uid: String,
+    pub uid: Cow<'a, str>,
     /// The attempt, fresh for every POST.
-    pub attempt: String,
+    pub attempt: Cow<'a, str>,
     /// Namespace of the record: the operator's.
-    pub record_namespace: String,
+    pub record_namespace: Cow<'a, str>,
     /// Name of the record.
-    pub record_name: String,
+    pub record_name: Cow<'a, str>,
 }
 
-impl Marker {
+impl<'a> Marker<'a> {
     /// Reads an annotation value. `None` if it was not written by this operator.
     #[must_use]
-    pub fn parse(value: &str) -> Option<Self> {
-        let mut parts = value.split('/').map(str::to_owned);
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut parts = value.split('/').map(Cow::Borrowed);
         let marker = Self {
             uid: parts.next()?,
             attempt: parts.next()?,
@@ -39,7 +40,7 @@ impl Marker {
     }
 }
 
-impl fmt::Display for Marker {
+impl fmt::Display for Marker<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

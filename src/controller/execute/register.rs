@@ -48,11 +48,11 @@ impl<W: World> Pass<'_, W> {
         }
     }
 
-    pub(super) async fn open_attempt(&mut self, marker: &Marker) {
+    pub(super) async fn open_attempt(&mut self, marker: &Marker<'_>) {
         match self.world.open_attempt(&self.object, &marker.to_string()).await {
             Ok(object) => {
                 self.adopt(object);
-                self.memory.attempt = Some(marker.attempt.clone());
+                self.memory.attempt = Some(marker.attempt.to_string());
                 if let Stored::Present { record, .. } = &self.record {
                     self.memory.replaces = Some(record.attempt.clone());
                 }
@@ -61,7 +61,7 @@ impl<W: World> Pass<'_, W> {
                 // The patch may have been applied. Nothing was sent to the provider, so this attempt is no doubt.
                 self.world
                     .note_outcome(&self.object, &marker.attempt, AttemptOutcome::NotApplied);
-                self.memory.outcome = Some((marker.attempt.clone(), AttemptOutcome::NotApplied));
+                self.memory.outcome = Some((marker.attempt.to_string(), AttemptOutcome::NotApplied));
                 let error = ApiError::Unavailable {
                     retry_after: None,
                     message: String::new(),

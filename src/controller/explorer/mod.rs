@@ -17,6 +17,7 @@ mod scenario;
 mod schedule;
 mod search;
 mod state;
+mod watches;
 
 use std::sync::{Mutex, PoisonError};
 

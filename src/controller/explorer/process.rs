@@ -101,7 +101,8 @@ impl Process {
         if !state.schedule.is_open() {
             return state.schedule.choose(what, &[]);
         }
-        let mut all = vec![Choice::Well];
+        let mut all = Vec::with_capacity(16);
+        all.push(Choice::Well);
         all.extend_from_slice(faults);
         if self.interruptible {
             all.extend([Choice::OtherLeader, Choice::OtherLeaderStale, Choice::Paused]);

@@ -13,6 +13,7 @@ use super::replica::{Trigger, View};
 use super::scenario::{self, Step};
 use super::schedule::Choice;
 use super::state::{End, State};
+use super::watches;
 
 /// Tries after which a failure that is tried again and again is taken for rest.
 const STILL: u32 = 5;
@@ -42,7 +43,7 @@ fn happens(shared: &Arc<Mutex<State>>) {
     controllers(&mut lock(shared));
     let replicas = lock(shared).replicas.len();
     for who in 0..replicas {
-        if watch(shared, who) {
+        if watches::catch_up(shared, who) {
             return;
         }
     }
@@ -69,88 +70,8 @@ fn controllers(state: &mut State) {
     }
 }
 
-/// The watches of a process catch up, or do not; whether a pass was made that did not wait for that.
-fn watch(shared: &Arc<Mutex<State>>, who: usize) -> bool {
-    let mut state = lock(shared);
-    if !state.replicas[who].active {
-        return false;
-    }
-    if state.replicas[who].lag > 0 {
-        state.replicas[who].lag -= 1;
-        drop(state);
-        work(shared, who);
-        return true;
-    }
-    let cluster = state.replicas[who].cluster;
-    let (objects, secrets) = {
-        let State { clusters, replicas, .. } = &*state;
-        replicas[who].is_behind(&clusters[cluster])
-    };
-    if !objects && !secrets {
-        return false;
-    }
-    let mut offered = vec![
-        Choice::Well,
-        Choice::LoseTrigger,
-        Choice::TriggerTwice,
-        Choice::StaleForLong,
-    ];
-    offered.extend(objects.then_some(Choice::StaleObjects));
-    offered.extend(secrets.then_some(Choice::StaleSecrets));
-    offered.extend(state.replicas[who].records().next().map(|_| Choice::SweepFirst));
-    let choice = if state.schedule.is_open() {
-        state.schedule.choose("watch", &offered)
-    } else {
-        Choice::Well
-    };
-    let see = |state: &mut State, objects, secrets| {
-        let State { clusters, replicas, .. } = state;
-        let trigger = replicas[who].see(&clusters[cluster], objects, secrets);
-        if let Some(trigger) = trigger.filter(|_| choice != Choice::LoseTrigger) {
-            replicas[who].pull(trigger);
-        }
-    };
-    let late = match choice {
-        Choice::StaleForLong => {
-            state.replicas[who].lag = 2;
-            true
-        }
-        Choice::StaleObjects => {
-            see(&mut state, false, true);
-            true
-        }
-        Choice::StaleSecrets => {
-            see(&mut state, true, false);
-            true
-        }
-        Choice::SweepFirst => {
-            see(&mut state, true, true);
-            drop(state);
-            sweep(shared, who);
-            return true;
-        }
-        _ => {
-            see(&mut state, true, true);
-            false
-        }
-    };
-    let twice = choice == Choice::TriggerTwice && state.replicas[who].trigger.is_some();
-    drop(state);
-    if late || twice {
-        work(shared, who);
-    }
-    if twice {
-        let trigger = Trigger {
-            deep: false,
-            anew: false,
-        };
-        lock(shared).replicas[who].pull(trigger);
-    }
-    late || twice
-}
-
 /// One pass of a process, and what comes of it: a death and a start, or a timer.
-fn work(shared: &Arc<Mutex<State>>, who: usize) {
+pub(super) fn work(shared: &Arc<Mutex<State>>, who: usize) {
     let trigger = lock(shared).replicas[who].trigger.take();
     let deep = trigger.is_some_and(|trigger| trigger.deep);
     let end = one_pass(shared, who, deep, true);
@@ -319,7 +240,7 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
 }
 
 /// The sweeper of a process looks at every record that is due.
-fn sweep(shared: &Arc<Mutex<State>>, who: usize) {
+pub(super) fn sweep(shared: &Arc<Mutex<State>>, who: usize) {
     let process = process(shared, who, true);
     let (records, mut looks, clock) = {
         let state = lock(shared);

@@ -129,10 +129,10 @@ pub(super) fn next(view: &View<'_>, live: bool) -> Next {
 /// The marker of a fresh attempt.
 pub(super) fn open_attempt(view: &View<'_>) -> Next {
     Effect::OpenAttempt(Marker {
-        uid: view.uid().to_owned(),
-        attempt: view.fresh_attempt.to_owned(),
-        record_namespace: view.here.namespace.clone(),
-        record_name: marker::record_name(view.uid()),
+        uid: view.uid().to_owned().into(),
+        attempt: view.fresh_attempt.to_owned().into(),
+        record_namespace: view.here.namespace.clone().into(),
+        record_name: marker::record_name(view.uid()).into(),
     })
     .into()
 }

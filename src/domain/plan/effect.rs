@@ -29,7 +29,7 @@ pub enum Effect {
     /// Write an entry of a possible stray client.
     EnterSuspect(Suspect),
     /// Patch finalizer and marker onto the object.
-    OpenAttempt(Marker),
+    OpenAttempt(Marker<'static>),
     /// Register the client: one POST.
     Register(Request),
     /// Ask the provider for the client of the chosen identifier, or of the open attempt's mark.

@@ -216,7 +216,7 @@ impl View<'_> {
     }
 
     /// The marker, if it was written for this very object.
-    pub(super) fn marker(&self) -> Option<Marker> {
+    pub(super) fn marker(&self) -> Option<Marker<'_>> {
         let marker = Marker::parse(self.object.annotations().get(names::CREATE_PENDING)?)?;
         (marker.uid == self.uid()).then_some(marker)
     }
@@ -225,19 +225,19 @@ impl View<'_> {
     /// asked only where no record is, or one of another attempt.
     pub(super) fn open_attempt(&self) -> Option<String> {
         let attempt = self.marker()?.attempt;
-        let known = self.memory.outcome.as_ref().filter(|(id, _)| *id == attempt);
+        let known = self.memory.outcome.as_ref().filter(|(id, _)| **id == *attempt);
         let open = match (known, self.outcome(&attempt)) {
             // The status does not know it yet, so the work on it was cut off.
             (Some((_, AttemptOutcome::Registered)), _) | (_, None | Some(AttemptOutcome::Unknown)) => true,
             (_, Some(AttemptOutcome::NotApplied | AttemptOutcome::Registered | AttemptOutcome::Suspected)) => false,
         };
-        open.then_some(attempt)
+        open.then(|| attempt.into_owned())
     }
 
     /// The attempt that the marker tells of, if it is known to have registered a client.
     pub(super) fn registered_attempt(&self) -> Option<String> {
         let attempt = self.marker()?.attempt;
-        (self.outcome(&attempt) == Some(AttemptOutcome::Registered)).then_some(attempt)
+        (self.outcome(&attempt) == Some(AttemptOutcome::Registered)).then(|| attempt.into_owned())
     }
 
     /// How an attempt ended, by this process's memory or the status.

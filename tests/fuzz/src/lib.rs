@@ -215,7 +215,7 @@ pub fn marker(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(found) = Marker::parse(text) {
         assert_eq!(found.to_string(), text);
-        assert!(marker::suspect_name(&found.uid, &found.attempt).contains(&found.attempt));
+        assert!(marker::suspect_name(&found.uid, &found.attempt).contains(&*found.attempt));
         assert!(names::CREATE_PENDING.starts_with(names::GROUP));
     }
     let _ = duration::parse(text);

@@ -132,7 +132,9 @@ impl World for Process {
     }
 
     async fn open_attempt(&self, object: &OAuthClient, marker: &str) -> Result<OAuthClient, ApiError> {
-        let opened = Marker::parse(marker).map(|marker| marker.attempt).unwrap_or_default();
+        let opened = Marker::parse(marker)
+            .map(|marker| marker.attempt.into_owned())
+            .unwrap_or_default();
         let plant = {
             let mut state = self.state();
             state.attempts += 1;

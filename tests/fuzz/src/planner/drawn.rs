@@ -6,7 +6,7 @@ use oauth_client_operator::domain::plan::{Known, LookUp, Memory};
 use serde_json::{Map, Value, json};
 
 use super::super::bytes::Bytes;
-use super::DEREGISTRATIONS;
+use super::parts::{DEREGISTRATIONS, answer};
 
 const CLASSES: [Class; 7] = [
     Class::Invalid,
@@ -99,9 +99,9 @@ pub(super) fn memory(bytes: &mut Bytes<'_>) -> Memory {
             .rarely(4)
             .then(|| (bytes.one_of(&["a1", "a2"]).to_owned(), bytes.one_of(&OUTCOMES))),
         proven: bytes.flip(),
-        registration: bytes.rarely(16).then(super::answer),
+        registration: bytes.rarely(16).then(answer),
         unrecordable: bytes.rarely(16).then(|| failure(bytes)),
-        answer: bytes.rarely(16).then(|| (Map::new(), super::answer())),
+        answer: bytes.rarely(16).then(|| (Map::new(), answer())),
         marked: bytes.rarely(8).then(|| "fresh-0".to_owned()),
         refused: bytes.rarely(8),
         adopted: bytes.rarely(8),

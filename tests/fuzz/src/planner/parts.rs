@@ -3,12 +3,20 @@
 use std::time::Duration;
 
 use oauth_client_operator::api::{ManagementMode, OnUnknownOutcome, Profile};
-use oauth_client_operator::domain::plan::Provider;
+use oauth_client_operator::domain::plan::{Deregistration, Provider};
 use oauth_client_operator::domain::profile::knobs;
 use oauth_client_operator::domain::record::Record;
 use oauth_client_operator::domain::registration::Registration;
 use oauth_client_operator::domain::target::{Credentials, Deadlines, Knobs, Location, Target};
 use serde_json::{Map, json};
+
+/// How a deregistration may end.
+pub(super) const DEREGISTRATIONS: [Option<Deregistration>; 4] = [
+    None,
+    Some(Deregistration::Done),
+    Some(Deregistration::Unsupported),
+    Some(Deregistration::GoneOrUnauthorised),
+];
 
 /// A record as the operator stores it.
 pub(crate) fn stored() -> Record {

@@ -1,3 +1,5 @@
+use std::process::{Command, Stdio};
+
 use super::*;
 
 fn shell(script: &str, dir: &Scratch) -> Spec {

@@ -1,0 +1,88 @@
+//! What the watches of a process show it, and when.
+
+use std::sync::{Arc, Mutex};
+
+use super::replica::Trigger;
+use super::run::{lock, sweep, work};
+use super::schedule::Choice;
+use super::state::State;
+
+/// The watches of a process catch up, or do not; whether a pass was made that did not wait for that.
+pub(super) fn catch_up(shared: &Arc<Mutex<State>>, who: usize) -> bool {
+    let mut state = lock(shared);
+    if !state.replicas[who].active {
+        return false;
+    }
+    if state.replicas[who].lag > 0 {
+        state.replicas[who].lag -= 1;
+        drop(state);
+        work(shared, who);
+        return true;
+    }
+    let cluster = state.replicas[who].cluster;
+    let (objects, secrets) = {
+        let State { clusters, replicas, .. } = &*state;
+        replicas[who].is_behind(&clusters[cluster])
+    };
+    if !objects && !secrets {
+        return false;
+    }
+    let mut offered = vec![
+        Choice::Well,
+        Choice::LoseTrigger,
+        Choice::TriggerTwice,
+        Choice::StaleForLong,
+    ];
+    offered.extend(objects.then_some(Choice::StaleObjects));
+    offered.extend(secrets.then_some(Choice::StaleSecrets));
+    offered.extend(state.replicas[who].records().next().map(|_| Choice::SweepFirst));
+    let choice = if state.schedule.is_open() {
+        state.schedule.choose("watch", &offered)
+    } else {
+        Choice::Well
+    };
+    let see = |state: &mut State, objects, secrets| {
+        let State { clusters, replicas, .. } = state;
+        let trigger = replicas[who].see(&clusters[cluster], objects, secrets);
+        if let Some(trigger) = trigger.filter(|_| choice != Choice::LoseTrigger) {
+            replicas[who].pull(trigger);
+        }
+    };
+    let late = match choice {
+        Choice::StaleForLong => {
+            state.replicas[who].lag = 2;
+            true
+        }
+        Choice::StaleObjects => {
+            see(&mut state, false, true);
+            true
+        }
+        Choice::StaleSecrets => {
+            see(&mut state, true, false);
+            true
+        }
+        Choice::SweepFirst => {
+            see(&mut state, true, true);
+            drop(state);
+            sweep(shared, who);
+            return true;
+        }
+        _ => {
+            see(&mut state, true, true);
+            false
+        }
+    };
+    let twice = choice == Choice::TriggerTwice && state.replicas[who].trigger.is_some();
+    drop(state);
+    if late || twice {
+        work(shared, who);
+    }
+    if twice {
+        let trigger = Trigger {
+            deep: false,
+            anew: false,
+        };
+        lock(shared).replicas[who].pull(trigger);
+    }
+    late || twice
+}
