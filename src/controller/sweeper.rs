@@ -1,4 +1,4 @@
-//! The sweeper finishes deletions that outlived their object.
+//! The sweeper finishes deletions that outlived their object: part S of `docs/decisions.md`.
 //!
 //! It acts on nothing but tombstones: records that a deletion of this very cluster marked as `Deleting` or `Deleted`. A
 //! record that merely has no object is left alone, because a restored backup, a narrower list of namespaces and a cloned

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use crate::api::{DeletionPolicy, OAuthClient, Reason, names};
+use crate::api::{OAuthClient, Reason, names};
 use crate::cluster::ApiError;
 use crate::domain::failure::Class;
 use crate::domain::outcome::CallError;
-use crate::domain::plan::Deregistration;
+use crate::domain::plan::{self, Deregistration};
 use crate::domain::record::{Phase, Record};
 use crate::provider::{self, ManagementCall};
 
@@ -175,26 +175,9 @@ impl<W: World> Pass<'_, W> {
         (fresh && record.phase == Phase::Registered).then_some(record)
     }
 
-    /// Reads whether the object is gone, and which phase a record of its client then has: what the deletion would have made of it,
-    /// but for an object restored from a backup that states the client as its own. `None`: the object is there.
+    /// Reads whether the object is gone, and which phase a record of its client then has. `None`: the object is there.
     pub(super) async fn phase_without_object(&self, client_id: &str) -> Result<Option<Phase>, ApiError> {
         let found = self.world.get(&self.key.namespace, &self.key.name).await?;
-        let (same, other): (Option<_>, Option<_>) = match found {
-            Some(found) if found.uid() == self.object.uid() => (Some(found), None),
-            found => (None, found),
-        };
-        // Without the finalizer, a deletion has nothing of ours left to do, although others may hold the object.
-        if same.is_some_and(|object| {
-            object.metadata.deletion_timestamp.is_none()
-                || object.finalizers().iter().any(|held| held == names::FINALIZER)
-        }) {
-            return Ok(None);
-        }
-        let claimed = other.and_then(|object| object.status?.client_id).as_deref() == Some(client_id);
-        Ok(Some(match self.object.spec.deletion_policy {
-            _ if claimed => Phase::Registered,
-            DeletionPolicy::Delete => Phase::Deleting,
-            DeletionPolicy::Retain => Phase::Retained,
-        }))
+        Ok(plan::phase_without_object(&self.object, found.as_ref(), client_id))
     }
 }

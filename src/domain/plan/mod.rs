@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod effect;
+mod gone;
 mod keep;
 mod recreate;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use super::failure::{Class, Failure};
 use super::record::{Phase, Record};
 
 pub use effect::{Effect, Next, Verdict};
+pub use gone::phase_without_object;
 pub use view::{Credentials, Deregistration, Here, Known, LookUp, Memory, Provider, ProviderView, Sight, View};
 
 /// Decides what comes next.
