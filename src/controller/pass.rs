@@ -45,9 +45,11 @@ pub(super) struct Pass<'a, W: World> {
     pub(super) sent: Request,
     /// The attempt of this pass whose client it has recorded.
     pub(super) recorded_attempt: Option<String>,
+    pub(super) steps: u32,
 }
 
 /// The record, as this pass knows it.
+#[derive(Clone)]
 pub(super) enum Stored {
     Unseen,
     Absent {
@@ -61,6 +63,7 @@ pub(super) enum Stored {
 }
 
 /// The credentials Secret, as this pass knows it.
+#[derive(Clone)]
 pub(super) enum Held {
     Absent,
     Unseen {
@@ -111,6 +114,7 @@ impl<'a, W: World> Pass<'a, W> {
             gone: false,
             sent: Request::new(),
             recorded_attempt: None,
+            steps: 0,
             object,
         };
         pass.look();
@@ -119,45 +123,48 @@ impl<'a, W: World> Pass<'a, W> {
 
     /// Runs until the planner has nothing more to do.
     pub(super) async fn run(mut self) -> End {
-        let mut steps = 0;
-        while steps < MOST_STEPS {
-            // What a provider has issued is worked on until it is stored, however long the API server is away.
-            steps += u32::from(!self.holds_an_answer());
-            if self.gone && !self.holds_an_answer() {
-                Box::pin(self.leave_tombstone()).await;
-                self.world
-                    .forget(self.object.metadata.uid.as_deref().unwrap_or_default());
-                return End::Gone;
-            }
-            if !self.world.may_begin() && !self.holds_an_answer() {
-                self.note_unsent();
-                if Box::pin(self.outlived_its_object()).await {
-                    continue;
-                }
-                return End::Rest;
-            }
-            if self.world.is_stopping() && !self.has_something_in_hand() {
-                return End::Rest;
-            }
-            let attempt = self.world.fresh_attempt();
-            let end = match plan::next(&self.view(&attempt)) {
-                Next::Do(effect) => {
-                    tracing::debug!(object = %self.key, effect = ?effect.kind(), "step");
-                    self.execute(effect).await;
-                    None
-                }
-                Next::Finish(verdict) => Box::pin(self.finish(verdict)).await,
-            };
-            if let Some(end) = end {
+        loop {
+            if let Some(end) = self.step().await {
                 return end;
             }
         }
-        tracing::error!(object = %self.key, "the planner does not come to an end; this is a defect of the operator");
-        End::Retry(Failure::new(
-            Class::Bug,
-            Reason::InternalError,
-            "the operator could not come to a decision",
-        ))
+    }
+
+    /// Does what the planner decides, once. `Some`: that was all.
+    pub(super) async fn step(&mut self) -> Option<End> {
+        // What a provider has issued is worked on until it is stored, however long the API server is away.
+        self.steps += u32::from(!self.holds_an_answer());
+        if self.steps > MOST_STEPS {
+            tracing::error!(object = %self.key, "the planner does not come to an end; this is a defect of the operator");
+            return Some(End::Retry(Failure::new(
+                Class::Bug,
+                Reason::InternalError,
+                "the operator could not come to a decision",
+            )));
+        }
+        if self.gone && !self.holds_an_answer() {
+            Box::pin(self.leave_tombstone()).await;
+            self.world
+                .forget(self.object.metadata.uid.as_deref().unwrap_or_default());
+            return Some(End::Gone);
+        }
+        if !self.world.may_begin() && !self.holds_an_answer() {
+            self.note_unsent();
+            let gone = Box::pin(self.outlived_its_object()).await;
+            return (!gone).then_some(End::Rest);
+        }
+        if self.world.is_stopping() && !self.has_something_in_hand() {
+            return Some(End::Rest);
+        }
+        let attempt = self.world.fresh_attempt();
+        match plan::next(&self.view(&attempt)) {
+            Next::Do(effect) => {
+                tracing::debug!(object = %self.key, effect = ?effect.kind(), "step");
+                self.execute(effect).await;
+                None
+            }
+            Next::Finish(verdict) => Box::pin(self.finish(verdict)).await,
+        }
     }
 
     /// The leadership ended between a marker and its registration: nothing was sent, so that attempt is no doubt.

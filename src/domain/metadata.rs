@@ -101,24 +101,21 @@ pub fn is_public(spec: &OAuthClientSpec) -> bool {
 #[must_use]
 pub fn fingerprint(request: &Request, circumstances: &[&str]) -> String {
     // Maps of serde_json are sorted by name, so equal requests have equal text.
-    let mut text = Value::Object(request.clone()).to_string();
+    let mut text = serde_json::to_vec(request).unwrap_or_default();
     for circumstance in circumstances {
-        text.push('\n');
-        text.push_str(circumstance);
+        text.push(b'\n');
+        text.extend_from_slice(circumstance.as_bytes());
     }
-    hex(digest(&SHA256, text.as_bytes()).as_ref().get(..16).unwrap_or_default())
+    hex(digest(&SHA256, &text).as_ref().get(..16).unwrap_or_default())
 }
 
 /// Lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect()
 }
 
 #[cfg(test)]

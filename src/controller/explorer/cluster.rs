@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::api::{OAuthClient, OAuthClientStatus, names};
 use crate::cluster::{ApiError, SecretMeta, SecretRevision};
 
-use super::digest;
+use super::{digest, merge};
 
 pub(super) type Name = (String, String);
 
@@ -40,6 +40,8 @@ pub(super) struct KeptSecret {
     pub secret: Secret,
     pub meta: Arc<SecretMeta>,
     pub digest: u64,
+    /// The time that a record states so.
+    pub missing_since: Option<i64>,
 }
 
 /// What the API server stores.
@@ -82,6 +84,7 @@ impl Cluster {
         let kept = KeptSecret {
             meta: Arc::new(SecretMeta::of(secret.metadata.clone(), name.0.as_str().into())),
             digest: digest::secret(&secret),
+            missing_since: digest::missing_since(&secret),
             secret,
         };
         self.secrets.insert(name, Arc::new(kept));
@@ -266,17 +269,22 @@ impl Cluster {
 
     /// Notes what a field manager touched beyond its part.
     fn watch_manager(&mut self, manager: &str, before: &OAuthClient, after: &OAuthClient) {
-        let others = |object: &OAuthClient| {
-            let mut object = object.clone();
-            if manager == names::STATUS_FIELD_MANAGER {
-                object.status = None;
-            } else {
-                object.annotations_mut().remove(names::CREATE_PENDING);
-                object.finalizers_mut().retain(|name| name != names::FINALIZER);
-            }
-            (object.spec, object.metadata, object.status)
+        let trespassed = if manager == names::STATUS_FIELD_MANAGER {
+            (&before.spec, &before.metadata) != (&after.spec, &after.metadata)
+        } else {
+            let others = |object: &OAuthClient| {
+                let mut metadata = object.metadata.clone();
+                metadata
+                    .annotations
+                    .get_or_insert_default()
+                    .remove(names::CREATE_PENDING);
+                let finalizers = metadata.finalizers.get_or_insert_default();
+                finalizers.retain(|name| name != names::FINALIZER);
+                metadata
+            };
+            (&before.spec, &before.status) != (&after.spec, &after.status) || others(before) != others(after)
         };
-        if others(before) != others(after) {
+        if trespassed {
             self.trespasses.push(format!("{manager} changed more than its part"));
         }
     }
@@ -323,9 +331,8 @@ impl Cluster {
         if SecretRevision::of(&stored.secret) != *current {
             return Err(ApiError::Conflict);
         }
-        let mut json = serde_json::to_value(&stored.secret).unwrap();
-        merge(&mut json, patch);
-        let secret: Secret = serde_json::from_value(json).unwrap();
+        let mut secret = stored.secret.clone();
+        merge::patch(&mut secret, patch);
         self.writes += 1;
         if secret == stored.secret {
             return Ok(current.clone());
@@ -359,25 +366,6 @@ fn add_finalizer(object: &mut OAuthClient) -> Result<(), ApiError> {
     }
     object.finalizers_mut().push(names::FINALIZER.to_owned());
     Ok(())
-}
-
-/// JSON merge patch (RFC 7396).
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Value::Object(target) = target else { return };
-    for (key, value) in patch {
-        if value.is_null() {
-            target.remove(key);
-        } else {
-            merge(target.entry(key.clone()).or_insert(Value::Null), value);
-        }
-    }
 }
 
 pub(super) fn named(object: &OAuthClient) -> Name {

@@ -9,10 +9,13 @@ use std::io;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::api::OAuthClient;
 use crate::domain::record::DATA_KEY;
+
+/// Members of a record that hold times, in the order in which they are written.
+const REGISTERED_AT: &str = r#""registeredAt":"#;
+const MISSING_SINCE: &str = r#""missingSince":"#;
 
 /// Digest of anything.
 pub(super) fn of(value: impl Hash) -> u64 {
@@ -62,18 +65,32 @@ pub(super) fn secret(secret: &Secret) -> u64 {
     }
     for (key, value) in secret.data.iter().flatten().filter(|(key, _)| *key != "time") {
         key.hash(&mut hasher);
-        match serde_json::from_slice::<Value>(&value.0) {
-            Ok(Value::Object(mut record)) if key == DATA_KEY => {
-                record.remove("registeredAt");
-                if record.contains_key("missingSince") {
-                    record.insert("missingSince".to_owned(), Value::Bool(true));
-                }
-                json(&record, &mut hasher);
+        match str::from_utf8(&value.0) {
+            Ok(record) if key == DATA_KEY => {
+                let rest = but_for_number(record, REGISTERED_AT, &mut hasher);
+                but_for_number(rest, MISSING_SINCE, &mut hasher).hash(&mut hasher);
             }
             _ => value.0.hash(&mut hasher),
         }
     }
     hasher.finish()
+}
+
+/// The time since which a record's client is missed.
+pub(super) fn missing_since(secret: &Secret) -> Option<i64> {
+    let record = str::from_utf8(&secret.data.as_ref()?.get(DATA_KEY)?.0).ok()?;
+    let (_, rest) = record.split_once(MISSING_SINCE)?;
+    let end = rest.find(|digit: char| !digit.is_ascii_digit())?;
+    rest[..end].parse().ok()
+}
+
+/// Hashes a JSON text up to a member and without its number, if it is there; the rest of the text.
+fn but_for_number<'a>(text: &'a str, member: &str, hasher: &mut DefaultHasher) -> &'a str {
+    let Some((before, rest)) = text.split_once(member) else {
+        return text;
+    };
+    (before, member).hash(hasher);
+    rest.trim_start_matches(|digit: char| digit.is_ascii_digit())
 }
 
 fn json(value: &impl Serialize, hasher: &mut DefaultHasher) {

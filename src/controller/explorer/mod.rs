@@ -7,7 +7,9 @@
 
 mod cluster;
 mod digest;
+mod fork;
 mod interrupt;
+mod merge;
 mod oracle;
 mod process;
 mod provider;

@@ -7,6 +7,7 @@ use crate::domain::backoff;
 
 use super::super::pass::{self, Pass};
 use super::super::sweeper;
+use super::fork::{self, Fork};
 use super::oracle;
 use super::process::{Process, drive};
 use super::replica::{Trigger, View};
@@ -23,19 +24,34 @@ const DELETION_PATIENCE: u32 = 24;
 /// The state after the next turn, which takes the choices of `given`, a list from the beginning of the run.
 pub(super) fn turn(state: &State, given: Vec<u8>) -> State {
     let mut next = state.clone();
-    next.schedule.given = given;
-    next.schedule.points.clear();
     next.turns += 1;
-    let shared = Arc::new(Mutex::new(next));
-    happens(&shared);
-    let mut next = Arc::try_unwrap(shared).map_or_else(
-        |shared| lock(&shared).clone(),
-        |only| only.into_inner().unwrap_or_else(PoisonError::into_inner),
-    );
+    let mut next = with(next, given, happens);
     if next.schedule.script.len() > state.schedule.script.len() {
         next.tries = 0;
     }
     next
+}
+
+/// As [`turn`], of which all before the fork has happened. It takes a fault that the turn did not.
+pub(super) fn rest_of_turn(fork: &Fork, given: Vec<u8>) -> State {
+    let mut next = with(fork.state.clone(), given, |shared| {
+        let end = fork.go_on(shared);
+        after_pass(shared, fork.who, end.as_ref());
+    });
+    next.tries = 0;
+    next
+}
+
+fn with(mut state: State, given: Vec<u8>, act: impl FnOnce(&Arc<Mutex<State>>)) -> State {
+    state.schedule.given = given;
+    state.schedule.points.clear();
+    state.forks.clear();
+    let shared = Arc::new(Mutex::new(state));
+    act(&shared);
+    Arc::try_unwrap(shared).map_or_else(
+        |shared| lock(&shared).clone(),
+        |only| only.into_inner().unwrap_or_else(PoisonError::into_inner),
+    )
 }
 
 /// Does the next thing.
@@ -75,8 +91,12 @@ pub(super) fn work(shared: &Arc<Mutex<State>>, who: usize) {
     let trigger = lock(shared).replicas[who].trigger.take();
     let deep = trigger.is_some_and(|trigger| trigger.deep);
     let end = one_pass(shared, who, deep, true);
+    after_pass(shared, who, end.as_ref());
+}
+
+fn after_pass(shared: &Arc<Mutex<State>>, who: usize, end: Option<&pass::End>) {
     let mut state = lock(shared);
-    settle(&mut state, who, end.as_ref());
+    settle(&mut state, who, end);
     take_office(&mut state, who);
     if state.replicas[who].dead {
         restart(&mut state, who);
@@ -125,10 +145,10 @@ pub(super) fn one_pass(shared: &Arc<Mutex<State>>, who: usize, deep: bool, inter
         });
         replicas[who].view.clients.get(&scenario::name())?.object.clone()
     };
-    drive(Pass::new(&process, object, deep).run())
+    fork::steps(Pass::new(&process, object, deep))
 }
 
-fn process(shared: &Arc<Mutex<State>>, who: usize, interruptible: bool) -> Process {
+pub(super) fn process(shared: &Arc<Mutex<State>>, who: usize, interruptible: bool) -> Process {
     let state = lock(shared);
     Process {
         state: shared.clone(),

@@ -93,6 +93,11 @@ impl Schedule {
         !self.calm && (self.script.len() < self.most || self.taken.len() < self.given.len())
     }
 
+    /// Whether another run may part from this one at the next point.
+    pub(super) fn may_part(&self) -> bool {
+        !self.calm && self.script.len() < self.most && self.taken.len() >= self.given.len()
+    }
+
     /// What happens at the next point.
     pub(super) fn choose(&mut self, what: &'static str, offered: &[Choice]) -> Choice {
         if !self.is_open() {
@@ -102,7 +107,7 @@ impl Schedule {
         let at = self.taken.len();
         let taken = self.given.get(at).copied().unwrap_or_default();
         let choice = offered.get(usize::from(taken)).copied().unwrap_or(Choice::Well);
-        if self.script.len() < self.most && at >= self.given.len() {
+        if self.may_part() {
             let offered = offered.len();
             self.points.push(Point { at, offered });
         }

@@ -1,7 +1,9 @@
 //! Every schedule of a scenario, each state explored once.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use super::fork::Fork;
 use super::process::Plant;
 use super::scenario::Scenario;
 use super::schedule::Schedule;
@@ -50,15 +52,20 @@ impl Found {
             None => self.explored.insert(key, None),
         };
         let mut schedules = 0;
-        let mut waiting = vec![state.schedule.taken.clone()];
-        while let Some(given) = waiting.pop() {
+        let mut waiting: Vec<(Option<Arc<Fork>>, _)> = vec![(None, state.schedule.taken.clone())];
+        while let Some((fork, given)) = waiting.pop() {
             if self.violation.is_some() {
                 return schedules;
             }
-            let next = run::turn(state, given);
+            let mut next = match fork {
+                Some(fork) => run::rest_of_turn(&fork, given),
+                None => run::turn(state, given),
+            };
             self.passes += (next.passes - state.passes) as u64;
             self.states.insert(next.stored());
-            waiting.extend(next.schedule.further());
+            let forks = std::mem::take(&mut next.forks);
+            let before = |point: usize| forks.iter().rfind(|fork: &&Arc<Fork>| fork.at() <= point).cloned();
+            waiting.extend(next.schedule.further().map(|given| (before(given.len() - 1), given)));
             if matches!(next.end, End::Over(_)) || next.turns > MOST_TURNS {
                 schedules += 1;
                 let broken = oracle::broken(&next);

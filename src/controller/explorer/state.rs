@@ -5,10 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cluster::Role;
-use crate::domain::record::{DATA_KEY, Record};
-
-use super::cluster::{Cluster, KeptSecret};
+use super::cluster::Cluster;
+use super::fork::Fork;
 use super::process::Plant;
 use super::provider::Provider;
 use super::replica::{Replica, View};
@@ -46,6 +44,8 @@ pub(super) struct State {
     pub rejected: bool,
     /// Clients that a status ever stated.
     pub stated: BTreeSet<String>,
+    /// Steps of the present turn's pass from which another run may go on.
+    pub forks: Vec<Arc<Fork>>,
     /// What was not as wished when all first came to rest.
     pub unfinished: Vec<String>,
     pub end: End,
@@ -95,6 +95,7 @@ impl State {
             causes: 0,
             rejected: false,
             stated: BTreeSet::new(),
+            forks: Vec::new(),
             unfinished: Vec::new(),
             end: End::Open,
         }
@@ -148,7 +149,7 @@ impl State {
                     .hash(&mut hasher);
             }
             for (name, kept) in &cluster.secrets {
-                let missing = missing_since(kept).map(|since| self.now - since);
+                let missing = kept.missing_since.map(|since| self.now - since);
                 (name, kept.digest, missing).hash(&mut hasher);
             }
         }
@@ -193,14 +194,4 @@ impl State {
 
 pub(super) fn clock(now: i64) -> Duration {
     Duration::from_secs(u64::try_from(now).unwrap_or_default())
-}
-
-fn missing_since(kept: &KeptSecret) -> Option<i64> {
-    if kept.meta.role != Role::Record {
-        return None;
-    }
-    let bytes = kept.secret.data.as_ref()?.get(DATA_KEY)?;
-    // A record is parsed only if it can hold the member.
-    let found = bytes.0.windows(12).any(|window| window == b"missingSince");
-    found.then(|| Record::from_json(&bytes.0).ok()?.missing_since)?
 }

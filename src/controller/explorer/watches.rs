@@ -82,7 +82,10 @@ pub(super) fn catch_up(shared: &Arc<Mutex<State>>, who: usize) -> bool {
             deep: false,
             anew: false,
         };
-        lock(shared).replicas[who].pull(trigger);
+        let mut state = lock(shared);
+        state.replicas[who].pull(trigger);
+        // The pass was not the last thing of this turn.
+        state.forks.clear();
     }
     late || twice
 }

@@ -49,8 +49,7 @@ impl<W: World> Pass<'_, W> {
     fn facts(&self) -> Facts<'_> {
         let secret = match (&self.credentials, &self.record) {
             (Held::Ours { secret, revision }, Stored::Present { record, .. }) => {
-                let wanted = secret::credentials(&self.object, record);
-                let equal = secret::repair(secret, &wanted) == secret::Repair::None;
+                let equal = secret::repair(secret, &self.object, record) == secret::Repair::None;
                 equal.then(|| SecretVersion {
                     uid: revision.uid.clone(),
                     resource_version: revision.resource_version.clone(),

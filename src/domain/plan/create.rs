@@ -97,7 +97,7 @@ pub(super) fn next(view: &View<'_>, live: bool) -> Next {
         Ok(request) => request,
     };
     // C9
-    if view.was_rejected(&fingerprint(&request, provider)) && !view.was_registered() {
+    if !view.was_registered() && view.was_rejected(|| fingerprint(&request, provider)) {
         return Next::Finish(Verdict::Nothing);
     }
     // C10

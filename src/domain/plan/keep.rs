@@ -80,7 +80,7 @@ fn secret_step(view: &View<'_>, record: &Record) -> Option<Next> {
         Credentials::Foreign => Some(foreign_secret(&name)),
         Credentials::Former => Some(former_secret(&name)),
         // K6
-        Credentials::Ours(actual) => match secret::repair(actual, &wanted()) {
+        Credentials::Ours(actual) => match secret::repair(actual, view.object, record) {
             Repair::None => None,
             Repair::Patch(patch) => Some(Effect::PatchCredentials(patch).into()),
             Repair::Replace => Some(Effect::ReplaceCredentials(wanted()).into()),
@@ -115,13 +115,10 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
     if view.memory.disowned {
         return Some(recreate::next(view, record, request));
     }
-    let hash = create::fingerprint(&request, provider);
+    let fingerprint = || create::fingerprint(&request, provider);
     // K12
-    let other_in_flight = record
-        .in_flight
-        .as_ref()
-        .is_some_and(|in_flight| in_flight.request_hash != hash);
-    if view.was_rejected(&hash) && !other_in_flight {
+    let other_in_flight = |in_flight: &InFlight| in_flight.request_hash != fingerprint();
+    if view.was_rejected(fingerprint) && !record.in_flight.as_ref().is_some_and(other_in_flight) {
         return Some(Next::Finish(Verdict::Nothing));
     }
     // K13
@@ -152,6 +149,7 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
     {
         return Some(under_way(wait));
     }
+    let hash = fingerprint();
     // K15: the mark is this pass's own, so that nobody else's update is taken for it; or an earlier pass of this process left
     // it, and it says all that another one would.
     let marked = record.in_flight.as_ref().is_some_and(|in_flight| {

@@ -319,8 +319,8 @@ impl View<'_> {
         attempt.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Registered)
     }
 
-    /// Whether exactly this request was refused for good by exactly this provider.
-    pub(super) fn was_rejected(&self, hash: &str) -> bool {
+    /// Whether exactly this request was refused for good by exactly this provider; its fingerprint is asked for if anything was.
+    pub(super) fn was_rejected(&self, fingerprint: impl FnOnce() -> String) -> bool {
         let Some(status) = &self.object.status else {
             return false;
         };
@@ -340,7 +340,7 @@ impl View<'_> {
             && status
                 .attempt
                 .as_ref()
-                .is_some_and(|attempt| attempt.request_hash == hash)
+                .is_some_and(|attempt| attempt.request_hash == fingerprint())
     }
 
     /// Namespace and name, joined by a dot: a namespace holds none, and there are providers that allow nothing more special.

@@ -1,5 +1,9 @@
 #![allow(clippy::needless_pass_by_value, reason = "json! literals read best by value")]
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use serde_json::{Value, json};
+
+use super::credentials::BASIC_AUTH;
 use super::*;
 use crate::domain::record::tests::record as stored;
 
@@ -109,8 +113,9 @@ fn names_and_type_are_the_users() {
 
 #[test]
 fn repair_restores_ours_keeps_theirs_and_clears_what_is_no_longer_wanted() {
-    let wanted = credentials(&object(json!({"template": {"labels": {"team": "a"}}})), &stored());
-    assert_eq!(repair(&wanted, &wanted), Repair::None);
+    let asked = object(json!({"template": {"labels": {"team": "a"}}}));
+    let wanted = credentials(&asked, &stored());
+    assert_eq!(repair(&wanted, &asked, &stored()), Repair::None);
 
     let mut edited = wanted.clone();
     edited
@@ -123,23 +128,23 @@ fn repair_restores_ours_keeps_theirs_and_clears_what_is_no_longer_wanted() {
         .as_mut()
         .unwrap()
         .insert("theirs".into(), ByteString(b"x".to_vec()));
-    let Repair::Patch(patch) = repair(&edited, &wanted) else {
+    let Repair::Patch(patch) = repair(&edited, &asked, &stored()) else {
         panic!("no patch")
     };
     assert_eq!(patch, json!({"data": {"client_secret": "czNjcmV0"}}));
 
-    let renamed = credentials(&object(json!({"keyNames": {"clientID": "ID"}})), &stored());
-    let Repair::Patch(patch) = repair(&wanted, &renamed) else {
+    let renamed = object(json!({"keyNames": {"clientID": "ID"}}));
+    let Repair::Patch(patch) = repair(&wanted, &renamed, &stored()) else {
         panic!("no patch")
     };
     assert_eq!(patch["data"], json!({"ID": "aWQ=", "client_id": null}));
     assert_eq!(patch["metadata"]["labels"], json!({"team": null}));
 
-    let typed = credentials(&object(json!({"template": {"type": BASIC_AUTH}})), &stored());
-    assert_eq!(repair(&wanted, &typed), Repair::Replace);
+    let typed = object(json!({"template": {"type": BASIC_AUTH}}));
+    assert_eq!(repair(&wanted, &typed, &stored()), Repair::Replace);
     let frozen = Secret {
         immutable: Some(true),
         ..wanted.clone()
     };
-    assert_eq!(repair(&frozen, &wanted), Repair::Replace);
+    assert_eq!(repair(&frozen, &asked, &stored()), Repair::Replace);
 }

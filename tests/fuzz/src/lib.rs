@@ -132,11 +132,11 @@ fn requested(spec: &OAuthClientSpec) {
 
 /// A Secret that was just written needs no repair.
 fn published(object: &OAuthClient) {
-    let written = secret::credentials(object, &planner::stored());
-    let mut again = secret::credentials(object, &planner::stored());
-    assert_eq!(secret::repair(&written, &again), secret::Repair::None);
-    again.data = None;
-    assert_ne!(secret::repair(&again, &written), secret::Repair::None);
+    let record = planner::stored();
+    let mut written = secret::credentials(object, &record);
+    assert_eq!(secret::repair(&written, object, &record), secret::Repair::None);
+    written.data = None;
+    assert_ne!(secret::repair(&written, object, &record), secret::Repair::None);
 }
 
 /// URLs that may be called, and addresses that may be dialled.
