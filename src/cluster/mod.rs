@@ -20,7 +20,6 @@ mod watch;
 
 pub use clients::ClientCache;
 #[cfg(test)]
-#[cfg(test)]
 pub(crate) use clients::cause;
 pub use connect::{ConnectError, connect, within};
 pub use election::{Leadership, elect};

@@ -4,6 +4,7 @@
 //! watch has listed once, so that no decision rests on half a view; one that cannot list does not hold up the rest for
 //! longer than [`PATIENCE`].
 
+mod guard;
 mod health;
 mod hub;
 

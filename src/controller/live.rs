@@ -77,6 +77,16 @@ impl<'a> Live<'a> {
 }
 
 impl Context {
+    /// Bounds on calls to the provider of this key.
+    fn limits(&self, key: &ProviderKey) -> Limits {
+        let settings = self.provider_object(key).map(|(_, _, settings)| settings);
+        let limits = resolve::limits(&settings.unwrap_or_default());
+        Limits {
+            spacing: self.clock.real(limits.spacing),
+            ..limits
+        }
+    }
+
     /// Counts a call to a provider.
     fn counted<T>(&self, operation: Operation, begun: Instant, result: Result<T, CallError>) -> Result<T, CallError> {
         let answer = match &result {
@@ -265,16 +275,7 @@ impl World for Live<'_> {
 
     async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {
         let namespace: Arc<str> = object.namespace().unwrap_or_default().into();
-        let key = ProviderKey::of(&namespace, &object.spec.provider_ref);
-        let settings = self
-            .provider_object(&key)
-            .map(|(_, _, settings)| settings)
-            .unwrap_or_default();
-        let limits = resolve::limits(&settings);
-        let limits = Limits {
-            spacing: self.clock.real(limits.spacing),
-            ..limits
-        };
+        let limits = self.limits(&ProviderKey::of(&namespace, &object.spec.provider_ref));
         self.permits
             .acquire(&provider.uid.as_str().into(), &namespace, limits)
             .await

@@ -122,7 +122,7 @@ impl<'a, W: World> Pass<'a, W> {
     }
 
     /// Runs until the planner has nothing more to do.
-    pub(super) async fn run(mut self) -> End {
+    pub(super) async fn run(&mut self) -> End {
         loop {
             if let Some(end) = self.step().await {
                 return end;
@@ -156,8 +156,9 @@ impl<'a, W: World> Pass<'a, W> {
         if self.world.is_stopping() && !self.has_something_in_hand() {
             return Some(End::Rest);
         }
-        let attempt = self.world.fresh_attempt();
-        match plan::next(&self.view(&attempt)) {
+        // Decided before the match, which would keep what the decision was made of for as long as the step takes.
+        let next = plan::next(&self.view(&self.world.fresh_attempt()));
+        match next {
             Next::Do(effect) => {
                 tracing::debug!(object = %self.key, effect = ?effect.kind(), "step");
                 self.execute(effect).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta, PartialObjectMeta};
+use kube::core::{NamespaceResourceScope, ObjectMeta, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
@@ -19,6 +19,7 @@ use super::super::key::{Key, ProviderKey};
 use super::super::meta::SecretMeta;
 use super::super::providers::{NamespaceMeta, ProviderCache, ProviderObject, Shelves};
 use super::super::space::Put;
+use super::guard::Guarded;
 use super::health::Pulse;
 use super::{Cause, PAGE, PARTS, PATIENCE, RESYNC, Scope, Trigger, WATCH, Watches};
 use crate::api::{ClusterOAuthProvider, OAuthClient, OAuthProvider};
@@ -85,15 +86,15 @@ impl Hub {
         let only = namespace.map(str::to_owned);
         let mut epoch = 0;
         let pulse = self.pulse(Watched::OAuthClient, namespace);
-        let api = within::<DeserializeGuard<OAuthClient>>(&pulse.listening(client), namespace);
+        let api = within::<Guarded<OAuthClient>>(&pulse.listening(client), namespace);
         self.follow(pulse, api, None, move |hub, sight| match sight {
             Sight::Begin => epoch = hub.watches.clients.begin(),
-            Sight::Seen(DeserializeGuard(Ok(object))) => {
+            Sight::Seen(Guarded(Ok(object))) => {
                 if let Some((key, cause)) = hub.watches.clients.seen(object, epoch) {
                     hub.trigger(key, cause);
                 }
             }
-            Sight::Seen(DeserializeGuard(Err(invalid))) => {
+            Sight::Seen(Guarded(Err(invalid))) => {
                 let key = key_of(&invalid.metadata);
                 if hub.watches.clients.undecodable(&key) {
                     hub.undecodable(Watched::OAuthClient, &key, &invalid.error);
@@ -120,7 +121,7 @@ impl Hub {
         kind: Watched,
         namespace: Option<&str>,
         pulse: Arc<Pulse>,
-        api: Api<DeserializeGuard<P>>,
+        api: Api<Guarded<P>>,
     ) where
         ProviderCache: Shelves<P>,
     {
@@ -130,7 +131,7 @@ impl Hub {
             let held = hub.watches.providers.shelf();
             match sight {
                 Sight::Begin => epoch = held.begin(),
-                Sight::Seen(DeserializeGuard(Ok(mut object))) => {
+                Sight::Seen(Guarded(Ok(mut object))) => {
                     object.meta_mut().managed_fields = None;
                     let key = key_of(object.meta());
                     let (uid, generation) = (object.meta().uid.clone(), object.meta().generation);
@@ -140,7 +141,7 @@ impl Hub {
                         hub.provider_changed(&P::key(&key.namespace, &key.name));
                     }
                 }
-                Sight::Seen(DeserializeGuard(Err(invalid))) => {
+                Sight::Seen(Guarded(Err(invalid))) => {
                     let key = key_of(&invalid.metadata);
                     held.gone(&key, "");
                     hub.undecodable(kind, &key, &invalid.error);

@@ -27,22 +27,24 @@ impl<W: World> Pass<'_, W> {
         if self.permit.is_none() {
             self.permit = Some(self.world.permit(&self.object, &provider).await);
         }
+        // Nothing of this takes room while the permit is waited for.
+        Box::pin(self.dry_run()).await;
+    }
+
+    async fn dry_run(&mut self) {
         let sample = record_of::sample(&self.object, self.world.here());
         let credentials = secret::credentials(&self.object, &sample);
         let Ok(record) = secret::record(&sample, &self.world.here().namespace) else {
             return;
         };
-        let both = Box::pin(async {
-            tokio::join!(
-                self.world.dry_run_create(&credentials),
-                self.world.dry_run_create(&record)
-            )
-        });
-        let (credentials, record) = both.await;
+        let (credentials, record) = tokio::join!(
+            self.world.dry_run_create(&credentials),
+            self.world.dry_run_create(&record)
+        );
         match (credentials, record) {
             (Ok(()), Ok(())) => self.memory.proven = true,
-            (Err(ApiError::AlreadyExists), _) => Box::pin(self.read_credentials()).await,
-            (_, Err(ApiError::AlreadyExists)) => Box::pin(self.read_record()).await,
+            (Err(ApiError::AlreadyExists), _) => self.read_credentials().await,
+            (_, Err(ApiError::AlreadyExists)) => self.read_record().await,
             (Err(error), _) => self.fail(&error, &self.secret_text()),
             (_, Err(error)) => self.fail(&error, &self.record_text()),
         }

@@ -32,6 +32,8 @@ use crate::control_plane::{Cluster, ControlPlaneError, Endpoint};
 use crate::process::{KillSwitch, Process, ProcessError, Scratch, Signal, Spec, free_port};
 use crate::provision::Tool;
 
+pub use usage::cpu_time;
+
 /// Name of the binary, of the ServiceAccount and of the Helm release.
 pub const NAME: &str = "oauth-client-operator";
 

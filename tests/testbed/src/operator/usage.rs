@@ -39,7 +39,11 @@ fn memory(pid: u32, figure: &str) -> Result<u64, OperatorError> {
     Ok(kibibytes * 1024)
 }
 
-fn cpu_time(pid: u32) -> Result<Duration, OperatorError> {
+/// Processor time that a process has used.
+///
+/// # Errors
+/// There is no such process.
+pub fn cpu_time(pid: u32) -> Result<Duration, OperatorError> {
     let missing = || OperatorError::Usage { pid, file: "stat" };
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|_| missing())?;
     // The program's name may hold spaces; after its ')' come the state and then the numbers of proc(5), from the 4th on.
