@@ -108,7 +108,9 @@ fn names_and_type_are_the_users() {
         ("other", vec!["ID", "KEY"])
     );
     let basic = object(json!({"includeProvider": false, "template": {"type": BASIC_AUTH}}));
-    assert_eq!(keys(&credentials(&basic, &stored())), ["password", "username"]);
+    let secret = credentials(&basic, &stored());
+    assert_eq!(keys(&secret), ["password", "username"]);
+    assert_eq!(secret.type_.as_deref(), Some(BASIC_AUTH));
 }
 
 #[test]
