@@ -136,6 +136,11 @@ mod tests {
     }
 
     #[test]
+    fn bytes_in_hexadecimal_are_two_lower_case_digits_each() {
+        assert_eq!(hex(&[0x00, 0x0a, 0xf5, 0xff]), "000af5ff");
+    }
+
+    #[test]
     fn a_web_app_states_every_default() {
         assert_eq!(
             built(
