@@ -106,3 +106,34 @@ fn json(value: &impl Serialize, hasher: &mut DefaultHasher) {
     }
     serde_json::to_writer(Sink(hasher), value).unwrap();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::record::Record;
+    use crate::domain::record::tests::record;
+
+    fn stored(registered_at: i64, missing_since: Option<i64>, attempt: &str) -> Secret {
+        let record = Record {
+            registered_at,
+            missing_since,
+            attempt: attempt.to_owned(),
+            ..record()
+        };
+        crate::domain::secret::record(&record, "system").unwrap()
+    }
+
+    #[test]
+    fn a_record_is_told_by_all_but_its_times() {
+        let one = stored(1, None, "a");
+        assert_eq!(secret(&one), secret(&stored(22, None, "a")));
+        assert_ne!(secret(&one), secret(&stored(1, None, "b")));
+        let missed = stored(1, Some(7), "a");
+        assert_ne!(secret(&one), secret(&missed));
+        assert_eq!(secret(&missed), secret(&stored(1, Some(88), "a")));
+        assert_eq!(
+            (super::missing_since(&one), super::missing_since(&missed)),
+            (None, Some(7))
+        );
+    }
+}

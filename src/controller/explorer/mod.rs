@@ -100,6 +100,27 @@ fn every_schedule_keeps_every_promise() {
     );
 }
 
+/// What a run does not do again must have been the same.
+#[test]
+fn a_run_that_goes_on_from_a_fork_is_the_run_of_the_whole_turn() {
+    let faults = [
+        ("create", 2),
+        ("create and delete", 1),
+        ("update with rotation", 1),
+        ("provider lost", 1),
+    ];
+    for (name, faults) in faults {
+        let found = search::explore_and_compare(Scenario::named(name).unwrap(), faults, None);
+        assert!(found.violation.is_none(), "{name}");
+        assert!(found.compared.is_some_and(|compared| compared > 100), "{name}");
+    }
+    // A planted mistake holds a Secret back from one step to a later one.
+    for plant in [Plant::RecordAfterSecret, Plant::FinalizerAfterPost] {
+        let found = search::explore_and_compare(Scenario::named("create").unwrap(), 1, Some(plant));
+        assert!(found.compared.is_some_and(|compared| compared > 0));
+    }
+}
+
 /// Runs the schedule that `EXPLORER_REPLAY` names, `scenario: 0,0,3`; without that, an ordinary create.
 #[test]
 fn replay() {

@@ -62,7 +62,7 @@ pub(super) enum Choice {
 }
 
 /// A point of the run's present turn at which something was chosen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Point {
     pub at: usize,
     pub offered: usize,

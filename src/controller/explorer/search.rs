@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fork::Fork;
 use super::process::Plant;
 use super::scenario::Scenario;
-use super::schedule::Schedule;
+use super::schedule::{Point, Schedule};
 use super::state::{End, State};
 use super::{oracle, run};
 
@@ -26,20 +26,34 @@ pub(super) struct Found {
     pub violation: Option<String>,
     /// Schedules from each state on; `None`: under way.
     explored: HashMap<u64, Option<u64>>,
+    /// Whether what goes on from a fork is compared with the whole turn, and how often it was.
+    pub compared: Option<u64>,
 }
 
 /// Explores every schedule of a scenario with up to so many faults. The first violation ends it.
 pub(super) fn explore(scenario: &'static Scenario, faults: usize, plant: Option<Plant>) -> Found {
-    let schedule = Schedule {
-        most: faults,
-        ..Schedule::default()
+    Found::default().of(scenario, faults, plant)
+}
+
+/// As [`explore`], and does every turn as a whole too. Panics if it ends differently.
+pub(super) fn explore_and_compare(scenario: &'static Scenario, faults: usize, plant: Option<Plant>) -> Found {
+    let found = Found {
+        compared: Some(0),
+        ..Found::default()
     };
-    let mut found = Found::default();
-    found.schedules = found.from(&State::new(scenario, schedule, plant));
-    found
+    found.of(scenario, faults, plant)
 }
 
 impl Found {
+    fn of(mut self, scenario: &'static Scenario, faults: usize, plant: Option<Plant>) -> Self {
+        let schedule = Schedule {
+            most: faults,
+            ..Schedule::default()
+        };
+        self.schedules = self.from(&State::new(scenario, schedule, plant));
+        self
+    }
+
     /// Number of schedules from a state on.
     fn from(&mut self, state: &State) -> u64 {
         let key = state.key();
@@ -58,7 +72,14 @@ impl Found {
                 return schedules;
             }
             let mut next = match fork {
-                Some(fork) => run::rest_of_turn(&fork, given),
+                Some(fork) => {
+                    let next = run::rest_of_turn(&fork, given.clone());
+                    if let Some(compared) = &mut self.compared {
+                        *compared += 1;
+                        assert_eq!(facts(&next), facts(&run::turn(state, given)), "{}", next.schedule);
+                    }
+                    next
+                }
                 None => run::turn(state, given),
             };
             self.passes += (next.passes - state.passes) as u64;
@@ -79,6 +100,19 @@ impl Found {
         self.explored.insert(key, Some(schedules));
         schedules
     }
+}
+
+/// Everything by which two states that the same choices led to can differ.
+fn facts(state: &State) -> (u64, usize, usize, i64, &[u8], &[Point]) {
+    let schedule = &state.schedule;
+    (
+        state.key(),
+        state.passes,
+        state.writes(),
+        state.now,
+        &schedule.taken,
+        &schedule.points,
+    )
 }
 
 /// Runs one schedule and prints every step of it.
