@@ -38,6 +38,12 @@ pub const ALLOWED_ORIGINS: &str = "oauth-client-operator.dev/allowed-origins";
 pub const SECRET_ROLE: &str = "oauth-client-operator.dev/role";
 /// Label on records and suspects: UID of the `OAuthClient`.
 pub const CLIENT_UID: &str = "oauth-client-operator.dev/client-uid";
+/// Label on records and suspects: digest of issuer and `client_id`, by which everything that names one client is found.
+pub const CLIENT: &str = "oauth-client-operator.dev/client";
+/// Label on records: their phase.
+pub const PHASE: &str = "oauth-client-operator.dev/phase";
+/// Annotation on a suspect: the `client_id`, where it is known.
+pub const CLIENT_ID: &str = "oauth-client-operator.dev/client-id";
 /// Standard label that names the managing program.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 

@@ -102,6 +102,8 @@ reasons! {
     ManagementLost,
     /// The provider no longer knows a client that it registered.
     ClientMissing,
+    /// The provider answered a registration with a client that another object, or somebody else, registered.
+    AlreadyManaged,
     /// Another installation of the operator, or another cluster, registered this object.
     ManagedElsewhere,
     /// A Secret of that name exists and is not the operator's.

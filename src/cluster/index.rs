@@ -7,6 +7,8 @@ use kube::core::ObjectMeta;
 
 use super::key::Key;
 use super::meta::{Role, SecretMeta};
+use crate::domain::claim::Named;
+
 use super::space::{Held, Put, Source, Space};
 
 impl Held for Arc<SecretMeta> {
@@ -43,7 +45,11 @@ struct Inner {
     by_owner: HashMap<Box<str>, Vec<Arc<SecretMeta>>>,
     /// Records and suspects of the operator's namespace by the client's UID.
     by_client: HashMap<Box<str>, Vec<Arc<SecretMeta>>>,
+    /// Records and suspects of the operator's namespace by the client that they name.
+    by_key: HashMap<u128, Vec<Arc<SecretMeta>>>,
     suspects: usize,
+    /// Records without the label that names their client: an earlier version wrote them.
+    unlabelled: usize,
 }
 
 /// How a Secret changed: what it was, what it is.
@@ -101,15 +107,35 @@ impl SecretIndex {
         self.read().suspects
     }
 
-    /// Every registration record, for the sweeper.
+    /// Every registration record and suspect, for the sweeper.
     #[must_use]
-    pub fn records(&self) -> Vec<Arc<SecretMeta>> {
+    pub fn records_and_suspects(&self) -> Vec<Arc<SecretMeta>> {
         let inner = self.read();
         let found = inner.written.in_namespace(&self.operator_namespace);
         found
-            .filter(|(_, meta)| meta.role == Role::Record)
+            .filter(|(_, meta)| matches!(meta.role, Role::Record | Role::Suspect))
             .map(|(_, meta)| Arc::clone(meta))
             .collect()
+    }
+
+    /// Records and suspects that name the client of this key.
+    #[must_use]
+    pub fn naming(&self, client: &str) -> Vec<Named> {
+        let key = u128::from_str_radix(client, 16).unwrap_or_default();
+        let inner = self.read();
+        inner
+            .by_key
+            .get(&key)
+            .into_iter()
+            .flatten()
+            .map(|meta| meta.named())
+            .collect()
+    }
+
+    /// Whether every record carries the label that names its client.
+    #[must_use]
+    pub fn is_labelled(&self) -> bool {
+        self.read().unlabelled == 0
     }
 
     /// A Secret that may be used as a provider's credentials.
@@ -218,6 +244,14 @@ impl SecretIndex {
         if self.counts_as(&meta, Role::Suspect) {
             inner.suspects += 1;
         }
+        if self.counts_as(&meta, Role::Record) && meta.client.is_none() {
+            inner.unlabelled += 1;
+        }
+        if let Some(client) = self.client_of(&meta) {
+            let list = inner.by_key.entry(client).or_default();
+            list.push(Arc::clone(&meta));
+            list.shrink_to_fit();
+        }
         if let Some(table) = self.table(inner, &meta)
             && let Some(uid) = meta.concerns()
         {
@@ -233,6 +267,17 @@ impl SecretIndex {
         }
         if self.counts_as(meta, Role::Suspect) {
             inner.suspects -= 1;
+        }
+        if self.counts_as(meta, Role::Record) && meta.client.is_none() {
+            inner.unlabelled -= 1;
+        }
+        if let Some(client) = self.client_of(meta)
+            && let Some(list) = inner.by_key.get_mut(&client)
+        {
+            list.retain(|other| !Arc::ptr_eq(other, meta));
+            if list.is_empty() {
+                inner.by_key.remove(&client);
+            }
         }
         if let Some(table) = self.table(inner, meta)
             && let Some(uid) = meta.concerns()
@@ -255,6 +300,11 @@ impl SecretIndex {
             Role::Record | Role::Suspect if *meta.namespace == *self.operator_namespace => Some(&mut inner.by_client),
             Role::Record | Role::Suspect | Role::Other => None,
         }
+    }
+
+    fn client_of(&self, meta: &SecretMeta) -> Option<u128> {
+        let kept = self.counts_as(meta, Role::Record) || self.counts_as(meta, Role::Suspect);
+        meta.client.filter(|_| kept)
     }
 
     fn counts_as(&self, meta: &SecretMeta, role: Role) -> bool {

@@ -8,6 +8,8 @@ use kube::core::ObjectMeta;
 
 use super::secrets::SecretRevision;
 use crate::api::{OAuthClient, names};
+use crate::domain::claim::Named;
+use crate::domain::record::Phase;
 
 /// What a Secret is to the operator, by its role label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -71,6 +73,14 @@ pub struct SecretMeta {
     pub owner: Option<Owner>,
     /// Label `client-uid`.
     pub client_uid: Option<Box<str>>,
+    /// Label `client`: the digest of issuer and `client_id`.
+    pub client: Option<u128>,
+    /// Label `phase`.
+    pub phase: Option<Phase>,
+    /// When a suspect was entered, in seconds since the epoch.
+    pub created: Option<i64>,
+    /// Annotation `client-id`.
+    pub client_id: Option<Box<str>>,
     /// Label `role`.
     pub role: Role,
     /// Label `provider-credentials` with the value `true`.
@@ -95,6 +105,15 @@ impl SecretMeta {
         }
     }
 
+    /// This Secret as one that names a client.
+    pub(crate) fn named(&self) -> Named {
+        Named {
+            secret: self.name.to_string(),
+            owner_uid: self.client_uid.as_deref().unwrap_or_default().to_owned(),
+            phase: self.phase,
+        }
+    }
+
     /// The version that this is.
     pub(super) fn revision(&self) -> SecretRevision {
         SecretRevision {
@@ -113,6 +132,14 @@ impl SecretMeta {
             namespace,
             generation: annotation(names::CREDENTIAL_GENERATION).and_then(|text| text.parse().ok()),
             client_uid: label(names::CLIENT_UID).map(Into::into),
+            client: label(names::CLIENT).and_then(|key| u128::from_str_radix(key, 16).ok()),
+            phase: label(names::PHASE).and_then(Phase::parse),
+            created: meta
+                .creation_timestamp
+                .as_ref()
+                .filter(|_| label(names::SECRET_ROLE) == Some(Role::Suspect.as_str()))
+                .map(|time| time.0.as_second()),
+            client_id: annotation(names::CLIENT_ID).map(|id| id.as_str().into()),
             role: Role::parse(label(names::SECRET_ROLE)),
             provider_credentials: label(names::PROVIDER_CREDENTIALS) == Some("true"),
             deleting: meta.deletion_timestamp.is_some(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use http::header::ACCEPT;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{ObjectMeta, PartialObjectMeta, Request};
 use kube::{Api, Client, Resource};
 use serde_json::{Value, json};
@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use super::connect::within;
 use super::error::ApiError;
 use super::index::SecretIndex;
+use super::meta::SecretMeta;
 use crate::api::names;
+use crate::domain::claim::Named;
 use crate::metrics::{Metrics, Verb, Written};
 
 /// Asks for the metadata of the answer only (`PartialObjectMetadata`).
@@ -60,6 +62,18 @@ impl Secrets {
     pub async fn get(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         within(api.get_opt(name)).await
+    }
+
+    /// Records of the operator's namespace that name the client of this key, as the API server has them now.
+    pub async fn records_naming(&self, namespace: &str, client: &str) -> Result<Vec<Named>, ApiError> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let selector = format!("{}=record,{}={client}", names::SECRET_ROLE, names::CLIENT);
+        let found = within(api.list_metadata(&ListParams::default().labels(&selector))).await?;
+        let namespace: Arc<str> = namespace.into();
+        let found = found.items.into_iter();
+        Ok(found
+            .map(|head| SecretMeta::of(head.metadata, Arc::clone(&namespace)).named())
+            .collect())
     }
 
     /// Asks whether a create would succeed: RBAC, quota, admission and the state of the namespace are checked, nothing is

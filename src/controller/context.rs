@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{OAuthClient, ProviderKind, ProviderSettings, Reason};
+use crate::api::{Auth, OAuthClient, ProviderKind, ProviderSettings, Reason};
 use crate::clock::Clock;
 use crate::cluster::{
     ClientCache, Events, Health, Key, Leadership, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets,
@@ -19,6 +19,7 @@ use crate::domain::plan::{Here, Provider};
 use crate::metrics::Metrics;
 use crate::provider::{Discovered, DiscoveryCache, Transport};
 
+use super::claims::Claims;
 use super::outcomes::Outcomes;
 use super::permits::{Limits, Permit, Permits};
 use super::resolve::{self, CredentialCache, Source};
@@ -60,6 +61,8 @@ pub(super) struct Context {
     pub holder: String,
     /// Attempts of other replicas, and when each was first seen.
     pub foreign_attempts: Mutex<HashMap<String, Instant>>,
+    /// Clients that a pass is storing or deregistering.
+    pub claims: Claims,
     pub stopping: CancellationToken,
     pub random: SystemRandom,
     /// Outcomes of attempts that no status holds yet.
@@ -110,6 +113,34 @@ impl Context {
         resolve::resolve(key, &uid, generation, &settings, &source)
             .await
             .map(Arc::new)
+    }
+
+    /// Changes whenever the provider object of this UID or one of its credentials Secrets does.
+    pub(super) fn provider_revision(&self, uid: &str) -> Option<String> {
+        let keys = self.providers.keys().into_iter();
+        let (key, (_, generation, settings)) = keys
+            .filter_map(|key| Some((self.provider_object(&key).ok()?, key)))
+            .map(|(object, key)| (key, object))
+            .find(|(_, (found, _, _))| found == uid)?;
+        let namespace: &str = match key.kind {
+            ProviderKind::OAuthProvider => &key.namespace,
+            ProviderKind::ClusterOAuthProvider => &self.here.namespace,
+        };
+        let auths = [
+            &settings.discovery_auth,
+            &settings.registration_auth,
+            &settings.management_auth,
+        ];
+        let versions = auths.into_iter().flatten().flat_map(secret_names).map(|name| {
+            let meta = self.index.provider_credentials(namespace, name);
+            meta.map(|meta| meta.resource_version.to_string()).unwrap_or_default()
+        });
+        let mut revision = generation.to_string();
+        for version in versions {
+            revision.push('/');
+            revision.push_str(&version);
+        }
+        Some(revision)
     }
 
     /// The provider object with this UID, ready to be called.
@@ -200,6 +231,21 @@ impl Context {
             .get(&self.transport, &provider.uid, &provider.fingerprint, &provider.target)
             .await
     }
+}
+
+/// Secrets that credentials are taken from.
+fn secret_names(auth: &Auth) -> impl Iterator<Item = &str> {
+    let Auth {
+        basic,
+        bearer,
+        header,
+        client_credentials,
+    } = auth;
+    let backed = [basic, bearer, client_credentials].into_iter().flatten();
+    backed
+        .map(|auth| &auth.secret_ref)
+        .chain(header.iter().map(|auth| &auth.secret_ref))
+        .map(|reference| reference.name.as_str())
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,9 +1,11 @@
 //! The effects of the planner, done. Every way in which one can end leads back into what the planner sees.
 
+pub(super) mod claim;
 mod delete;
 mod find;
 mod keep;
 mod register;
+mod suspect;
 
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use crate::domain::marker;
 use crate::domain::plan::Effect;
 use crate::domain::record::{self, Record};
 use crate::domain::secret;
+use crate::domain::suspect as suspects;
 
 use super::pass::{Held, Pass, Stored};
 use super::world::World;
@@ -49,7 +52,9 @@ impl<W: World> Pass<'_, W> {
             Effect::Discover => self.discover().await,
             // Not here, see above.
             Effect::ProveWritable => {}
-            Effect::EnterSuspect(suspect) => self.enter_suspect(suspect).await,
+            Effect::EnterSuspect(suspect) => self.enter_suspect(suspect, None).await,
+            Effect::KeepSuspect(record) => self.enter_suspect(suspects::of(&record), Some(&record)).await,
+            Effect::RemoveSuspect(attempt) => self.remove_suspect(&attempt).await,
             Effect::OpenAttempt(marker) => self.open_attempt(&marker).await,
             Effect::Register(request) => self.register(&request).await,
             Effect::LookUp => self.look_up().await,

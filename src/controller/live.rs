@@ -10,8 +10,9 @@ use ring::rand::SecureRandom;
 use serde_json::{Map, Value};
 
 use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
-use crate::cluster::{ApiError, ProviderKey, SecretMeta, SecretRevision};
+use crate::cluster::{ApiError, Key, ProviderKey, SecretMeta, SecretRevision};
 use crate::domain::breaker::Counted;
+use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::metadata::hex;
 use crate::domain::outcome::CallError;
@@ -21,6 +22,7 @@ use crate::domain::target::Endpoints;
 use crate::metrics::{Answer, Operation};
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 
+use super::claims::Claim;
 use super::context::{Context, lock};
 use super::permits::{Limits, Permit};
 use super::resolve;
@@ -100,6 +102,7 @@ impl Context {
 
 impl World for Live<'_> {
     type Permit = Permit;
+    type Claim = Claim;
 
     fn here(&self) -> &Here {
         &self.cx.here
@@ -183,6 +186,10 @@ impl World for Live<'_> {
             .is_some_and(|namespace| namespace.terminating)
     }
 
+    fn name_of(&self, uid: &str) -> Option<String> {
+        Some(Key::of(&*self.clients.by_uid(uid)?).to_string())
+    }
+
     fn is_alive(&self, uid: &str) -> bool {
         self.clients.by_uid(uid).is_some()
     }
@@ -201,6 +208,27 @@ impl World for Live<'_> {
 
     fn suspects_of(&self, uid: &str) -> Vec<Arc<SecretMeta>> {
         self.index.suspects(uid)
+    }
+
+    fn provider_revision(&self, uid: &str) -> Option<String> {
+        self.cx.provider_revision(uid)
+    }
+
+    fn naming(&self, client: &str) -> Vec<Named> {
+        self.index.naming(client)
+    }
+
+    fn is_labelled(&self) -> bool {
+        self.index.is_labelled()
+    }
+
+    fn claim(&self, client: &str) -> Option<Claim> {
+        self.claims.claim(client)
+    }
+
+    async fn records_naming(&self, client: &str) -> Result<Vec<Named>, ApiError> {
+        let _turn = self.turn().await;
+        self.secrets.records_naming(&self.here.namespace, client).await
     }
 
     async fn get(&self, namespace: &str, name: &str) -> Result<Option<OAuthClient>, ApiError> {

@@ -1,5 +1,6 @@
 //! The loop: observe, ask the planner, do one thing, observe again.
 
+mod claims;
 mod context;
 mod dispatch;
 mod execute;
@@ -39,6 +40,7 @@ use crate::domain::plan::Here;
 use crate::metrics::{Metrics, Snapshot};
 use crate::provider::{DiscoveryCache, EgressPolicy, Transport};
 
+use self::claims::Claims;
 use self::context::Context;
 use self::dispatch::Dispatcher;
 use self::permits::Permits;
@@ -169,6 +171,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         breakers: Mutex::new(HashMap::new()),
         begun: tokio::time::Instant::now(),
         credentials: CredentialCache::default(),
+        claims: Claims::default(),
         stopping,
         random: SystemRandom::new(),
         outcomes: Mutex::default(),

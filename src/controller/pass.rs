@@ -39,6 +39,8 @@ pub(super) struct Pass<'a, W: World> {
     pub(super) closed: Option<Attempt>,
     pub(super) news: Vec<(Reason, String)>,
     pub(super) permit: Option<W::Permit>,
+    /// The client in hand is this pass's to record.
+    pub(super) claim: Option<W::Claim>,
     pub(super) conflicts: u32,
     pub(super) gone: bool,
     /// The request that was sent in this pass.
@@ -110,6 +112,7 @@ impl<'a, W: World> Pass<'a, W> {
             closed: None,
             news: Vec::new(),
             permit: None,
+            claim: None,
             conflicts: 0,
             gone: false,
             sent: Request::new(),

@@ -1,23 +1,17 @@
 //! What is stored about a registration: the record, its dry-run sample, and the entry of a suspect.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use crate::api::{ManagementMode, OAuthClient, Suspect, names};
+use crate::api::{ManagementMode, OAuthClient};
 use crate::domain::identity;
-use crate::domain::marker;
 use crate::domain::metadata::Request;
 use crate::domain::plan::{Here, Provider};
 use crate::domain::record::{self, Access, Owner, Phase, Record, SCHEMA_VERSION};
 use crate::domain::registration::Registration;
-use crate::domain::status::rfc3339;
 use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Mark, Target};
 use crate::provider::{ClientAuth, ManagementCall, MarkedCall, ProbeCall};
 
@@ -92,61 +86,6 @@ pub(super) fn sample(object: &OAuthClient, here: &Here) -> Record {
     }
 }
 
-/// The entry of a possible stray client of an object.
-pub(super) fn suspect(object: &OAuthClient, here: &Here, suspect: &Suspect, now: i64) -> Secret {
-    let issuer = object.status.as_ref().and_then(|status| status.issuer.clone());
-    let provider = &object.spec.provider_ref;
-    let provider = format!("{:?} {}", provider.kind, provider.name);
-    entry(
-        &owner(object),
-        here,
-        suspect,
-        [("issuer", issuer), ("provider", Some(provider))],
-        now,
-    )
-}
-
-/// The entry of a recorded client that nobody can deregister, and whose object is gone.
-pub(super) fn left_behind(record: &Record, here: &Here, now: i64) -> Secret {
-    let suspect = Suspect {
-        attempt: record.attempt.clone(),
-        client_id: Some(record.client_id.clone()),
-    };
-    let issuer = ("issuer", Some(record.endpoints.issuer.clone()));
-    entry(&record.owner, here, &suspect, [issuer, ("provider", None)], now)
-}
-
-/// An entry says where to look, and is removed by whoever has looked.
-fn entry(owner: &Owner, here: &Here, suspect: &Suspect, whereabouts: [(&str, Option<String>); 2], now: i64) -> Secret {
-    let labels = [
-        (names::MANAGED_BY, names::FIELD_MANAGER),
-        (names::SECRET_ROLE, "suspect"),
-        (names::CLIENT_UID, owner.uid.as_str()),
-    ];
-    let facts = [
-        ("attempt", Some(suspect.attempt.clone())),
-        ("client_id", suspect.client_id.clone()),
-        ("object", Some(format!("{}/{}", owner.namespace, owner.name))),
-        ("time", Some(rfc3339(now))),
-    ];
-    let data: BTreeMap<_, _> = facts
-        .into_iter()
-        .chain(whereabouts)
-        .filter_map(|(key, value)| Some((key.to_owned(), ByteString(value?.into_bytes()))))
-        .collect();
-    Secret {
-        metadata: ObjectMeta {
-            name: Some(marker::suspect_name(&owner.uid, &suspect.attempt)),
-            namespace: Some(here.namespace.clone()),
-            labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
-            ..ObjectMeta::default()
-        },
-        type_: Some(names::SUSPECT_TYPE.to_owned()),
-        data: Some(data),
-        ..Secret::default()
-    }
-}
-
 /// How a recorded client is reached, if it can be. The provider object knows better than the record where it is the one that the
 /// client was registered by: an authority or an allowed origin may have been added since.
 pub(super) fn management_call(record: &Record, provider: Option<&Provider>) -> Option<ManagementCall> {
@@ -216,7 +155,7 @@ pub(super) fn update_body(request: &Request, client_id: &str) -> Request {
     body
 }
 
-fn owner(object: &OAuthClient) -> Owner {
+pub(super) fn owner(object: &OAuthClient) -> Owner {
     Owner {
         uid: object.uid().unwrap_or_default(),
         namespace: object.namespace().unwrap_or_default(),

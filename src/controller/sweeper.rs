@@ -1,8 +1,12 @@
-//! The sweeper finishes deletions that outlived their object: part S of `docs/decisions.md`.
+//! The sweeper finishes what outlived its object: part S of `docs/decisions.md`.
 //!
-//! It acts on nothing but tombstones: records that a deletion of this very cluster marked as `Deleting` or `Deleted`. A
-//! record that merely has no object is left alone, because a restored backup, a narrower list of namespaces and a cloned
-//! cluster look just like that.
+//! It acts on nothing but what a deletion or a replacement of this very cluster left: records in phase `Deleting` or `Deleted`,
+//! and suspects that hold a record. A record that merely has no object is left alone, because a restored backup, a narrower
+//! list of namespaces and a cloned cluster look just like that.
+
+mod deletion;
+mod label;
+mod suspects;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,15 +14,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{ManagementMode, Reason};
-use crate::cluster::{ApiError, SecretMeta};
+use crate::api::Reason;
+use crate::cluster::{Role, SecretMeta, SecretRevision};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::{CallError, Effect};
-use crate::domain::record::{Phase, Record};
-use crate::provider;
+use crate::domain::outcome::CallError;
+use crate::domain::record::Record;
 
 use super::context::Context;
+use super::execute::claim::{self, Withheld};
 use super::execute::stored;
 use super::live::Live;
 use super::pass::Stored;
@@ -27,10 +31,8 @@ use super::world::World;
 
 /// Time between two looks at the records, in memory.
 const EVERY: Duration = Duration::from_secs(30);
-/// Two looks this far apart have to find the client gone: a provider in trouble answers 401 for everybody.
-const CONFIRM_AFTER: Duration = Duration::from_mins(1);
 
-/// What the sweeper remembers of the records, by the UID of their object. Instants are times since the sweeper began.
+/// What the sweeper remembers of the records, by the name of their Secret. Instants are times since the sweeper began.
 pub(super) type Looks = HashMap<Box<str>, Looked>;
 
 /// What the sweeper remembers of a record.
@@ -40,20 +42,40 @@ pub(super) struct Looked {
     pub(super) failures: u32,
     /// When it is looked at again; `None`: when it changes.
     pub(super) again: Option<Duration>,
-    /// When the provider first said that it does not know the client.
-    pub(super) missing: Option<Duration>,
+    /// When the provider first refused to deregister the client.
+    pub(super) refused: Option<Duration>,
+    /// Whether the client is deregistered, and only its record is left to remove.
+    deregistered: bool,
+    /// The provider object of a suspect, and its revision when it was looked at: another one is worth a try.
+    provider: Option<(Box<str>, Option<String>)>,
 }
 
 /// How a look at a record ended.
 enum Look {
-    /// The record is gone.
-    Swept,
-    /// It is not the sweeper's.
-    NotOurs,
+    /// The record is gone, or carries its labels now.
+    Done,
+    /// There is nothing to do until it changes.
+    Nothing,
     /// It has to be looked at again.
     Later(Failure),
-    /// The provider does not know the client, or does not accept the token.
-    Missing,
+    /// The client is deregistered, and its record could not be removed.
+    NotRemoved(Failure),
+    /// The provider refused to deregister the client.
+    Refused,
+    /// A suspect, and how long it is left alone; it was tried, or has just been met.
+    Suspect { provider: Box<str>, tried: bool },
+}
+
+/// How a try of deregistering a client ended.
+enum Ended {
+    /// The client is deregistered.
+    Done,
+    /// A record of another object uses it.
+    InUse,
+    /// Not yet.
+    Not(CallError),
+    /// It cannot be told yet whether it may be tried.
+    Unknown(Failure),
 }
 
 /// Sweeps until told to stop.
@@ -68,11 +90,13 @@ pub(super) async fn run(cx: Arc<Context>) {
         if !cx.leadership.leads() || !cx.is_complete() {
             continue;
         }
-        let records = cx.index.records();
-        looks.retain(|uid, _| records.iter().any(|meta| meta.client_uid.as_ref() == Some(uid)));
-        for meta in records {
-            if cx.stopping.is_cancelled() {
-                return;
+        let mut metas = cx.index.records_and_suspects();
+        // Labels first: nothing is deregistered before all records carry them.
+        metas.sort_by_key(|meta| !label::is_missing(meta));
+        looks.retain(|name, _| metas.iter().any(|meta| *meta.name == **name));
+        for meta in metas {
+            if cx.stopping.is_cancelled() || !cx.leadership.leads() {
+                break;
             }
             let now = cx.clock.since(begun);
             // Nobody waits for it, so it has a turn of its own.
@@ -84,142 +108,141 @@ pub(super) async fn run(cx: Arc<Context>) {
     }
 }
 
-/// When a record is to be looked at: at once, later, or not before it changes.
+/// When a record or suspect is to be looked at: at once, later, or not before it changes.
 pub(super) fn due<W: World>(world: &W, meta: &SecretMeta, looks: &Looks) -> Option<Duration> {
     let uid = meta.client_uid.as_ref()?;
-    if world.is_alive(uid) {
+    let wanted = match meta.role {
+        Role::Record => label::is_missing(meta) || !world.is_alive(uid),
+        // Of a client without an identifier there is nothing to try.
+        Role::Suspect => meta.client.is_some(),
+        Role::Credentials | Role::Other => false,
+    };
+    if !wanted {
         return None;
     }
-    match looks.get(uid) {
-        Some(before) if before.resource_version == meta.resource_version => before.again,
+    match looks.get(&*meta.name) {
+        Some(before) if before.resource_version == meta.resource_version => match &before.provider {
+            Some((provider, revision)) if world.provider_revision(provider) != *revision => Some(Duration::ZERO),
+            _ => before.again,
+        },
         _ => Some(Duration::ZERO),
     }
 }
 
-/// Looks at a record that is due. `chance` is a random number in `0.0..1.0`.
+/// Looks at a record or suspect that is due. `chance` is a random number in `0.0..1.0`.
 pub(super) async fn sweep<W: World>(world: &W, meta: &SecretMeta, looks: &mut Looks, now: Duration, chance: f64) {
-    let Some(uid) = meta.client_uid.clone() else { return };
-    let before = looks.get(&uid);
-    let failures = before.map_or(0, |before| before.failures) + 1;
-    let missing = before.and_then(|before| before.missing);
-    let confirmed = missing.is_some_and(|since| now.saturating_sub(since) >= CONFIRM_AFTER);
-    let (again, missing) = match look(world, meta, confirmed).await {
-        Look::Swept => {
-            looks.remove(&uid);
+    let before = looks.get(&*meta.name).cloned();
+    let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
+    let refused = before.as_ref().and_then(|before| before.refused);
+    let looked = |again: Option<Duration>| Looked {
+        resource_version: meta.resource_version.clone(),
+        failures,
+        again,
+        refused,
+        deregistered: false,
+        provider: None,
+    };
+    let later = |failure: Failure| {
+        tracing::info!(record = %meta.name, reason = %failure.reason, failures, "deletion not finished: {}", failure.message);
+        // What one look was refused for may be mended at the provider, where no watch tells of it.
+        let failure = match failure.class {
+            Class::Invalid => Failure {
+                class: Class::Denied,
+                ..failure
+            },
+            _ => failure,
+        };
+        looked(backoff::delay(&failure, failures, chance).map(|wait| now + wait))
+    };
+    let next = match look(world, meta, before.as_ref(), now).await {
+        Look::Done => {
+            looks.remove(&*meta.name);
             return;
         }
-        Look::NotOurs => (None, None),
-        Look::Missing => (Some(now + CONFIRM_AFTER), missing.or(Some(now))),
-        Look::Later(failure) => {
-            tracing::info!(record = %meta.name, reason = %failure.reason, failures, "deletion not finished: {}", failure.message);
-            // What one look was refused for may be mended at the provider, where no watch tells of it.
-            let failure = match failure.class {
-                Class::Invalid => Failure {
-                    class: Class::Denied,
-                    ..failure
-                },
-                _ => failure,
-            };
-            (
-                backoff::delay(&failure, failures, chance).map(|wait| now + wait),
-                missing,
-            )
-        }
-    };
-    looks.insert(
-        uid,
-        Looked {
-            resource_version: meta.resource_version.clone(),
-            failures,
-            again,
-            missing,
+        Look::Nothing => looked(None),
+        Look::Refused => Looked {
+            refused: refused.or(Some(now)),
+            ..looked(Some(now + deletion::CONFIRM_AFTER))
         },
-    );
+        Look::Suspect { provider, tried } => Looked {
+            failures: if tried { failures } else { 0 },
+            provider: Some((provider.clone(), world.provider_revision(&provider))),
+            ..looked(Some(
+                now + backoff::suspect_delay(if tried { failures } else { 0 }, chance),
+            ))
+        },
+        Look::Later(failure) => later(failure),
+        Look::NotRemoved(failure) => Looked {
+            deregistered: true,
+            ..later(failure)
+        },
+    };
+    looks.insert((*meta.name).into(), next);
 }
 
-/// `confirmed`: that the provider does not know the client was found before, long enough ago to believe it a second time.
-async fn look<W: World>(world: &W, meta: &SecretMeta, confirmed: bool) -> Look {
-    let what = format!("Secret {}/{}", meta.namespace, meta.name);
+async fn look<W: World>(world: &W, meta: &SecretMeta, before: Option<&Looked>, now: Duration) -> Look {
     let found = world.get_secret(&meta.namespace, &meta.name).await;
     let (record, revision) = match found.map(|found| found.as_ref().map(stored)) {
         Ok(Some(Stored::Present { record, revision })) => (record, revision),
-        Ok(None) => return Look::Swept,
-        Ok(Some(_)) => return Look::NotOurs,
-        Err(error) => return Look::Later(error.failure(&what)),
+        Ok(None) => return Look::Done,
+        Ok(Some(_)) => return Look::Nothing,
+        Err(error) => return Look::Later(error.failure(&text(meta))),
     };
-    let ours = record.cluster_id == world.here().cluster_id && matches!(record.phase, Phase::Deleting | Phase::Deleted);
-    if !ours {
-        tracing::warn!(object = %format!("{}/{}", record.owner.namespace, record.owner.name), client_id = %record.client_id, phase = ?record.phase,
-            "a registration record has no OAuthClient here; it is left alone");
-        return Look::NotOurs;
+    if label::is_missing(meta) && meta.role == Role::Record {
+        return label::add(world, meta, &record, &revision).await;
     }
-    if record.phase == Phase::Deleting {
-        match end(world, &record).await {
-            Ok(()) => {}
-            Err(error) if provider::is_gone_or_unauthorised(&error) && record.in_flight.is_none() => {
-                if !confirmed {
-                    return Look::Missing;
-                }
-            }
-            Err(error) if stays_for_good(&error) => {
-                if let Err(error) = leave(world, &record).await {
-                    return Look::Later(error.failure(&what));
-                }
-            }
-            Err(error) => return Look::Later(error.failure),
-        }
+    if record.cluster_id != world.here().cluster_id {
+        return Look::Nothing;
     }
-    match world.delete_secret(&meta.namespace, &meta.name, &revision).await {
-        Ok(()) => {
-            tracing::info!(client_id = %record.client_id, "a deletion that outlived its object is finished");
-            Look::Swept
-        }
-        Err(error) => Look::Later(error.failure(&what)),
+    if before.is_some_and(|before| before.deregistered) {
+        return removed(world, meta, &revision).await;
+    }
+    if meta.role == Role::Suspect {
+        return suspects::look(world, meta, &record, &revision, before).await;
+    }
+    let confirmed = before
+        .and_then(|before| before.refused)
+        .is_some_and(|since| now.saturating_sub(since) >= deletion::CONFIRM_AFTER);
+    deletion::look(world, meta, &record, &revision, confirmed).await
+}
+
+fn text(meta: &SecretMeta) -> String {
+    format!("Secret {}/{}", meta.namespace, meta.name)
+}
+
+/// Name of a record's object, for the log.
+fn object(record: &Record) -> String {
+    format!("{}/{}", record.owner.namespace, record.owner.name)
+}
+
+/// Removes the record or suspect of a client that is settled.
+async fn removed<W: World>(world: &W, meta: &SecretMeta, revision: &SecretRevision) -> Look {
+    match world.delete_secret(&meta.namespace, &meta.name, revision).await {
+        Ok(()) => Look::Done,
+        Err(error) => Look::NotRemoved(error.failure(&text(meta))),
     }
 }
 
-/// Whether no later try ends the deletion either, as in row D10 of the table.
-fn stays_for_good(error: &CallError) -> bool {
-    error.failure.reason == Reason::DeletionUnsupported || provider::is_unsupported(error)
-}
-
-/// The client stays at the provider, and an entry says so.
-async fn leave<W: World>(world: &W, record: &Record) -> Result<(), ApiError> {
-    let entry = record_of::left_behind(record, world.here(), world.now());
-    match world.create_secret(&entry).await {
-        Ok(_) | Err(ApiError::AlreadyExists) => {
-            tracing::warn!(object = %format!("{}/{}", record.owner.namespace, record.owner.name), client_id = %record.client_id,
-                "a client whose object is gone stays at the provider, which deletes none; remove it there");
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Deregisters a recorded client.
-async fn end<W: World>(world: &W, record: &Record) -> Result<(), CallError> {
-    let not_sent = |failure| CallError {
-        failure,
-        status: None,
-        code: None,
-        remark: None,
-        effect: Effect::NotApplied,
-    };
-    let provider = match record.management.mode {
-        ManagementMode::Credentials => Some(
-            world
-                .provider_of_uid(&record.management.provider_uid)
-                .await
-                .map_err(not_sent)?,
-        ),
+/// Deregisters a recorded client, if nothing else uses it. `own` is the Secret that says it is to go.
+async fn end<W: World>(world: &W, record: &Record, own: &str) -> Ended {
+    let provider = world.provider_of_uid(&record.management.provider_uid).await;
+    let provider = match provider {
+        Ok(provider) => Some(provider),
         // The record holds all that is needed; the provider object may know newer authorities and origins.
-        ManagementMode::RegistrationAccessToken | ManagementMode::None => {
-            world.provider_of_uid(&record.management.provider_uid).await.ok()
-        }
+        Err(_) if record.management.mode != crate::api::ManagementMode::Credentials => None,
+        Err(failure) => return Ended::Unknown(failure),
     };
-    let call = record_of::management_call(record, provider.as_deref()).ok_or_else(|| {
+    let Some(call) = record_of::management_call(record, provider.as_deref()) else {
         let text = "the provider offers no way to deregister this client";
-        not_sent(Failure::new(Class::Denied, Reason::DeletionUnsupported, text))
-    })?;
-    world.deregister(&call).await
+        return Ended::Unknown(Failure::new(Class::Denied, Reason::DeletionUnsupported, text));
+    };
+    let _claim = match claim::to_deregister(world, record, own).await {
+        Ok(claim) => claim,
+        Err(Withheld::InUse) => return Ended::InUse,
+        Err(Withheld::Unknown(failure)) => return Ended::Unknown(failure),
+    };
+    match world.deregister(&call).await {
+        Ok(()) => Ended::Done,
+        Err(error) => Ended::Not(error),
+    }
 }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason};
 use crate::cluster::{ApiError, SecretMeta, SecretRevision};
 use crate::domain::breaker::Counted;
+use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Known, Provider};
@@ -29,6 +30,8 @@ impl<T, F: Future<Output = T> + Send> Answer<T> for F {}
 pub(super) trait World: Send + Sync {
     /// A permit to call a provider, given back on drop.
     type Permit: Send;
+    /// A claim to a client, given up on drop.
+    type Claim: Send;
 
     // --- This installation ---
 
@@ -67,6 +70,8 @@ pub(super) trait World: Send + Sync {
 
     /// Whether a namespace is being deleted.
     fn is_terminating(&self, namespace: &str) -> bool;
+    /// Namespace and name of the `OAuthClient` of this UID, joined by a slash.
+    fn name_of(&self, uid: &str) -> Option<String>;
     /// Whether an `OAuthClient` of this UID exists.
     fn is_alive(&self, uid: &str) -> bool;
     /// The record of a client.
@@ -77,6 +82,13 @@ pub(super) trait World: Send + Sync {
     fn credentials_of(&self, uid: &str) -> Vec<Arc<SecretMeta>>;
     /// Suspect entries of a client.
     fn suspects_of(&self, uid: &str) -> Vec<Arc<SecretMeta>>;
+    /// Records and suspects that name the client of this key.
+    fn naming(&self, client: &str) -> Vec<Named>;
+    /// Whether every record carries the key of its client, so that [`Self::records_naming`] finds all.
+    fn is_labelled(&self) -> bool;
+    /// Claims the client of this key for as long as its registration is stored, or its deregistration runs; `None`: another
+    /// pass has it.
+    fn claim(&self, client: &str) -> Option<Self::Claim>;
 
     // --- The API server ---
 
@@ -94,6 +106,8 @@ pub(super) trait World: Send + Sync {
         object: &OAuthClient,
         status: &OAuthClientStatus,
     ) -> impl Answer<Result<OAuthClient, ApiError>>;
+    /// Records that name the client of this key, as the API server has them now.
+    fn records_naming(&self, client: &str) -> impl Answer<Result<Vec<Named>, ApiError>>;
     /// Reads a Secret.
     fn get_secret(&self, namespace: &str, name: &str) -> impl Answer<Result<Option<Secret>, ApiError>>;
     /// Finds out whether a Secret could be created.
@@ -118,6 +132,8 @@ pub(super) trait World: Send + Sync {
     fn resolve(&self, object: &OAuthClient) -> impl Answer<Result<Arc<Provider>, Failure>>;
     /// The provider object of this UID, ready to be called.
     fn provider_of_uid(&self, uid: &str) -> impl Answer<Result<Arc<Provider>, Failure>>;
+    /// Changes whenever the provider object of this UID or one of its credentials does; `None`: there is none.
+    fn provider_revision(&self, uid: &str) -> Option<String>;
     /// A permit to call it.
     fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Self::Permit>;
     /// Its endpoints.

@@ -13,6 +13,27 @@ pub const RECHECK: Duration = Duration::from_mins(1);
 /// Longest wait that another side may impose.
 pub const LONGEST_WISH: Duration = Duration::from_hours(1);
 
+/// How long a suspect is left alone once it is met.
+const FIRST_SUSPICION: Duration = Duration::from_mins(10);
+/// First wait between two tries of a suspect.
+const SUSPECT_AGAIN: Duration = Duration::from_hours(24);
+/// Longest wait between two tries of a suspect.
+const SUSPECT_LONGEST: Duration = Duration::from_hours(30 * 24);
+
+/// Wait before the next try of deregistering a suspect that was refused `refusals` times: a day, then twice as long each time, up
+/// to a month. `random` is in `0.0..1.0`.
+#[must_use]
+pub fn suspect_delay(refusals: u32, random: f64) -> Duration {
+    let spread = 0.75 + random.clamp(0.0, 1.0) / 4.0;
+    let wait = match refusals {
+        0 => FIRST_SUSPICION,
+        refusals => SUSPECT_AGAIN
+            .saturating_mul(1 << (refusals - 1).min(8))
+            .min(SUSPECT_LONGEST),
+    };
+    wait.mul_f64(spread)
+}
+
 /// Wait before the next try of an object that has failed `failures` times in a row (1 or more), or `None` if only a change
 /// of the manifest, the provider or a Secret can help. `random` is in `0.0..1.0`.
 #[must_use]
@@ -49,6 +70,14 @@ mod tests {
     #[test]
     fn a_rejected_manifest_is_not_tried_again() {
         assert_eq!(delay(&failure(Class::Invalid), 1, 0.5), None);
+    }
+
+    #[test]
+    fn a_suspect_is_tried_daily_at_first_and_monthly_in_the_end() {
+        let hours = |refusals| suspect_delay(refusals, 1.0).as_secs() / 3600;
+        assert_eq!(suspect_delay(0, 1.0), FIRST_SUSPICION);
+        assert_eq!([1, 2, 3, 9, 99].map(hours), [24, 48, 96, 720, 720]);
+        assert_eq!(suspect_delay(1, 0.0), Duration::from_hours(18));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::api::ManagementMode;
 
-use super::metadata::Request;
+use super::metadata::{Request, hex};
+use super::registration::Registration;
 use super::target::{Knobs, Mark};
 
 /// Length of an identifier: 150 bits of a digest, five to a character.
@@ -47,6 +48,21 @@ pub fn mark(cluster_id: &str, uid: &str, attempt: &str) -> String {
     format!("CN={}", name_of(&[cluster_id, uid, attempt]))
 }
 
+/// Digest of an issuer and one of its clients, 32 hexadecimal digits: the label by which everything that names that client is
+/// found. A `client_id` is public, so the digest needs no key.
+#[must_use]
+pub fn client_key(issuer: &str, client_id: &str) -> String {
+    let digest = digest(&SHA256, format!("{issuer}\n{client_id}").as_bytes());
+    hex(digest.as_ref().get(..16).unwrap_or_default())
+}
+
+/// Stands for the attempt of a client whose attempt nobody knows, in the name of its suspect entry.
+#[must_use]
+pub fn unknown_attempt(client_id: &str) -> String {
+    let digest = digest(&SHA256, client_id.as_bytes());
+    format!("client-{}", hex(digest.as_ref().get(..8).unwrap_or_default()))
+}
+
 fn name_of(parts: &[&str]) -> String {
     let digest = digest(&SHA256, parts.join("\n").as_bytes());
     let bit = |at: usize| digest.as_ref().get(at / 8).map_or(0, |byte| byte >> (7 - at % 8) & 1);
@@ -81,6 +97,20 @@ pub fn choose(request: &Request, knobs: &Knobs, cluster_id: &str, uid: &str, att
     request
 }
 
+/// Whether an answer repeats a value that nobody but this object sends: the chosen identifier or the mark of `sent`.
+#[must_use]
+pub fn is_echoed(answer: &Registration, sent: &Request, knobs: &Knobs) -> bool {
+    let chosen = knobs.client_id_member.as_ref().and_then(|member| sent.get(member));
+    if chosen.is_some_and(|id| *id == answer.client_id) {
+        return true;
+    }
+    let Some(Finds::ByMark(mark)) = finds(knobs) else {
+        return false;
+    };
+    let value = sent.get(mark.member);
+    value.is_some() && answer.metadata.get(mark.member) == value
+}
+
 /// Where an administrator lists the clients of this issuer, if it has the form that such issuers have.
 #[must_use]
 pub fn listing(issuer: &str, mark: &Mark) -> Option<String> {
@@ -105,6 +135,15 @@ mod tests {
 
     fn request(members: &Value) -> Request {
         members.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn a_client_is_found_by_issuer_and_identifier_together() {
+        let key = client_key("https://p", "id");
+        assert_eq!(key.len(), 32);
+        assert_eq!(key, client_key("https://p", "id"));
+        assert_ne!(key, client_key("https://p", "other"));
+        assert_ne!(key, client_key("https://q", "id"));
     }
 
     #[test]

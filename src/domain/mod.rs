@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod claim;
 pub mod duration;
 pub mod failure;
 pub mod identity;
@@ -15,4 +16,5 @@ pub mod record;
 pub mod registration;
 pub mod secret;
 pub mod status;
+pub mod suspect;
 pub mod target;

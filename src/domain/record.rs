@@ -27,6 +27,37 @@ pub enum Phase {
     Deleted,
     /// The client stays at the provider by the wish of its owner.
     Retained,
+    /// The provider refused to deregister the client, or said that it does not know it, and nothing proves that it is gone. A
+    /// record in this phase is the copy that a suspect entry holds.
+    Suspect,
+}
+
+impl Phase {
+    /// The word that stands in records and their labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "Registered",
+            Self::Deleting => "Deleting",
+            Self::Deleted => "Deleted",
+            Self::Retained => "Retained",
+            Self::Suspect => "Suspect",
+        }
+    }
+
+    /// The phase that is written so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Self::Registered,
+            Self::Deleting,
+            Self::Deleted,
+            Self::Retained,
+            Self::Suspect,
+        ]
+        .into_iter()
+        .find(|phase| phase.as_str() == text)
+    }
 }
 
 /// A management call that was begun and whose answer has not been stored.

@@ -14,6 +14,8 @@ pub struct Registration {
     pub client_secret_expires_at: Option<i64>,
     /// When the identifier was issued, in seconds since the epoch.
     pub client_id_issued_at: Option<i64>,
+    /// When the answer was made, by the provider's own clock, in seconds since the epoch.
+    pub answered_at: Option<i64>,
     /// Registration access token, if this answer holds one.
     pub registration_access_token: Option<SecretString>,
     /// Client configuration endpoint, if this answer holds one, verbatim.

@@ -6,9 +6,11 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
+use serde_json::{Value, json};
 
 use crate::api::{OAuthClient, names};
 
+use super::identity;
 use super::record::Record;
 
 pub use credentials::{Repair, credentials, repair};
@@ -56,10 +58,13 @@ pub fn owner(secret: &ObjectMeta, uid: &str) -> Owner {
 /// # Errors
 /// If the record cannot be written as JSON, which none of its members allows.
 pub fn record(record: &Record, namespace: &str) -> Result<Secret, serde_json::Error> {
+    let client = identity::client_key(&record.endpoints.issuer, &record.client_id);
     let labels = [
         (names::MANAGED_BY, names::FIELD_MANAGER),
         (names::SECRET_ROLE, "record"),
         (names::CLIENT_UID, record.owner.uid.as_str()),
+        (names::CLIENT, client.as_str()),
+        (names::PHASE, record.phase.as_str()),
     ];
     Ok(Secret {
         metadata: ObjectMeta {
@@ -79,6 +84,12 @@ pub fn record(record: &Record, namespace: &str) -> Result<Secret, serde_json::Er
         data: Some([(super::record::DATA_KEY.to_owned(), ByteString(record.to_json()?))].into()),
         ..Secret::default()
     })
+}
+
+/// The patch that makes a stored record this one. Its labels change with it: they say which client it holds, and in which phase.
+#[must_use]
+pub fn record_patch(record: &Secret) -> Value {
+    json!({"metadata": {"labels": record.labels(), "annotations": record.annotations()}, "data": record.data})
 }
 
 #[cfg(test)]

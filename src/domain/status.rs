@@ -2,7 +2,9 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::{Attempt, Binding, Condition, OAuthClientStatus, ProviderStatus, Reason, SecretVersion, Suspect};
+use crate::api::{
+    Attempt, AttemptOutcome, Binding, Condition, OAuthClientStatus, ProviderStatus, Reason, SecretVersion, Suspect,
+};
 
 use super::failure::{Class, Failure};
 use super::plan::Verdict;
@@ -114,9 +116,19 @@ fn facts_into(status: &mut OAuthClientStatus, facts: &Facts<'_>) {
         status.binding = Some(Binding { name: name.clone() });
         status.secret = Some(version.clone());
     }
-    if let Some(attempt) = &facts.attempt {
-        status.attempt = Some(attempt.clone());
-    }
+    // The status that closed the attempt may never have been written; the record knows which one it was.
+    let recorded = || {
+        facts.record.map(|record| Attempt {
+            id: record.attempt.clone(),
+            outcome: AttemptOutcome::Registered,
+            request_hash: String::new(),
+        })
+    };
+    status.attempt = facts
+        .attempt
+        .clone()
+        .or_else(|| status.attempt.take())
+        .or_else(recorded);
     let skipped = facts.suspects.len().saturating_sub(MOST_SUSPECTS);
     status.suspects = facts.suspects[skipped..].to_vec();
 }

@@ -10,7 +10,7 @@ use crate::domain::target::{Endpoints, Target};
 use super::token::Site;
 use super::transport::{Body, Exchange, Transport, not_sent};
 use super::verdict::{Asked, accepted, incomprehensible};
-use super::{auth, limits, origin, wire};
+use super::{auth, limits, origin, wait, wire};
 
 impl Transport {
     /// Registers a client: exactly one POST.
@@ -48,8 +48,14 @@ impl Transport {
         spoken.extend(answered.spoken);
         let answer = answered.answer;
         let status = answer.status;
+        let answered_at = wait::date(&answer.headers);
         let body =
             accepted(answer, Asked::Registration, &at, &spoken).map_err(|error| auth::discreet(error, &spoken))?;
-        wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Registration, &at, &error.to_string()))
+        let registration = wire::parse(&body)
+            .map_err(|error| incomprehensible(status, Asked::Registration, &at, &error.to_string()))?;
+        Ok(Registration {
+            answered_at,
+            ..registration
+        })
     }
 }

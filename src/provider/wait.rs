@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 
 /// Longest wait that a provider may ask for.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -26,6 +26,12 @@ pub(super) fn asked_for(headers: &HeaderMap) -> Option<Duration> {
         })
     })
     .map(|wait| wait.min(LONGEST))
+}
+
+/// When an answer was made, by the provider's own clock, in seconds since the epoch (RFC 9110 section 6.6.1).
+pub(super) fn date(headers: &HeaderMap) -> Option<i64> {
+    let instant = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    i64::try_from(instant.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 
 fn retry_after(text: &str) -> Option<Duration> {

@@ -87,6 +87,7 @@ pub fn parse(body: &[u8]) -> Result<Registration, Undecodable> {
         client_secret,
         client_secret_expires_at: expires_at,
         client_id_issued_at: instant(object.remove("client_id_issued_at")),
+        answered_at: None,
         registration_access_token: token,
         registration_client_uri: uri,
         metadata: object.into_iter().filter(|(_, value)| !is_empty(value)).collect(),

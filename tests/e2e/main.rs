@@ -17,6 +17,7 @@ mod install;
 mod judge;
 mod kubectl;
 mod leaders;
+mod moved_installation;
 mod quiet;
 mod scale;
 mod scene;

@@ -16,6 +16,7 @@ use super::super::pass::{Pass, Stored};
 use super::super::record_of;
 use super::super::world::World;
 use super::STORE_AGAIN;
+use super::claim::{self, Withheld};
 
 impl<W: World> Pass<'_, W> {
     pub(super) async fn deregister(&mut self) {
@@ -35,6 +36,22 @@ impl<W: World> Pass<'_, W> {
             Some(provider) => Some(self.world.permit(&self.object, provider).await),
             None => None,
         };
+        let _claim = match claim::to_deregister(self.world, &record, &self.record_name()).await {
+            Ok(claim) => claim,
+            Err(Withheld::InUse) => {
+                self.memory.deregistration = Some(Deregistration::HeldByAnother);
+                let text = format!(
+                    "client {} was not deregistered: the record of another OAuthClient uses it",
+                    record.client_id
+                );
+                self.news.push((Reason::AlreadyManaged, text));
+                return;
+            }
+            Err(Withheld::Unknown(failure)) => {
+                self.memory.failure = Some(failure);
+                return;
+            }
+        };
         match self.world.deregister(&call).await {
             Ok(()) => self.memory.deregistration = Some(Deregistration::Done),
             Err(error) if provider::is_unsupported(&error) => {
@@ -42,7 +59,7 @@ impl<W: World> Pass<'_, W> {
             }
             Err(error) if provider::is_nowhere(&error) => self.look_whether_it_is_there(&call, &record, error).await,
             Err(error) if provider::is_gone_or_unauthorised(&error) => {
-                self.memory.deregistration = Some(Deregistration::GoneOrUnauthorised);
+                self.memory.deregistration = Some(Deregistration::Refused);
             }
             Err(error) => self.memory.failure = Some(error.failure),
         }
@@ -62,10 +79,10 @@ impl<W: World> Pass<'_, W> {
                 }
             }
             Err(error) if provider::is_gone_or_unauthorised(&error) => {
-                self.memory.deregistration = Some(Deregistration::GoneOrUnauthorised);
+                self.memory.deregistration = Some(Deregistration::Refused);
             }
             Err(_) if provider::is_gone_or_unauthorised(&refusal) => {
-                self.memory.deregistration = Some(Deregistration::GoneOrUnauthorised);
+                self.memory.deregistration = Some(Deregistration::Refused);
             }
             Err(_) => self.memory.failure = Some(refusal.failure),
         }
@@ -76,7 +93,7 @@ impl<W: World> Pass<'_, W> {
             let left = match record.phase {
                 Phase::Deleting => Some("the operator keeps its record and keeps trying"),
                 Phase::Registered => Some("its record could not be written; remove the client at the provider"),
-                Phase::Deleted | Phase::Retained => None,
+                Phase::Deleted | Phase::Retained | Phase::Suspect => None,
             };
             if let Some(left) = left {
                 let text = format!("client {} was not deregistered in time; {left}", record.client_id);

@@ -175,6 +175,7 @@ mod tests {
                 client_secret: None,
                 client_secret_expires_at: None,
                 client_id_issued_at: None,
+                answered_at: None,
                 registration_access_token: None,
                 registration_client_uri: None,
                 metadata: metadata.as_object().unwrap().clone(),

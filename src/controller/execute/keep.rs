@@ -118,7 +118,7 @@ impl<W: World> Pass<'_, W> {
             self.memory.failure = Some(unstorable());
             return;
         };
-        let patch = json!({"metadata": {"annotations": secret.annotations()}, "data": secret.data});
+        let patch = secret::record_patch(&secret);
         match self
             .world
             .patch_secret(&self.world.here().namespace, &self.record_name(), revision, patch)

@@ -1,9 +1,6 @@
 //! From nothing to a recorded client: the order of these effects is what keeps clients from being lost.
 
-use kube::ResourceExt;
-use serde_json::json;
-
-use crate::api::{AttemptOutcome, Reason, Suspect};
+use crate::api::AttemptOutcome;
 use crate::cluster::{ApiError, SecretRevision};
 use crate::domain::breaker::Counted;
 use crate::domain::failure::Class;
@@ -12,12 +9,12 @@ use crate::domain::marker::Marker;
 use crate::domain::metadata::{self, Request};
 use crate::domain::outcome::Effect as Applied;
 use crate::domain::record::Record;
-use crate::domain::secret;
+use crate::domain::{secret, suspect};
 
 use super::super::pass::{Pass, Stored};
 use super::super::record_of;
 use super::super::world::World;
-use super::{REFUSED_AGAIN, STORE_AGAIN, unstorable};
+use super::{REFUSED_AGAIN, STORE_AGAIN, claim, unstorable};
 
 impl<W: World> Pass<'_, W> {
     pub(super) async fn prove_writable(&mut self) {
@@ -90,6 +87,7 @@ impl<W: World> Pass<'_, W> {
             self.uid(),
             &attempt,
         );
+        let begun = self.world.now();
         let result = self.world.register(&provider, &endpoints, &body).await;
         // Counted before others may call: their passes are on their way already. One with a chosen identifier is looked up
         // first, and counts if it becomes a suspect.
@@ -100,10 +98,18 @@ impl<W: World> Pass<'_, W> {
         self.permit = None;
         self.sent.clone_from(request);
         match result {
-            Ok(registration) => {
-                self.close(&attempt, AttemptOutcome::Registered, hash);
-                self.memory.registration = Some(registration);
-            }
+            Ok(registration) => match self.take_in_hand(registration, &provider, &body, begun).await {
+                Ok(()) => self.close(&attempt, AttemptOutcome::Registered, hash),
+                // What could not be entered as a suspect stays an open attempt.
+                Err(_) if self.memory.failure.is_some() => self.memory.attempt = None,
+                Err(failure) => {
+                    let refused = failure.class == Class::Denied;
+                    let hash = if refused { hash } else { String::new() };
+                    self.close(&attempt, AttemptOutcome::NotApplied, hash);
+                    self.memory.attempt = None;
+                    self.memory.failure = Some(failure);
+                }
+            },
             Err(error) => {
                 let outcome = match error.effect {
                     Applied::NotApplied => AttemptOutcome::NotApplied,
@@ -168,6 +174,7 @@ impl<W: World> Pass<'_, W> {
 
     pub(super) fn recorded(&mut self, record: Box<Record>, revision: SecretRevision) {
         self.memory.registration = None;
+        self.claim = None;
         self.recorded_attempt = Some(record.attempt.clone());
         self.holds(record, revision);
     }
@@ -193,6 +200,7 @@ impl<W: World> Pass<'_, W> {
             self.recorded_attempt = Some(attempt.to_owned());
         }
         self.memory.registration = None;
+        self.claim = None;
         self.memory.unrecordable = None;
         self.memory.refused = false;
         self.memory.disowned = false;
@@ -216,7 +224,7 @@ impl<W: World> Pass<'_, W> {
             self.memory.unrecordable = Some(unstorable());
             return;
         };
-        let patch = json!({"metadata": {"annotations": secret.annotations()}, "data": secret.data});
+        let patch = secret::record_patch(&secret);
         let home = self.world.here().namespace.clone();
         match self
             .world
@@ -315,8 +323,13 @@ impl<W: World> Pass<'_, W> {
         }
         let left_alone = self.is_chosen(&record.client_id) || self.may_be_found();
         let call = record_of::management_call(&record, Some(&provider)).filter(|_| !left_alone);
+        // The claim of the registration is one to deregister it, too.
+        self.claim = None;
         let deleted = match call {
-            Some(call) => self.world.deregister(&call).await.is_ok(),
+            Some(call) => match claim::to_deregister(self.world, &record, "").await {
+                Ok(_claim) => self.world.deregister(&call).await.is_ok(),
+                Err(_) => false,
+            },
             None => false,
         };
         if deleted {
@@ -324,11 +337,7 @@ impl<W: World> Pass<'_, W> {
         } else if left_alone && matches!(self.record, Stored::Absent { .. }) {
             self.close(&attempt, AttemptOutcome::Unknown, String::new());
         } else {
-            self.enter_suspect(Suspect {
-                attempt,
-                client_id: Some(record.client_id.clone()),
-            })
-            .await;
+            self.enter_suspect(suspect::of(&record), Some(&record)).await;
             if self.memory.failure.take().is_some() {
                 self.memory.unrecordable = None;
                 return self.hold(&record.client_id).await;
@@ -337,52 +346,5 @@ impl<W: World> Pass<'_, W> {
         self.memory.registration = None;
         self.memory.attempt = None;
         self.memory.failure = self.memory.unrecordable.take();
-    }
-
-    pub(super) async fn enter_suspect(&mut self, suspect: Suspect) {
-        let entry = record_of::suspect(&self.object, self.world.here(), &suspect, self.world.now());
-        match self.world.create_secret(&entry).await {
-            Ok(_) | Err(ApiError::AlreadyExists) => {
-                if suspect.client_id.is_none() {
-                    if let Some(Ok(provider)) = &self.provider {
-                        let seen = Some((suspect.attempt.clone(), AttemptOutcome::Unknown));
-                        let counted = self.world.outcome_of(&self.object) == seen;
-                        if !counted || provider.target.knobs.client_id_member.is_some() {
-                            self.world.count(provider, Counted::UnknownOutcome);
-                        }
-                    }
-                    if matches!(self.record, Stored::Present { .. }) {
-                        self.close(&suspect.attempt, AttemptOutcome::Suspected, String::new());
-                    }
-                }
-                self.news
-                    .push(news_of(&suspect, self.object.metadata.deletion_timestamp.is_some()));
-                self.suspects.push(suspect);
-            }
-            Err(error) => self.fail(
-                &error,
-                &format!("Secret {}/{}", self.world.here().namespace, entry.name_any()),
-            ),
-        }
-    }
-}
-
-fn news_of(suspect: &Suspect, deleting: bool) -> (Reason, String) {
-    match &suspect.client_id {
-        Some(client_id) if deleting => (
-            Reason::DeletionUnsupported,
-            format!("client {client_id} could not be deregistered and stays at the provider; remove it there"),
-        ),
-        Some(client_id) => (
-            Reason::SuspectedOrphan,
-            format!("client {client_id} may be left at the provider; check it there"),
-        ),
-        None => (
-            Reason::SuspectedOrphan,
-            format!(
-                "attempt {} may have left a client at the provider; look for it there",
-                suspect.attempt
-            ),
-        ),
     }
 }

@@ -91,6 +91,7 @@ fn moved<'w>(pass: &Pass<'_, Process>, world: &'w Process) -> Pass<'w, Process> 
         closed: pass.closed.clone(),
         news: pass.news.clone(),
         permit: pass.permit,
+        claim: pass.claim,
         conflicts: pass.conflicts,
         gone: pass.gone,
         sent: pass.sent.clone(),

@@ -33,7 +33,7 @@ pub(super) fn broken(state: &State) -> Vec<String> {
     if everywhere.len() > 1 {
         broken.extend(promises::p2_strays_are_suspects(&merged(&everywhere)));
     }
-    if marker_was_stripped(state) || provider_lied_twice(state) {
+    if marker_was_stripped(state) {
         broken.retain(|text| !text.starts_with("P2: nothing tells"));
     }
     broken.retain(|text| !is_kept_record(state, text));
@@ -80,7 +80,9 @@ fn is_kept_record(state: &State, text: &str) -> bool {
     let disturbed = taken.any(|choice| choice != Choice::UserActs);
     let stated = state.stated.iter().any(|id| of.starts_with(&format!("{id} ")));
     let steps = [Step::Restore, Step::RestoreAll, Step::Replace, Step::CloneCluster];
-    (stated || disturbed) && steps.into_iter().any(|step| state.scenario.does(step))
+    // The other installation ends a deletion by the timeout, and its suspect tells of the client too.
+    let elsewhere = state.scenario.second_installation;
+    (stated || disturbed) && (elsewhere || steps.into_iter().any(|step| state.scenario.does(step)))
 }
 
 /// What is left in a cluster, and at the provider.
@@ -121,7 +123,8 @@ fn leftovers(state: &State, number: usize) -> Leftovers {
         their_secrets: their_secret(state).into_iter().collect(),
         ledger,
         their_clients,
-        deadly_faults: state.deadly + state.causes,
+        // Another installation ends a deletion with a suspect while this one may deregister the client.
+        deadly_faults: state.deadly + state.causes + usize::from(state.scenario.second_installation),
         excuses: excuses(state, number),
     }
 }
@@ -204,13 +207,6 @@ fn marker_was_stripped(state: &State) -> bool {
     strips.into_iter().any(|step| state.scenario.does(step)) && acted && state.deadly > 0
 }
 
-/// Whether the provider said of a living client twice, a minute apart, that it does not accept its token: that counts as gone.
-fn provider_lied_twice(state: &State) -> bool {
-    let lies = state.schedule.script.iter();
-    let lies = lies.filter(|(_, what, choice)| *what == "DELETE" && *choice == Choice::Unauthorized);
-    lies.count() > 1
-}
-
 fn merged(everywhere: &[Leftovers]) -> Leftovers {
     let mut all = everywhere[0].clone();
     for left in &everywhere[1..] {
@@ -230,6 +226,8 @@ fn p6_four_writes(state: &State) -> Option<String> {
 fn p6_rest_is_quiet(state: &State) -> Option<String> {
     match state.end {
         End::Over(0) => None,
+        // Two installations that serve one namespace contradict each other in the status at every look.
+        End::Over(_) if state.scenario.second_installation => None,
         // What is tried again and again may leave a mark each time.
         End::Over(_) if state.provider.refuses.is_some() || asks_in_vain(state) => None,
         End::Over(writes) => Some(format!("P6: {writes} writes at rest")),
@@ -242,7 +240,8 @@ fn asks_in_vain(state: &State) -> bool {
     let clients = state.clusters.iter().flat_map(|cluster| cluster.clients.values());
     let mut reasons = clients.map(|kept| object(&kept.object).reason);
     let lost = ["ManagementLost", "OutcomeUnknown"];
-    state.scenario.does(Step::LoseProvider) && reasons.any(|reason| lost.contains(&reason.as_str()))
+    let refuses = [Step::LoseProvider, Step::Regenerate];
+    refuses.into_iter().any(|step| state.scenario.does(step)) && reasons.any(|reason| lost.contains(&reason.as_str()))
 }
 
 fn p7_the_manifest_stays(state: &State) -> Vec<String> {

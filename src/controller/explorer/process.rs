@@ -121,11 +121,17 @@ impl Process {
             return choice;
         }
         state.deadly += usize::from(is_deadly(what, choice));
+        // Whether the client is there, nobody knows after that, although another try may have deregistered it.
+        state.causes += usize::from(matches!(what, "GET" | "DELETE") && choice == Choice::Unauthorized);
         state.rejected |= choice == Choice::Rejected;
         drop(state);
         match choice {
             Choice::OtherLeader | Choice::OtherLeaderStale | Choice::Paused | Choice::OtherInstallation => {
+                let before = self.state().provider.living();
                 interrupt::interrupt(self, choice);
+                let mut state = self.state();
+                // What the other one deregistered, this one may take for refused.
+                state.causes += before.saturating_sub(state.provider.living());
                 Choice::Well
             }
             Choice::UserActs => {

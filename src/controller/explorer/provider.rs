@@ -35,6 +35,8 @@ pub(super) struct Entry {
     pub token: String,
     pub metadata: Map<String, Value>,
     pub alive: bool,
+    /// Whether the secret that was issued is void.
+    pub regenerated: bool,
     /// Updates that took place.
     pub updates: usize,
 }
@@ -54,6 +56,8 @@ pub(super) struct Provider {
     pub marked: bool,
     /// Status with which it answers everything.
     pub refuses: Option<u16>,
+    /// Changes with the provider object and its credentials.
+    pub revision: usize,
     /// Whether a management token was ever shown to another client's URI.
     pub misdirected: bool,
     pub issued: usize,
@@ -70,6 +74,7 @@ impl Provider {
             chosen: scenario.chosen,
             marked: scenario.marked,
             refuses: None,
+            revision: 1,
             misdirected: false,
             issued: 0,
             digest: 0,
@@ -83,6 +88,7 @@ impl Provider {
                 token: format!("token-of-{THEIRS}"),
                 metadata: Map::new(),
                 alive: true,
+                regenerated: false,
                 updates: 0,
             },
         );
@@ -105,6 +111,7 @@ impl Provider {
             token: format!("token-0-of-{id}"),
             metadata: request.clone(),
             alive: true,
+            regenerated: false,
             updates: 0,
         };
         let answer = self.answer(&id, &entry);
@@ -129,7 +136,7 @@ impl Provider {
     pub(super) fn knows(&self, call: &ProbeCall) -> Known {
         match self.ledger.get(&call.client_id) {
             _ if self.refuses.is_some() => Known::Unclear,
-            Some(entry) if entry.alive => Known::Yes,
+            Some(entry) if entry.alive && !entry.regenerated => Known::Yes,
             _ => Known::No,
         }
     }
@@ -158,6 +165,25 @@ impl Provider {
         Ok(())
     }
 
+    /// Somebody regenerates token and secret of every client: what was issued is void, and the clients live.
+    pub(super) fn regenerate(&mut self) {
+        for (id, entry) in self.ledger.clone() {
+            if id != THEIRS && entry.alive {
+                let regenerated = Entry {
+                    token: format!("regenerated-token-of-{id}"),
+                    regenerated: true,
+                    ..Entry::clone(&entry)
+                };
+                self.put(&id, regenerated);
+            }
+        }
+    }
+
+    /// Number of clients that exist.
+    pub(super) fn living(&self) -> usize {
+        self.ledger.values().filter(|entry| entry.alive).count()
+    }
+
     /// Somebody installs the provider anew: every client is gone but those of others, who registered again.
     pub(super) fn lose(&mut self) {
         for (id, entry) in self.ledger.clone() {
@@ -181,7 +207,7 @@ impl Provider {
                     &entry.attempt,
                     &entry.secret,
                     &entry.token,
-                    entry.alive,
+                    (entry.alive, entry.regenerated),
                     entry.metadata.get("redirect_uris"),
                 )
             })
@@ -225,6 +251,7 @@ impl Provider {
             client_secret: Some(entry.secret.clone().into()),
             client_secret_expires_at: None,
             client_id_issued_at: None,
+            answered_at: None,
             registration_access_token: token.then(|| entry.token.clone().into()),
             registration_client_uri: token.then(|| format!("{REGISTRATION}/{id}")),
             metadata: entry.metadata.clone(),

@@ -94,10 +94,11 @@ impl Replica {
         }
     }
 
-    /// Records of the operator's namespace, as far as they were seen.
-    pub(super) fn records(&self) -> impl Iterator<Item = &Arc<SecretMeta>> {
+    /// Records and suspects of the operator's namespace, as far as they were seen.
+    pub(super) fn sweepable(&self) -> impl Iterator<Item = &Arc<SecretMeta>> {
         let metas = self.view.secrets.values().map(|kept| &kept.meta);
-        metas.filter(|meta| meta.role == Role::Record && *meta.namespace == *self.here.namespace)
+        metas
+            .filter(|meta| matches!(meta.role, Role::Record | Role::Suspect) && *meta.namespace == *self.here.namespace)
     }
 
     /// Sees a change of the object, of Secrets, or both; a trigger if it is worth a look, by the watches' rules.
@@ -211,7 +212,7 @@ impl Replica {
         let mut looks: Vec<_> = self.looks.iter().collect();
         looks.sort_by_key(|(uid, _)| *uid);
         for (uid, looked) in looks {
-            (uid, looked.failures, relative(looked.again), relative(looked.missing)).hash(hasher);
+            (uid, looked.failures, relative(looked.again), relative(looked.refused)).hash(hasher);
         }
         self.view.hash(cluster, hasher);
     }

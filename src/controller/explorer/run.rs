@@ -214,7 +214,7 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
         let (records, looks, active, timer) = {
             let state = lock(shared);
             let replica = &state.replicas[who];
-            let records: Vec<_> = replica.records().cloned().collect();
+            let records: Vec<_> = replica.sweepable().cloned().collect();
             (records, replica.looks.clone(), replica.active, replica.timer)
         };
         if active {
@@ -267,10 +267,10 @@ pub(super) fn sweep(shared: &Arc<Mutex<State>>, who: usize) {
         state
             .schedule
             .tell(|| format!("  sweeper of {}", state.replicas[who].identity));
-        let records: Vec<_> = state.replicas[who].records().cloned().collect();
+        let records: Vec<_> = state.replicas[who].sweepable().cloned().collect();
         (records, state.replicas[who].looks.clone(), state.clock())
     };
-    looks.retain(|uid, _| records.iter().any(|meta| meta.client_uid.as_ref() == Some(uid)));
+    looks.retain(|name, _| records.iter().any(|meta| *meta.name == **name));
     for meta in records {
         if sweeper::due(&process, &meta, &looks).is_some_and(|at| at <= clock) {
             let done = drive(sweeper::sweep(&process, &meta, &mut looks, clock, 1.0));

@@ -73,6 +73,8 @@ pub(super) enum Step {
     Recover,
     /// The provider is installed anew and knows no client.
     LoseProvider,
+    /// Somebody regenerates token and secret of every client at the provider.
+    Regenerate,
     /// The provider is gone for good and answers 503 to everything.
     Vanish,
 }
@@ -117,8 +119,8 @@ const PLAIN: Scenario = Scenario {
 
 use Step::{
     Apply, ApplyHeld, ApplyInClone, CloneCluster, Delete, DeleteInClone, DeleteSecret, Edit, ForeignSecret,
-    LoseProvider, LoseRecords, Narrow, Recover, Release, Rename, Replace, Restore, RestoreAll, Sicken, Terminate,
-    Vanish, Widen, WipeStatus,
+    LoseProvider, LoseRecords, Narrow, Recover, Regenerate, Release, Rename, Replace, Restore, RestoreAll, Sicken,
+    Terminate, Vanish, Widen, WipeStatus,
 };
 
 macro_rules! scenarios {
@@ -164,12 +166,15 @@ scenarios! {
     "restored from a backup": [Apply(1), Restore];
     "restored from a backup with its status": [Apply(1), RestoreAll], excuses: &["RecordLost"];
     "cloned cluster": [Apply(1), CloneCluster, ApplyInClone(2), DeleteInClone];
-    "two installations": [Apply(1), Apply(2)], second_installation: true;
-    "two installations and delete": [Apply(1), Delete], second_installation: true;
+    "two installations": [Apply(1), Apply(2)], second_installation: true, excuses: &["ManagedElsewhere"];
+    "two installations and delete": [Apply(1), Delete], second_installation: true, excuses: &["ManagedElsewhere"];
     "narrowed namespaces": [Apply(1), Narrow, Widen, Apply(2)];
     "deleted while narrowed": [Apply(1), Narrow, Delete, Widen];
     "sick provider": [Apply(1), Sicken, Apply(2), Recover];
     "provider lost": [Apply(1), LoseProvider, Apply(2)], excuses: &["ManagementLost"];
+    "token and secret regenerated": [Apply(1), Regenerate, Apply(2)], excuses: &["ManagementLost"];
+    "token and secret regenerated, and delete": [Apply(1), Regenerate, Delete];
+    "token and secret regenerated, update and delete": [Apply(1), Regenerate, Apply(2), Delete], excuses: &["ManagementLost"];
     "provider lost and delete": [Apply(1), LoseProvider, Delete];
     "provider gone for good": [Apply(1), Vanish, Delete], excuses: &["DeletionBlocked"];
 }
@@ -335,6 +340,7 @@ pub(super) fn act(step: Step, state: &mut State) {
         Vanish => state.provider.refuses = Some(503),
         Recover => state.provider.refuses = None,
         LoseProvider => state.provider.lose(),
+        Regenerate => state.provider.regenerate(),
     }
     for cluster in &mut state.clusters {
         cluster.collect();

@@ -35,7 +35,7 @@ pub(super) fn catch_up(shared: &Arc<Mutex<State>>, who: usize) -> bool {
     ];
     offered.extend(objects.then_some(Choice::StaleObjects));
     offered.extend(secrets.then_some(Choice::StaleSecrets));
-    offered.extend(state.replicas[who].records().next().map(|_| Choice::SweepFirst));
+    offered.extend(state.replicas[who].sweepable().next().map(|_| Choice::SweepFirst));
     let choice = if state.schedule.is_open() {
         state.schedule.choose("watch", &offered)
     } else {

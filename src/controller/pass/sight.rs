@@ -138,14 +138,20 @@ fn known_suspects(uid: &str, entries: &[Arc<SecretMeta>], told: &[Suspect]) -> V
     let prefix = marker::suspect_name(uid, "");
     let attempts = entries
         .iter()
-        .filter_map(|entry| entry.name.strip_prefix(&prefix).map(str::to_owned));
+        .filter_map(|entry| Some((entry, entry.name.strip_prefix(&prefix)?)));
     attempts
-        .map(|attempt| {
-            let known = told.iter().find(|suspect| suspect.attempt == attempt).cloned();
-            known.unwrap_or(Suspect {
-                attempt,
-                client_id: None,
-            })
+        .map(|(entry, attempt)| {
+            // The status knows what entries of an earlier version do not say in their metadata.
+            let known = || {
+                told.iter()
+                    .find(|suspect| suspect.attempt == attempt)?
+                    .client_id
+                    .clone()
+            };
+            Suspect {
+                attempt: attempt.to_owned(),
+                client_id: entry.client_id.as_deref().map(str::to_owned).or_else(known),
+            }
         })
         .collect()
 }

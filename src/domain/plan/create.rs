@@ -35,8 +35,7 @@ pub(super) fn next(view: &View<'_>, live: bool) -> Next {
                 .status
                 .as_ref()
                 .and_then(|s| s.attempt.as_ref())
-                .map(|a| a.id.clone())
-                .unwrap_or_default();
+                .map_or_else(|| identity::unknown_attempt(client_id), |a| a.id.clone());
             // C3
             if !view.is_suspect(&attempt, Some(client_id)) {
                 return Effect::EnterSuspect(Suspect {

@@ -6,6 +6,7 @@ use crate::api::{DeletionPolicy, ManagementMode, Reason, Suspect};
 use crate::domain::duration;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
+use crate::domain::marker::Marker;
 use crate::domain::record::{Phase, Record};
 
 use super::create;
@@ -42,11 +43,39 @@ pub(super) fn next(view: &View<'_>) -> Next {
         }
         Sight::Present(record) => match record.phase {
             // D7
-            Phase::Deleted | Phase::Retained => stopped(view).unwrap_or_else(|| Effect::RemoveFinalizer.into()),
+            Phase::Deleted | Phase::Retained | Phase::Suspect => {
+                stopped(view).unwrap_or_else(|| Effect::RemoveFinalizer.into())
+            }
             Phase::Registered => stopped(view).unwrap_or_else(|| begin(view, record)),
             Phase::Deleting => deleting(view, record),
         },
     }
+}
+
+/// A3: the record is in the namespace of another installation, which may no longer be there. The deletion waits for it as long
+/// as for a provider, and then tells of the client.
+pub(super) fn elsewhere(view: &View<'_>, marker: &Marker<'_>, text: &str) -> Next {
+    if !view.has_finalizer() {
+        return Next::Finish(Verdict::Gone);
+    }
+    if let Some(next) = stopped(view) {
+        return next;
+    }
+    if !timed_out(view) {
+        return blocked(text, None);
+    }
+    if !view.memory.object_read {
+        return Effect::ReadObject.into();
+    }
+    let client_id = view.known_client_id();
+    if view.is_suspect(&marker.attempt, client_id) {
+        return Effect::RemoveFinalizer.into();
+    }
+    Effect::EnterSuspect(Suspect {
+        attempt: marker.attempt.to_string(),
+        client_id: client_id.map(str::to_owned),
+    })
+    .into()
 }
 
 /// Whether the client is another cluster's, and the user has not given it up.
@@ -77,7 +106,10 @@ fn unrecorded(view: &View<'_>) -> Next {
         .clone()
         .and_then(|attempt| suspect(attempt, None))
         .or_else(|| match view.known_client_id() {
-            Some(client_id) => suspect(attempt.unwrap_or_default(), Some(client_id)),
+            Some(client_id) => {
+                let attempt = attempt.unwrap_or_else(|| identity::unknown_attempt(client_id));
+                suspect(attempt, Some(client_id))
+            }
             None => view.registered_attempt().and_then(|attempt| suspect(attempt, None)),
         });
     let Some(doubt) = doubt else {
@@ -151,8 +183,10 @@ fn deleting(view: &View<'_>, record: &Record) -> Next {
     }
     match view.memory.deregistration {
         // D12
-        Some(Deregistration::Done) => return deleted(record),
-        Some(Deregistration::GoneOrUnauthorised) => return doubtful(view, record),
+        Some(Deregistration::Done) => return unsuspected(view, record),
+        // D12a
+        Some(Deregistration::HeldByAnother) => return deleted(record),
+        Some(Deregistration::Refused) => return refused(view, record),
         Some(Deregistration::Unsupported) | None => {}
     }
     // D14 and D15; else D16
@@ -167,29 +201,25 @@ fn deleted(record: &Record) -> Next {
     .into()
 }
 
-/// D10: the client stays at the provider, and the suspect entry says so.
-fn leave(view: &View<'_>, record: &Record) -> Next {
-    if view.is_suspect(&record.attempt, Some(&record.client_id)) {
-        return deleted(record);
+/// D12: a deregistered client is no suspect either.
+fn unsuspected(view: &View<'_>, record: &Record) -> Next {
+    match view.suspected(&record.client_id) {
+        Some(suspect) => Effect::RemoveSuspect(suspect.attempt.clone()).into(),
+        None => deleted(record),
     }
-    let client_id = Some(record.client_id.clone());
-    Effect::EnterSuspect(Suspect {
-        attempt: record.attempt.clone(),
-        client_id,
-    })
-    .into()
 }
 
-/// D13: the answer that says "gone" also says "bad token".
-fn doubtful(view: &View<'_>, record: &Record) -> Next {
-    if record.in_flight.is_some() {
-        let failure = Failure::new(
-            Class::Transient,
-            Reason::ManagementLost,
-            "the provider does not accept the token that manages the client",
-        );
-        return delayed(view, &failure);
+/// D10: the client stays at the provider, and the suspect entry says so and keeps all that a later try needs.
+fn leave(view: &View<'_>, record: &Record) -> Next {
+    match view.suspected(&record.client_id) {
+        Some(_) => deleted(record),
+        None => Effect::KeepSuspect(Box::new(record.clone())).into(),
     }
+}
+
+/// D13: a refusal says that this call was refused, and nothing about the client: "gone" and "bad token" are one answer. After a
+/// second look the object is let go, and the client stays a suspect.
+fn refused(view: &View<'_>, record: &Record) -> Next {
     match view.missing_for {
         None => {
             let record = Record {
@@ -198,9 +228,9 @@ fn doubtful(view: &View<'_>, record: &Record) -> Next {
             };
             Effect::SaveRecord(Box::new(record)).into()
         }
-        Some(missing) if missing >= CONFIRM_AFTER => deleted(record),
+        Some(missing) if missing >= CONFIRM_AFTER => leave(view, record),
         Some(missing) => blocked(
-            "the provider no longer knows the client, which is confirmed by a second look",
+            "the provider refused to deregister the client, or no longer knows it; the operator tries a second time",
             Some(CONFIRM_AFTER.saturating_sub(missing)),
         ),
     }

@@ -28,6 +28,10 @@ pub enum Effect {
     ProveWritable,
     /// Write an entry of a possible stray client.
     EnterSuspect(Suspect),
+    /// Write the entry of a suspect that holds this record whole.
+    KeepSuspect(Box<Record>),
+    /// Remove the suspect entry of this attempt.
+    RemoveSuspect(String),
     /// Patch finalizer and marker onto the object.
     OpenAttempt(Marker<'static>),
     /// Register the client: one POST.
@@ -84,6 +88,8 @@ impl Effect {
             Self::Discover => "Discover",
             Self::ProveWritable => "ProveWritable",
             Self::EnterSuspect(_) => "EnterSuspect",
+            Self::KeepSuspect(_) => "KeepSuspect",
+            Self::RemoveSuspect(_) => "RemoveSuspect",
             Self::OpenAttempt(_) => "OpenAttempt",
             Self::Register(_) => "Register",
             Self::LookUp => "LookUp",

@@ -186,6 +186,10 @@ fn finish(view: &View<'_>, record: &Record) -> Next {
     if record.lacks_secret() {
         return Next::Finish(Verdict::Failed(half_a_credential(record)));
     }
+    // K15b: the client that was registered anew is the one that was given up, so it is no suspect.
+    if let Some(suspect) = view.suspected(&record.client_id) {
+        return Effect::RemoveSuspect(suspect.attempt.clone()).into();
+    }
     let bound = view
         .object
         .status

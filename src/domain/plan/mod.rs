@@ -13,6 +13,7 @@ mod view;
 use crate::api::{Reason, names};
 
 use super::failure::{Class, Failure};
+use super::marker::Marker;
 use super::record::{Phase, Record};
 
 pub use effect::{Effect, Next, Verdict};
@@ -39,11 +40,10 @@ pub fn next(view: &View<'_>) -> Next {
         return Effect::SaveRecord(Box::new(keep::after_update(record, request, answer))).into();
     }
     // A3
-    if view
-        .marker()
-        .is_some_and(|marker| marker.record_namespace != view.here.namespace)
+    if let Some(marker) = view.marker()
+        && marker.record_namespace != view.here.namespace
     {
-        return Next::Finish(Verdict::Nothing);
+        return elsewhere(view, &marker);
     }
     // A4
     if view.object.metadata.deletion_timestamp.is_some() {
@@ -132,6 +132,23 @@ fn lost() -> Next {
             names::ABANDON
         ),
     )
+}
+
+/// The installation of another namespace registered the client and holds its record.
+fn elsewhere(view: &View<'_>, marker: &Marker<'_>) -> Next {
+    let text = format!(
+        "the operator in namespace {} registered this client and holds its record, and this operator runs in namespace {}, so nothing is changed at the \
+         provider; run one operator only, or move the records of that namespace to this one",
+        marker.record_namespace, view.here.namespace
+    );
+    if view.object.metadata.deletion_timestamp.is_some() {
+        return delete::elsewhere(view, marker, &text);
+    }
+    Next::Finish(Verdict::Failed(Failure::new(
+        Class::Denied,
+        Reason::ManagedElsewhere,
+        text,
+    )))
 }
 
 /// A clone of a cluster, or a restored one, holds the records of the other.

@@ -42,6 +42,10 @@ pub(super) fn next(view: &View<'_>, record: &Record, request: Request) -> Next {
         if let Some(rest) = view.recreations_barred.or(view.registrations_barred) {
             return missing_client(rest);
         }
+        // R5a: the client that the provider seems to have lost stays named, with its token: its own credentials are void after this.
+        if view.suspected(&record.client_id).is_none() {
+            return Effect::KeepSuspect(Box::new(record.clone())).into();
+        }
         // R6
         return create::open_attempt(view);
     }

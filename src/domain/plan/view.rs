@@ -177,8 +177,10 @@ pub enum Deregistration {
     Done,
     /// The provider does not delete clients.
     Unsupported,
-    /// The client is gone, or the token is not accepted.
-    GoneOrUnauthorised,
+    /// The provider refused the call: the client may be gone, or its token not accepted, or the call not offered.
+    Refused,
+    /// Nothing was sent: another object's record names this client.
+    HeldByAnother,
 }
 
 /// What a look for the client of a registration whose answer was lost found.
@@ -280,6 +282,13 @@ impl View<'_> {
         })
     }
 
+    /// The suspect entry that names this client.
+    pub(super) fn suspected(&self, client_id: &str) -> Option<&Suspect> {
+        self.suspects
+            .iter()
+            .find(|suspect| suspect.client_id.as_deref() == Some(client_id))
+    }
+
     /// Whether there is a verdict for this generation.
     pub(super) fn is_judged(&self) -> bool {
         let observed = self
@@ -330,6 +339,7 @@ impl View<'_> {
             Reason::UpdateRejected,
             Reason::UpdateUnsupported,
             Reason::InvalidResponse,
+            Reason::AlreadyManaged,
         ];
         let refused = |reason: &str| Reason::parse(reason).is_some_and(|reason| refusals.contains(&reason));
         let stalled = status

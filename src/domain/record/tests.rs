@@ -38,6 +38,7 @@ fn answer() -> Registration {
         client_secret: None,
         client_secret_expires_at: None,
         client_id_issued_at: None,
+        answered_at: None,
         registration_access_token: None,
         registration_client_uri: None,
         metadata: Map::new(),

@@ -44,6 +44,20 @@ fn ready_says_everything_that_is_so() {
     );
 }
 
+/// The status write that closed the attempt failed: the next one names the attempt by the record.
+#[test]
+fn t139_an_attempt_that_no_status_holds_is_named_by_the_record() {
+    let attempt = ready().attempt.unwrap();
+    assert_eq!(
+        (attempt.id, attempt.outcome),
+        (record().attempt, AttemptOutcome::Registered)
+    );
+    let mut before = ready();
+    before.attempt.as_mut().unwrap().id = "later".to_owned();
+    let after = failed(&before, Class::Transient, Reason::ProviderUnavailable);
+    assert_eq!(after.attempt.unwrap().id, "later", "what a status holds stays");
+}
+
 #[test]
 fn the_same_verdict_changes_nothing() {
     let record = record();

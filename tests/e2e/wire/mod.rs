@@ -4,6 +4,7 @@
 //! its own, and is judged by what it left. A case's name begins with its number in the list of wire cases (`w`) or in the fault
 //! catalogue (`t`).
 
+mod absence;
 mod answers;
 mod case;
 mod deletion;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason, names};
 use crate::cluster::{ApiError, Role, SecretMeta, SecretRevision};
 use crate::domain::breaker::Counted;
+use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
 use crate::domain::outcome::CallError;
@@ -27,6 +28,7 @@ use super::{CALL_FAULTS, Plant, Process, key};
 
 impl World for Process {
     type Permit = ();
+    type Claim = ();
 
     fn here(&self) -> &Here {
         &self.here
@@ -99,6 +101,10 @@ impl World for Process {
         !blind && self.me(|replica| replica.view.terminating.contains(namespace))
     }
 
+    fn name_of(&self, _: &str) -> Option<String> {
+        None
+    }
+
     fn is_alive(&self, uid: &str) -> bool {
         self.me(|replica| replica.sees(uid))
     }
@@ -119,6 +125,40 @@ impl World for Process {
 
     fn suspects_of(&self, uid: &str) -> Vec<Arc<SecretMeta>> {
         self.metas(|meta| self.at_home(meta, Role::Suspect, uid))
+    }
+
+    fn provider_revision(&self, _: &str) -> Option<String> {
+        Some(self.state().provider.revision.to_string())
+    }
+
+    fn naming(&self, client: &str) -> Vec<Named> {
+        let key = u128::from_str_radix(client, 16).ok();
+        let found = self.metas(|meta| {
+            let kept = matches!(meta.role, Role::Record | Role::Suspect);
+            kept && *meta.namespace == *self.here.namespace && meta.client == key
+        });
+        found.iter().map(|meta| meta.named()).collect()
+    }
+
+    fn is_labelled(&self) -> bool {
+        true
+    }
+
+    fn claim(&self, _: &str) -> Option<()> {
+        Some(())
+    }
+
+    async fn records_naming(&self, client: &str) -> Result<Vec<Named>, ApiError> {
+        let key = u128::from_str_radix(client, 16).ok();
+        let home = self.here.namespace.clone();
+        self.look("list records", |cluster| {
+            let metas = cluster.secrets.values().map(|kept| &kept.meta);
+            metas
+                .filter(|meta| meta.role == Role::Record && *meta.namespace == *home && meta.client == key)
+                .map(|meta| meta.named())
+                .collect()
+        })
+        .await
     }
 
     async fn get(&self, namespace: &str, name: &str) -> Result<Option<OAuthClient>, ApiError> {

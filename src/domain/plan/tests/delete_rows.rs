@@ -162,7 +162,7 @@ fn d8_a_retained_client_keeps_its_secret() {
 #[test]
 fn d10_d11_a_client_that_cannot_be_deleted_is_reported() {
     let unmanaged = || World::dying().recorded(|r| (r.phase, r.registration_access_token) = (Phase::Deleting, None));
-    assert_eq!(unmanaged().short(), "EnterSuspect");
+    assert_eq!(unmanaged().short(), "KeepSuspect");
     assert_eq!(
         unmanaged().with(|w| w.suspects.push(suspect("a1", Some("id")))).short(),
         "SaveRecord"
@@ -170,7 +170,7 @@ fn d10_d11_a_client_that_cannot_be_deleted_is_reported() {
     let refused = World::dying()
         .recorded(|r| r.phase = Phase::Deleting)
         .with(|w| w.memory.deregistration = Some(Deregistration::Unsupported));
-    assert_eq!(refused.short(), "EnterSuspect");
+    assert_eq!(refused.short(), "KeepSuspect");
     let with_credentials = || {
         World::dying().recorded(|r| {
             (r.phase, r.management.mode) = (Phase::Deleting, crate::api::ManagementMode::Credentials);
@@ -186,7 +186,7 @@ fn d10_d11_a_client_that_cannot_be_deleted_is_reported() {
         with_credentials()
             .with(|w| w.provider = refused(Reason::ProviderNotFound))
             .short(),
-        "EnterSuspect"
+        "KeepSuspect"
     );
     assert_eq!(
         with_credentials()
@@ -197,19 +197,24 @@ fn d10_d11_a_client_that_cannot_be_deleted_is_reported() {
 }
 
 #[test]
-fn d13_gone_is_believed_after_a_second_look() {
+fn d13_a_refused_deletion_leaves_a_suspect_after_a_second_look() {
     let doubtful = |since: Option<i64>| {
         World::dying()
             .recorded(|r| (r.phase, r.missing_since) = (Phase::Deleting, since))
-            .with(|w| w.memory.deregistration = Some(Deregistration::GoneOrUnauthorised))
+            .with(|w| w.memory.deregistration = Some(Deregistration::Refused))
     };
     let Next::Do(Effect::SaveRecord(record)) = doubtful(None).next() else {
         panic!("not noted")
     };
     assert_eq!((record.phase, record.missing_since), (Phase::Deleting, Some(1_000_000)));
     assert_eq!(doubtful(Some(999_970)).short(), "DeletionBlocked");
-    let Next::Do(Effect::SaveRecord(record)) = doubtful(Some(999_940)).next() else {
-        panic!("not believed")
+    let Next::Do(Effect::KeepSuspect(record)) = doubtful(Some(999_940)).next() else {
+        panic!("forgotten")
+    };
+    assert_eq!((record.client_id.as_str(), record.attempt.as_str()), ("id", "a1"));
+    let kept = doubtful(Some(999_940)).with(|w| w.suspects.push(suspect("a1", Some("id"))));
+    let Next::Do(Effect::SaveRecord(record)) = kept.next() else {
+        panic!("{}", kept.short())
     };
     assert_eq!(record.phase, Phase::Deleted);
     let rotating = doubtful(Some(0)).recorded(|r| {
@@ -220,9 +225,76 @@ fn d13_gone_is_believed_after_a_second_look() {
     });
     assert_eq!(
         rotating.short(),
-        "DeletionBlocked",
-        "a token that may have been rotated proves nothing"
+        "KeepSuspect",
+        "a token that may have been rotated proves nothing, and blocks nothing"
     );
+}
+
+#[test]
+fn d12_a_deregistered_client_is_no_suspect() {
+    let done = World::dying().recorded(|r| r.phase = Phase::Deleting).with(|w| {
+        w.memory.deregistration = Some(Deregistration::Done);
+        w.suspects.push(suspect("a1", Some("id")));
+    });
+    assert_eq!(done.short(), "RemoveSuspect");
+}
+
+#[test]
+fn d12a_a_client_that_another_record_uses_is_let_go_without_a_suspect() {
+    let used = World::dying()
+        .recorded(|r| r.phase = Phase::Deleting)
+        .with(|w| w.memory.deregistration = Some(Deregistration::HeldByAnother));
+    let Next::Do(Effect::SaveRecord(record)) = used.next() else {
+        panic!("{}", used.short())
+    };
+    assert_eq!(record.phase, Phase::Deleted);
+}
+
+#[test]
+fn d4_a_client_whose_attempt_is_unknown_is_a_suspect_with_a_valid_name() {
+    let nameless = World::dying().with(|w| {
+        (w.record, w.live, w.memory.object_read) = (None, true, true);
+        w.object["metadata"]["annotations"] = json!({});
+        w.object["status"] = json!({"clientID": "id"});
+    });
+    let Next::Do(Effect::EnterSuspect(suspect)) = nameless.next() else {
+        panic!("{}", nameless.short())
+    };
+    assert_eq!(suspect.attempt, crate::domain::identity::unknown_attempt("id"));
+    assert!(suspect.attempt.len() > "client-".len());
+}
+
+#[test]
+fn a3_a_deletion_of_what_another_installation_registered_ends_by_the_timeout_with_a_suspect() {
+    let moved = || {
+        World::dying().with(|w| {
+            w.record = None;
+            w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/a1/elsewhere/oauthclient-u"});
+        })
+    };
+    assert_eq!(moved().short(), "DeletionBlocked");
+    let late = |change: &dyn Fn(&mut World)| {
+        moved().with(|w| {
+            w.now += 3600;
+            change(w);
+        })
+    };
+    assert_eq!(late(&|_| {}).short(), "ReadObject");
+    let read = |w: &mut World| w.memory.object_read = true;
+    let Next::Do(Effect::EnterSuspect(entered)) = late(&read).next() else {
+        panic!("{}", late(&read).short())
+    };
+    assert_eq!(
+        (entered.attempt.as_str(), entered.client_id.as_deref()),
+        ("a1", Some("id"))
+    );
+    let told = |w: &mut World| {
+        w.memory.object_read = true;
+        w.suspects.push(suspect("a1", Some("id")));
+    };
+    assert_eq!(late(&told).short(), "RemoveFinalizer");
+    let bare = |w: &mut World| w.object["metadata"]["finalizers"] = json!([]);
+    assert_eq!(late(&bare).short(), "Gone");
 }
 
 #[test]

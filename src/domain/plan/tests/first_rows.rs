@@ -51,7 +51,7 @@ fn an_effect_shows_its_kind_and_nothing_that_it_carries() {
 fn a3_another_operators_object_is_left_alone() {
     let world =
         World::fresh().with(|w| w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/a/other/r"}));
-    assert_eq!(world.short(), "Nothing");
+    assert_eq!(world.short(), "ManagedElsewhere");
 }
 
 #[test]

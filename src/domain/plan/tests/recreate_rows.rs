@@ -14,6 +14,11 @@ fn disowned() -> World {
     })
 }
 
+/// The same, and the old client is a suspect already.
+fn suspected(missing_since: Option<i64>) -> World {
+    unknown(missing_since).with(|w| w.suspects.push(suspect("a1", Some("id"))))
+}
+
 fn unknown(missing_since: Option<i64>) -> World {
     disowned()
         .recorded(|r| r.missing_since = missing_since)
@@ -67,7 +72,7 @@ fn r3_r4_it_has_to_be_unknown_twice() {
 #[test]
 fn r4a_a_second_unknown_outcome_is_held() {
     let doubted = |count: usize| {
-        unknown(Some(1)).with(|w| w.suspects.extend((0..count).map(|n| suspect(&format!("x{n}"), None))))
+        suspected(Some(1)).with(|w| w.suspects.extend((0..count).map(|n| suspect(&format!("x{n}"), None))))
     };
     assert_eq!(doubted(1).short(), "OpenAttempt");
     assert_eq!(doubted(2).short(), "OutcomeUnknown");
@@ -95,8 +100,12 @@ fn r5_breakers_keep_a_fleet_from_being_registered_anew() {
 
 #[test]
 fn r6_r7_then_it_is_registered_anew_and_its_record_replaced() {
-    assert_eq!(unknown(Some(999_940)).short(), "OpenAttempt");
-    let opened = unknown(Some(999_940)).with(|w| {
+    let Next::Do(Effect::KeepSuspect(record)) = unknown(Some(999_940)).next() else {
+        panic!("the old client is forgotten")
+    };
+    assert_eq!(record.client_id, "id");
+    assert_eq!(suspected(Some(999_940)).short(), "OpenAttempt");
+    let opened = suspected(Some(999_940)).with(|w| {
         w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/fresh/system/oauthclient-u"});
         w.memory.attempt = Some("fresh".to_owned());
         w.memory.replaces = Some("a1".to_owned());

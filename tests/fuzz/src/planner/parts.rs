@@ -15,7 +15,7 @@ pub(super) const DEREGISTRATIONS: [Option<Deregistration>; 4] = [
     None,
     Some(Deregistration::Done),
     Some(Deregistration::Unsupported),
-    Some(Deregistration::GoneOrUnauthorised),
+    Some(Deregistration::Refused),
 ];
 
 /// A record as the operator stores it.
@@ -75,6 +75,7 @@ pub(super) fn answer() -> Registration {
         client_secret: Some("s3cret".into()),
         client_secret_expires_at: None,
         client_id_issued_at: None,
+        answered_at: None,
         registration_access_token: Some("rotated".into()),
         registration_client_uri: None,
         metadata: Map::new(),

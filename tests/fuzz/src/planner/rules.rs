@@ -110,6 +110,18 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
             );
         }
         Effect::DeleteFormer(name) => assert!(!deleting && *name != secret::name(object), "{kind}"),
+        Effect::KeepSuspect(kept) => {
+            let record = record.unwrap();
+            assert_eq!(
+                (&kept.client_id, &kept.attempt),
+                (&record.client_id, &record.attempt),
+                "{kind}"
+            );
+        }
+        Effect::RemoveSuspect(attempt) => assert!(
+            view.suspects.iter().any(|suspect| suspect.attempt == *attempt),
+            "{kind} of none"
+        ),
         Effect::EnterSuspect(_)
         | Effect::ReadRecord
         | Effect::ReadCredentials

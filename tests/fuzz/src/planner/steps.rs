@@ -5,7 +5,7 @@ use oauth_client_operator::api::{AttemptOutcome, Profile, names};
 use oauth_client_operator::domain::marker::Marker;
 use oauth_client_operator::domain::plan::{Effect, Known, LookUp};
 use oauth_client_operator::domain::profile::knobs;
-use oauth_client_operator::domain::{metadata, secret};
+use oauth_client_operator::domain::{metadata, secret, suspect};
 
 use super::parts::{DEREGISTRATIONS, answer, stored};
 use super::{Bytes, RecordSeen, SecretSeen, World, drawn};
@@ -43,6 +43,11 @@ impl World {
             Effect::Discover => self.endpoints = Some(stored().endpoints),
             Effect::ProveWritable => self.memory.proven = true,
             Effect::EnterSuspect(suspect) => self.suspects.push(suspect),
+            Effect::KeepSuspect(record) => {
+                self.suspects.retain(|suspect| suspect.attempt != record.attempt);
+                self.suspects.push(suspect::of(&record));
+            }
+            Effect::RemoveSuspect(attempt) => self.suspects.retain(|suspect| suspect.attempt != attempt),
             Effect::OpenAttempt(marker) => {
                 self.attempts += 1;
                 let annotations = self.object.metadata.annotations.get_or_insert_default();

@@ -2,6 +2,7 @@
 //!
 //! It behaves as its [`Persona`] says; a script looks at each request first and may let it fail in any way.
 
+mod administrator;
 mod exchange;
 mod payload;
 mod plain;
@@ -234,14 +235,6 @@ impl ScriptableProvider {
     /// Replaces a member of the metadata; null removes it. For documents that lie or lack something.
     pub fn metadata(&self, member: &str, value: Value) {
         self.lock().metadata.insert(member.to_owned(), value);
-    }
-
-    /// Removes a client behind everyone's back; false if there was none.
-    #[must_use = "false means that there was no such client"]
-    pub fn remove_client(&self, client_id: &str) -> bool {
-        let mut state = self.lock();
-        state.tokens.remove(client_id);
-        state.clients.remove(client_id).is_some()
     }
 
     /// An access token by the client credentials grant.

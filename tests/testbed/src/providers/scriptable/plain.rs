@@ -104,7 +104,7 @@ fn rotate(state: &mut State, id: &str) {
     state.tokens.insert(id.to_owned(), token);
 }
 
-fn with_management(state: &State, id: &str, mut client: Value) -> Value {
+pub(super) fn with_management(state: &State, id: &str, mut client: Value) -> Value {
     client["registration_access_token"] = json!(state.tokens[id]);
     client["registration_client_uri"] = json!(format!("{}/register/{id}", state.url));
     client

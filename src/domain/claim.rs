@@ -1,0 +1,142 @@
+//! One owner: of all that names a client of an issuer, at most one record may count it as its own.
+//!
+//! Providers that look for an equal client before they register one answer a registration with a client that exists, which may
+//! be another object's.
+
+use std::time::Duration;
+
+use super::record::Phase;
+
+/// How far the clocks of a provider's machines may be apart.
+const TOLERANCE: Duration = Duration::from_mins(5);
+
+/// A record or a suspect entry that names a client, by its metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Name of the Secret.
+    pub secret: String,
+    /// UID of the object.
+    pub owner_uid: String,
+    /// Phase of a record, as its label says; `None` for a suspect, and for a record without the label.
+    pub phase: Option<Phase>,
+}
+
+/// Whose client a registration was answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// Nothing shows that the client was there before.
+    Ours,
+    /// It is named by a record or a suspect of another object, the one of this UID.
+    Another(String),
+    /// It was issued before this object ever asked for one.
+    Earlier,
+}
+
+/// What is known of a registration's answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// UID of the object that registered.
+    pub uid: &'a str,
+    /// All that names the client.
+    pub named: &'a [Named],
+    /// How long before the answer the client was issued, by the provider's own clock, if it says.
+    pub issued_ago: Option<Duration>,
+    /// How long ago the first attempt of this object began that may have registered it.
+    pub first_attempt_ago: Duration,
+    /// Whether the answer repeats a value that only this object sends.
+    pub echoed: bool,
+}
+
+/// Judges whose client it is.
+#[must_use]
+pub fn provenance(answer: &Answer<'_>) -> Provenance {
+    if let Some(other) = answer.named.iter().find(|named| named.owner_uid != answer.uid) {
+        return Provenance::Another(other.owner_uid.clone());
+    }
+    let earlier = answer
+        .issued_ago
+        .is_some_and(|ago| ago > answer.first_attempt_ago + TOLERANCE);
+    if earlier && !answer.echoed {
+        return Provenance::Earlier;
+    }
+    Provenance::Ours
+}
+
+/// The record because of which a client is not deregistered, although the Secret `own` says so: somebody uses the client.
+#[must_use]
+pub fn in_use<'a>(records: &'a [Named], own: &str) -> Option<&'a Named> {
+    let uses = |phase: Option<Phase>| matches!(phase, None | Some(Phase::Registered | Phase::Retained));
+    records.iter().find(|record| record.secret != own && uses(record.phase))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(owner_uid: &str, phase: Option<Phase>) -> Named {
+        Named {
+            secret: format!("oauthclient-{owner_uid}"),
+            owner_uid: owner_uid.to_owned(),
+            phase,
+        }
+    }
+
+    fn answer(named: &[Named]) -> Answer<'_> {
+        Answer {
+            uid: "u",
+            named,
+            issued_ago: None,
+            first_attempt_ago: Duration::from_secs(10),
+            echoed: false,
+        }
+    }
+
+    #[test]
+    fn a_client_that_another_object_names_is_not_ours() {
+        let others = [named("u", None), named("v", Some(Phase::Deleting))];
+        assert_eq!(provenance(&answer(&others)), Provenance::Another("v".to_owned()));
+        assert_eq!(provenance(&answer(&others[..1])), Provenance::Ours);
+        let echoed = Answer {
+            echoed: true,
+            ..answer(&others)
+        };
+        assert_eq!(provenance(&echoed), Provenance::Another("v".to_owned()));
+    }
+
+    #[test]
+    fn a_client_issued_before_the_first_attempt_is_not_ours() {
+        let issued = |seconds| Answer {
+            issued_ago: Some(Duration::from_secs(seconds)),
+            ..answer(&[])
+        };
+        assert_eq!(provenance(&issued(0)), Provenance::Ours);
+        assert_eq!(provenance(&issued(310)), Provenance::Ours, "within the tolerance");
+        assert_eq!(provenance(&issued(311)), Provenance::Earlier);
+        let echoed = Answer {
+            echoed: true,
+            ..issued(86_400)
+        };
+        assert_eq!(provenance(&echoed), Provenance::Ours);
+        let old = Answer {
+            first_attempt_ago: Duration::from_hours(24),
+            ..issued(86_400)
+        };
+        assert_eq!(provenance(&old), Provenance::Ours, "an attempt whose answer was lost");
+    }
+
+    #[test]
+    fn a_client_in_use_elsewhere_is_not_deregistered() {
+        let own = named("u", Some(Phase::Registered));
+        for (phase, used) in [
+            (None, true),
+            (Some(Phase::Registered), true),
+            (Some(Phase::Retained), true),
+            (Some(Phase::Deleting), false),
+            (Some(Phase::Deleted), false),
+            (Some(Phase::Suspect), false),
+        ] {
+            let records = [own.clone(), named("v", phase)];
+            assert_eq!(in_use(&records, &own.secret).is_some(), used, "{phase:?}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Entries of suspects: clients that may exist at a provider and that no living object's record names.
+//!
+//! Invariant: an entry that was made from a record holds that record whole, with its token and its URI, so that a later try can
+//! still deregister the client.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::api::{Suspect, names};
+
+use super::identity;
+use super::marker;
+use super::record::{self, Owner, Phase, Record};
+use super::status::rfc3339;
+
+/// What an entry says.
+pub struct Entry<'a> {
+    /// The object that the client was registered for.
+    pub owner: &'a Owner,
+    /// The attempt, and the client if it is known.
+    pub suspect: &'a Suspect,
+    /// Issuer, if it is known.
+    pub issuer: Option<&'a str>,
+    /// The provider object, for people.
+    pub provider: Option<&'a str>,
+    /// The record of the client, if there was one.
+    pub record: Option<&'a Record>,
+    /// Seconds since the epoch.
+    pub now: i64,
+}
+
+/// The suspect that a record becomes.
+#[must_use]
+pub fn of(record: &Record) -> Suspect {
+    Suspect {
+        attempt: record.attempt.clone(),
+        client_id: Some(record.client_id.clone()),
+    }
+}
+
+/// The entry as a Secret of the operator's namespace.
+///
+/// # Errors
+/// If the record cannot be written as JSON, which none of its members allows.
+pub fn secret(entry: &Entry<'_>, namespace: &str) -> Result<Secret, serde_json::Error> {
+    let issuer = entry
+        .record
+        .map(|record| record.endpoints.issuer.as_str())
+        .or(entry.issuer);
+    let client_id = entry.suspect.client_id.as_deref();
+    let client = issuer
+        .zip(client_id)
+        .map(|(issuer, id)| identity::client_key(issuer, id));
+    let labels = [
+        (names::MANAGED_BY, Some(names::FIELD_MANAGER)),
+        (names::SECRET_ROLE, Some("suspect")),
+        (names::CLIENT_UID, Some(entry.owner.uid.as_str())),
+        (names::CLIENT, client.as_deref()),
+    ];
+    let object = format!("{}/{}", entry.owner.namespace, entry.owner.name);
+    let time = rfc3339(entry.now);
+    let facts = [
+        ("attempt", Some(entry.suspect.attempt.as_str())),
+        ("client_id", client_id),
+        ("object", Some(object.as_str())),
+        ("time", Some(time.as_str())),
+        ("issuer", issuer),
+        ("provider", entry.provider),
+    ];
+    let mut data: BTreeMap<String, ByteString> = texts(facts)
+        .map(|(key, value)| (key, ByteString(value.into_bytes())))
+        .collect();
+    if let Some(record) = entry.record {
+        let kept = Record {
+            phase: Phase::Suspect,
+            in_flight: None,
+            ..record.clone()
+        };
+        data.insert(record::DATA_KEY.to_owned(), ByteString(kept.to_json()?));
+    }
+    Ok(Secret {
+        metadata: ObjectMeta {
+            name: Some(marker::suspect_name(&entry.owner.uid, &entry.suspect.attempt)),
+            namespace: Some(namespace.to_owned()),
+            labels: Some(texts(labels).collect()),
+            annotations: client_id.map(|id| [(names::CLIENT_ID.to_owned(), id.to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        type_: Some(names::SUSPECT_TYPE.to_owned()),
+        data: Some(data),
+        ..Secret::default()
+    })
+}
+
+fn texts<'a, const N: usize>(pairs: [(&'a str, Option<&'a str>); N]) -> impl Iterator<Item = (String, String)> + 'a {
+    pairs
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::ResourceExt;
+
+    use super::*;
+    use crate::domain::record::tests::record;
+
+    #[test]
+    fn a_record_becomes_an_entry_that_holds_it_whole() {
+        let record = record();
+        let suspect = of(&record);
+        let entry = Entry {
+            owner: &record.owner,
+            suspect: &suspect,
+            issuer: None,
+            provider: None,
+            record: Some(&record),
+            now: 0,
+        };
+        let secret = secret(&entry, "system").unwrap();
+        assert_eq!(
+            secret.name_any(),
+            marker::suspect_name(&record.owner.uid, &record.attempt)
+        );
+        let data = secret.data.clone().unwrap();
+        let kept = Record::from_json(&data[record::DATA_KEY].0).unwrap();
+        assert_eq!(kept.phase, Phase::Suspect);
+        assert!(kept.same_credentials(&record));
+        let key = identity::client_key(&record.endpoints.issuer, &record.client_id);
+        assert_eq!(secret.labels().get(names::CLIENT), Some(&key));
+        assert_eq!(secret.annotations().get(names::CLIENT_ID), Some(&record.client_id));
+        assert_eq!(data["issuer"].0, record.endpoints.issuer.as_bytes());
+    }
+
+    #[test]
+    fn an_attempt_of_which_nothing_else_is_known_is_an_entry_too() {
+        let owner = Owner {
+            uid: "u".to_owned(),
+            namespace: "ns".to_owned(),
+            name: "app".to_owned(),
+        };
+        let suspect = Suspect {
+            attempt: "a1".to_owned(),
+            client_id: None,
+        };
+        let entry = Entry {
+            owner: &owner,
+            suspect: &suspect,
+            issuer: None,
+            provider: Some("OAuthProvider p"),
+            record: None,
+            now: 0,
+        };
+        let secret = secret(&entry, "system").unwrap();
+        assert_eq!(secret.labels().get(names::CLIENT), None);
+        assert!(secret.annotations().is_empty());
+        assert!(!secret.data.unwrap().contains_key(record::DATA_KEY));
+    }
+}

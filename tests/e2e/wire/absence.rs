@@ -1,0 +1,320 @@
+//! Absence needs proof: whatever refuses a call, a client that exists at the provider stays named, with its token.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+use testbed::providers::{Fault, Reply, ScriptableProvider};
+
+use super::case::app;
+use super::management::judge;
+use super::{Case, Settled, case};
+use crate::stage::eventually;
+
+/// The record that the suspect of this client holds.
+async fn kept_record(case: Case, client_id: &str) -> Value {
+    let labelled = ListParams::default().labels("oauth-client-operator.dev/role=suspect");
+    let suspects = case.stage.kept().list(&labelled).await.unwrap().items;
+    let of_client = |secret: &&Secret| {
+        let data = secret.data.as_ref();
+        data.and_then(|data| data.get("client_id"))
+            .is_some_and(|id| id.0 == client_id.as_bytes())
+    };
+    let suspect = suspects.iter().find(of_client).unwrap();
+    let record = &suspect.data.as_ref().unwrap()["record.json"].0;
+    serde_json::from_slice(record).unwrap()
+}
+
+/// Clients at the provider that neither a record nor a suspect names: there is never one.
+async fn all_are_named(case: Case, double: &ScriptableProvider) {
+    case.judge(Settled {
+        ledger: double.clients(),
+        ..Settled::default()
+    })
+    .await;
+}
+
+/// Changes the provider object, as whoever has mended something does.
+async fn touch(case: Case, double: &ScriptableProvider) {
+    case.provider(json!({"issuer": double.url(), "timeouts": {"request": "14s"}}))
+        .await;
+}
+
+/// A token that was regenerated, an expired one, a firewall's 403, a 404 for a method that is not offered, a 400: each was taken
+/// for absence, and lost a living client in silence.
+#[test]
+fn t135_a_refused_deletion_keeps_the_client_named_until_it_is_really_gone() {
+    case("t135", async |case| {
+        let double = case.double().await;
+        let refusals = [
+            ("expired", Reply::json(401, &json!({"error": "invalid_token"}))),
+            ("forbidden", Reply::empty(403)),
+            ("missing", Reply::json(404, &json!({"error": "not_found"}))),
+            ("invalid", Reply::json(400, &json!({"error": "invalid_token"}))),
+            ("gone", Reply::empty(410)),
+        ];
+        let mut ids = Vec::new();
+        for (suffix, _) in &refusals {
+            ids.push(case.ready_app(suffix, suffix).await["client_id"].clone());
+        }
+        let by_id: Vec<_> = ids
+            .iter()
+            .cloned()
+            .zip(refusals.clone().map(|(_, reply)| reply))
+            .collect();
+        double.script(move |seen| {
+            let id = seen.path.strip_prefix("/register/")?;
+            let (_, reply) = by_id.iter().find(|(known, _)| known == id)?;
+            Some(Fault::Answer(reply.clone()))
+        });
+        for (suffix, _) in &refusals {
+            case.delete(suffix).await;
+        }
+        for ((suffix, _), id) in refusals.iter().zip(&ids) {
+            case.gone(suffix).await;
+            let note = case.warned(suffix, "SuspectedOrphan").await;
+            assert!(note.contains(id.as_str()) && note.contains("refused"), "{note}");
+            let record = kept_record(case, id).await;
+            assert_eq!(record["phase"], "Suspect");
+            assert!(record["registrationAccessToken"].is_string(), "its token is gone");
+            assert!(case.record(suffix).await.is_null());
+        }
+        assert_eq!(double.clients().len(), refusals.len(), "nothing was deregistered");
+        all_are_named(case, &double).await;
+        let metrics = case.stage.operator.metrics().await.unwrap();
+        let gauge = metrics
+            .lines()
+            .find(|line| line.contains("suspects") && !line.starts_with('#'))
+            .unwrap();
+        assert!(!gauge.ends_with(" 0"), "{gauge}");
+        // Somebody mends it at the provider, and says so here.
+        double.behave();
+        touch(case, &double).await;
+        eventually("the suspects are deregistered", async || {
+            (double.clients().is_empty() && case.suspects().await.is_empty()).then_some(())
+        })
+        .await;
+    });
+}
+
+/// A regenerated secret gives `invalid_client` at the token endpoint, as an unknown client does: the client is registered anew, and
+/// the old one stays named.
+#[test]
+fn t136_a_registration_anew_keeps_the_old_client_named() {
+    case("t136", async |case| {
+        let double = case.double().await;
+        let before = case.ready_app("", "one").await["client_id"].clone();
+        double.regenerate_token(&before);
+        double.regenerate_secret(&before);
+        case.app("", "two").await;
+        case.ready("").await;
+        let after = case.secret("").await.unwrap()["client_id"].clone();
+        assert_ne!(after, before);
+        let mut both = vec![after, before.clone()];
+        both.sort();
+        assert_eq!(double.clients().into_keys().collect::<Vec<_>>(), both);
+        let record = kept_record(case, &before).await;
+        assert_eq!(
+            (&record["clientId"], &record["phase"]),
+            (&json!(before), &json!("Suspect"))
+        );
+        let status = case.ready("").await.status.unwrap();
+        assert!(
+            status
+                .suspects
+                .iter()
+                .any(|suspect| suspect.client_id.as_ref() == Some(&before))
+        );
+        all_are_named(case, &double).await;
+        // The old token is in force again: the sweeper deregisters the old client, and not the new one.
+        double.set_token(&before, record["registrationAccessToken"].as_str().unwrap());
+        touch(case, &double).await;
+        eventually("the old client is deregistered", async || {
+            (double.clients().len() == 1 && case.suspects().await.is_empty()).then_some(())
+        })
+        .await;
+        judge(case, &double, &[]).await;
+    });
+}
+
+/// The old client comes back as the answer: it is the same one, so no suspect stays, and nothing deregisters it.
+#[test]
+fn t136_a_registration_anew_that_brings_the_old_client_back_leaves_no_suspect() {
+    case("t136b", async |case| {
+        let double = case.double().await;
+        let id = case.ready_app("", "one").await["client_id"].clone();
+        double.regenerate_token(&id);
+        double.regenerate_secret(&id);
+        let answer = double.registration_of(&id);
+        double.script(move |seen| {
+            let post = seen.method == "POST" && seen.path == "/register";
+            post.then(|| Fault::Answer(Reply::json(201, &answer)))
+        });
+        case.app("", "two").await;
+        case.ready("").await;
+        assert_eq!(case.secret("").await.unwrap()["client_id"], id);
+        eventually("no suspect is left", async || {
+            case.suspects().await.is_empty().then_some(())
+        })
+        .await;
+        double.behave();
+        touch(case, &double).await;
+        case.ready_app("", "three").await;
+        assert_eq!(double.clients().into_keys().collect::<Vec<_>>(), [id]);
+        judge(case, &double, &[]).await;
+    });
+}
+
+/// A provider that looks for an equal client before it registers one answers with the client of another object.
+#[test]
+fn t137_two_objects_never_own_one_client() {
+    case("t137", async |case| {
+        let double = case.double().await;
+        let id = case.ready_app("first", "one").await["client_id"].clone();
+        let answer = double.registration_of(&id);
+        double.script(move |seen| {
+            let post = seen.method == "POST" && seen.path == "/register";
+            post.then(|| Fault::Answer(Reply::json(200, &answer)))
+        });
+        case.app("second", "one").await;
+        let message = case.failed("second", "AlreadyManaged").await;
+        assert!(message.contains(&id) && message.contains("t137-first"), "{message}");
+        assert!(case.secret("second").await.is_none() && case.record("second").await.is_null());
+        let posts = double.count("POST", "/register");
+        case.look_again("second", "1").await;
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        assert_eq!(
+            double.count("POST", "/register"),
+            posts,
+            "the same request is not sent again"
+        );
+        case.delete("second").await;
+        case.gone("second").await;
+        assert_eq!(double.count("DELETE", ""), 0);
+        judge(case, &double, &[]).await;
+        case.delete("first").await;
+        case.gone("first").await;
+        assert!(double.clients().is_empty() && case.suspects().await.is_empty());
+    });
+}
+
+/// A client that was there before anybody here asked for one is not taken over, and not forgotten.
+#[test]
+fn t137_a_client_that_was_there_before_is_not_taken_over() {
+    case("t137b", async |case| {
+        let double = case.double().await;
+        double.add_client(
+            "older",
+            json!({"redirect_uris": ["https://app.example/one"]})
+                .as_object()
+                .unwrap()
+                .clone(),
+        );
+        let answer = double.registration_of("older");
+        let issued = |at: u64| {
+            let mut answer = answer.clone();
+            answer["client_id_issued_at"] = json!(at);
+            let date = "Thu, 26 Nov 2026 12:00:00 GMT";
+            Reply::json(201, &answer).header("date", date)
+        };
+        // Ten minutes before the answer, by the provider's own clock.
+        let reply = issued(1_795_694_400 - 600);
+        double.script(move |seen| (seen.method == "POST").then(|| Fault::Answer(reply.clone())));
+        case.app("", "one").await;
+        let message = case.failed("", "AlreadyManaged").await;
+        assert!(message.contains("older"), "{message}");
+        assert!(case.secret("").await.is_none() && case.record("").await.is_null());
+        assert_eq!(case.suspects().await[0].client_id.as_deref(), Some("older"));
+        case.delete("").await;
+        case.gone("").await;
+        assert_eq!(double.count("DELETE", ""), 0);
+        all_are_named(case, &double).await;
+    });
+}
+
+/// Two records of one client, as an earlier version of the operator may have left them: deleting one object leaves the other's
+/// client alone.
+#[test]
+fn t137_a_client_that_another_record_uses_is_not_deregistered() {
+    case("t137c", async |case| {
+        let double = case.double().await;
+        let first = case.ready_app("first", "one").await["client_id"].clone();
+        case.ready_app("second", "one").await;
+        let named = |name: &str| {
+            let name = case.named(name);
+            async move {
+                let labelled = ListParams::default().labels("oauth-client-operator.dev/role=record");
+                let records = case.stage.kept().list(&labelled).await.unwrap().items;
+                let of = |secret: &Secret| {
+                    let bytes = &secret.data.as_ref()?["record.json"].0;
+                    let record: Value = serde_json::from_slice(bytes).ok()?;
+                    (record["owner"]["name"] == name.as_str()).then_some((secret.clone(), record))
+                };
+                records.iter().find_map(of).unwrap()
+            }
+        };
+        let (of_first, first_record) = named("first").await;
+        let (of_second, mut record) = named("second").await;
+        let second = record["clientId"].as_str().unwrap().to_owned();
+        for member in [
+            "clientId",
+            "clientSecret",
+            "registrationAccessToken",
+            "registrationClientUri",
+        ] {
+            record[member] = first_record[member].clone();
+        }
+        let label = "oauth-client-operator.dev/client";
+        let patch = json!({
+            "metadata": {"labels": {label: of_first.metadata.labels.as_ref().unwrap()[label]}},
+            "stringData": {"record.json": record.to_string()},
+        });
+        let name = of_second.metadata.name.unwrap();
+        let params = kube::api::PatchParams::default();
+        case.stage
+            .kept()
+            .patch(&name, &params, &kube::api::Patch::Merge(patch))
+            .await
+            .unwrap();
+        case.delete("second").await;
+        case.gone("second").await;
+        assert!(case.warned("second", "AlreadyManaged").await.contains(&first));
+        assert_eq!(double.count("DELETE", ""), 0);
+        assert!(double.clients().contains_key(&first));
+        assert!(double.remove_client(&second));
+        case.ready_app("first", "two").await;
+        judge(case, &double, &[]).await;
+    });
+}
+
+/// A record that an earlier version wrote carries no label of its client: it gets one before anything is deregistered.
+#[test]
+fn t137_records_of_an_earlier_version_are_labelled_before_anything_is_deregistered() {
+    case("t137d", async |case| {
+        let double = case.double().await;
+        case.client("", app("one")).await;
+        case.ready("").await;
+        let labelled = ListParams::default().labels("oauth-client-operator.dev/role=record");
+        let kept = case.stage.kept();
+        let ours = async || {
+            let records = kept.list(&labelled).await.unwrap().items;
+            records.into_iter().find(|secret| {
+                let text = String::from_utf8_lossy(&secret.data.as_ref().unwrap()["record.json"].0).into_owned();
+                text.contains("\"t137d\"")
+            })
+        };
+        let name = ours().await.unwrap().metadata.name.unwrap();
+        let patch = json!({"metadata": {"labels": {"oauth-client-operator.dev/client": null}}});
+        let params = kube::api::PatchParams::default();
+        kept.patch(&name, &params, &kube::api::Patch::Merge(patch))
+            .await
+            .unwrap();
+        eventually("the record is labelled again", async || {
+            let labels = ours().await?.metadata.labels?;
+            labels.contains_key("oauth-client-operator.dev/client").then_some(())
+        })
+        .await;
+        case.delete("").await;
+        case.gone("").await;
+        assert!(double.clients().is_empty() && case.suspects().await.is_empty());
+    });
+}
