@@ -6,6 +6,7 @@ mod execute;
 #[cfg(test)]
 mod explorer;
 mod live;
+mod management;
 mod outcomes;
 mod pass;
 mod permits;

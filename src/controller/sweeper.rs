@@ -14,16 +14,16 @@ use crate::api::{ManagementMode, Reason};
 use crate::cluster::{ApiError, SecretMeta};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::{CallError, Effect};
+use crate::domain::outcome::CallError;
 use crate::domain::record::{Phase, Record};
-use crate::provider;
+use crate::provider::{self, not_sent};
 
 use super::context::Context;
 use super::execute::stored;
 use super::live::Live;
 use super::pass::Stored;
-use super::record_of;
 use super::world::World;
+use super::{management, record_of};
 
 /// Time between two looks at the records, in memory.
 const EVERY: Duration = Duration::from_secs(30);
@@ -198,13 +198,6 @@ async fn leave<W: World>(world: &W, record: &Record) -> Result<(), ApiError> {
 
 /// Deregisters a recorded client.
 async fn end<W: World>(world: &W, record: &Record) -> Result<(), CallError> {
-    let not_sent = |failure| CallError {
-        failure,
-        status: None,
-        code: None,
-        remark: None,
-        effect: Effect::NotApplied,
-    };
     let provider = match record.management.mode {
         ManagementMode::Credentials => Some(
             world
@@ -217,7 +210,8 @@ async fn end<W: World>(world: &W, record: &Record) -> Result<(), CallError> {
             world.provider_of_uid(&record.management.provider_uid).await.ok()
         }
     };
-    let call = record_of::management_call(record, provider.as_deref()).ok_or_else(|| {
+    let call = management::call(world, record, provider.as_deref(), None).await;
+    let call = call.map_err(not_sent)?.ok_or_else(|| {
         let text = "the provider offers no way to deregister this client";
         not_sent(Failure::new(Class::Denied, Reason::DeletionUnsupported, text))
     })?;

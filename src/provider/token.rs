@@ -188,6 +188,7 @@ impl Transport {
                 url,
                 body: Some(Body::Form(b"grant_type=client_credentials".to_vec())),
                 credentials: &credentials,
+                origins: exchange.origins,
                 ca_bundle: exchange.ca_bundle,
                 deadlines: exchange.deadlines,
                 limit: limits::REGISTRATION,

@@ -43,6 +43,8 @@ pub(super) struct Exchange<'a> {
     pub url: Url,
     pub body: Option<Body>,
     pub credentials: &'a Credentials,
+    /// Origins that these may be sent to, unless their owner allows fewer.
+    pub origins: &'a [String],
     pub ca_bundle: Option<&'a str>,
     pub deadlines: Deadlines,
     /// Largest body of the answer, in bytes.
@@ -86,7 +88,7 @@ impl Transport {
         if self.policy.refuses_host(&exchange.url) {
             return Err(not_sent(address_refused(&at)));
         }
-        let credentials = auth::header(exchange.credentials, &exchange.url).map_err(not_sent)?;
+        let credentials = auth::header(exchange.credentials, &exchange.url, exchange.origins).map_err(not_sent)?;
         // A connection that cannot be made is no doubt about a request, so it has to fail before the whole call does.
         let connect = exchange.deadlines.connect.min(exchange.deadlines.request.mul_f32(0.8));
         let client = self.client(exchange.ca_bundle, connect).map_err(not_sent)?;
@@ -163,7 +165,8 @@ impl Transport {
 }
 
 /// A failure before the first byte of a request.
-pub(super) fn not_sent(failure: Failure) -> CallError {
+#[must_use]
+pub fn not_sent(failure: Failure) -> CallError {
     CallError {
         failure,
         status: None,

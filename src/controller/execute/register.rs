@@ -15,8 +15,8 @@ use crate::domain::record::Record;
 use crate::domain::secret;
 
 use super::super::pass::{Pass, Stored};
-use super::super::record_of;
 use super::super::world::World;
+use super::super::{management, record_of};
 use super::{REFUSED_AGAIN, STORE_AGAIN, unstorable};
 
 impl<W: World> Pass<'_, W> {
@@ -314,10 +314,15 @@ impl<W: World> Pass<'_, W> {
             Stored::Absent { live: true } | Stored::Unreadable | Stored::Present { .. } => {}
         }
         let left_alone = self.is_chosen(&record.client_id) || self.may_be_found();
-        let call = record_of::management_call(&record, Some(&provider)).filter(|_| !left_alone);
+        let endpoints = self.endpoints.as_ref();
+        let call = if left_alone {
+            Ok(None)
+        } else {
+            management::call(self.world, &record, Some(&provider), endpoints).await
+        };
         let deleted = match call {
-            Some(call) => self.world.deregister(&call).await.is_ok(),
-            None => false,
+            Ok(Some(call)) => self.world.deregister(&call).await.is_ok(),
+            Ok(None) | Err(_) => false,
         };
         if deleted {
             self.close(&attempt, AttemptOutcome::NotApplied, String::new());

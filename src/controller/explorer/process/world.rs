@@ -300,7 +300,7 @@ impl World for Process {
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
         let mut call = call.clone();
         if self.state().plant == Some(Plant::TokenAtAnotherUri) {
-            call.uri.push_str("-of-another");
+            call = call.of_another_client();
         }
         let call = &call;
         self.call("PUT", &CALL_FAULTS, |state| state.provider.update(call, request))
