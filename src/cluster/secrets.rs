@@ -62,6 +62,13 @@ impl Secrets {
         within(api.get_opt(name)).await
     }
 
+    /// The metadata of a Secret as the API server has it now.
+    pub async fn head(&self, namespace: &str, name: &str) -> Result<Option<ObjectMeta>, ApiError> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let head = within(api.get_metadata_opt(name)).await?;
+        Ok(head.map(|head| head.metadata))
+    }
+
     /// Asks whether a create would succeed: RBAC, quota, admission and the state of the namespace are checked, nothing is
     /// stored.
     ///

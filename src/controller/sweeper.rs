@@ -199,16 +199,9 @@ async fn leave<W: World>(world: &W, record: &Record) -> Result<(), ApiError> {
 /// Deregisters a recorded client.
 async fn end<W: World>(world: &W, record: &Record) -> Result<(), CallError> {
     let provider = match record.management.mode {
-        ManagementMode::Credentials => Some(
-            world
-                .provider_of_uid(&record.management.provider_uid)
-                .await
-                .map_err(not_sent)?,
-        ),
+        ManagementMode::Credentials => Some(world.provider_of(record).await.map_err(not_sent)?),
         // The record holds all that is needed; the provider object may know newer authorities and origins.
-        ManagementMode::RegistrationAccessToken | ManagementMode::None => {
-            world.provider_of_uid(&record.management.provider_uid).await.ok()
-        }
+        ManagementMode::RegistrationAccessToken | ManagementMode::None => world.provider_of(record).await.ok(),
     };
     let call = management::call(world, record, provider.as_deref(), None).await;
     let call = call.map_err(not_sent)?.ok_or_else(|| {

@@ -16,6 +16,7 @@ use crate::domain::breaker::Counted;
 use crate::domain::failure::Failure;
 use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Known, Provider};
+use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
@@ -116,8 +117,8 @@ pub(super) trait World: Send + Sync {
 
     /// The provider of an object, ready to be called.
     fn resolve(&self, object: &OAuthClient) -> impl Answer<Result<Arc<Provider>, Failure>>;
-    /// The provider object of this UID, ready to be called.
-    fn provider_of_uid(&self, uid: &str) -> impl Answer<Result<Arc<Provider>, Failure>>;
+    /// The provider object of a recorded client, ready to be called.
+    fn provider_of(&self, record: &Record) -> impl Answer<Result<Arc<Provider>, Failure>>;
     /// A permit to call it.
     fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Self::Permit>;
     /// Its endpoints.

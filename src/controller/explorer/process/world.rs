@@ -14,6 +14,7 @@ use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
 use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Known, Provider};
+use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
@@ -247,7 +248,7 @@ impl World for Process {
         Ok(self.provider.clone())
     }
 
-    async fn provider_of_uid(&self, _: &str) -> Result<Arc<Provider>, Failure> {
+    async fn provider_of(&self, _: &Record) -> Result<Arc<Provider>, Failure> {
         Ok(self.provider.clone())
     }
 
