@@ -85,6 +85,8 @@ pub struct SecretMeta {
     pub role: Role,
     /// Label `provider-credentials` with the value `true`.
     pub provider_credentials: bool,
+    /// Whether annotation `allowed-origins` lists any.
+    pub allowed_origins: bool,
     /// Whether it has a deletion timestamp.
     pub deleting: bool,
 }
@@ -142,6 +144,7 @@ impl SecretMeta {
             client_id: annotation(names::CLIENT_ID).map(|id| id.as_str().into()),
             role: Role::parse(label(names::SECRET_ROLE)),
             provider_credentials: label(names::PROVIDER_CREDENTIALS) == Some("true"),
+            allowed_origins: annotation(names::ALLOWED_ORIGINS).is_some_and(|text| !text.trim().is_empty()),
             deleting: meta.deletion_timestamp.is_some(),
             owner: meta
                 .owner_references

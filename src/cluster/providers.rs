@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::key::{Key, ProviderKey};
 use super::space::{Held, Put, Source, Space};
-use crate::api::{Auth, ClusterOAuthProvider, OAuthProvider, ProviderSettings};
+use crate::api::{Auth, ClusterOAuthProvider, HeaderAuth, OAuthProvider, ProviderSettings, SecretBacked};
 
 /// What is known of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,10 +84,18 @@ impl ProviderObject for ClusterOAuthProvider {
     }
 }
 
+/// Names of the Secrets that these credentials are in. A kind that is added has to be named here.
 fn names(auth: &Auth) -> impl Iterator<Item = &str> {
-    let backed = [auth.basic.as_ref(), auth.bearer.as_ref()];
-    let backed = backed.into_iter().flatten().map(|auth| auth.secret_ref.name.as_str());
-    backed.chain(auth.header.iter().map(|auth| auth.secret_ref.name.as_str()))
+    let Auth {
+        basic,
+        bearer,
+        header,
+        client_credentials,
+    } = auth;
+    let backed = [basic, bearer, client_credentials].into_iter().flatten();
+    let backed = backed.map(|SecretBacked { secret_ref }| secret_ref);
+    let header = header.iter().map(|HeaderAuth { secret_ref, .. }| secret_ref);
+    backed.chain(header).map(|secret_ref| secret_ref.name.as_str())
 }
 
 impl<P: ProviderObject> Held for Arc<P> {
@@ -239,5 +247,21 @@ impl ProviderCache {
 
     pub(super) const fn namespaces(&self) -> &Shelf<Arc<NamespaceMeta>> {
         &self.namespaces
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn t100_every_kind_of_credentials_names_its_secret() {
+        for kind in ["basic", "bearer", "header", "clientCredentials"] {
+            let auth: Auth =
+                serde_json::from_value(json!({kind: {"name": "X-Key", "secretRef": {"name": "s"}}})).unwrap();
+            assert_eq!(names(&auth).collect::<Vec<_>>(), ["s"], "{kind}");
+        }
     }
 }

@@ -76,6 +76,13 @@ impl Secrets {
             .collect())
     }
 
+    /// The metadata of a Secret as the API server has it now.
+    pub async fn head(&self, namespace: &str, name: &str) -> Result<Option<ObjectMeta>, ApiError> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let head = within(api.get_metadata_opt(name)).await?;
+        Ok(head.map(|head| head.metadata))
+    }
+
     /// Asks whether a create would succeed: RBAC, quota, admission and the state of the namespace are checked, nothing is
     /// stored.
     ///

@@ -1,6 +1,6 @@
 //! What every pass shares.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Auth, OAuthClient, ProviderKind, ProviderSettings, Reason};
+use crate::bounded::Bounded;
 use crate::clock::Clock;
 use crate::cluster::{
     ClientCache, Events, Health, Key, Leadership, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets,
@@ -16,13 +17,15 @@ use crate::domain::breaker::{Breaker, Counted};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Provider};
+use crate::domain::record::Record;
 use crate::metrics::Metrics;
 use crate::provider::{Discovered, DiscoveryCache, Transport};
 
 use super::claims::Claims;
+use super::credentials::{CredentialCache, Source};
 use super::outcomes::Outcomes;
 use super::permits::{Limits, Permit, Permits};
-use super::resolve::{self, CredentialCache, Source};
+use super::resolve;
 
 /// Calls to the API server at the same time. What waits for a turn costs it nothing, and a tenant with thousands of objects
 /// waits behind itself: beside others, its share keeps an API server of few cores busy and not more.
@@ -31,6 +34,11 @@ const TURNS: Limits = Limits {
     share: 2,
     spacing: Duration::ZERO,
 };
+
+/// Most breakers that are kept.
+pub(super) const MOST_BREAKERS: usize = 4096;
+/// Most attempts of other replicas that are remembered.
+pub(super) const MOST_FOREIGN_ATTEMPTS: usize = 4096;
 
 /// What every pass shares.
 pub(super) struct Context {
@@ -51,7 +59,7 @@ pub(super) struct Context {
     /// Turns at the API server, dealt over the namespaces whose objects need it.
     pub turns: Permits,
     /// Breakers by the UID of the provider object.
-    pub breakers: Mutex<HashMap<(String, Counted), Breaker>>,
+    pub breakers: Mutex<Bounded<(String, Counted), Breaker>>,
     /// When the process began.
     pub begun: tokio::time::Instant,
     pub credentials: CredentialCache,
@@ -59,10 +67,10 @@ pub(super) struct Context {
     pub leadership: Leadership,
     /// Digest of this process's identity, with which its attempts begin.
     pub holder: String,
-    /// Attempts of other replicas, and when each was first seen.
-    pub foreign_attempts: Mutex<HashMap<String, Instant>>,
     /// Clients that a pass is storing or deregistering.
     pub claims: Claims,
+    /// Digests of attempts of other replicas, and when each was first seen.
+    pub foreign_attempts: Mutex<Bounded<String, Instant>>,
     pub stopping: CancellationToken,
     pub random: SystemRandom,
     /// Outcomes of attempts that no status holds yet.
@@ -99,16 +107,12 @@ impl Context {
             ProviderKind::OAuthProvider => &key.namespace,
             ProviderKind::ClusterOAuthProvider => &self.here.namespace,
         };
-        let version = |name: &str| {
-            self.index
-                .provider_credentials(namespace, name)
-                .map(|meta| meta.resource_version.to_string())
-        };
+        let known = |name: &str| self.index.provider_credentials(namespace, name);
         let source = Source {
             secrets: &self.secrets,
             cache: &self.credentials,
             namespace,
-            version: &version,
+            known: &known,
         };
         resolve::resolve(key, &uid, generation, &settings, &source)
             .await
@@ -143,20 +147,40 @@ impl Context {
         Some(revision)
     }
 
-    /// The provider object with this UID, ready to be called.
-    pub(super) async fn provider_of_uid(&self, uid: &str) -> Result<Arc<Provider>, Failure> {
-        let found = self.providers.keys().into_iter().find(|key| {
+    /// The provider object of a recorded client, ready to be called: the one that registered it, or else one that the namespace
+    /// may use and that states the same issuer, because a provider object may be deleted and created again.
+    pub(super) async fn provider_of(&self, record: &Record) -> Result<Arc<Provider>, Failure> {
+        let keys = self.providers.keys();
+        let is_of_record = |key: &&ProviderKey| {
             let object = self.provider_object(key);
-            object.is_ok_and(|(found, _, _)| found == uid)
-        });
-        match found {
-            Some(key) => self.provider(&key).await,
-            None => Err(Failure::new(
-                Class::Denied,
-                Reason::ProviderNotFound,
-                "the provider object that holds the credentials for this deletion is gone",
-            )),
+            object.is_ok_and(|(uid, _, _)| uid == record.management.provider_uid)
+        };
+        if let Some(key) = keys.iter().find(is_of_record) {
+            return self.provider(key).await;
         }
+        let mut failure = Failure::new(
+            Class::Denied,
+            Reason::ProviderNotFound,
+            "the provider object that holds the credentials for this deletion is gone",
+        );
+        for key in keys.iter().filter(|key| self.replaces(key, record)) {
+            match self.provider(key).await {
+                Ok(provider) => return Ok(provider),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Whether a provider object serves the namespace of a recorded client and states the issuer of that client.
+    fn replaces(&self, key: &ProviderKey, record: &Record) -> bool {
+        let served = match key.kind {
+            ProviderKind::OAuthProvider => *key.namespace == *record.owner.namespace,
+            ProviderKind::ClusterOAuthProvider => self.check_namespace(key, &record.owner.namespace).is_ok(),
+        };
+        let stated = |settings: ProviderSettings| settings.expected_issuer.or(settings.issuer);
+        let object = self.provider_object(key).ok().filter(|_| served);
+        object.and_then(|(_, _, settings)| stated(settings)) == Some(record.endpoints.issuer.clone())
     }
 
     pub(super) fn provider_object(&self, key: &ProviderKey) -> Result<(String, i64, ProviderSettings), Failure> {
@@ -190,6 +214,17 @@ impl Context {
                 Ok((uid, generation, object.spec.provider.clone()))
             }
         }
+    }
+
+    /// Forgets what is kept of provider objects and Secrets that do not exist any more.
+    pub(super) fn forget_the_gone(&self) {
+        let uid = |key: &ProviderKey| self.provider_object(key).ok().map(|(uid, _, _)| uid);
+        let uids: HashSet<String> = self.providers.keys().iter().filter_map(uid).collect();
+        self.discovery.retain(|uid| uids.contains(uid));
+        self.permits.retain(|uid| uids.contains(uid));
+        lock(&self.breakers).retain(|(uid, _)| uids.contains(uid));
+        self.credentials
+            .retain(|namespace, name| self.index.provider_credentials(namespace, name).is_some());
     }
 
     pub(super) fn check_namespace(&self, key: &ProviderKey, namespace: &str) -> Result<(), Failure> {

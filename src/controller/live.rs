@@ -11,12 +11,13 @@ use serde_json::{Map, Value};
 
 use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
 use crate::cluster::{ApiError, Key, ProviderKey, SecretMeta, SecretRevision};
-use crate::domain::breaker::Counted;
+use crate::domain::breaker::{Breaker, Counted};
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
-use crate::domain::metadata::hex;
+use crate::domain::metadata::{self, hex};
 use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Known, Provider};
+use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 use crate::metrics::{Answer, Operation};
@@ -27,11 +28,6 @@ use super::context::{Context, lock};
 use super::permits::{Limits, Permit};
 use super::resolve;
 use super::world::World;
-
-/// Number of other replicas' attempts above which old ones are forgotten.
-const MOST_FOREIGN_ATTEMPTS: usize = 4096;
-/// Age at which they are.
-const FORGET_FOREIGN_ATTEMPTS: Duration = Duration::from_hours(1);
 
 /// The world of one object's pass, or of the sweeper's look at one record.
 pub(super) struct Live<'a> {
@@ -136,15 +132,15 @@ impl World for Live<'_> {
         if attempt.starts_with(&self.holder) {
             return None;
         }
+        // The attempt stands in an annotation, which anybody may have written, of any length.
+        let digest = metadata::fingerprint(&Map::new(), &[attempt]);
         let mut known = lock(&self.foreign_attempts);
-        if known.len() >= MOST_FOREIGN_ATTEMPTS {
-            known.retain(|_, since| since.elapsed() < FORGET_FOREIGN_ATTEMPTS);
-        }
-        Some(known.entry(attempt.to_owned()).or_insert_with(Instant::now).elapsed())
+        let since = known.get_or_insert_with(digest, Instant::now);
+        Some(since.map_or(Duration::ZERO, |since| since.elapsed()))
     }
 
     fn barred(&self, provider: &Provider, what: Counted) -> Option<Duration> {
-        let breakers = lock(&self.breakers);
+        let mut breakers = lock(&self.breakers);
         breakers
             .get(&(provider.uid.clone(), what))?
             .open_for(self.clock.since(self.begun))
@@ -153,7 +149,9 @@ impl World for Live<'_> {
     fn count(&self, provider: &Provider, what: Counted) {
         let now = self.clock.since(self.begun);
         let mut breakers = lock(&self.breakers);
-        breakers.entry((provider.uid.clone(), what)).or_default().note(now);
+        if let Some(breaker) = breakers.get_or_insert_with((provider.uid.clone(), what), Breaker::default) {
+            breaker.note(now);
+        }
     }
 
     async fn pause(&self, time: Duration) {
@@ -297,8 +295,8 @@ impl World for Live<'_> {
         self.cx.provider(&key).await
     }
 
-    async fn provider_of_uid(&self, uid: &str) -> Result<Arc<Provider>, Failure> {
-        self.cx.provider_of_uid(uid).await
+    async fn provider_of(&self, record: &Record) -> Result<Arc<Provider>, Failure> {
+        self.cx.provider_of(record).await
     }
 
     async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {

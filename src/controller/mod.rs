@@ -2,11 +2,13 @@
 
 mod claims;
 mod context;
+mod credentials;
 mod dispatch;
 mod execute;
 #[cfg(test)]
 mod explorer;
 mod live;
+mod management;
 mod outcomes;
 mod pass;
 mod permits;
@@ -20,7 +22,6 @@ mod sweeper;
 mod tripwire;
 mod world;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, AdminError, Told};
+use crate::bounded::Bounded;
 use crate::clock::Clock;
 use crate::cluster::{
     self, ClusterId, ConnectError, Events, IdentityError, Leadership, Objects, Scope, Secrets, Streams, Watches,
@@ -42,9 +44,9 @@ use crate::provider::{DiscoveryCache, EgressPolicy, Transport};
 
 use self::claims::Claims;
 use self::context::Context;
+use self::credentials::CredentialCache;
 use self::dispatch::Dispatcher;
 use self::permits::Permits;
-use self::resolve::CredentialCache;
 
 /// Time for what is in flight at a shutdown: the deadline of a provider call, and of storing what it answered. Less than the
 /// pod's grace period.
@@ -155,7 +157,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         health: watches.health,
         leadership,
         holder: holder(&settings.identity),
-        foreign_attempts: Mutex::new(HashMap::new()),
+        foreign_attempts: Mutex::new(Bounded::new(context::MOST_FOREIGN_ATTEMPTS)),
         index: watches.secrets,
         clients: watches.clients,
         providers: watches.providers,
@@ -168,7 +170,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         discovery: DiscoveryCache::new(settings.clock),
         permits: Permits::default(),
         turns: Permits::default(),
-        breakers: Mutex::new(HashMap::new()),
+        breakers: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         begun: tokio::time::Instant::now(),
         credentials: CredentialCache::default(),
         claims: Claims::default(),

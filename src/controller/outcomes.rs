@@ -1,24 +1,33 @@
 //! How attempts at registering ended, as far as this process knows and no status tells yet.
 
-use std::collections::HashMap;
-
 use kube::ResourceExt;
 
 use crate::api::{AttemptOutcome, OAuthClient, names};
+use crate::bounded::Bounded;
 use crate::domain::marker::Marker;
 
 /// Most attempts that are remembered of one object.
 const MOST: usize = 16;
+/// Most objects of which any are. An attempt that is forgotten counts as one of which nobody knows how it ended.
+const MOST_OBJECTS: usize = 16_384;
 
 /// Outcomes by the UID of the object, in the order of the attempts. More than one is needed: while the API server is away it
 /// is unknown which of the markers that were sent it stored.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Outcomes(HashMap<String, Vec<(String, AttemptOutcome)>>);
+#[derive(Clone, Debug)]
+pub(super) struct Outcomes(Bounded<String, Vec<(String, AttemptOutcome)>>);
+
+impl Default for Outcomes {
+    fn default() -> Self {
+        Self(Bounded::new(MOST_OBJECTS))
+    }
+}
 
 impl Outcomes {
     /// Remembers how an attempt ended.
     pub(super) fn note(&mut self, uid: String, attempt: &str, outcome: AttemptOutcome) {
-        let known = self.0.entry(uid).or_default();
+        let Some(known) = self.0.get_or_insert_with(uid, Vec::new) else {
+            return;
+        };
         known.retain(|(id, _)| id != attempt);
         known.push((attempt.to_owned(), outcome));
         if known.len() > MOST {
@@ -30,7 +39,7 @@ impl Outcomes {
     /// forgotten.
     pub(super) fn of(&mut self, object: &OAuthClient) -> Option<(String, AttemptOutcome)> {
         let uid = object.metadata.uid.as_deref()?;
-        let known = self.0.get_mut(uid)?;
+        let known = self.0.get(uid)?;
         let marker = object
             .annotations()
             .get(names::CREATE_PENDING)

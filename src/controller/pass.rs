@@ -213,6 +213,8 @@ impl<'a, W: World> Pass<'a, W> {
                     self.memory.attempt = None;
                 }
                 self.provider = None;
+                // They are those of the provider object as it was.
+                self.endpoints = None;
                 self.memory.outcome = self.world.outcome_of(&object);
                 self.adopt(object);
                 self.look();

@@ -88,6 +88,12 @@ impl Permits {
         turn
     }
 
+    /// Forgets the providers that do not exist any more and that nobody calls or waits for.
+    pub fn retain(&self, exists: impl Fn(&str) -> bool) {
+        self.lock()
+            .retain(|provider, lane| exists(provider) || lane.in_use > 0 || !lane.turns.is_empty());
+    }
+
     /// Hands free permits to the namespaces in turn.
     fn deal(&self, provider: &Arc<str>) {
         loop {

@@ -29,6 +29,9 @@ pub(super) async fn run(cx: Arc<Context>, tasks: TaskTracker, mut changed: mpsc:
                 None => return,
             },
         };
+        if keys.iter().any(|key| cx.provider_object(key).is_err()) {
+            cx.forget_the_gone();
+        }
         if !cx.leadership.leads() {
             continue;
         }

@@ -1,19 +1,14 @@
-//! What is stored about a registration: the record, its dry-run sample, and the entry of a suspect.
-
-use std::time::Duration;
+//! What is stored about a registration: the record, and its dry-run sample.
 
 use kube::ResourceExt;
-use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use crate::api::{ManagementMode, OAuthClient};
-use crate::domain::identity;
+use crate::api::OAuthClient;
 use crate::domain::metadata::Request;
 use crate::domain::plan::{Here, Provider};
-use crate::domain::record::{self, Access, Owner, Phase, Record, SCHEMA_VERSION};
+use crate::domain::record::{Access, Owner, Phase, Record, SCHEMA_VERSION};
 use crate::domain::registration::Registration;
-use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Mark, Target};
-use crate::provider::{ClientAuth, ManagementCall, MarkedCall, ProbeCall};
+use crate::domain::target::Endpoints;
 
 /// Where a registration comes from.
 pub(super) struct Origin<'a> {
@@ -86,68 +81,6 @@ pub(super) fn sample(object: &OAuthClient, here: &Here) -> Record {
     }
 }
 
-/// How a recorded client is reached, if it can be. The provider object knows better than the record where it is the one that the
-/// client was registered by: an authority or an allowed origin may have been added since.
-pub(super) fn management_call(record: &Record, provider: Option<&Provider>) -> Option<ManagementCall> {
-    let access = &record.management;
-    let credentials = match access.mode {
-        ManagementMode::RegistrationAccessToken => Credentials {
-            scheme: AuthScheme::Bearer(record.registration_access_token.clone()?),
-            origins: None,
-        },
-        ManagementMode::Credentials => provider?.target.management.clone(),
-        ManagementMode::None => return None,
-    };
-    let mut call = ManagementCall {
-        uri: record.management_uri()?,
-        credentials,
-        known: record
-            .client_secret
-            .iter()
-            .chain(&record.registration_access_token)
-            .cloned()
-            .collect(),
-        issuer: record.endpoints.issuer.clone(),
-        registration_endpoint: record.endpoints.registration.clone(),
-        token_endpoint: record.endpoints.token.clone(),
-        allowed_origins: access.allowed_origins.clone(),
-        ca_bundle: access.ca_bundle.clone(),
-        deadlines: deadlines(access),
-    };
-    if let Some(provider) = provider.filter(|provider| provider.uid == access.provider_uid) {
-        call.allowed_origins
-            .extend(provider.target.allowed_origins.iter().cloned());
-        call.ca_bundle.clone_from(&provider.target.ca_bundle);
-        call.deadlines = provider.target.deadlines;
-        call.known.extend(known(&provider.target));
-    }
-    Some(call)
-}
-
-/// Every credential of a provider object.
-fn known(target: &Target) -> Vec<SecretString> {
-    let of = |credentials: &Credentials| match &credentials.scheme {
-        AuthScheme::None => None,
-        AuthScheme::Basic { password: secret, .. }
-        | AuthScheme::Bearer(secret)
-        | AuthScheme::ClientCredentials {
-            client_secret: secret, ..
-        }
-        | AuthScheme::Header { value: secret, .. } => Some(secret.clone()),
-    };
-    [&target.discovery, &target.registration, &target.management]
-        .into_iter()
-        .filter_map(of)
-        .collect()
-}
-
-fn deadlines(access: &Access) -> Deadlines {
-    Deadlines {
-        connect: Duration::from_millis(access.connect_timeout_ms),
-        request: Duration::from_millis(access.request_timeout_ms),
-    }
-}
-
 /// Body of an update: everything that is wanted, and the `client_id` (RFC 7592 section 2.2).
 pub(super) fn update_body(request: &Request, client_id: &str) -> Request {
     let mut body = request.clone();
@@ -161,63 +94,4 @@ pub(super) fn owner(object: &OAuthClient) -> Owner {
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
     }
-}
-
-/// How a client whose registration was not answered is reached by its identifier.
-pub(super) fn look_up_call(provider: &Provider, endpoints: &Endpoints, client_id: &str) -> Option<ManagementCall> {
-    let target = &provider.target;
-    if target.knobs.management != ManagementMode::Credentials {
-        return None;
-    }
-    Some(ManagementCall {
-        uri: record::uri_of(&target.knobs.uri_template, &endpoints.registration, client_id),
-        credentials: target.management.clone(),
-        known: known(target),
-        issuer: endpoints.issuer.clone(),
-        registration_endpoint: endpoints.registration.clone(),
-        token_endpoint: endpoints.token.clone(),
-        allowed_origins: target.allowed_origins.clone(),
-        ca_bundle: target.ca_bundle.clone(),
-        deadlines: target.deadlines,
-    })
-}
-
-/// How the client of this mark is found, if the issuer has the form from which the address of its clients is made.
-pub(super) fn marked_call(
-    provider: &Provider,
-    endpoints: &Endpoints,
-    mark: &Mark,
-    value: String,
-) -> Option<MarkedCall> {
-    let target = &provider.target;
-    Some(MarkedCall {
-        listing: identity::listing(&endpoints.issuer, mark)?,
-        attribute: mark.attribute,
-        value,
-        credentials: target.management.clone(),
-        known: known(target),
-        issuer: endpoints.issuer.clone(),
-        token_endpoint: endpoints.token.clone(),
-        allowed_origins: target.allowed_origins.clone(),
-        ca_bundle: target.ca_bundle.clone(),
-        deadlines: target.deadlines,
-    })
-}
-
-/// How the provider is asked whether it knows a recorded client, if the client authenticates in a way that can be tried.
-pub(super) fn probe_call(record: &Record) -> Option<ProbeCall> {
-    let stated =
-        |metadata: &Map<String, Value>| metadata.get("token_endpoint_auth_method")?.as_str().map(str::to_owned);
-    let method = stated(&record.metadata).or_else(|| stated(&record.request));
-    let access = &record.management;
-    Some(ProbeCall {
-        token_endpoint: record.endpoints.token.clone()?,
-        client_id: record.client_id.clone(),
-        client_secret: record.client_secret.clone(),
-        method: ClientAuth::parse(method.as_deref().unwrap_or("client_secret_basic"))?,
-        issuer: record.endpoints.issuer.clone(),
-        allowed_origins: access.allowed_origins.clone(),
-        ca_bundle: access.ca_bundle.clone(),
-        deadlines: deadlines(access),
-    })
 }

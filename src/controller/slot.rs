@@ -4,6 +4,9 @@ use tokio_util::time::delay_queue;
 
 use crate::cluster::{Cause, SecretRevision};
 
+/// Most versions of Secrets that are remembered while a pass runs.
+const MOST_SHOWN: usize = 128;
+
 /// One object between and during its passes.
 #[derive(Default)]
 pub(super) struct Slot {
@@ -31,6 +34,8 @@ impl Slot {
         }
         let deep = matches!(cause, Cause::Provider | Cause::Asked | Cause::Resync);
         match cause {
+            // A pass writes few: among more there is somebody else's.
+            Cause::Secret(Some(_)) if self.running && self.shown.len() >= MOST_SHOWN => return self.wants(deep),
             Cause::Secret(Some(revision)) if self.running => self.shown.push(revision),
             Cause::Secret(Some(revision)) if self.written.contains(&revision) => {}
             _ => return self.wants(deep),
@@ -155,6 +160,16 @@ mod tests {
         assert!(!slot.ends(true, vec![version("1"), version("2")]));
         assert!(!slot.hears(shows("2")));
         assert!(slot.hears(shows("3")), "somebody else's");
+    }
+
+    #[test]
+    fn t99_versions_that_come_without_end_take_no_room_and_call_for_a_pass() {
+        let mut slot = at_work();
+        for version in 0..10_000 {
+            assert!(!slot.hears(shows(&version.to_string())));
+        }
+        assert_eq!(slot.shown.len(), MOST_SHOWN);
+        assert!(slot.ends(false, (0..MOST_SHOWN).map(|own| version(&own.to_string())).collect()));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::Reason;
+use crate::api::{ManagementMode, Reason};
 use crate::cluster::{Role, SecretMeta, SecretRevision};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
@@ -25,8 +25,8 @@ use super::context::Context;
 use super::execute::claim::{self, Withheld};
 use super::execute::stored;
 use super::live::Live;
+use super::management;
 use super::pass::Stored;
-use super::record_of;
 use super::world::World;
 
 /// Time between two looks at the records, in memory.
@@ -225,14 +225,17 @@ async fn removed<W: World>(world: &W, meta: &SecretMeta, revision: &SecretRevisi
 
 /// Deregisters a recorded client, if nothing else uses it. `own` is the Secret that says it is to go.
 async fn end<W: World>(world: &W, record: &Record, own: &str) -> Ended {
-    let provider = world.provider_of_uid(&record.management.provider_uid).await;
-    let provider = match provider {
+    let provider = match world.provider_of(record).await {
         Ok(provider) => Some(provider),
         // The record holds all that is needed; the provider object may know newer authorities and origins.
-        Err(_) if record.management.mode != crate::api::ManagementMode::Credentials => None,
+        Err(_) if record.management.mode != ManagementMode::Credentials => None,
         Err(failure) => return Ended::Unknown(failure),
     };
-    let Some(call) = record_of::management_call(record, provider.as_deref()) else {
+    let call = match management::call(world, record, provider.as_deref(), None).await {
+        Ok(call) => call,
+        Err(failure) => return Ended::Unknown(failure),
+    };
+    let Some(call) = call else {
         let text = "the provider offers no way to deregister this client";
         return Ended::Unknown(Failure::new(Class::Denied, Reason::DeletionUnsupported, text));
     };

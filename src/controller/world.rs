@@ -17,6 +17,7 @@ use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Known, Provider};
+use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
@@ -130,8 +131,8 @@ pub(super) trait World: Send + Sync {
 
     /// The provider of an object, ready to be called.
     fn resolve(&self, object: &OAuthClient) -> impl Answer<Result<Arc<Provider>, Failure>>;
-    /// The provider object of this UID, ready to be called.
-    fn provider_of_uid(&self, uid: &str) -> impl Answer<Result<Arc<Provider>, Failure>>;
+    /// The provider object of a recorded client, ready to be called.
+    fn provider_of(&self, record: &Record) -> impl Answer<Result<Arc<Provider>, Failure>>;
     /// Changes whenever the provider object of this UID or one of its credentials does; `None`: there is none.
     fn provider_revision(&self, uid: &str) -> Option<String>;
     /// A permit to call it.

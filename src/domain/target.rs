@@ -133,6 +133,17 @@ pub struct Target {
     pub deadlines: Deadlines,
 }
 
+impl Target {
+    /// The issuer, as far as the provider object states it itself: discovery accepts no other. `None`: only discovery tells.
+    #[must_use]
+    pub fn stated_issuer(&self) -> Option<&str> {
+        match (&self.expected_issuer, &self.location) {
+            (Some(issuer), _) | (None, Location::Issuer(issuer)) => Some(issuer),
+            (None, Location::WebFinger { .. } | Location::MetadataUrl(_)) => None,
+        }
+    }
+}
+
 /// What discovery found.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(default, rename_all = "camelCase")]

@@ -21,8 +21,12 @@ const SHORTEST_SECRET: usize = 8;
 /// The header that carries `credentials` to `url`, if they are any.
 ///
 /// # Errors
-/// The Secret's owner did not list the origin of `url`, or the credentials cannot stand in a header.
-pub(super) fn header(credentials: &Credentials, url: &Url) -> Result<Option<(HeaderName, HeaderValue)>, Failure> {
+/// The credentials may not be sent to the origin of `url`, see [`check_consent`], or they cannot stand in a header.
+pub(super) fn header(
+    credentials: &Credentials,
+    url: &Url,
+    origins: &[String],
+) -> Result<Option<(HeaderName, HeaderValue)>, Failure> {
     let (name, text) = match &credentials.scheme {
         AuthScheme::None => return Ok(None),
         AuthScheme::ClientCredentials { .. } => {
@@ -51,17 +55,7 @@ pub(super) fn header(credentials: &Credentials, url: &Url) -> Result<Option<(Hea
             (name, value.clone())
         }
     };
-    if let Some(origins) = &credentials.origins
-        && !origin::is_among(url, origins.iter().map(String::as_str))
-    {
-        let text = format!(
-            "the provider's credentials may not be sent to {}: their Secret allows {}. If you own the Secret, add the origin to its annotation \
-             oauth-client-operator.dev/allowed-origins",
-            origin::of(url),
-            origins.join(" ")
-        );
-        return Err(Failure::new(Class::Denied, Reason::ConsentMissing, text));
-    }
+    check_consent(credentials, url, origins)?;
     let mut value = HeaderValue::from_str(text.expose_secret()).map_err(|_| {
         let text =
             "the provider's credentials hold characters that no header may have, such as a line break at the end";
@@ -69,6 +63,37 @@ pub(super) fn header(credentials: &Credentials, url: &Url) -> Result<Option<(Hea
     })?;
     value.set_sensitive(true);
     Ok(Some((name, value)))
+}
+
+/// Whether credentials may be sent to `url`: to what the owner of their Secret lists, and where the owner lists nothing, to
+/// `origins`, which are those of the provider.
+///
+/// # Errors
+/// They may not.
+pub(super) fn check_consent(credentials: &Credentials, url: &Url, origins: &[String]) -> Result<(), Failure> {
+    let listed = credentials.origins.as_deref();
+    if origin::is_among(url, listed.unwrap_or(origins).iter().map(String::as_str)) {
+        return Ok(());
+    }
+    let at = origin::of(url);
+    let (reason, text) = match listed {
+        Some(listed) => (
+            Reason::ConsentMissing,
+            format!(
+                "the provider's credentials may not be sent to {at}: their Secret allows {}. If you own the Secret, add the origin to its annotation \
+                 oauth-client-operator.dev/allowed-origins",
+                listed.join(" ")
+            ),
+        ),
+        None => (
+            Reason::OriginNotAllowed,
+            format!(
+                "the provider's credentials may not be sent to {at}, which is neither an origin of the issuer and its registration endpoint nor one of \
+                 spec.endpoints.allowedOrigins of the provider"
+            ),
+        ),
+    };
+    Err(Failure::new(Class::Denied, reason, text))
 }
 
 /// The credentials in every form in which a provider might repeat them.
@@ -148,13 +173,20 @@ mod tests {
         }
     }
 
+    /// Origins of the provider.
+    fn home() -> Vec<String> {
+        vec!["https://p.example/issuer".to_owned()]
+    }
+
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
     }
 
     #[test]
     fn basic_credentials_are_encoded_as_utf8() {
-        let (name, value) = header(&basic(None), &url("https://p.example/")).unwrap().unwrap();
+        let (name, value) = header(&basic(None), &url("https://p.example/"), &home())
+            .unwrap()
+            .unwrap();
         assert_eq!(name, AUTHORIZATION);
         assert_eq!(value.to_str().unwrap(), "Basic YWRtaW46cMOkc3N3b3Jk");
         assert!(value.is_sensitive());
@@ -163,11 +195,21 @@ mod tests {
     #[test]
     fn credentials_go_nowhere_but_to_the_origins_of_their_owner() {
         let credentials = basic(Some(&["https://p.example"]));
-        assert!(header(&credentials, &url("https://p.example/register")).is_ok());
-        let error = header(&credentials, &url("https://evil.example/register")).unwrap_err();
+        assert!(header(&credentials, &url("https://p.example/register"), &home()).is_ok());
+        let error = header(&credentials, &url("https://evil.example/register"), &home()).unwrap_err();
         assert_eq!(error.reason, Reason::ConsentMissing);
         assert!(error.message.contains("https://evil.example"));
-        assert!(header(&basic(Some(&[])), &url("https://p.example/")).is_err());
+        assert!(header(&basic(Some(&[])), &url("https://p.example/"), &home()).is_err());
+    }
+
+    #[test]
+    fn t98_credentials_whose_owner_lists_no_origin_go_only_to_the_provider() {
+        let error = header(&basic(None), &url("https://evil.example/"), &home()).unwrap_err();
+        assert_eq!(error.reason, Reason::OriginNotAllowed);
+        assert!(header(&basic(None), &url("https://p.example/"), &[]).is_err());
+        // What their owner lists is all, even at the provider.
+        let elsewhere = basic(Some(&["https://q.example"]));
+        assert!(header(&elsewhere, &url("https://p.example/"), &home()).is_err());
     }
 
     #[test]
@@ -206,7 +248,7 @@ mod tests {
             scheme: AuthScheme::Bearer("tok\nen".into()),
             origins: None,
         };
-        let error = header(&credentials, &url("https://p.example/")).unwrap_err();
+        let error = header(&credentials, &url("https://p.example/"), &home()).unwrap_err();
         assert!(!error.message.contains("tok"));
     }
 }

@@ -1,12 +1,12 @@
 //! What discovery found, per provider object: one question at a time, and no question twice in a short while.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use crate::bounded::Bounded;
 use crate::clock::Clock;
 use crate::domain::failure::Class;
 use crate::domain::outcome::CallError;
@@ -22,12 +22,14 @@ const FAILED: Duration = Duration::from_secs(2);
 /// The same for a failure that something has to change for.
 const REFUSED: Duration = Duration::from_secs(20);
 
+/// Most provider objects of which anything is kept.
+const MOST: usize = 1024;
+
 type Outcome = (Instant, Result<Arc<Discovered>, CallError>);
 
 /// What discovery found, by the UID of the provider object.
-#[derive(Default)]
 pub struct DiscoveryCache {
-    questions: Mutex<HashMap<String, Question>>,
+    questions: Mutex<Bounded<String, Question>>,
     clock: Clock,
 }
 
@@ -42,7 +44,7 @@ impl DiscoveryCache {
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
-            ..Self::default()
+            questions: Mutex::new(Bounded::new(MOST)),
         }
     }
 
@@ -64,6 +66,12 @@ impl DiscoveryCache {
             (Instant::now(), result)
         });
         found.await.1.clone()
+    }
+
+    /// Forgets the provider objects that do not exist any more.
+    pub fn retain(&self, exists: impl Fn(&str) -> bool) {
+        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        questions.retain(|uid| exists(uid));
     }
 
     fn question(&self, uid: &str, fingerprint: &str) -> Arc<OnceCell<Outcome>> {

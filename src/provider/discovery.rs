@@ -171,6 +171,7 @@ impl Transport {
         let none = Credentials::default();
         let mut next = url;
         let mut credentials = &target.discovery;
+        let origins = [origin::of(&next)];
         for _ in 0..=limits::REDIRECTS {
             let here = next.clone();
             let answer = self
@@ -179,6 +180,7 @@ impl Transport {
                     url: next,
                     body: None,
                     credentials,
+                    origins: &origins,
                     ca_bundle: target.ca_bundle.as_deref(),
                     deadlines: target.deadlines,
                     limit,

@@ -9,48 +9,19 @@ use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::registration::Registration;
-use crate::domain::target::{AuthScheme, Credentials, Deadlines};
+use crate::domain::target::AuthScheme;
 
-use super::token::{Answered, Site};
+use super::calls::ManagementCall;
+use super::token::Answered;
 use super::transport::{Answer, Body, Exchange, Transport, not_sent};
 use super::verdict::{Asked, accepted, harmless, incomprehensible};
 use super::{auth, limits, origin, wire};
 
-/// All that a management call needs: URI and credentials come from one record, so that no token is ever shown to another
-/// client's URI.
-#[derive(Clone, Debug)]
-pub struct ManagementCall {
-    /// Client configuration endpoint, verbatim.
-    pub uri: String,
-    /// Registration access token, or the provider's management credentials.
-    pub credentials: Credentials,
-    /// Every other credential that the provider has from the operator and might repeat: none may reach a message.
-    pub known: Vec<SecretString>,
-    /// Issuer that the client is registered at.
-    pub issuer: String,
-    /// Endpoint that registered it.
-    pub registration_endpoint: String,
-    /// Where credentials that buy a token buy it.
-    pub token_endpoint: Option<String>,
-    /// Further origins that the URI and the token endpoint may have.
-    pub allowed_origins: Vec<String>,
-    /// PEM authorities to trust instead of the system's.
-    pub ca_bundle: Option<String>,
-    /// Deadlines.
-    pub deadlines: Deadlines,
-}
-
 impl ManagementCall {
-    fn spoken(&self) -> Vec<SecretString> {
-        let mut spoken = auth::spoken(&self.credentials);
-        spoken.extend(self.known.iter().flat_map(auth::forms));
-        spoken
-    }
-
     /// A refusal of a token that the operator has just bought is about the operator's rights, and says nothing about the client:
     /// without its status, nobody takes it for "gone or unauthorised".
     fn about_the_client(&self, error: CallError) -> CallError {
-        let bought = matches!(self.credentials.scheme, AuthScheme::ClientCredentials { .. });
+        let bought = matches!(self.scheme(), AuthScheme::ClientCredentials { .. });
         match error.status {
             Some(401 | 403) if bought => CallError {
                 status: None,
@@ -94,7 +65,7 @@ impl Transport {
     /// There is no answer, or a refusal.
     pub async fn delete(&self, call: &ManagementCall) -> Result<(), CallError> {
         let (answer, at, token) = self.answer(call, Method::DELETE, None).await?;
-        let mut spoken = call.spoken();
+        let mut spoken = call.route().spoken();
         spoken.extend(token);
         // Whatever else a success says, nothing of it is needed.
         let answer = Answer {
@@ -113,7 +84,7 @@ impl Transport {
         method: Method,
         request: Option<&Map<String, Value>>,
     ) -> Result<Registration, CallError> {
-        let mut spoken = call.spoken();
+        let mut spoken = call.route().spoken();
         spoken.extend(request.into_iter().flat_map(auth::written));
         let body = request.map(|request| Value::Object(request.clone()).to_string().into_bytes());
         let (answer, at, token) = self.answer(call, method, body).await?;
@@ -136,8 +107,7 @@ impl Transport {
     /// Where a client may be managed: nowhere but at its provider.
     fn address(&self, call: &ManagementCall, uri: &str) -> Result<Url, Failure> {
         let url = origin::callable("the registration_client_uri", uri, &self.policy)?;
-        let own = [call.issuer.as_str(), &call.registration_endpoint].into_iter();
-        if origin::is_among(&url, own.chain(call.allowed_origins.iter().map(String::as_str))) {
+        if origin::is_among(&url, call.route().origins().iter().map(String::as_str)) {
             return Ok(url);
         }
         let at = origin::of(&url);
@@ -153,23 +123,19 @@ impl Transport {
         method: Method,
         body: Option<Vec<u8>>,
     ) -> Result<(Answer, String, Vec<SecretString>), CallError> {
-        let url = self.address(call, &call.uri).map_err(not_sent)?;
-        let at = origin::of(&url);
+        let url = self.address(call, call.uri()).map_err(not_sent)?;
+        let (at, route) = (origin::of(&url), call.route());
         let exchange = Exchange {
             method,
             url,
             body: body.map(Body::Json),
-            credentials: &call.credentials,
-            ca_bundle: call.ca_bundle.as_deref(),
-            deadlines: call.deadlines,
+            credentials: route.credentials(),
+            origins: route.origins(),
+            ca_bundle: route.ca_bundle(),
+            deadlines: route.deadlines(),
             limit: limits::REGISTRATION,
         };
-        let site = Site {
-            token_endpoint: call.token_endpoint.as_deref(),
-            issuer: &call.issuer,
-            allowed_origins: &call.allowed_origins,
-        };
-        let Answered { answer, spoken } = self.send_as(exchange, &site).await?;
+        let Answered { answer, spoken } = self.send_as(exchange, &route.site()).await?;
         Ok((answer, at, spoken))
     }
 }

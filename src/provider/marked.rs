@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use http::Method;
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
@@ -15,9 +14,8 @@ use url::Url;
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
-use crate::domain::target::{Credentials, Deadlines};
 
-use super::token::Site;
+use super::calls::MarkedCall;
 use super::transport::{Exchange, Transport, not_sent};
 use super::verdict::{Asked, accepted, harmless, incomprehensible};
 use super::{auth, limits, origin};
@@ -26,31 +24,6 @@ use super::{auth, limits, origin};
 const PAGE: usize = 100;
 /// Most pages that are read.
 const MOST_PAGES: usize = 4096;
-
-/// All that the search needs.
-#[derive(Clone, Debug)]
-pub struct MarkedCall {
-    /// Address at which the clients are listed.
-    pub listing: String,
-    /// The attribute that holds the mark.
-    pub attribute: &'static str,
-    /// The mark.
-    pub value: String,
-    /// An administrator's credentials.
-    pub credentials: Credentials,
-    /// Every other credential that the provider has from the operator and might repeat: none may reach a message.
-    pub known: Vec<SecretString>,
-    /// Issuer of the provider.
-    pub issuer: String,
-    /// Where credentials that buy a token buy it.
-    pub token_endpoint: Option<String>,
-    /// Further origins that the address and the token endpoint may have.
-    pub allowed_origins: Vec<String>,
-    /// PEM authorities to trust instead of the system's.
-    pub ca_bundle: Option<String>,
-    /// Deadlines of each page.
-    pub deadlines: Deadlines,
-}
 
 /// An entry of the list.
 #[derive(Deserialize)]
@@ -71,8 +44,8 @@ impl Transport {
             let page = self.page(call, seen).await.map_err(harmless)?;
             seen += page.len();
             let carries = |listed: &&Listed| {
-                let attribute = listed.attributes.as_ref().and_then(|all| all.get(call.attribute));
-                attribute.and_then(Value::as_str) == Some(&call.value)
+                let attribute = listed.attributes.as_ref().and_then(|all| all.get(call.attribute()));
+                attribute.and_then(Value::as_str) == Some(call.value())
             };
             found.extend(
                 page.iter()
@@ -93,27 +66,22 @@ impl Transport {
     async fn page(&self, call: &MarkedCall, first: usize) -> Result<Vec<Listed>, CallError> {
         let mut url = self.listing(call).map_err(not_sent)?;
         url.query_pairs_mut()
-            .append_pair("q", &format!("{}:{}", call.attribute, call.value))
+            .append_pair("q", &format!("{}:{}", call.attribute(), call.value()))
             .append_pair("first", &first.to_string())
             .append_pair("max", &PAGE.to_string());
-        let at = origin::of(&url);
+        let (at, route) = (origin::of(&url), call.route());
         let exchange = Exchange {
             method: Method::GET,
             url,
             body: None,
-            credentials: &call.credentials,
-            ca_bundle: call.ca_bundle.as_deref(),
-            deadlines: call.deadlines,
+            credentials: route.credentials(),
+            origins: route.origins(),
+            ca_bundle: route.ca_bundle(),
+            deadlines: route.deadlines(),
             limit: limits::LISTING,
         };
-        let site = Site {
-            token_endpoint: call.token_endpoint.as_deref(),
-            issuer: &call.issuer,
-            allowed_origins: &call.allowed_origins,
-        };
-        let answered = self.send_as(exchange, &site).await?;
-        let mut spoken = auth::spoken(&call.credentials);
-        spoken.extend(call.known.iter().flat_map(auth::forms));
+        let answered = self.send_as(exchange, &route.site()).await?;
+        let mut spoken = route.spoken();
         spoken.extend(answered.spoken);
         let status = answered.answer.status;
         let body =
@@ -124,9 +92,10 @@ impl Transport {
 
     /// Where the clients may be listed: nowhere but at the provider.
     fn listing(&self, call: &MarkedCall) -> Result<Url, Failure> {
-        let url = origin::callable("the address of the provider's clients", &call.listing, &self.policy)?;
-        let allowed = call.allowed_origins.iter().map(String::as_str);
-        if origin::is_among(&url, [call.issuer.as_str()].into_iter().chain(allowed)) {
+        let url = origin::callable("the address of the provider's clients", call.listing(), &self.policy)?;
+        let site = call.route().site();
+        let allowed = site.allowed_origins.iter().map(String::as_str);
+        if origin::is_among(&url, [site.issuer].into_iter().chain(allowed)) {
             return Ok(url);
         }
         let text = "the address of the provider's clients lies at another origin than the issuer";

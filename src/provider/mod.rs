@@ -4,6 +4,7 @@
 
 mod auth;
 mod cache;
+mod calls;
 mod causes;
 mod discovery;
 #[cfg(test)]
@@ -25,15 +26,14 @@ mod webfinger;
 mod wire;
 
 pub use cache::DiscoveryCache;
+pub use calls::{Located, ManagementCall, MarkedCall, ProbeCall};
 pub use discovery::Discovered;
 pub use egress::{EgressPolicy, is_refused};
 pub use error_body::{ErrorBody, parse as parse_error_body};
-pub use management::ManagementCall;
-pub use marked::MarkedCall;
 pub use metadata::{Metadata, parse as parse_metadata};
 pub use origin::callable;
-pub use probe::{ClientAuth, ProbeCall};
-pub use transport::Transport;
+pub use probe::ClientAuth;
+pub use transport::{Transport, not_sent};
 #[cfg(test)]
 pub(crate) use verdict::made_of;
 pub use verdict::{is_gone_or_unauthorised, is_nowhere, is_unsupported, wants_client_secret};

@@ -5,16 +5,16 @@
 
 use http::Method;
 use ring::rand::{SecureRandom, SystemRandom};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use url::form_urlencoded::Serializer;
 
 use crate::domain::metadata::hex;
 use crate::domain::outcome::CallError;
 use crate::domain::plan::Known;
-use crate::domain::target::{AuthScheme, Credentials, Deadlines};
 
+use super::calls::ProbeCall;
 use super::transport::{Body, Exchange, Transport, not_sent};
-use super::{auth, error_body, limits, token};
+use super::{error_body, limits, token};
 
 /// How a client authenticates at the token endpoint, of the ways that can be tried with what a record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,42 +40,23 @@ impl ClientAuth {
     }
 }
 
-/// All that the question needs.
-#[derive(Clone, Debug)]
-pub struct ProbeCall {
-    /// Token endpoint.
-    pub token_endpoint: String,
-    /// Client identifier.
-    pub client_id: String,
-    /// Its secret.
-    pub client_secret: Option<SecretString>,
-    /// How it authenticates.
-    pub method: ClientAuth,
-    /// Issuer that the client is registered at.
-    pub issuer: String,
-    /// Further origins that the endpoint may have.
-    pub allowed_origins: Vec<String>,
-    /// PEM authorities to trust instead of the system's.
-    pub ca_bundle: Option<String>,
-    /// Deadlines.
-    pub deadlines: Deadlines,
-}
-
 impl Transport {
     /// Asks whether the provider knows the client: one POST that gets no token.
     ///
     /// # Errors
     /// There is no answer, or the endpoint may not be called.
     pub async fn probe(&self, call: &ProbeCall) -> Result<Known, CallError> {
-        let url = token::endpoint(&call.token_endpoint, &call.issuer, &call.allowed_origins, &self.policy)
+        let (route, site) = (call.route(), call.route().site());
+        let url = token::endpoint(call.token_endpoint(), site.issuer, site.allowed_origins, &self.policy)
             .map_err(not_sent)?;
         let exchange = Exchange {
             method: Method::POST,
             url,
             body: Some(Body::Form(form(call))),
-            credentials: &credentials(call),
-            ca_bundle: call.ca_bundle.as_deref(),
-            deadlines: call.deadlines,
+            credentials: route.credentials(),
+            origins: route.origins(),
+            ca_bundle: route.ca_bundle(),
+            deadlines: route.deadlines(),
             limit: limits::REGISTRATION,
         };
         let answer = self.send(exchange).await?;
@@ -94,14 +75,6 @@ fn meaning(status: u16, body: &[u8]) -> Known {
     }
 }
 
-fn credentials(call: &ProbeCall) -> Credentials {
-    let scheme = match (call.method, &call.client_secret) {
-        (ClientAuth::Basic, Some(secret)) => auth::client_basic(&call.client_id, secret),
-        _ => AuthScheme::None,
-    };
-    Credentials { scheme, origins: None }
-}
-
 fn form(call: &ProbeCall) -> Vec<u8> {
     let mut code = [0; 24];
     // Not even a code of zeros was ever issued.
@@ -109,10 +82,10 @@ fn form(call: &ProbeCall) -> Vec<u8> {
     let mut form = Serializer::new(String::new());
     form.append_pair("grant_type", "authorization_code")
         .append_pair("code", &hex(&code));
-    if call.method != ClientAuth::Basic {
-        form.append_pair("client_id", &call.client_id);
+    if call.method() != ClientAuth::Basic {
+        form.append_pair("client_id", call.client_id());
     }
-    if let (ClientAuth::Post, Some(secret)) = (call.method, &call.client_secret) {
+    if let (ClientAuth::Post, Some(secret)) = (call.method(), call.client_secret()) {
         form.append_pair("client_secret", secret.expose_secret());
     }
     form.finish().into_bytes()
@@ -120,22 +93,18 @@ fn form(call: &ProbeCall) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::calls::tests::record;
     use super::*;
+    use crate::api::ManagementMode;
+    use crate::domain::target::AuthScheme;
 
-    fn call(method: ClientAuth) -> ProbeCall {
-        ProbeCall {
-            token_endpoint: "https://p/token".to_owned(),
-            client_id: "a:b".to_owned(),
-            client_secret: Some("s3cret&".into()),
-            method,
-            issuer: "https://p".to_owned(),
-            allowed_origins: Vec::new(),
-            ca_bundle: None,
-            deadlines: Deadlines {
-                connect: std::time::Duration::from_secs(1),
-                request: std::time::Duration::from_secs(1),
-            },
-        }
+    fn call(method: &str) -> ProbeCall {
+        let mut record = record("https://p", ManagementMode::None);
+        record.client_id = "a:b".to_owned();
+        record.client_secret = Some("s3cret&".into());
+        let stated = serde_json::json!({"token_endpoint_auth_method": method});
+        record.metadata = stated.as_object().unwrap().clone();
+        ProbeCall::of(&record, None).unwrap()
     }
 
     #[test]
@@ -162,17 +131,19 @@ mod tests {
     #[test]
     fn the_secret_goes_where_the_method_says_and_is_encoded() {
         let text = |method| String::from_utf8(form(&call(method))).unwrap();
-        assert!(text(ClientAuth::Post).ends_with("&client_id=a%3Ab&client_secret=s3cret%26"));
-        assert!(text(ClientAuth::Public).ends_with("&client_id=a%3Ab"));
-        assert!(!text(ClientAuth::Basic).contains("client_id"));
-        let AuthScheme::Basic { username, password } = credentials(&call(ClientAuth::Basic)).scheme else {
+        assert!(text("client_secret_post").ends_with("&client_id=a%3Ab&client_secret=s3cret%26"));
+        assert!(text("none").ends_with("&client_id=a%3Ab"));
+        assert!(!text("client_secret_basic").contains("client_id"));
+        let basic = call("client_secret_basic");
+        let AuthScheme::Basic { username, password } = &basic.route().credentials().scheme else {
             panic!("no Basic")
         };
         assert_eq!(
             (username.expose_secret(), password.expose_secret()),
             ("a%3Ab", "s3cret%26")
         );
-        assert!(matches!(credentials(&call(ClientAuth::Post)).scheme, AuthScheme::None));
+        let post = call("client_secret_post");
+        assert!(matches!(post.route().credentials().scheme, AuthScheme::None));
         assert_eq!(ClientAuth::parse("private_key_jwt"), None);
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Target};
 
+use super::calls::Located;
 use super::token::Site;
 use super::transport::{Body, Exchange, Transport, not_sent};
 use super::verdict::{Asked, accepted, incomprehensible};
@@ -30,11 +31,13 @@ impl Transport {
         spoken.extend(auth::spoken(&target.discovery));
         spoken.extend(auth::spoken(&target.management));
         spoken.extend(auth::written(request));
+        let origins = Located::discovered(target, endpoints).map_err(not_sent)?.origins();
         let exchange = Exchange {
             method: Method::POST,
             url,
             body: Some(Body::Json(Value::Object(request.clone()).to_string().into_bytes())),
             credentials: &target.registration,
+            origins: &origins,
             ca_bundle: target.ca_bundle.as_deref(),
             deadlines: target.deadlines,
             limit: limits::REGISTRATION,

@@ -1,7 +1,6 @@
 //! Access tokens by the client credentials grant (RFC 6749 section 4.4): asked for when they are needed, kept until shortly
 //! before they expire.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::api::Reason;
+use crate::bounded::Bounded;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::target::{AuthScheme, Credentials};
@@ -29,7 +29,7 @@ const EARLY: Duration = Duration::from_secs(30);
 /// Longest lifetime that is believed.
 const LONGEST: Duration = Duration::from_hours(24);
 /// Most tokens that are kept.
-const MOST_TOKENS: usize = 64;
+const MOST_TOKENS: usize = 256;
 
 /// Where tokens may be asked for.
 pub(super) struct Site<'a> {
@@ -48,8 +48,14 @@ pub(super) struct Answered {
 }
 
 /// Tokens by a digest of what they were asked for with.
-#[derive(Clone, Default)]
-pub(super) struct Tokens(Arc<Mutex<HashMap<Vec<u8>, Arc<Slot>>>>);
+#[derive(Clone)]
+pub(super) struct Tokens(Arc<Mutex<Bounded<Vec<u8>, Arc<Slot>>>>);
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Bounded::new(MOST_TOKENS))))
+    }
+}
 
 /// One client's token. Whoever asks for a new one holds the lock meanwhile, so that the others need not ask.
 type Slot = tokio::sync::Mutex<Held>;
@@ -188,6 +194,7 @@ impl Transport {
                 url,
                 body: Some(Body::Form(b"grant_type=client_credentials".to_vec())),
                 credentials: &credentials,
+                origins: exchange.origins,
                 ca_bundle: exchange.ca_bundle,
                 deadlines: exchange.deadlines,
                 limit: limits::REGISTRATION,
@@ -225,10 +232,7 @@ impl Tokens {
         }
         let key = digest(&SHA256, parts.join("\n").as_bytes()).as_ref().to_vec();
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= MOST_TOKENS && !slots.contains_key(&key) {
-            slots.clear();
-        }
-        slots.entry(key).or_default().clone()
+        slots.get_or_insert_with(key, Arc::default).cloned().unwrap_or_default()
     }
 }
 

@@ -1,15 +1,16 @@
 //! One request and its answer: no redirects, no retries, no proxies, bounded in time and size.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Certificate, Client, redirect, retry};
+use ring::digest::{SHA256, digest};
 use url::Url;
 
 use crate::api::Reason;
+use crate::bounded::Bounded;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Effect};
 use crate::domain::target::{Credentials, Deadlines};
@@ -25,8 +26,8 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Most HTTP clients that are kept; providers with the same authorities share one.
 const MOST_CLIENTS: usize = 64;
 
-/// HTTP clients by the authorities that they trust and the deadline of connecting.
-type Clients = HashMap<(Option<String>, Duration), Client>;
+/// HTTP clients by a digest of the authorities that they trust and the deadline of connecting.
+type Clients = Bounded<(Option<Vec<u8>>, Duration), Client>;
 
 /// Calls providers.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ pub(super) struct Exchange<'a> {
     pub url: Url,
     pub body: Option<Body>,
     pub credentials: &'a Credentials,
+    /// Origins that these may be sent to, unless their owner allows fewer.
+    pub origins: &'a [String],
     pub ca_bundle: Option<&'a str>,
     pub deadlines: Deadlines,
     /// Largest body of the answer, in bytes.
@@ -71,7 +74,7 @@ impl Transport {
     pub fn new(policy: EgressPolicy) -> Self {
         Self {
             policy,
-            clients: Arc::default(),
+            clients: Arc::new(Mutex::new(Bounded::new(MOST_CLIENTS))),
             tokens: Tokens::default(),
         }
     }
@@ -86,7 +89,7 @@ impl Transport {
         if self.policy.refuses_host(&exchange.url) {
             return Err(not_sent(address_refused(&at)));
         }
-        let credentials = auth::header(exchange.credentials, &exchange.url).map_err(not_sent)?;
+        let credentials = auth::header(exchange.credentials, &exchange.url, exchange.origins).map_err(not_sent)?;
         // A connection that cannot be made is no doubt about a request, so it has to fail before the whole call does.
         let connect = exchange.deadlines.connect.min(exchange.deadlines.request.mul_f32(0.8));
         let client = self.client(exchange.ca_bundle, connect).map_err(not_sent)?;
@@ -124,15 +127,13 @@ impl Transport {
     }
 
     fn client(&self, ca_bundle: Option<&str>, connect: Duration) -> Result<Client, Failure> {
-        let key = (ca_bundle.map(str::to_owned), connect);
+        let digest = |pem: &str| digest(&SHA256, pem.as_bytes()).as_ref().to_vec();
+        let key = (ca_bundle.map(digest), connect);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
         let client = self.build(ca_bundle, connect)?;
-        if clients.len() >= MOST_CLIENTS {
-            clients.clear();
-        }
         clients.insert(key, client.clone());
         Ok(client)
     }
@@ -163,7 +164,8 @@ impl Transport {
 }
 
 /// A failure before the first byte of a request.
-pub(super) fn not_sent(failure: Failure) -> CallError {
+#[must_use]
+pub fn not_sent(failure: Failure) -> CallError {
     CallError {
         failure,
         status: None,

@@ -6,6 +6,7 @@
 mod admission;
 mod api_server;
 mod bad_input;
+mod calls;
 mod campaigns;
 mod config_space;
 mod crash;

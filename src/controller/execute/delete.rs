@@ -12,8 +12,8 @@ use crate::domain::plan::{self, Deregistration};
 use crate::domain::record::{Phase, Record};
 use crate::provider::{self, ManagementCall};
 
+use super::super::management;
 use super::super::pass::{Pass, Stored};
-use super::super::record_of;
 use super::super::world::World;
 use super::STORE_AGAIN;
 use super::claim::{self, Withheld};
@@ -29,8 +29,14 @@ impl<W: World> Pass<'_, W> {
             Some(provider) => provider.clone().ok(),
             None => self.world.resolve(&self.object).await.ok(),
         };
-        let Some(call) = record_of::management_call(&record, provider.as_deref()) else {
-            return;
+        let endpoints = self.endpoints.as_ref();
+        let call = match management::call(self.world, &record, provider.as_deref(), endpoints).await {
+            Ok(Some(call)) => call,
+            Ok(None) => return,
+            Err(failure) => {
+                self.memory.failure = Some(failure);
+                return;
+            }
         };
         let _permit = match &provider {
             Some(provider) => Some(self.world.permit(&self.object, provider).await),

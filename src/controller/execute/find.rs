@@ -11,12 +11,12 @@ use crate::domain::outcome::CallError;
 use crate::domain::plan::{Known, LookUp, Provider};
 use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Mark};
-use crate::provider;
+use crate::provider::{self, ManagementCall, MarkedCall, ProbeCall};
 use kube::ResourceExt;
 use serde_json::Value;
 
+use super::super::management;
 use super::super::pass::{Pass, Stored};
-use super::super::record_of;
 use super::super::world::World;
 
 impl<W: World> Pass<'_, W> {
@@ -42,8 +42,10 @@ impl<W: World> Pass<'_, W> {
             },
             None => return,
         };
-        let Some(call) = record_of::look_up_call(&provider, &endpoints, &client_id) else {
-            return;
+        let call = match ManagementCall::look_up(&provider.target, &endpoints, &client_id) {
+            Ok(Some(call)) => call,
+            Ok(None) => return,
+            Err(failure) => return self.cannot_look(failure, attempt.as_deref()),
         };
         let found = match self.world.read(&call).await {
             Ok(found) if found.client_id == client_id => found,
@@ -96,7 +98,8 @@ impl<W: World> Pass<'_, W> {
             return Ok(None);
         };
         let value = identity::mark(&self.world.here().cluster_id, self.uid(), attempt);
-        let Some(call) = record_of::marked_call(provider, endpoints, mark, value) else {
+        let call = MarkedCall::of(&provider.target, endpoints, mark, value).map_err(provider::not_sent)?;
+        let Some(call) = call else {
             tracing::warn!(object = %self.key, issuer = %endpoints.issuer, "the issuer has not the form from which the address of its clients is made");
             return Ok(None);
         };
@@ -146,7 +149,9 @@ impl<W: World> Pass<'_, W> {
         let Stored::Present { record, .. } = &self.record else {
             return;
         };
-        self.memory.known = Some(match record_of::probe_call(record) {
+        let provider = self.provider.as_ref().and_then(|provider| provider.as_ref().ok());
+        let located = provider.and_then(|provider| management::located_by(provider, self.endpoints.as_ref()).ok()?);
+        self.memory.known = Some(match ProbeCall::of(record, located) {
             Some(call) => self.world.probe(&call).await,
             None => Known::Unclear,
         });

@@ -14,6 +14,7 @@ use crate::domain::record::Record;
 use crate::domain::secret;
 use crate::provider::{self, ManagementCall};
 
+use super::super::management;
 use super::super::pass::{Held, Pass, Stored};
 use super::super::record_of;
 use super::super::world::World;
@@ -195,8 +196,16 @@ impl<W: World> Pass<'_, W> {
         let (Stored::Present { record, .. }, Some(Ok(provider))) = (&self.record, self.provider.clone()) else {
             return;
         };
-        let Some(call) = record_of::management_call(record, Some(&provider)) else {
-            return;
+        let endpoints = self.endpoints.as_ref();
+        let call = match management::call(self.world, record, Some(&provider), endpoints).await {
+            Ok(Some(call)) => call,
+            Ok(None) => return,
+            Err(failure) => {
+                // Nothing was sent.
+                self.memory.refused = true;
+                self.memory.failure = Some(failure);
+                return;
+            }
         };
         let (attempt, hash) = (
             record.attempt.clone(),

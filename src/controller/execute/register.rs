@@ -12,8 +12,8 @@ use crate::domain::record::Record;
 use crate::domain::{secret, suspect};
 
 use super::super::pass::{Pass, Stored};
-use super::super::record_of;
 use super::super::world::World;
+use super::super::{management, record_of};
 use super::{REFUSED_AGAIN, STORE_AGAIN, claim, unstorable};
 
 impl<W: World> Pass<'_, W> {
@@ -322,15 +322,20 @@ impl<W: World> Pass<'_, W> {
             Stored::Absent { live: true } | Stored::Unreadable | Stored::Present { .. } => {}
         }
         let left_alone = self.is_chosen(&record.client_id) || self.may_be_found();
-        let call = record_of::management_call(&record, Some(&provider)).filter(|_| !left_alone);
         // The claim of the registration is one to deregister it, too.
         self.claim = None;
+        let endpoints = self.endpoints.as_ref();
+        let call = if left_alone {
+            Ok(None)
+        } else {
+            management::call(self.world, &record, Some(&provider), endpoints).await
+        };
         let deleted = match call {
-            Some(call) => match claim::to_deregister(self.world, &record, "").await {
+            Ok(Some(call)) => match claim::to_deregister(self.world, &record, "").await {
                 Ok(_claim) => self.world.deregister(&call).await.is_ok(),
                 Err(_) => false,
             },
-            None => false,
+            Ok(None) | Err(_) => false,
         };
         if deleted {
             self.close(&attempt, AttemptOutcome::NotApplied, String::new());

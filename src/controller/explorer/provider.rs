@@ -127,14 +127,14 @@ impl Provider {
     /// The client whose registration carried this mark.
     pub(super) fn marked(&self, call: &MarkedCall) -> Result<Option<String>, CallError> {
         self.refusal()?;
-        let carries = |entry: &Entry| entry.mark.as_deref() == Some(&call.value);
+        let carries = |entry: &Entry| entry.mark.as_deref() == Some(call.value());
         let mut found = self.ledger.iter().filter(|(_, entry)| entry.alive && carries(entry));
         Ok(found.next().map(|(id, _)| id.clone()))
     }
 
     /// What the token endpoint says of a client's own credentials.
     pub(super) fn knows(&self, call: &ProbeCall) -> Known {
-        match self.ledger.get(&call.client_id) {
+        match self.ledger.get(call.client_id()) {
             _ if self.refuses.is_some() => Known::Unclear,
             Some(entry) if entry.alive && !entry.regenerated => Known::Yes,
             _ => Known::No,
@@ -218,12 +218,12 @@ impl Provider {
     /// Who a management call is about, if its token is that client's.
     fn authorized(&mut self, call: &ManagementCall) -> Result<(String, Entry), CallError> {
         self.refusal()?;
-        let id = call.uri.rsplit('/').next().unwrap_or_default().to_owned();
+        let id = call.uri().rsplit('/').next().unwrap_or_default().to_owned();
         if self.chosen || self.marked {
             let living = self.ledger.get(&id).filter(|entry| entry.alive);
             return living.map(|entry| (id, Entry::clone(entry))).ok_or_else(unauthorized);
         }
-        let AuthScheme::Bearer(token) = &call.credentials.scheme else {
+        let AuthScheme::Bearer(token) = call.scheme() else {
             return Err(unauthorized());
         };
         let token = token.expose_secret();

@@ -1,20 +1,36 @@
+use crate::api::ManagementMode;
 use crate::domain::outcome::Effect;
+use crate::domain::target::Target;
 
-use super::super::double::{Double, PATIENT, bearer, reply, transport};
+use super::super::calls::Located;
+use super::super::calls::tests::{record, target};
+use super::super::double::{Double, bearer, reply, transport};
 use super::*;
 
+/// What a record of a client with this URI and the provider object give.
+fn call_with(double: &Double, uri: &str, change: impl FnOnce(&mut Target)) -> ManagementCall {
+    let mut record = record(&double.origin, ManagementMode::RegistrationAccessToken);
+    record.registration_client_uri = Some(uri.to_owned());
+    record.registration_access_token = Some("t0ken-of-a-client".into());
+    let mut target = target(&double.origin, "");
+    target.registration = bearer("initial-access-t0ken");
+    change(&mut target);
+    ManagementCall::of(&record, Located::stated(&target)).unwrap().unwrap()
+}
+
 fn call(double: &Double, uri: &str) -> ManagementCall {
-    ManagementCall {
-        uri: uri.to_owned(),
-        credentials: bearer("t0ken-of-a-client"),
-        known: vec!["initial-access-t0ken".into()],
-        issuer: double.origin.clone(),
-        registration_endpoint: format!("{}/reg", double.origin),
-        token_endpoint: None,
-        allowed_origins: Vec::new(),
-        ca_bundle: None,
-        deadlines: PATIENT,
-    }
+    call_with(double, uri, |_| {})
+}
+
+/// The same by a token that the operator buys.
+fn bought(double: &Double) -> ManagementCall {
+    let mut target = target(&double.origin, "");
+    target.management.scheme = AuthScheme::ClientCredentials {
+        client_id: "operator".into(),
+        client_secret: "s3cret-of-the-operator".into(),
+    };
+    let record = record(&double.origin, ManagementMode::Credentials);
+    ManagementCall::of(&record, Located::stated(&target)).unwrap().unwrap()
 }
 
 fn body() -> Map<String, Value> {
@@ -66,7 +82,8 @@ async fn w49_a_client_is_not_moved_to_an_origin_that_is_not_allowed() {
         )
     })
     .await;
-    let mut call = call(&double, &format!("{}/reg/a", double.origin));
+    let uri = format!("{}/reg/a", double.origin);
+    let call = call_with(&double, &uri, |_| {});
     let moved = async |call: &ManagementCall, uri: &str| {
         let mut body = body();
         body.insert("logo_uri".to_owned(), uri.into());
@@ -83,7 +100,9 @@ async fn w49_a_client_is_not_moved_to_an_origin_that_is_not_allowed() {
     ] {
         assert_eq!(moved(&call, uri).await, None, "{uri}");
     }
-    call.allowed_origins.push("https://api.example".to_owned());
+    let call = call_with(&double, &uri, |target| {
+        target.allowed_origins.push("https://api.example".to_owned());
+    });
     assert_eq!(
         moved(&call, "https://api.example/a").await.as_deref(),
         Some("https://api.example/a")
@@ -176,14 +195,10 @@ async fn w45_a_refused_token_that_was_bought_says_nothing_about_the_client() {
             reply(status, "", "")
         })
         .await;
-        let mut call = call(&double, &format!("{}/reg/a", double.origin));
-        let given = transport().delete(&call).await.unwrap_err();
+        let given = call(&double, &format!("{}/reg/a", double.origin));
+        let given = transport().delete(&given).await.unwrap_err();
         assert!(super::super::is_gone_or_unauthorised(&given), "{status}");
-        call.token_endpoint = Some(format!("{}/token", double.origin));
-        call.credentials.scheme = AuthScheme::ClientCredentials {
-            client_id: "operator".into(),
-            client_secret: "s3cret-of-the-operator".into(),
-        };
+        let call = bought(&double);
         let transport = transport();
         for error in [
             transport.delete(&call).await.unwrap_err(),
@@ -209,12 +224,7 @@ async fn w68_an_answer_that_repeats_a_bought_token_is_not_shown() {
         reply(302, "location: https://evil.example/b0ught-t0ken\r\n", "")
     })
     .await;
-    let mut call = call(&double, &double.origin);
-    call.token_endpoint = Some(format!("{}/token", double.origin));
-    call.credentials.scheme = AuthScheme::ClientCredentials {
-        client_id: "operator".into(),
-        client_secret: "s3cret-of-the-operator".into(),
-    };
+    let call = bought(&double);
     let error = transport().delete(&call).await.unwrap_err();
     assert!(error.to_string().contains("repeats"), "{error}");
 }

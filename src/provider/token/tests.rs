@@ -33,6 +33,7 @@ async fn ask_at(
         url: Url::parse(&format!("{}/clients", double.origin)).unwrap(),
         body: None,
         credentials,
+        origins: std::slice::from_ref(&double.origin),
         ca_bundle: None,
         deadlines: PATIENT,
         limit: limits::REGISTRATION,

@@ -31,6 +31,7 @@ fn exchange(method: Method, url: &str) -> Exchange<'static> {
         method,
         url: Url::parse(url).unwrap(),
         credentials: &NONE,
+        origins: &[],
         ca_bundle: None,
         deadlines: PATIENT,
         limit: limits::REGISTRATION,

@@ -15,6 +15,7 @@ use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
 use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Known, Provider};
+use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
@@ -287,7 +288,7 @@ impl World for Process {
         Ok(self.provider.clone())
     }
 
-    async fn provider_of_uid(&self, _: &str) -> Result<Arc<Provider>, Failure> {
+    async fn provider_of(&self, _: &Record) -> Result<Arc<Provider>, Failure> {
         Ok(self.provider.clone())
     }
 
@@ -340,7 +341,7 @@ impl World for Process {
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
         let mut call = call.clone();
         if self.state().plant == Some(Plant::TokenAtAnotherUri) {
-            call.uri.push_str("-of-another");
+            call = call.of_another_client();
         }
         let call = &call;
         self.call("PUT", &CALL_FAULTS, |state| state.provider.update(call, request))

@@ -1,0 +1,352 @@
+//! The credentials of a provider object, read from Secrets whose owners have consented.
+//!
+//! Consent is looked for in metadata, before any value is read. Of a Secret only the named keys are kept, in a cache with a bound.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
+
+use crate::api::{Auth, HeaderAuth, Reason, SecretBacked, names};
+use crate::bounded::Bounded;
+use crate::cluster::{ApiError, ProviderKey, SecretMeta, Secrets};
+use crate::domain::failure::{Class, Failure};
+use crate::domain::target::{AuthScheme, Credentials};
+
+/// What the cached values weigh at most, in bytes.
+const MOST_BYTES: usize = 2 * 1024 * 1024;
+/// What an entry weighs beside its values.
+const ENTRY: usize = 256;
+/// Longest value, in bytes: servers accept no longer header.
+const LONGEST: usize = 16 * 1024;
+/// Secrets that are read at the same time: each may be as large as the API server allows.
+const READERS: usize = 4;
+
+/// Keys of the Secret, by how they are sent.
+const BASIC: &[&str] = &["username", "password"];
+const BEARER: &[&str] = &["token"];
+const HEADER: &[&str] = &["value"];
+const CLIENT: &[&str] = &["client_id", "client_secret"];
+
+/// Namespace and name of a Secret, and its keys that are of use.
+type Named = (String, String, &'static [&'static str]);
+
+/// Values of credentials Secrets, each kept until its resource version changes.
+#[derive(Debug)]
+pub(super) struct CredentialCache {
+    kept: Mutex<Bounded<Named, Arc<Held>>>,
+    readers: Semaphore,
+}
+
+impl Default for CredentialCache {
+    fn default() -> Self {
+        Self {
+            kept: Mutex::new(Bounded::new(MOST_BYTES)),
+            readers: Semaphore::new(READERS),
+        }
+    }
+}
+
+/// What is kept of a Secret.
+#[derive(Debug)]
+struct Held {
+    resource_version: String,
+    allowed_origins: Option<Vec<String>>,
+    /// In the order of the keys.
+    values: Vec<Value>,
+}
+
+/// A value of a Secret.
+#[derive(Debug)]
+enum Value {
+    Usable(SecretString),
+    Absent,
+    /// So many bytes.
+    TooLong(usize),
+    /// It holds a line break or another control character.
+    Unprintable,
+}
+
+/// Where a provider object's credentials are read.
+pub(super) struct Source<'a> {
+    pub secrets: &'a Secrets,
+    pub cache: &'a CredentialCache,
+    /// Namespace of the credentials Secrets.
+    pub namespace: &'a str,
+    /// A labelled Secret, as far as the watch knows it.
+    pub known: &'a (dyn Fn(&str) -> Option<Arc<SecretMeta>> + Sync),
+}
+
+/// The credentials in a field of a provider object. The versions of the Secrets that were read are added to `versions`.
+pub(super) async fn credentials(
+    key: &ProviderKey,
+    field: &str,
+    auth: Option<&Auth>,
+    source: &Source<'_>,
+    versions: &mut Vec<String>,
+) -> Result<Credentials, Failure> {
+    let Some(auth) = auth else {
+        return Ok(Credentials::default());
+    };
+    let (name, members) = named(auth).ok_or_else(|| {
+        let text = format!("{key}: spec.{field} has to set exactly one of basic, bearer, header and clientCredentials");
+        Failure::new(Class::Invalid, Reason::InvalidSpec, text)
+    })?;
+    let held = read(key, field, name, members, source).await?;
+    versions.push(format!("{name}@{}", held.resource_version));
+    let value = |index: usize| {
+        let what = format!("the key {} in Secret {}/{name}", members[index], source.namespace);
+        let wrong = |text: String| Err(Failure::new(Class::Denied, Reason::CredentialsMissing, text));
+        match &held.values[index] {
+            Value::Usable(value) => Ok(value.clone()),
+            Value::Absent => wrong(format!("{key}: spec.{field} needs {what}; add it")),
+            Value::TooLong(bytes) => wrong(format!(
+                "{key}: spec.{field} uses {what}, which has {bytes} bytes; no header may have more than {LONGEST}"
+            )),
+            Value::Unprintable => wrong(format!(
+                "{key}: spec.{field} uses {what}, which contains a line break or another control character; remove it"
+            )),
+        }
+    };
+    let scheme = match (&auth.header, members) {
+        (_, BASIC) => AuthScheme::Basic {
+            username: value(0)?,
+            password: value(1)?,
+        },
+        (_, CLIENT) => AuthScheme::ClientCredentials {
+            client_id: value(0)?,
+            client_secret: value(1)?,
+        },
+        (Some(header), _) => AuthScheme::Header {
+            name: header.name.clone(),
+            value: value(0)?,
+        },
+        (None, _) => AuthScheme::Bearer(value(0)?),
+    };
+    Ok(Credentials {
+        scheme,
+        origins: held.allowed_origins.clone(),
+    })
+}
+
+/// The Secret of credentials, and the keys that hold them. `None`: there is not exactly one.
+fn named(auth: &Auth) -> Option<(&str, &'static [&'static str])> {
+    let Auth {
+        basic,
+        bearer,
+        header,
+        client_credentials,
+    } = auth;
+    match (basic, bearer, header, client_credentials) {
+        (Some(SecretBacked { secret_ref }), None, None, None) => Some((&secret_ref.name, BASIC)),
+        (None, Some(SecretBacked { secret_ref }), None, None) => Some((&secret_ref.name, BEARER)),
+        (None, None, Some(HeaderAuth { secret_ref, .. }), None) => Some((&secret_ref.name, HEADER)),
+        (None, None, None, Some(SecretBacked { secret_ref })) => Some((&secret_ref.name, CLIENT)),
+        _ => None,
+    }
+}
+
+async fn read(
+    key: &ProviderKey,
+    field: &str,
+    name: &str,
+    members: &'static [&'static str],
+    source: &Source<'_>,
+) -> Result<Arc<Held>, Failure> {
+    let slot = (source.namespace.to_owned(), name.to_owned(), members);
+    let what = format!("Secret {}/{name}", source.namespace);
+    let absent = || {
+        let text = format!("{key}: spec.{field} names {what}, which does not exist; create it");
+        Failure::new(Class::Denied, Reason::CredentialsMissing, text)
+    };
+    let consents = |labelled, listed| {
+        check_consent(key, field, name, source.namespace, labelled, listed).inspect_err(|_| source.cache.remove(&slot))
+    };
+    let unreachable = |error: ApiError| error.failure(&what);
+
+    if let Some(meta) = (source.known)(name) {
+        consents(meta.provider_credentials, meta.allowed_origins)?;
+        if let Some(held) = source.cache.get(&slot)
+            && held.resource_version == *meta.resource_version
+        {
+            return Ok(held);
+        }
+    } else {
+        // The watch may lag behind.
+        let head = source.secrets.head(source.namespace, name).await.map_err(unreachable)?;
+        let head = head.ok_or_else(absent).inspect_err(|_| source.cache.remove(&slot))?;
+        let meta = SecretMeta::of(head, source.namespace.into());
+        consents(meta.provider_credentials, meta.allowed_origins)?;
+    }
+    let found = {
+        // It is never closed.
+        let _reader = source.cache.readers.acquire().await;
+        let found = source.secrets.get(source.namespace, name).await;
+        let secret = found.map_err(unreachable)?;
+        let secret = secret.ok_or_else(absent).inspect_err(|_| source.cache.remove(&slot))?;
+        // It may have changed since its metadata was looked at.
+        let meta = SecretMeta::of(secret.metadata.clone(), source.namespace.into());
+        consents(meta.provider_credentials, meta.allowed_origins)?;
+        Held::of(&secret, members)
+    };
+    let held = Arc::new(found);
+    source.cache.put(slot, &held);
+    Ok(held)
+}
+
+/// Without the owner's consent, whoever may create a provider could send any Secret of the namespace anywhere.
+fn check_consent(
+    key: &ProviderKey,
+    field: &str,
+    name: &str,
+    namespace: &str,
+    labelled: bool,
+    lists_origins: bool,
+) -> Result<(), Failure> {
+    let missing = |command: String| {
+        let text = format!(
+            "{key}: spec.{field} uses Secret {namespace}/{name}, whose owner has not consented; if you own it: kubectl -n {namespace} {command}"
+        );
+        Err(Failure::new(Class::Denied, Reason::ConsentMissing, text))
+    };
+    if !labelled {
+        return missing(format!("label secret {name} {}=true", names::PROVIDER_CREDENTIALS));
+    }
+    let namespaced = !key.namespace.is_empty();
+    if namespaced && !lists_origins {
+        return missing(format!(
+            "annotate secret {name} {}=https://ORIGIN-OF-THE-PROVIDER",
+            names::ALLOWED_ORIGINS
+        ));
+    }
+    Ok(())
+}
+
+impl Held {
+    fn of(secret: &Secret, members: &[&str]) -> Self {
+        let origins = secret.annotations().get(names::ALLOWED_ORIGINS);
+        let value = |member: &&str| {
+            let bytes = secret.data.as_ref().and_then(|data| data.get(*member));
+            bytes.map_or(Value::Absent, |bytes| Value::of(&bytes.0))
+        };
+        Self {
+            resource_version: secret.resource_version().unwrap_or_default(),
+            allowed_origins: origins.map(|text| text.split_whitespace().map(str::to_owned).collect()),
+            values: members.iter().map(value).collect(),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        let values = self.values.iter().map(|value| match value {
+            Value::Usable(value) => value.expose_secret().len(),
+            Value::Absent | Value::TooLong(_) | Value::Unprintable => 0,
+        });
+        let origins = self.allowed_origins.iter().flatten().map(|origin| origin.len() + 24);
+        ENTRY + values.sum::<usize>() + origins.sum::<usize>()
+    }
+}
+
+impl Value {
+    /// Most tools put a line break at the end of a file, and no server takes it for a part of a credential.
+    fn of(bytes: &[u8]) -> Self {
+        if bytes.len() > LONGEST {
+            return Self::TooLong(bytes.len());
+        }
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            // A value that is not text cannot be a header, user name or password.
+            return Self::Absent;
+        };
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        if text.chars().any(char::is_control) {
+            return Self::Unprintable;
+        }
+        Self::Usable(text.into())
+    }
+}
+
+impl CredentialCache {
+    fn get(&self, slot: &Named) -> Option<Arc<Held>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(slot).map(|held| held.clone())
+    }
+
+    fn put(&self, slot: Named, held: &Arc<Held>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert_weighing(slot, held.clone(), held.weight());
+    }
+
+    fn remove(&self, slot: &Named) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(slot);
+    }
+
+    /// Forgets the Secrets that do not exist any more.
+    pub(super) fn retain(&self, exists: impl Fn(&str, &str) -> bool) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(namespace, name, _)| exists(namespace, name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::ByteString;
+
+    fn secret(data: &[(&str, &[u8])]) -> Secret {
+        let data = data
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec())));
+        Secret {
+            data: Some(data.collect()),
+            ..Secret::default()
+        }
+    }
+
+    fn first(bytes: &[u8]) -> Value {
+        Value::of(bytes)
+    }
+
+    #[test]
+    fn t99_only_the_named_keys_of_a_secret_are_kept() {
+        let large = vec![b'x'; 900_000];
+        let held = Held::of(&secret(&[("token", b"t0ken"), ("other", &large)]), BEARER);
+        assert!(held.weight() < 1024, "{}", held.weight());
+        assert!(matches!(&held.values[..], [Value::Usable(token)] if token.expose_secret() == "t0ken"));
+        let held = Held::of(&secret(&[("token", &large)]), BEARER);
+        assert!(held.weight() < 1024, "{}", held.weight());
+        assert!(matches!(held.values[..], [Value::TooLong(900_000)]));
+    }
+
+    #[test]
+    fn t99_the_cache_keeps_no_more_than_its_bound_and_forgets_what_is_gone() {
+        let cache = CredentialCache::default();
+        let long = vec![b'x'; LONGEST];
+        let held = Arc::new(Held::of(&secret(&[("token", &long)]), BEARER));
+        let slot = |number: usize| ("ns".to_owned(), format!("s{number}"), BEARER);
+        for number in 0..1000 {
+            cache.put(slot(number), &held);
+        }
+        let kept = |cache: &CredentialCache| (0..1000).filter(|number| cache.get(&slot(*number)).is_some()).count();
+        assert_eq!(kept(&cache), MOST_BYTES / held.weight());
+        cache.retain(|_, name| name == "s999");
+        assert_eq!(kept(&cache), 1);
+        cache.remove(&slot(999));
+        assert_eq!(kept(&cache), 0);
+    }
+
+    #[test]
+    fn t101_a_line_break_at_the_end_of_a_credential_is_no_part_of_it() {
+        for text in ["s3cret", "s3cret\n", "s3cret\r\n"] {
+            assert!(
+                matches!(first(text.as_bytes()), Value::Usable(value) if value.expose_secret() == "s3cret"),
+                "{text:?}"
+            );
+        }
+        for text in ["s3\ncret", "s3cret\n\n", "\ns3cret", "s3cret\0", "s3cret\t"] {
+            assert!(matches!(first(text.as_bytes()), Value::Unprintable), "{text:?}");
+        }
+        assert!(matches!(first(b"\xff"), Value::Absent));
+    }
+}

@@ -1,0 +1,434 @@
+//! Calls that carry credentials to a registered client. Each is built here, from a record together with the provider object as it
+//! is now, and nowhere else: the fields are private, so that nothing can pair the credentials of one provider with the address of
+//! another.
+//!
+//! The credentials of a provider object are sent only where that object leads: to the issuer of the record, if the object still
+//! names that issuer, at an origin of that provider. A registration access token is sent only to the URI that came with it.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::api::{ManagementMode, Reason};
+use crate::domain::failure::{Class, Failure};
+use crate::domain::identity;
+use crate::domain::record::{self, Access, Record};
+use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Location, Mark, Target};
+
+use super::probe::ClientAuth;
+use super::token::Site;
+use super::{auth, origin};
+
+/// A provider object together with the issuer that it leads to now.
+#[derive(Clone, Copy, Debug)]
+pub struct Located<'a> {
+    target: &'a Target,
+    issuer: &'a str,
+    endpoints: Option<&'a Endpoints>,
+}
+
+impl<'a> Located<'a> {
+    /// A provider object that states its issuer itself. `None`: only discovery tells the issuer.
+    #[must_use]
+    pub fn stated(target: &'a Target) -> Option<Self> {
+        Some(Self {
+            target,
+            issuer: target.stated_issuer()?,
+            endpoints: None,
+        })
+    }
+
+    /// A provider object with the endpoints that its discovery found.
+    ///
+    /// # Errors
+    /// [`Reason::ProviderChanged`]: the endpoints belong to another issuer than the object states.
+    pub fn discovered(target: &'a Target, endpoints: &'a Endpoints) -> Result<Self, Failure> {
+        if let Some(stated) = target.stated_issuer()
+            && stated != endpoints.issuer
+        {
+            return Err(changed(&endpoints.issuer, stated));
+        }
+        Ok(Self {
+            target,
+            issuer: &endpoints.issuer,
+            endpoints: Some(endpoints),
+        })
+    }
+
+    /// The same provider, if a client that is registered at `issuer` is one of its clients.
+    fn leads_to(self, issuer: &str) -> Result<Self, Failure> {
+        if self.issuer == issuer {
+            return Ok(self);
+        }
+        Err(changed(issuer, self.issuer))
+    }
+
+    /// Origins that the credentials of the provider object may be sent to, unless their owner allows fewer.
+    pub(super) fn origins(self) -> Vec<String> {
+        let named = match &self.target.location {
+            Location::Issuer(issuer) => Some(issuer.as_str()),
+            Location::WebFinger { .. } | Location::MetadataUrl(_) => None,
+        };
+        let found = self.endpoints.map(|endpoints| endpoints.registration.as_str());
+        [
+            Some(self.issuer),
+            named,
+            found,
+            self.target.registration_endpoint.as_deref(),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(self.target.allowed_origins.iter().map(String::as_str))
+        .map(str::to_owned)
+        .collect()
+    }
+
+    /// How the provider is called with the credentials of its management. `token`: where they buy a token, if discovery did not
+    /// tell.
+    fn route(self, token: Option<&String>) -> Route {
+        let found = self.endpoints.and_then(|endpoints| endpoints.token.as_ref());
+        Route {
+            credentials: self.target.management.clone(),
+            known: secrets(self.target),
+            issuer: self.issuer.to_owned(),
+            origins: self.origins(),
+            allowed_origins: self.target.allowed_origins.clone(),
+            token_endpoint: found.or(token).cloned(),
+            ca_bundle: self.target.ca_bundle.clone(),
+            deadlines: self.target.deadlines,
+        }
+    }
+}
+
+/// As whom a call is made, and where it may go.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    credentials: Credentials,
+    known: Vec<SecretString>,
+    issuer: String,
+    origins: Vec<String>,
+    allowed_origins: Vec<String>,
+    token_endpoint: Option<String>,
+    ca_bundle: Option<String>,
+    deadlines: Deadlines,
+}
+
+impl Route {
+    /// What a record alone tells. What authenticates is the client's own, and never the provider object's.
+    fn own(record: &Record, credentials: Credentials) -> Self {
+        let access = &record.management;
+        Self {
+            credentials,
+            known: issued(record),
+            issuer: record.endpoints.issuer.clone(),
+            origins: [&record.endpoints.issuer, &record.endpoints.registration]
+                .into_iter()
+                .chain(&access.allowed_origins)
+                .cloned()
+                .collect(),
+            allowed_origins: access.allowed_origins.clone(),
+            token_endpoint: record.endpoints.token.clone(),
+            ca_bundle: access.ca_bundle.clone(),
+            deadlines: deadlines(access),
+        }
+    }
+
+    /// The same with what the provider object says today, if it is the provider of the record: an authority or an allowed origin
+    /// may have been added since.
+    fn refreshed(mut self, provider: Option<Located<'_>>) -> Self {
+        let Some(Located { target, .. }) = provider.filter(|provider| provider.issuer == self.issuer) else {
+            return self;
+        };
+        self.origins.extend(target.allowed_origins.iter().cloned());
+        self.allowed_origins.extend(target.allowed_origins.iter().cloned());
+        self.ca_bundle.clone_from(&target.ca_bundle);
+        self.deadlines = target.deadlines;
+        self.known.extend(secrets(target));
+        self
+    }
+
+    /// Whether the provider's credentials may go to this address.
+    fn check(&self, uri: &str) -> Result<(), Failure> {
+        let Ok(url) = Url::parse(uri) else {
+            // It is never called, and whoever tries says why.
+            return Ok(());
+        };
+        if !origin::is_among(&url, self.origins.iter().map(String::as_str)) {
+            let text = format!(
+                "the client is managed at {}, which is no origin of its provider now, so the provider's credentials are not sent there; add the origin to \
+                 spec.endpoints.allowedOrigins of the provider, or remove the client at the provider yourself",
+                origin::of(&url)
+            );
+            return Err(Failure::new(Class::Denied, Reason::ProviderChanged, text));
+        }
+        auth::check_consent(&self.credentials, &url, &self.origins)
+    }
+
+    pub(super) const fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Every credential that an answer might repeat, in every form in which it might: none may reach a message.
+    pub(super) fn spoken(&self) -> Vec<SecretString> {
+        let mut spoken = auth::spoken(&self.credentials);
+        spoken.extend(self.known.iter().flat_map(auth::forms));
+        spoken
+    }
+
+    /// Where the credentials may go.
+    pub(super) fn origins(&self) -> &[String] {
+        &self.origins
+    }
+
+    /// Where credentials that buy a token buy it.
+    pub(super) fn site(&self) -> Site<'_> {
+        Site {
+            token_endpoint: self.token_endpoint.as_deref(),
+            issuer: &self.issuer,
+            allowed_origins: &self.allowed_origins,
+        }
+    }
+
+    pub(super) fn ca_bundle(&self) -> Option<&str> {
+        self.ca_bundle.as_deref()
+    }
+
+    pub(super) const fn deadlines(&self) -> Deadlines {
+        self.deadlines
+    }
+}
+
+/// A call to the configuration endpoint of one client.
+#[derive(Clone, Debug)]
+pub struct ManagementCall {
+    uri: String,
+    route: Route,
+}
+
+impl ManagementCall {
+    /// How a recorded client is reached. `provider`: the provider object, if it exists and its issuer is known. `None`: nothing
+    /// manages the client.
+    ///
+    /// # Errors
+    /// [`Reason::ProviderChanged`]: the client is managed with credentials of the provider object, and that object now leads
+    /// elsewhere. [`Reason::ProviderNotFound`]: it is managed with such credentials, and there are none.
+    /// [`Reason::ConsentMissing`]: the owner of the credentials does not allow the origin.
+    pub fn of(record: &Record, provider: Option<Located<'_>>) -> Result<Option<Self>, Failure> {
+        let Some(uri) = record.management_uri() else {
+            return Ok(None);
+        };
+        let route = match (record.management.mode, &record.registration_access_token) {
+            (ManagementMode::None, _) | (ManagementMode::RegistrationAccessToken, None) => return Ok(None),
+            (ManagementMode::RegistrationAccessToken, Some(token)) => {
+                let credentials = Credentials {
+                    scheme: AuthScheme::Bearer(token.clone()),
+                    origins: None,
+                };
+                Route::own(record, credentials).refreshed(provider)
+            }
+            (ManagementMode::Credentials, _) => {
+                let provider = provider.ok_or_else(|| unmanaged(record))?;
+                let provider = provider.leads_to(&record.endpoints.issuer)?;
+                let mut route = provider.route(record.endpoints.token.as_ref());
+                route.known.extend(issued(record));
+                route.check(&uri)?;
+                route
+            }
+        };
+        Ok(Some(Self { uri, route }))
+    }
+
+    /// How a client without a record is reached by its identifier. `None`: not with credentials of the provider.
+    ///
+    /// # Errors
+    /// As [`ManagementCall::of`].
+    pub fn look_up(target: &Target, endpoints: &Endpoints, client_id: &str) -> Result<Option<Self>, Failure> {
+        let knobs = &target.knobs;
+        if knobs.management != ManagementMode::Credentials {
+            return Ok(None);
+        }
+        let uri = record::uri_of(&knobs.uri_template, &endpoints.registration, client_id);
+        let route = Located::discovered(target, endpoints)?.route(None);
+        route.check(&uri)?;
+        Ok(Some(Self { uri, route }))
+    }
+
+    /// Client configuration endpoint, verbatim.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Registration access token, or the provider's management credentials.
+    #[must_use]
+    pub const fn scheme(&self) -> &AuthScheme {
+        &self.route.credentials.scheme
+    }
+
+    pub(super) const fn route(&self) -> &Route {
+        &self.route
+    }
+}
+
+/// A search for the client that carries a mark.
+#[derive(Clone, Debug)]
+pub struct MarkedCall {
+    listing: String,
+    attribute: &'static str,
+    value: String,
+    route: Route,
+}
+
+impl MarkedCall {
+    /// How the client of this mark is found. `None`: the issuer has not the form from which the address of its clients is made.
+    ///
+    /// # Errors
+    /// As [`ManagementCall::of`].
+    pub fn of(target: &Target, endpoints: &Endpoints, mark: &Mark, value: String) -> Result<Option<Self>, Failure> {
+        let Some(listing) = identity::listing(&endpoints.issuer, mark) else {
+            return Ok(None);
+        };
+        let route = Located::discovered(target, endpoints)?.route(None);
+        route.check(&listing)?;
+        Ok(Some(Self {
+            listing,
+            attribute: mark.attribute,
+            value,
+            route,
+        }))
+    }
+
+    /// Address at which the clients are listed.
+    pub(super) fn listing(&self) -> &str {
+        &self.listing
+    }
+
+    /// The attribute that holds the mark.
+    pub(super) const fn attribute(&self) -> &'static str {
+        self.attribute
+    }
+
+    /// The mark.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    pub(super) const fn route(&self) -> &Route {
+        &self.route
+    }
+}
+
+/// The question whether a provider knows a client, by that client's own credentials.
+#[derive(Clone, Debug)]
+pub struct ProbeCall {
+    token_endpoint: String,
+    client_id: String,
+    client_secret: Option<SecretString>,
+    method: ClientAuth,
+    route: Route,
+}
+
+impl ProbeCall {
+    /// How the provider is asked. `None`: it names no token endpoint, or the client authenticates in a way that cannot be tried.
+    #[must_use]
+    pub fn of(record: &Record, provider: Option<Located<'_>>) -> Option<Self> {
+        let stated =
+            |metadata: &Map<String, Value>| metadata.get("token_endpoint_auth_method")?.as_str().map(str::to_owned);
+        let method = stated(&record.metadata).or_else(|| stated(&record.request));
+        let method = ClientAuth::parse(method.as_deref().unwrap_or("client_secret_basic"))?;
+        let scheme = match (method, &record.client_secret) {
+            (ClientAuth::Basic, Some(secret)) => auth::client_basic(&record.client_id, secret),
+            _ => AuthScheme::None,
+        };
+        let credentials = Credentials { scheme, origins: None };
+        Some(Self {
+            token_endpoint: record.endpoints.token.clone()?,
+            client_id: record.client_id.clone(),
+            client_secret: record.client_secret.clone(),
+            method,
+            route: Route::own(record, credentials).refreshed(provider),
+        })
+    }
+
+    pub(super) fn token_endpoint(&self) -> &str {
+        &self.token_endpoint
+    }
+
+    /// Client identifier.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    pub(super) const fn client_secret(&self) -> Option<&SecretString> {
+        self.client_secret.as_ref()
+    }
+
+    pub(super) const fn method(&self) -> ClientAuth {
+        self.method
+    }
+
+    pub(super) const fn route(&self) -> &Route {
+        &self.route
+    }
+}
+
+/// The credentials that a provider issued for a client.
+fn issued(record: &Record) -> Vec<SecretString> {
+    let issued = record.client_secret.iter().chain(&record.registration_access_token);
+    issued.cloned().collect()
+}
+
+/// Every credential of a provider object.
+fn secrets(target: &Target) -> Vec<SecretString> {
+    let of = |credentials: &Credentials| match &credentials.scheme {
+        AuthScheme::None => None,
+        AuthScheme::Basic { password: secret, .. }
+        | AuthScheme::Bearer(secret)
+        | AuthScheme::ClientCredentials {
+            client_secret: secret, ..
+        }
+        | AuthScheme::Header { value: secret, .. } => Some(secret.clone()),
+    };
+    [&target.discovery, &target.registration, &target.management]
+        .into_iter()
+        .filter_map(of)
+        .collect()
+}
+
+fn deadlines(access: &Access) -> Deadlines {
+    Deadlines {
+        connect: Duration::from_millis(access.connect_timeout_ms),
+        request: Duration::from_millis(access.request_timeout_ms),
+    }
+}
+
+/// The credentials of the provider object are not for the issuer of the client.
+fn changed(before: &str, now: &str) -> Failure {
+    let (before, now) = (issuer_shown(before), issuer_shown(now));
+    let text = format!(
+        "the client is registered at the issuer {before} and its provider object now leads to {now}, whose credentials are not sent to {before}; undo that \
+         change of the provider object, or remove the client at {before} yourself"
+    );
+    Failure::new(Class::Denied, Reason::ProviderChanged, text)
+}
+
+fn unmanaged(record: &Record) -> Failure {
+    let text = format!(
+        "the client is managed at {} with credentials of its provider object, which does not exist or cannot be used; create or correct it, or remove the \
+         client there yourself",
+        issuer_shown(&record.endpoints.issuer)
+    );
+    Failure::new(Class::Denied, Reason::ProviderNotFound, text)
+}
+
+/// An issuer for an error, with its scheme.
+fn issuer_shown(issuer: &str) -> String {
+    issuer.chars().filter(char::is_ascii_graphic).take(200).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
