@@ -14,7 +14,7 @@ use crate::cluster::{ApiError, ProviderKey, SecretMeta, SecretRevision};
 use crate::domain::breaker::Counted;
 use crate::domain::failure::Failure;
 use crate::domain::metadata::hex;
-use crate::domain::outcome::CallError;
+use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::plan::{Here, Known, Provider};
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
@@ -140,17 +140,19 @@ impl World for Live<'_> {
         Some(known.entry(attempt.to_owned()).or_insert_with(Instant::now).elapsed())
     }
 
-    fn barred(&self, provider: &Provider, what: Counted) -> Option<Duration> {
+    fn barred(&self, provider: &Provider, namespace: &str, what: Counted) -> Option<Duration> {
         let breakers = lock(&self.breakers);
         breakers
             .get(&(provider.uid.clone(), what))?
-            .open_for(self.clock.since(self.begun))
+            .open_for(self.clock.since(self.begun), namespace)
     }
 
-    fn count(&self, provider: &Provider, what: Counted) {
+    fn count(&self, provider: &Provider, namespace: &str, attempt: &str, what: Counted) {
         let now = self.clock.since(self.begun);
         let mut breakers = lock(&self.breakers);
-        breakers.entry((provider.uid.clone(), what)).or_default().note(now);
+        breakers.retain(|_, breaker| !breaker.forget(now));
+        let breaker = breakers.entry((provider.uid.clone(), what)).or_default();
+        breaker.note(now, namespace, attempt);
     }
 
     async fn pause(&self, time: Duration) {
@@ -320,7 +322,7 @@ impl World for Live<'_> {
         self.counted(Operation::Update, begun, result)
     }
 
-    async fn deregister(&self, call: &ManagementCall) -> Result<(), CallError> {
+    async fn deregister(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
         let begun = Instant::now();
         let result = self.transport.delete(call).await;
         self.counted(Operation::Delete, begun, result)

@@ -14,7 +14,7 @@ use crate::api::{ManagementMode, Reason};
 use crate::cluster::{ApiError, SecretMeta};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::{CallError, Effect};
+use crate::domain::outcome::{CallError, Deletion, Effect};
 use crate::domain::record::{Phase, Record};
 use crate::provider;
 
@@ -155,7 +155,10 @@ async fn look<W: World>(world: &W, meta: &SecretMeta, confirmed: bool) -> Look {
     }
     if record.phase == Phase::Deleting {
         match end(world, &record).await {
-            Ok(()) => {}
+            Ok(Deletion::Done) => {}
+            // A success that proves nothing is no better than a refusal.
+            Ok(Deletion::Unclear) if confirmed => {}
+            Ok(Deletion::Unclear) => return Look::Missing,
             Err(error) if provider::is_gone_or_unauthorised(&error) && record.in_flight.is_none() => {
                 if !confirmed {
                     return Look::Missing;
@@ -197,7 +200,7 @@ async fn leave<W: World>(world: &W, record: &Record) -> Result<(), ApiError> {
 }
 
 /// Deregisters a recorded client.
-async fn end<W: World>(world: &W, record: &Record) -> Result<(), CallError> {
+async fn end<W: World>(world: &W, record: &Record) -> Result<Deletion, CallError> {
     let not_sent = |failure| CallError {
         failure,
         status: None,

@@ -7,14 +7,14 @@ use url::Url;
 
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::CallError;
+use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::registration::Registration;
 use crate::domain::target::{AuthScheme, Credentials, Deadlines};
 
 use super::token::{Answered, Site};
 use super::transport::{Answer, Body, Exchange, Transport, not_sent};
-use super::verdict::{Asked, accepted, harmless, incomprehensible};
-use super::{auth, limits, origin, wire};
+use super::verdict::{Asked, accepted, harmless, incomprehensible, refused};
+use super::{auth, effect, limits, origin, wire};
 
 /// All that a management call needs: URI and credentials come from one record, so that no token is ever shown to another
 /// client's URI.
@@ -92,19 +92,15 @@ impl Transport {
     ///
     /// # Errors
     /// There is no answer, or a refusal.
-    pub async fn delete(&self, call: &ManagementCall) -> Result<(), CallError> {
+    pub async fn delete(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
         let (answer, at, token) = self.answer(call, Method::DELETE, None).await?;
         let mut spoken = call.spoken();
         spoken.extend(token);
-        // Whatever else a success says, nothing of it is needed.
-        let answer = Answer {
-            body: answer.body.or_else(|_| Ok(Vec::new())),
-            ..answer
-        };
-        match accepted(answer, Asked::Management, &at, &spoken) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(call.about_the_client(auth::discreet(error, &spoken))),
+        if (200..300).contains(&answer.status) {
+            return Ok(effect::of_deletion(&answer));
         }
+        let error = refused(&answer, Asked::Management, &at, &spoken);
+        Err(call.about_the_client(auth::discreet(error, &spoken)))
     }
 
     async fn manage(

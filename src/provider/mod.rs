@@ -2,12 +2,14 @@
 //!
 //! Nothing here decides what is done next; it says how a call ended and what is known about its effect.
 
+mod about;
 mod auth;
 mod cache;
 mod causes;
 mod discovery;
 #[cfg(test)]
 mod double;
+mod effect;
 mod egress;
 mod error_body;
 mod limits;

@@ -243,8 +243,11 @@ fn no_token(mut failure: Failure) -> CallError {
 }
 
 fn refused(answer: &Answer, at: &str, spoken: &[SecretString]) -> Failure {
-    let body = answer.body.as_deref().map(error_body::parse).unwrap_or_default();
-    let code = body.without(spoken).code;
+    let code = answer
+        .body
+        .as_deref()
+        .ok()
+        .and_then(|body| error_body::read(body, spoken).code);
     let said = code.map(|code| format!(" with {code}")).unwrap_or_default();
     let status = answer.status;
     let (class, reason, text) = match status {
@@ -281,8 +284,10 @@ fn refused(answer: &Answer, at: &str, spoken: &[SecretString]) -> Failure {
 fn read(body: &[u8]) -> Option<(SecretString, Duration)> {
     let object = Object::parse(body)?;
     let text = |name: &str| object.get(name).and_then(Value::as_str);
-    // Any other type is sent in another way (RFC 6749 section 7.1).
-    text("token_type").filter(|kind| kind.eq_ignore_ascii_case("Bearer"))?;
+    // Any other type is sent in another way (RFC 6749 section 7.1). Some servers leave out that it is this one.
+    if !matches!(object.get("token_type"), None | Some(Value::Null)) {
+        text("token_type").filter(|kind| kind.eq_ignore_ascii_case("Bearer"))?;
+    }
     let token =
         text("access_token").filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))?;
     let seconds = match object.get("expires_in") {

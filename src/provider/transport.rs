@@ -60,6 +60,8 @@ pub(super) enum Body {
 
 /// An answer.
 pub(super) struct Answer {
+    /// The address that was asked.
+    pub url: Url,
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Result<Vec<u8>, BodyError>,
@@ -90,6 +92,7 @@ impl Transport {
         // A connection that cannot be made is no doubt about a request, so it has to fail before the whole call does.
         let connect = exchange.deadlines.connect.min(exchange.deadlines.request.mul_f32(0.8));
         let client = self.client(exchange.ca_bundle, connect).map_err(not_sent)?;
+        let url = exchange.url.clone();
         let mut request = client
             .request(exchange.method, exchange.url)
             .header(ACCEPT, "application/json");
@@ -108,6 +111,7 @@ impl Transport {
             let response = request.send().await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             Ok(Answer {
+                url,
                 status,
                 headers,
                 body: limits::read(response, limit).await,

@@ -10,7 +10,7 @@ use crate::domain::failure::Class;
 use crate::domain::identity::{self, Finds};
 use crate::domain::marker::Marker;
 use crate::domain::metadata::{self, Request};
-use crate::domain::outcome::Effect as Applied;
+use crate::domain::outcome::{Deletion, Effect as Applied};
 use crate::domain::record::Record;
 use crate::domain::secret;
 
@@ -95,7 +95,7 @@ impl<W: World> Pass<'_, W> {
         // first, and counts if it becomes a suspect.
         let doubtful = matches!(&result, Err(error) if error.effect == Applied::Unknown);
         if doubtful && provider.target.knobs.client_id_member.is_none() {
-            self.world.count(&provider, Counted::UnknownOutcome);
+            self.count(&attempt, Counted::UnknownOutcome);
         }
         self.permit = None;
         self.sent.clone_from(request);
@@ -226,9 +226,7 @@ impl<W: World> Pass<'_, W> {
             Ok(revision) => {
                 self.memory.disowned = false;
                 self.memory.replaces = None;
-                if let Some(Ok(provider)) = &self.provider {
-                    self.world.count(provider, Counted::Recreation);
-                }
+                self.count(&wanted.attempt, Counted::Recreation);
                 self.recorded(Box::new(wanted), revision);
             }
             Err(ApiError::Conflict | ApiError::NotFound | ApiError::Invalid { uid_changed: true, .. }) => {
@@ -316,7 +314,7 @@ impl<W: World> Pass<'_, W> {
         let left_alone = self.is_chosen(&record.client_id) || self.may_be_found();
         let call = record_of::management_call(&record, Some(&provider)).filter(|_| !left_alone);
         let deleted = match call {
-            Some(call) => self.world.deregister(&call).await.is_ok(),
+            Some(call) => matches!(self.world.deregister(&call).await, Ok(Deletion::Done)),
             None => false,
         };
         if deleted {
@@ -339,18 +337,19 @@ impl<W: World> Pass<'_, W> {
         self.memory.failure = self.memory.unrecordable.take();
     }
 
+    /// Counts it for the provider's breaker.
+    fn count(&self, attempt: &str, what: Counted) {
+        if let Some(Ok(provider)) = &self.provider {
+            self.world.count(provider, &self.key.namespace, attempt, what);
+        }
+    }
+
     pub(super) async fn enter_suspect(&mut self, suspect: Suspect) {
         let entry = record_of::suspect(&self.object, self.world.here(), &suspect, self.world.now());
         match self.world.create_secret(&entry).await {
             Ok(_) | Err(ApiError::AlreadyExists) => {
                 if suspect.client_id.is_none() {
-                    if let Some(Ok(provider)) = &self.provider {
-                        let seen = Some((suspect.attempt.clone(), AttemptOutcome::Unknown));
-                        let counted = self.world.outcome_of(&self.object) == seen;
-                        if !counted || provider.target.knobs.client_id_member.is_some() {
-                            self.world.count(provider, Counted::UnknownOutcome);
-                        }
-                    }
+                    self.count(&suspect.attempt, Counted::UnknownOutcome);
                     if matches!(self.record, Stored::Present { .. }) {
                         self.close(&suspect.attempt, AttemptOutcome::Suspected, String::new());
                     }
