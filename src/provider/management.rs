@@ -12,7 +12,7 @@ use crate::domain::registration::Registration;
 use crate::domain::target::{AuthScheme, Credentials, Deadlines};
 
 use super::token::{Answered, Site};
-use super::transport::{Answer, Body, Exchange, Transport, not_sent};
+use super::transport::{Answer, Body, Exchange, JSON, Transport, not_sent};
 use super::verdict::{Asked, accepted, harmless, incomprehensible, refused};
 use super::{auth, effect, limits, origin, wire};
 
@@ -119,6 +119,7 @@ impl Transport {
             .map_err(|error| call.about_the_client(auth::discreet(error, &spoken)))?;
         let mut registration =
             wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Management, &at, &error.to_string()))?;
+        wire::resolve_uri(&mut registration, &call.registration_endpoint);
         // The address that answered is one that may be called; a client is not moved to one that may not.
         if let Some(uri) = &registration.registration_client_uri
             && let Err(error) = self.address(call, uri)
@@ -158,6 +159,7 @@ impl Transport {
             credentials: &call.credentials,
             ca_bundle: call.ca_bundle.as_deref(),
             deadlines: call.deadlines,
+            accept: JSON,
             limit: limits::REGISTRATION,
         };
         let site = Site {

@@ -18,7 +18,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::target::{Credentials, Deadlines};
 
 use super::token::Site;
-use super::transport::{Exchange, Transport, not_sent};
+use super::transport::{Exchange, JSON, Transport, not_sent};
 use super::verdict::{Asked, accepted, harmless, incomprehensible};
 use super::{auth, limits, origin};
 
@@ -104,6 +104,7 @@ impl Transport {
             credentials: &call.credentials,
             ca_bundle: call.ca_bundle.as_deref(),
             deadlines: call.deadlines,
+            accept: JSON,
             limit: limits::LISTING,
         };
         let site = Site {

@@ -6,6 +6,7 @@ mod about;
 mod auth;
 mod cache;
 mod causes;
+mod coding;
 mod discovery;
 #[cfg(test)]
 mod double;
@@ -27,9 +28,11 @@ mod webfinger;
 mod wire;
 
 pub use cache::DiscoveryCache;
+pub use coding::unpack;
 pub use discovery::Discovered;
 pub use egress::{EgressPolicy, is_refused};
 pub use error_body::{ErrorBody, parse as parse_error_body};
+pub use limits::BodyError;
 pub use management::ManagementCall;
 pub use marked::MarkedCall;
 pub use metadata::{Metadata, parse as parse_metadata};

@@ -13,7 +13,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::plan::Known;
 use crate::domain::target::{AuthScheme, Credentials, Deadlines};
 
-use super::transport::{Body, Exchange, Transport, not_sent};
+use super::transport::{Body, Exchange, JSON, Transport, not_sent};
 use super::{auth, error_body, limits, token};
 
 /// How a client authenticates at the token endpoint, of the ways that can be tried with what a record holds.
@@ -76,6 +76,7 @@ impl Transport {
             credentials: &credentials(call),
             ca_bundle: call.ca_bundle.as_deref(),
             deadlines: call.deadlines,
+            accept: JSON,
             limit: limits::REGISTRATION,
         };
         let answer = self.send(exchange).await?;

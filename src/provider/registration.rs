@@ -8,7 +8,7 @@ use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Target};
 
 use super::token::Site;
-use super::transport::{Body, Exchange, Transport, not_sent};
+use super::transport::{Body, Exchange, JSON, Transport, not_sent};
 use super::verdict::{Asked, accepted, incomprehensible};
 use super::{auth, limits, origin, wire};
 
@@ -37,6 +37,7 @@ impl Transport {
             credentials: &target.registration,
             ca_bundle: target.ca_bundle.as_deref(),
             deadlines: target.deadlines,
+            accept: JSON,
             limit: limits::REGISTRATION,
         };
         let site = Site {
@@ -50,6 +51,9 @@ impl Transport {
         let status = answer.status;
         let body =
             accepted(answer, Asked::Registration, &at, &spoken).map_err(|error| auth::discreet(error, &spoken))?;
-        wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Registration, &at, &error.to_string()))
+        let mut registration = wire::parse(&body)
+            .map_err(|error| incomprehensible(status, Asked::Registration, &at, &error.to_string()))?;
+        wire::resolve_uri(&mut registration, &endpoints.registration);
+        Ok(registration)
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::target::{AuthScheme, Credentials};
 
 use super::egress::EgressPolicy;
-use super::transport::{Answer, Body, Exchange, Transport, not_sent};
+use super::transport::{Answer, Body, Exchange, JSON, Transport, not_sent};
 use super::verdict::harmless;
 use super::wire::Object;
 use super::{auth, error_body, limits, origin, wait};
@@ -190,6 +190,7 @@ impl Transport {
                 credentials: &credentials,
                 ca_bundle: exchange.ca_bundle,
                 deadlines: exchange.deadlines,
+                accept: JSON,
                 limit: limits::REGISTRATION,
             })
             .await

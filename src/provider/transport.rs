@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Certificate, Client, redirect, retry};
 use url::Url;
@@ -47,7 +47,14 @@ pub(super) struct Exchange<'a> {
     pub deadlines: Deadlines,
     /// Largest body of the answer, in bytes.
     pub limit: usize,
+    /// Media types that are asked for.
+    pub accept: &'static str,
 }
+
+/// What is asked for unless a call says something else.
+pub(super) const JSON: &str = "application/json";
+/// What is asked for where that is not served.
+const ANYTHING: &str = "*/*";
 
 /// What a request carries.
 #[derive(Clone)]
@@ -84,6 +91,21 @@ impl Transport {
     /// # Errors
     /// There is no answer. Its effect is [`Effect::NotApplied`] only if no byte of the request was sent.
     pub(super) async fn send(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
+        if exchange.method != Method::GET {
+            return self.send_once(exchange).await;
+        }
+        // Not every server knows what it serves: what it calls it does not matter.
+        let again = Exchange {
+            accept: ANYTHING,
+            ..exchange.clone()
+        };
+        match self.send_once(exchange).await {
+            Ok(answer) if answer.status == 406 => self.send_once(again).await,
+            result => result,
+        }
+    }
+
+    async fn send_once(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
         let at = origin::of(&exchange.url);
         if self.policy.refuses_host(&exchange.url) {
             return Err(not_sent(address_refused(&at)));
@@ -95,7 +117,8 @@ impl Transport {
         let url = exchange.url.clone();
         let mut request = client
             .request(exchange.method, exchange.url)
-            .header(ACCEPT, "application/json");
+            .header(ACCEPT, exchange.accept)
+            .header(ACCEPT_ENCODING, "identity");
         if let Some((name, value)) = credentials {
             request = request.header(name, value);
         }

@@ -68,6 +68,7 @@ pub(super) fn accepted(answer: Answer, asked: Asked, at: &str, spoken: &[SecretS
         let why = match error {
             BodyError::TooLarge if asked == Asked::Listing => "is larger than 8 MiB",
             BodyError::TooLarge => "is larger than 64 KiB",
+            BodyError::Packed => "is compressed in a way that the operator cannot undo; have the provider or its proxy send it uncompressed",
             BodyError::Broken => "broke off",
         };
         incomprehensible(answer.status, asked, at, why)
@@ -225,7 +226,9 @@ pub(super) fn undiscovered(answer: &Answer, what: &str) -> CallError {
         401 | 403 => (
             Class::Denied,
             Reason::CredentialsRejected,
-            format!("{what} refuses the operator (status {status}); see spec.discoveryAuth of the provider"),
+            format!(
+                "{what} refused the operator (status {status}); if it needs credentials, set spec.discoveryAuth of the provider"
+            ),
         ),
         429 => (
             Class::Transient,

@@ -78,11 +78,12 @@ async fn w49_a_client_is_not_moved_to_an_origin_that_is_not_allowed() {
         "http://127.0.0.2:1/a",
         "https://evil.example/a",
         "ftp://x",
-        "/reg/a",
+        "//evil.example/a",
         "http://u:p@127.0.0.1/a",
     ] {
         assert_eq!(moved(&call, uri).await, None, "{uri}");
     }
+    assert_eq!(moved(&call, "/reg/b").await, Some(format!("{}/reg/b", double.origin)));
     call.allowed_origins.push("https://api.example".to_owned());
     assert_eq!(
         moved(&call, "https://api.example/a").await.as_deref(),

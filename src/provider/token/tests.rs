@@ -35,6 +35,7 @@ async fn ask_at(
         credentials,
         ca_bundle: None,
         deadlines: PATIENT,
+        accept: JSON,
         limit: limits::REGISTRATION,
     };
     let site = Site {
