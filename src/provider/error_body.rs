@@ -83,17 +83,16 @@ pub fn parse(body: &[u8]) -> ErrorBody {
 /// they are cut: a cut could leave a part of a credential.
 pub(super) fn read(body: &[u8], spoken: &[SecretString]) -> ErrorBody {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    if let Some(object) = Object::parse(body) {
-        let issued = issued(&object);
-        let (code, words) = of_object(&object);
-        return shown(code, words, spoken.iter().chain(&issued));
+    if let Some(object) = Object::parse(body).map(Value::Object) {
+        let (code, words) = object.as_object().map(of_object).unwrap_or_default();
+        return shown(code, words, spoken.iter().chain(&issued(&object)));
     }
-    let words = match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Object(_)) => None,
-        Ok(value) => nested(&value),
-        Err(_) => prose(body),
-    };
-    shown(None, words, spoken)
+    match serde_json::from_slice::<Value>(body) {
+        // A member stands twice: nobody could say which of them counts.
+        Ok(Value::Object(_)) => ErrorBody::default(),
+        Ok(value) => shown(None, nested(&value), spoken.iter().chain(&issued(&value))),
+        Err(_) => shown(None, prose(body), spoken),
+    }
 }
 
 fn shown<'a>(
@@ -163,7 +162,7 @@ fn nested(value: &Value) -> Option<String> {
         Value::String(text) => text.trim().to_owned(),
         Value::Array(list) => list.iter().filter_map(nested).collect::<Vec<_>>().join(", "),
         Value::Object(object) => {
-            let said = object.iter().filter(|(name, _)| !UNTOLD.contains(&name.as_str()));
+            let said = object.iter().filter(|(name, _)| !is_untold(name));
             let said = said.filter_map(|(name, value)| {
                 let text = nested(value)?;
                 let bare = PLACES.contains(&name.as_str()) || DESCRIPTIONS.contains(&name.as_str());
@@ -176,19 +175,25 @@ fn nested(value: &Value) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+fn is_untold(name: &str) -> bool {
+    UNTOLD.contains(&name) || ISSUED.contains(&name)
+}
+
 /// What the answer issues, wherever it stands, in every form in which the words might repeat it.
-fn issued(object: &Map<String, Value>) -> Vec<SecretString> {
-    let mut found = Vec::new();
-    for (name, value) in object {
-        match value {
-            Value::Object(inner) => found.extend(issued(inner)),
-            Value::Array(list) => found.extend(list.iter().filter_map(Value::as_object).flat_map(issued)),
-            Value::String(text) if ISSUED.contains(&name.as_str()) => found.extend(auth::forms(&text.as_str().into())),
-            Value::Number(number) if ISSUED.contains(&name.as_str()) => found.push(number.to_string().into()),
-            _ => {}
-        }
+fn issued(value: &Value) -> Vec<SecretString> {
+    match value {
+        Value::Array(list) => list.iter().flat_map(issued).collect(),
+        Value::Object(object) => object.iter().flat_map(|(name, value)| issued_as(name, value)).collect(),
+        _ => Vec::new(),
     }
-    found
+}
+
+fn issued_as(name: &str, value: &Value) -> Vec<SecretString> {
+    match value {
+        Value::String(text) if ISSUED.contains(&name) => auth::forms(&text.as_str().into()).into(),
+        Value::Number(number) if ISSUED.contains(&name) => vec![number.to_string().into()],
+        _ => issued(value),
+    }
 }
 
 /// A word without spaces, as codes are; anything else is prose.
@@ -316,6 +321,10 @@ mod tests {
         assert_eq!(issued, body(Some("bad"), None));
         let deep = parse(br#"{"message":"use YWJjZGVm","data":[{"client_secret":"abcdef"}]}"#);
         assert_eq!(deep, body(None, None));
+        let listed = parse(br#"[{"client_secret":["abcdef"],"message":"no"},{"client_id":7654321,"message":"7654321 exists"}]"#);
+        assert_eq!(listed, body(None, None));
+        let other = parse(br#"{"client_id":"abcdef","redirect_uris":["no"]}"#);
+        assert_eq!(other, body(None, Some("redirect_uris: no")));
     }
 
     #[test]
