@@ -25,6 +25,8 @@ pub enum Deletion {
 pub enum Remark {
     /// It has a body that is no JSON object and states no error code: perhaps a page of something that stands before the provider.
     Page,
+    /// It has a JSON object as its body that states no error code.
+    Uncoded,
     /// It speaks of `client_secret`.
     ClientSecret,
     /// It says that there is no such client.

@@ -121,6 +121,11 @@ mod tests {
     }
 
     #[test]
+    fn w83_no_more_is_unpacked_than_is_allowed() {
+        assert!(matches!(read(std::io::repeat(0), LIMIT), Err(BodyError::TooLarge)));
+    }
+
+    #[test]
     fn w83_a_header_that_outlived_its_coding_costs_nothing() {
         for coding in ["gzip", "deflate", "br", "zstd"] {
             assert_eq!(with(coding, TEXT.to_vec()).unwrap(), TEXT, "{coding}");

@@ -321,7 +321,8 @@ mod tests {
         assert_eq!(issued, body(Some("bad"), None));
         let deep = parse(br#"{"message":"use YWJjZGVm","data":[{"client_secret":"abcdef"}]}"#);
         assert_eq!(deep, body(None, None));
-        let listed = parse(br#"[{"client_secret":["abcdef"],"message":"no"},{"client_id":7654321,"message":"7654321 exists"}]"#);
+        let listed =
+            parse(br#"[{"client_secret":["abcdef"],"message":"no"},{"client_id":7654321,"message":"7654321 exists"}]"#);
         assert_eq!(listed, body(None, None));
         let other = parse(br#"{"client_id":"abcdef","redirect_uris":["no"]}"#);
         assert_eq!(other, body(None, Some("redirect_uris: no")));

@@ -41,6 +41,6 @@ pub use probe::{ClientAuth, ProbeCall};
 pub use transport::Transport;
 #[cfg(test)]
 pub(crate) use verdict::made_of;
-pub use verdict::{is_gone_or_unauthorised, is_nowhere, is_unsupported, wants_client_secret};
+pub use verdict::{is_client_refused, is_gone_or_unauthorised, is_nowhere, is_unsupported, wants_client_secret};
 pub use webfinger::{Resource, issuer as parse_webfinger};
 pub use wire::{Undecodable, parse as parse_registration};

@@ -206,14 +206,15 @@ fn redirected(answer: &Answer, asked: Asked, at: &str) -> String {
 }
 
 fn remark(answer: &Answer, body: &ErrorBody) -> Option<Remark> {
-    let is_json = |body: &Vec<u8>| body.is_empty() || Object::parse(body).is_some();
+    let is_json = |body: &Vec<u8>| Object::parse(body).is_some();
     let told = |text: &Option<String>| text.as_deref().is_some_and(|text| text.contains("client_secret"));
     if told(&body.description) || told(&body.code) {
         Some(Remark::ClientSecret)
     } else if matches!(answer.status, 400 | 422) && names_an_unknown_client(body) {
         Some(Remark::UnknownClient)
-    } else if body.code.is_none() && !answer.body.as_ref().is_ok_and(is_json) {
-        Some(Remark::Page)
+    } else if body.code.is_none() && !answer.body.as_ref().is_ok_and(Vec::is_empty) {
+        let json = answer.body.as_ref().is_ok_and(is_json);
+        Some(if json { Remark::Uncoded } else { Remark::Page })
     } else {
         None
     }
@@ -262,20 +263,31 @@ pub fn is_unsupported(error: &CallError) -> bool {
     matches!(error.status, Some(405 | 501))
 }
 
-/// Whether a management call was refused in a way that may mean that the provider does not know the client, or does not accept
-/// the token: no provider tells the two apart. It says that this call was refused, nothing more. A page is no answer of a provider:
-/// a router without a route answers 404, a firewall 403.
+/// Whether the provider does not know the client or does not accept the token. No provider tells the two apart. A page is none
+/// of a provider: a router that has lost its way answers 404, a firewall 403.
 #[must_use]
 pub fn is_gone_or_unauthorised(error: &CallError) -> bool {
     let code = error.code.as_deref();
     match error.status {
         Some(401 | 410) => true,
-        Some(404) => error.remark != Some(Remark::Page),
-        Some(400) if matches!(code, Some("access_denied" | "invalid_token" | "invalid_client")) => true,
-        Some(400) => matches!(code, None | Some("invalid_request")) && error.remark == Some(Remark::UnknownClient),
-        Some(422) => error.remark == Some(Remark::UnknownClient),
+        Some(404) => code.is_some(),
+        Some(400) => matches!(code, Some("access_denied" | "invalid_token" | "invalid_client")),
         Some(403) => code.is_none() && error.remark.is_none(),
         _ => false,
+    }
+}
+
+/// Whether a management call was refused in any of the ways that may be about the client or its token. It says that this call was
+/// refused, nothing more: absence needs another proof. A page is no answer of a provider.
+#[must_use]
+pub fn is_client_refused(error: &CallError) -> bool {
+    let unknown = error.remark == Some(Remark::UnknownClient);
+    match error.status {
+        Some(404) => error.remark != Some(Remark::Page),
+        Some(403) => error.code.is_none() && error.remark != Some(Remark::Page),
+        Some(400) if matches!(error.code.as_deref(), None | Some("invalid_request")) => unknown,
+        Some(422) => unknown,
+        _ => is_gone_or_unauthorised(error),
     }
 }
 

@@ -271,7 +271,7 @@ impl<W: World> Pass<'_, W> {
                 }
                 unsupported_update()
             }
-            Err(error) if provider::is_gone_or_unauthorised(&error) => refused_update(&error),
+            Err(error) if provider::is_client_refused(&error) => refused_update(&error),
             Ok(_) | Err(_) => refused_update(refusal),
         }
     }
@@ -282,7 +282,7 @@ fn refused_update(error: &CallError) -> Failure {
     if provider::is_unsupported(error) {
         return unsupported_update();
     }
-    if provider::is_gone_or_unauthorised(error) {
+    if provider::is_client_refused(error) {
         let text = "the provider no longer accepts the token that manages this client; the client and its Secret are left as they are. Ask the provider's \
                     administrator, or delete the OAuthClient and create it again";
         return Failure::new(Class::Denied, Reason::ManagementLost, text);

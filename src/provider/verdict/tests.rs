@@ -212,13 +212,6 @@ fn w51_gone_and_unauthorised_look_alike() {
         (401, ""),
         (401, r#"{"error":"unauthorized_client"}"#),
         (404, r#"{"error":"invalid_client"}"#),
-        (404, r#"{"message":"Client not found"}"#),
-        (404, ""),
-        (
-            400,
-            r#"{"error":"invalid_request","error_description":"Client not found"}"#,
-        ),
-        (422, r#"{"message":"Unknown client"}"#),
         (410, ""),
         (403, ""),
         (400, r#"{"error":"invalid_token"}"#),
@@ -229,15 +222,6 @@ fn w51_gone_and_unauthorised_look_alike() {
     for (status, body) in [
         (403, r#"{"error":"forbidden"}"#),
         (400, r#"{"error":"invalid_client_metadata"}"#),
-        (
-            400,
-            r#"{"error":"invalid_client_metadata","error_description":"Unknown client_name"}"#,
-        ),
-        (
-            400,
-            r#"{"error":"invalid_request","error_description":"redirect_uris are missing"}"#,
-        ),
-        (422, r#"{"message":"unknown scope"}"#),
         (500, r#"{"error":"invalid_token"}"#),
     ] {
         assert!(!is_gone_or_unauthorised(&managed(status, body)), "{status} {body}");
@@ -248,13 +232,56 @@ fn w51_gone_and_unauthorised_look_alike() {
 fn w52_what_stands_before_a_provider_does_not_speak_of_its_clients() {
     for (status, body) in [
         (404, "default backend - 404"),
+        (404, ""),
         (404, "<html>Not Found</html>"),
         (403, "RBAC: access denied"),
+        (403, r#"{"message":"Forbidden"}"#),
         (403, "<html>Request blocked</html>"),
     ] {
         assert!(!is_gone_or_unauthorised(&managed(status, body)), "{status} {body}");
     }
     assert!(is_nowhere(&managed(404, "")) && !is_nowhere(&managed(401, "")));
+}
+
+/// WSO2, Zitadel, Keycloak and others say it so.
+#[test]
+fn w87_every_way_to_refuse_a_management_call_is_known() {
+    for (status, body) in [
+        (401, ""),
+        (403, ""),
+        (403, r#"{"message":"Forbidden"}"#),
+        (410, ""),
+        (404, ""),
+        (404, r#"{"message":"Client not found"}"#),
+        (404, r#"{"error":"invalid_client"}"#),
+        (400, r#"{"error":"invalid_token"}"#),
+        (
+            400,
+            r#"{"error":"invalid_request","error_description":"Client not found"}"#,
+        ),
+        (400, r#"{"message":"No such client"}"#),
+        (422, r#"{"message":"Unknown client"}"#),
+    ] {
+        assert!(is_client_refused(&managed(status, body)), "{status} {body}");
+    }
+    for (status, body) in [
+        (404, "<html>Not Found</html>"),
+        (404, "404 page not found"),
+        (403, "RBAC: access denied"),
+        (
+            400,
+            r#"{"error":"invalid_client_metadata","error_description":"Unknown client_name"}"#,
+        ),
+        (
+            400,
+            r#"{"error":"invalid_request","error_description":"redirect_uris are missing"}"#,
+        ),
+        (422, r#"{"message":"unknown scope"}"#),
+        (409, r#"{"message":"Unknown client"}"#),
+        (500, r#"{"message":"Unknown client"}"#),
+    ] {
+        assert!(!is_client_refused(&managed(status, body)), "{status} {body}");
+    }
 }
 
 #[test]
