@@ -5,16 +5,33 @@ use crate::api::metadata::{ClientMetadata, RareMetadata};
 /// Members whose names are ordinary words: an error that holds one need not be about it.
 const ORDINARY: [&str; 3] = ["description", "keywords", "localized"];
 
-/// The manifest path of the first metadata member that a text names, by its wire name or its manifest name.
+/// Most words of a name that is written with spaces.
+const MOST_WORDS: usize = 5;
+
+/// The manifest path of the first metadata member that a text names: by its name on the wire, also with spaces in it, or by its
+/// name in the manifest.
 #[must_use]
 pub fn named_in(text: &str) -> Option<String> {
-    let members = || ClientMetadata::MEMBERS.iter().chain(RareMetadata::MEMBERS);
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let mut fields = words.filter(|word| !word.is_empty()).filter_map(|word| {
-        let (manifest, _) = members().find(|(manifest, wire)| is_name(word, wire) || is_name(word, manifest))?;
-        (!ORDINARY.contains(manifest)).then(|| format!("spec.{manifest}"))
-    });
-    fields.next()
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    (0..words.len())
+        .find_map(|at| {
+            let rest = words.get(at..)?;
+            // The longest counts: a post-logout redirect URI is no redirect URI.
+            let names = (1..=MOST_WORDS.min(rest.len()))
+                .rev()
+                .filter_map(|count| Some(rest.get(..count)?.join("_")));
+            names
+                .filter_map(|name| member(&name))
+                .find(|manifest| !ORDINARY.contains(manifest))
+        })
+        .map(|manifest| format!("spec.{manifest}"))
+}
+
+fn member(name: &str) -> Option<&'static str> {
+    let mut members = ClientMetadata::MEMBERS.iter().chain(RareMetadata::MEMBERS);
+    let found = members.find(|(manifest, wire)| is_name(name, wire) || is_name(name, manifest))?;
+    Some(found.0)
 }
 
 /// Whether a word is this name; of a list, also the name of one of its items.
@@ -44,6 +61,12 @@ mod tests {
             ("response_types do not fit grant_types", Some("spec.responseTypes")),
             ("SCOPE is not allowed", Some("spec.scopes")),
             ("post_logout_redirect_uris", Some("spec.postLogoutRedirectURIs")),
+            ("Redirect URI: x, is invalid", Some("spec.redirectURIs")),
+            (
+                "a post-logout redirect URI must be https",
+                Some("spec.postLogoutRedirectURIs"),
+            ),
+            ("the grant type password", Some("spec.grantTypes")),
             ("the description of redirect", None),
             ("microscope", None),
             ("", None),
