@@ -15,7 +15,7 @@ use crate::domain::breaker::{Breaker, Counted};
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::metadata::{self, hex};
-use crate::domain::outcome::CallError;
+use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::plan::{Here, Known, Provider};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
@@ -139,18 +139,18 @@ impl World for Live<'_> {
         Some(since.map_or(Duration::ZERO, |since| since.elapsed()))
     }
 
-    fn barred(&self, provider: &Provider, what: Counted) -> Option<Duration> {
+    fn barred(&self, provider: &Provider, namespace: &str, what: Counted) -> Option<Duration> {
         let mut breakers = lock(&self.breakers);
         breakers
             .get(&(provider.uid.clone(), what))?
-            .open_for(self.clock.since(self.begun))
+            .open_for(self.clock.since(self.begun), namespace)
     }
 
-    fn count(&self, provider: &Provider, what: Counted) {
+    fn count(&self, provider: &Provider, namespace: &str, attempt: &str, what: Counted) {
         let now = self.clock.since(self.begun);
         let mut breakers = lock(&self.breakers);
         if let Some(breaker) = breakers.get_or_insert_with((provider.uid.clone(), what), Breaker::default) {
-            breaker.note(now);
+            breaker.note(now, namespace, attempt);
         }
     }
 
@@ -346,7 +346,7 @@ impl World for Live<'_> {
         self.counted(Operation::Update, begun, result)
     }
 
-    async fn deregister(&self, call: &ManagementCall) -> Result<(), CallError> {
+    async fn deregister(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
         let begun = Instant::now();
         let result = self.transport.delete(call).await;
         self.counted(Operation::Delete, begun, result)

@@ -18,7 +18,7 @@ use crate::api::{ManagementMode, Reason};
 use crate::cluster::{Role, SecretMeta, SecretRevision};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::CallError;
+use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::record::Record;
 
 use super::context::Context;
@@ -72,6 +72,8 @@ enum Ended {
     Done,
     /// A record of another object uses it.
     InUse,
+    /// The answer was a success that proves nothing.
+    Unclear,
     /// Not yet.
     Not(CallError),
     /// It cannot be told yet whether it may be tried.
@@ -245,7 +247,8 @@ async fn end<W: World>(world: &W, record: &Record, own: &str) -> Ended {
         Err(Withheld::Unknown(failure)) => return Ended::Unknown(failure),
     };
     match world.deregister(&call).await {
-        Ok(()) => Ended::Done,
+        Ok(Deletion::Done) => Ended::Done,
+        Ok(Deletion::Unclear) => Ended::Unclear,
         Err(error) => Ended::Not(error),
     }
 }

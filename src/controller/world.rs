@@ -15,7 +15,7 @@ use crate::cluster::{ApiError, SecretMeta, SecretRevision};
 use crate::domain::breaker::Counted;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
-use crate::domain::outcome::CallError;
+use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::plan::{Here, Known, Provider};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
@@ -50,10 +50,10 @@ pub(super) trait World: Send + Sync {
     fn may_begin(&self) -> bool;
     /// How long this process has known an attempt that another replica opened; `None`: it is one of its own.
     fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration>;
-    /// How long the provider's breaker keeps more of this from beginning.
-    fn barred(&self, provider: &Provider, what: Counted) -> Option<Duration>;
-    /// Counts one more of this.
-    fn count(&self, provider: &Provider, what: Counted);
+    /// How long the provider's breaker keeps objects of this namespace from starting more of this.
+    fn barred(&self, provider: &Provider, namespace: &str, what: Counted) -> Option<Duration>;
+    /// Counts one more of this in the namespace; an attempt counts once.
+    fn count(&self, provider: &Provider, namespace: &str, attempt: &str, what: Counted);
     /// Waits.
     fn pause(&self, time: Duration) -> impl Answer<()>;
     /// Remembers how an attempt ended, until a status says so.
@@ -159,5 +159,5 @@ pub(super) trait World: Send + Sync {
         request: &Map<String, Value>,
     ) -> impl Answer<Result<Registration, CallError>>;
     /// Deregisters a client: one DELETE.
-    fn deregister(&self, call: &ManagementCall) -> impl Answer<Result<(), CallError>>;
+    fn deregister(&self, call: &ManagementCall) -> impl Answer<Result<Deletion, CallError>>;
 }

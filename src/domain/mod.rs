@@ -9,6 +9,7 @@ pub mod identity;
 pub mod lease;
 pub mod marker;
 pub mod metadata;
+pub mod named_field;
 pub mod outcome;
 pub mod plan;
 pub mod profile;

@@ -5,19 +5,32 @@ use super::failure::Failure;
 /// What is known about the effect of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing happened at the provider: no byte of the request was sent, or it answered any 4xx or 503.
+    /// Nothing happened at the provider: no byte of the request was sent, or its answer proves that it did nothing.
     NotApplied,
     /// It is unknown whether something happened: everything else after the first byte.
     Unknown,
 }
 
+/// How a deletion that was not refused ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// The provider answered that it has deleted the client.
+    Done,
+    /// It answered with a success that proves nothing: accepted for later, or a page of something that stands before it.
+    Unclear,
+}
+
 /// What else an answer tells, beside its status and code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remark {
-    /// It has a body that states no error code: perhaps a page of something that stands before the provider.
+    /// It has a body that is no JSON object and states no error code: perhaps a page of something that stands before the provider.
     Page,
+    /// It has a JSON object as its body that states no error code.
+    Uncoded,
     /// It speaks of `client_secret`.
     ClientSecret,
+    /// It says that there is no such client.
+    UnknownClient,
 }
 
 /// A failed call.

@@ -83,7 +83,10 @@ fn tls(error: &rustls::Error) -> Option<Tls> {
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
                 "not issued for servers"
             }
-            // An authority's own certificate, shown by a server.
+            // webpki's error is of another version of that crate, for all that can be known here.
+            CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+                "an authority's own certificate, with CA:TRUE; give the server one that the authority issued, with CA:FALSE"
+            }
             CertificateError::Other(_) => "self-signed, or not fit for a server",
             _ => "invalid",
         }),
@@ -102,4 +105,22 @@ fn tls(error: &rustls::Error) -> Option<Tls> {
         rustls::Error::InvalidMessage(_) => Tls::Protocol("what it sends is no TLS; it may serve plain http"),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w88_an_authority_shown_by_a_server_is_told_as_such() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("x")]
+        struct CaUsedAsEndEntity;
+        let told = |error: CertificateError| match tls(&rustls::Error::InvalidCertificate(error)) {
+            Some(Tls::Certificate(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        let other = rustls::OtherError(std::sync::Arc::new(CaUsedAsEndEntity));
+        assert!(told(CertificateError::Other(other)).contains("CA:TRUE"));
+    }
 }

@@ -13,7 +13,7 @@ use super::auth;
 use super::limits::{self, BodyError};
 use super::metadata::{self, Metadata};
 use super::origin;
-use super::transport::{Answer, Exchange, Transport, not_sent};
+use super::transport::{Answer, Exchange, JSON, Transport, not_sent};
 use super::verdict::{harmless, silent, undiscovered};
 use super::webfinger::{self, Resource};
 
@@ -22,6 +22,54 @@ use super::webfinger::{self, Resource};
 pub struct Discovered {
     /// Issuer and endpoints.
     pub endpoints: Endpoints,
+}
+
+/// What is fetched.
+#[derive(Clone, Copy)]
+enum Kind {
+    Metadata,
+    WebFinger,
+}
+
+impl Kind {
+    const fn accept(self) -> &'static str {
+        match self {
+            Self::Metadata => JSON,
+            // RFC 7033 section 4.2 names the first; many servers know only the second.
+            Self::WebFinger => "application/jrd+json, application/json",
+        }
+    }
+
+    const fn limit(self) -> usize {
+        match self {
+            Self::Metadata => limits::METADATA,
+            Self::WebFinger => limits::WEBFINGER,
+        }
+    }
+}
+
+/// Why places had no document of the issuer, the first of each kind.
+#[derive(Default)]
+struct Missed {
+    mismatch: Option<CallError>,
+    refusal: Option<CallError>,
+    absence: Option<CallError>,
+}
+
+impl Missed {
+    /// The one that says most.
+    fn told(self) -> CallError {
+        if let Some(mismatch) = self.mismatch {
+            return mismatch;
+        }
+        let Some(mut error) = self.refusal.or(self.absence) else {
+            return silent("the issuer");
+        };
+        let rest = "; the other well-known places have no document either. If the metadata is served elsewhere, set spec.metadataURL of the provider \
+                    instead of spec.issuer";
+        error.failure.message.push_str(rest);
+        error
+    }
 }
 
 impl Transport {
@@ -37,7 +85,10 @@ impl Transport {
 
     async fn find(&self, target: &Target) -> Result<Discovered, CallError> {
         let (document, from) = match &target.location {
-            Location::Issuer(issuer) => self.at_issuer(target, issuer).await?,
+            Location::Issuer(issuer) => {
+                pasted(issuer).map_or(Ok(()), Err).map_err(not_sent)?;
+                self.at_issuer(target, issuer).await?
+            }
             Location::WebFinger { resource, host } => {
                 let issuer = self.finger(target, resource, host.as_deref()).await?;
                 self.at_issuer(target, &issuer).await?
@@ -58,42 +109,47 @@ impl Transport {
         })
     }
 
-    /// Tries the well-known places of an issuer in their order. Only a place that has nothing leads to the next: a provider
-    /// in trouble must not be taken for one that lacks a document.
+    /// Tries the well-known places of an issuer in their order, until its documents name a registration endpoint. A provider in
+    /// trouble must not be taken for one that lacks a document, so only a place that has none leads to the next.
     async fn at_issuer(&self, target: &Target, issuer: &str) -> Result<(Metadata, Url), CallError> {
         let wanted = target.expected_issuer.as_deref().unwrap_or(issuer);
         let base = origin::callable("the issuer", issuer, &self.policy).map_err(not_sent)?;
-        let mut first_failure = None;
+        let mut found: Option<Metadata> = None;
+        let mut missed = Missed::default();
         for place in well_known(&base) {
             let what = format!("the metadata address {}", origin::shown(place.as_str()));
-            let answer = self.fetch(target, place, limits::METADATA, &what).await?;
+            let answer = self.fetch(target, place, Kind::Metadata, &what).await?;
             match document(answer, &what) {
-                Ok(found) => {
-                    check_issuer(&found.issuer, wanted).map_err(not_sent)?;
-                    return Ok((found, base));
+                Ok(other) if other.issuer != wanted => {
+                    missed.mismatch.get_or_insert(not_sent(mismatch(&other.issuer, wanted)));
+                }
+                Ok(other) => match &mut found {
+                    Some(found) => found.complete(other),
+                    None => found = Some(other),
+                },
+                Err(error) if is_refusal(&error) => {
+                    missed.refusal.get_or_insert(error);
                 }
                 Err(error) if is_absence(&error) => {
-                    first_failure.get_or_insert(error);
+                    missed.absence.get_or_insert(error);
                 }
                 Err(error) => return Err(error),
             }
+            let is_enough = |found: &Metadata| target.registration_endpoint.is_some() || found.registration.is_some();
+            if found.as_ref().is_some_and(is_enough) {
+                break;
+            }
         }
-        Err(first_failure.map_or_else(
-            || silent("the issuer"),
-            |mut error| {
-                error
-                    .failure
-                    .message
-                    .push_str("; the other well-known places have no document either. See spec.issuer of the provider");
-                error
-            },
-        ))
+        match found {
+            Some(found) => Ok((found, base)),
+            None => Err(missed.told()),
+        }
     }
 
     async fn at_url(&self, target: &Target, url: &str) -> Result<(Metadata, Url), CallError> {
         let url = origin::callable("spec.metadataURL of the provider", url, &self.policy).map_err(not_sent)?;
         let what = format!("the metadata address {}", origin::shown(url.as_str()));
-        let answer = self.fetch(target, url.clone(), limits::METADATA, &what).await?;
+        let answer = self.fetch(target, url.clone(), Kind::Metadata, &what).await?;
         let found = document(answer, &what)?;
         match &target.expected_issuer {
             Some(wanted) => check_issuer(&found.issuer, wanted).map_err(not_sent)?,
@@ -114,7 +170,7 @@ impl Transport {
         let url = resource.url("https", host).map_err(not_sent)?;
         let at = origin::of(&url);
         let what = format!("WebFinger at {at}");
-        let answer = self.fetch(target, url.clone(), limits::WEBFINGER, &what).await?;
+        let answer = self.fetch(target, url.clone(), Kind::WebFinger, &what).await?;
         let failed = |text: String| not_sent(Failure::new(Class::Denied, Reason::DiscoveryFailed, text));
         let status = answer.status;
         let body = body(answer, &what)?;
@@ -167,7 +223,7 @@ impl Transport {
     }
 
     /// Gets a document. Redirects are followed a few times, without credentials once the origin is another.
-    async fn fetch(&self, target: &Target, url: Url, limit: usize, what: &str) -> Result<Answer, CallError> {
+    async fn fetch(&self, target: &Target, url: Url, kind: Kind, what: &str) -> Result<Answer, CallError> {
         let none = Credentials::default();
         let mut next = url;
         let mut credentials = &target.discovery;
@@ -183,7 +239,8 @@ impl Transport {
                     origins: &origins,
                     ca_bundle: target.ca_bundle.as_deref(),
                     deadlines: target.deadlines,
-                    limit,
+                    accept: kind.accept(),
+                    limit: kind.limit(),
                 })
                 .await
                 .map_err(harmless)?;
@@ -242,6 +299,12 @@ fn body(answer: Answer, what: &str) -> Result<Vec<u8>, CallError> {
         Ok(body) => Ok(body),
         Err(_) if absent => Ok(Vec::new()),
         Err(BodyError::Broken) => Err(silent(what)),
+        Err(BodyError::Packed) => {
+            let text = format!(
+                "{what} sends a compressed answer that the operator cannot undo; have the provider or its proxy send it uncompressed"
+            );
+            Err(not_sent(Failure::new(Class::Denied, Reason::InvalidResponse, text)))
+        }
         Err(BodyError::TooLarge) => {
             let text = format!("{what} sends more than any such document may have (256 KiB); it is not read");
             Err(not_sent(Failure::new(Class::Denied, Reason::InvalidResponse, text)))
@@ -265,9 +328,28 @@ fn document(answer: Answer, what: &str) -> Result<Metadata, CallError> {
     })
 }
 
-/// Whether a place simply has no document.
+/// Whether a place simply has no document: any 4xx that does not ask for patience, or a success that is something else.
 fn is_absence(error: &CallError) -> bool {
-    error.failure.reason == Reason::DiscoveryFailed && matches!(error.status, Some(200..=299 | 400 | 404 | 405 | 410))
+    let absent = matches!(error.status, Some(200..=299 | 400..=499));
+    error.failure.reason == Reason::DiscoveryFailed && absent
+}
+
+/// Whether a place refused the operator. Gateways answer so for every path that they do not know.
+fn is_refusal(error: &CallError) -> bool {
+    matches!(error.status, Some(401 | 403))
+}
+
+/// Whether the address of a metadata document was given in place of the issuer, and what to write instead.
+fn pasted(issuer: &str) -> Option<Failure> {
+    let (before, after) = issuer.split_once("/.well-known/")?;
+    let tenant = ["openid-configuration", "oauth-authorization-server"]
+        .iter()
+        .find_map(|name| after.strip_prefix(name))?;
+    let text = format!(
+        "spec.issuer of the provider is the address of a metadata document; set it to {}, or set spec.metadataURL to this address instead of spec.issuer",
+        origin::shown(&format!("{before}{tenant}"))
+    );
+    Some(Failure::new(Class::Denied, Reason::DiscoveryFailed, text))
 }
 
 /// Issuers are compared byte for byte (RFC 8414 section 3.3).
@@ -275,19 +357,24 @@ fn check_issuer(found: &str, wanted: &str) -> Result<(), Failure> {
     if found == wanted {
         return Ok(());
     }
-    Err(mismatch(found, &origin::shown(wanted)))
+    Err(mismatch(found, wanted))
 }
 
 fn mismatch(found: &str, wanted: &str) -> Failure {
-    let slash = if found.trim_end_matches('/') == wanted.trim_end_matches('/') {
-        " (they differ by a slash at the end)"
+    let wanted = origin::shown(wanted);
+    let slash = found.trim_end_matches('/') == wanted.trim_end_matches('/');
+    let found = origin::shown(found);
+    let text = if slash {
+        format!(
+            "the metadata states the issuer {found} where {wanted} was expected (they differ by a slash at the end); set spec.issuer, or \
+             spec.expectedIssuer if it is set, of the provider to {found}"
+        )
     } else {
-        ""
+        format!(
+            "the metadata states the issuer {found} where {wanted} was expected; if that is right, set spec.expectedIssuer of the provider to exactly that \
+             string"
+        )
     };
-    let text = format!(
-        "the metadata states the issuer {} where {wanted} was expected{slash}; if that is right, set spec.expectedIssuer of the provider to exactly that string",
-        origin::shown(found)
-    );
     Failure::new(Class::Denied, Reason::IssuerMismatch, text)
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
+use super::coding;
+
 /// Largest metadata document, in bytes.
 pub(super) const METADATA: usize = 256 * 1024;
 /// Largest WebFinger answer, in bytes.
@@ -34,10 +36,12 @@ pub(super) async fn within<T>(limit: Duration, answer: impl Future<Output = T>) 
 }
 
 /// Why a body could not be read.
-#[derive(Debug)]
-pub(super) enum BodyError {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
     /// It is larger than allowed; the rest was not read.
     TooLarge,
+    /// It is compressed, and not in a way that can be undone.
+    Packed,
     /// The connection broke.
     Broken,
 }
@@ -48,6 +52,7 @@ pub(super) async fn read(mut response: reqwest::Response, limit: usize) -> Resul
     if usize::try_from(announced).map_or(true, |announced| announced > limit) {
         return Err(BodyError::TooLarge);
     }
+    let headers = response.headers().clone();
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|_| BodyError::Broken)? {
         if body.len() + chunk.len() > limit {
@@ -55,7 +60,7 @@ pub(super) async fn read(mut response: reqwest::Response, limit: usize) -> Resul
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.into())
+    coding::decoded(body.into(), &headers, limit)
 }
 
 #[cfg(test)]

@@ -7,15 +7,15 @@ use url::Url;
 
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::CallError;
+use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::registration::Registration;
 use crate::domain::target::AuthScheme;
 
 use super::calls::ManagementCall;
 use super::token::Answered;
-use super::transport::{Answer, Body, Exchange, Transport, not_sent};
-use super::verdict::{Asked, accepted, harmless, incomprehensible};
-use super::{auth, limits, origin, wire};
+use super::transport::{Answer, Body, Exchange, JSON, Transport, not_sent};
+use super::verdict::{Asked, accepted, harmless, incomprehensible, refused};
+use super::{auth, effect, limits, origin, wire};
 
 impl ManagementCall {
     /// A refusal of a token that the operator has just bought is about the operator's rights, and says nothing about the client:
@@ -63,19 +63,15 @@ impl Transport {
     ///
     /// # Errors
     /// There is no answer, or a refusal.
-    pub async fn delete(&self, call: &ManagementCall) -> Result<(), CallError> {
+    pub async fn delete(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
         let (answer, at, token) = self.answer(call, Method::DELETE, None).await?;
         let mut spoken = call.route().spoken();
         spoken.extend(token);
-        // Whatever else a success says, nothing of it is needed.
-        let answer = Answer {
-            body: answer.body.or_else(|_| Ok(Vec::new())),
-            ..answer
-        };
-        match accepted(answer, Asked::Management, &at, &spoken) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(call.about_the_client(auth::discreet(error, &spoken))),
+        if (200..300).contains(&answer.status) {
+            return Ok(effect::of_deletion(&answer));
         }
+        let error = refused(&answer, Asked::Management, &at, &spoken);
+        Err(call.about_the_client(auth::discreet(error, &spoken)))
     }
 
     async fn manage(
@@ -94,6 +90,7 @@ impl Transport {
             .map_err(|error| call.about_the_client(auth::discreet(error, &spoken)))?;
         let mut registration =
             wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Management, &at, &error.to_string()))?;
+        wire::resolve_uri(&mut registration, call.uri());
         // The address that answered is one that may be called; a client is not moved to one that may not.
         if let Some(uri) = &registration.registration_client_uri
             && let Err(error) = self.address(call, uri)
@@ -133,6 +130,7 @@ impl Transport {
             origins: route.origins(),
             ca_bundle: route.ca_bundle(),
             deadlines: route.deadlines(),
+            accept: JSON,
             limit: limits::REGISTRATION,
         };
         let Answered { answer, spoken } = self.send_as(exchange, &route.site()).await?;

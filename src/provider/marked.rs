@@ -16,7 +16,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 
 use super::calls::MarkedCall;
-use super::transport::{Exchange, Transport, not_sent};
+use super::transport::{Exchange, JSON, Transport, not_sent};
 use super::verdict::{Asked, accepted, harmless, incomprehensible};
 use super::{auth, limits, origin};
 
@@ -78,6 +78,7 @@ impl Transport {
             origins: route.origins(),
             ca_bundle: route.ca_bundle(),
             deadlines: route.deadlines(),
+            accept: JSON,
             limit: limits::LISTING,
         };
         let answered = self.send_as(exchange, &route.site()).await?;

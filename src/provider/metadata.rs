@@ -27,6 +27,31 @@ pub struct Metadata {
     pub end_session: Option<String>,
 }
 
+impl Metadata {
+    /// Takes over what only the other document of the same issuer states.
+    pub(super) fn complete(&mut self, other: Self) {
+        let Self {
+            issuer: _,
+            registration,
+            authorization,
+            token,
+            jwks,
+            userinfo,
+            end_session,
+        } = other;
+        for (own, theirs) in [
+            (&mut self.registration, registration),
+            (&mut self.authorization, authorization),
+            (&mut self.token, token),
+            (&mut self.jwks, jwks),
+            (&mut self.userinfo, userinfo),
+            (&mut self.end_session, end_session),
+        ] {
+            *own = own.take().or(theirs);
+        }
+    }
+}
+
 /// Reads a document; `None` if it is no JSON object or states no issuer.
 #[must_use]
 pub fn parse(body: &[u8]) -> Option<Metadata> {

@@ -2,13 +2,16 @@
 //!
 //! Nothing here decides what is done next; it says how a call ended and what is known about its effect.
 
+mod about;
 mod auth;
 mod cache;
 mod calls;
 mod causes;
+mod coding;
 mod discovery;
 #[cfg(test)]
 mod double;
+mod effect;
 mod egress;
 mod error_body;
 mod limits;
@@ -27,15 +30,17 @@ mod wire;
 
 pub use cache::DiscoveryCache;
 pub use calls::{Located, ManagementCall, MarkedCall, ProbeCall};
+pub use coding::unpack;
 pub use discovery::Discovered;
 pub use egress::{EgressPolicy, is_refused};
 pub use error_body::{ErrorBody, parse as parse_error_body};
+pub use limits::BodyError;
 pub use metadata::{Metadata, parse as parse_metadata};
 pub use origin::callable;
 pub use probe::ClientAuth;
 pub use transport::{Transport, not_sent};
 #[cfg(test)]
 pub(crate) use verdict::made_of;
-pub use verdict::{is_gone_or_unauthorised, is_nowhere, is_unsupported, wants_client_secret};
+pub use verdict::{is_client_refused, is_gone_or_unauthorised, is_nowhere, is_unsupported, wants_client_secret};
 pub use webfinger::{Resource, issuer as parse_webfinger};
 pub use wire::{Undecodable, parse as parse_registration};

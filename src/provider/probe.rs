@@ -13,7 +13,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::plan::Known;
 
 use super::calls::ProbeCall;
-use super::transport::{Body, Exchange, Transport, not_sent};
+use super::transport::{Body, Exchange, JSON, Transport, not_sent};
 use super::{error_body, limits, token};
 
 /// How a client authenticates at the token endpoint, of the ways that can be tried with what a record holds.
@@ -57,6 +57,7 @@ impl Transport {
             origins: route.origins(),
             ca_bundle: route.ca_bundle(),
             deadlines: route.deadlines(),
+            accept: JSON,
             limit: limits::REGISTRATION,
         };
         let answer = self.send(exchange).await?;

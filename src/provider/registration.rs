@@ -9,7 +9,7 @@ use crate::domain::target::{Endpoints, Target};
 
 use super::calls::Located;
 use super::token::Site;
-use super::transport::{Body, Exchange, Transport, not_sent};
+use super::transport::{Body, Exchange, JSON, Transport, not_sent};
 use super::verdict::{Asked, accepted, incomprehensible};
 use super::{auth, limits, origin, wait, wire};
 
@@ -40,6 +40,7 @@ impl Transport {
             origins: &origins,
             ca_bundle: target.ca_bundle.as_deref(),
             deadlines: target.deadlines,
+            accept: JSON,
             limit: limits::REGISTRATION,
         };
         let site = Site {
@@ -54,8 +55,9 @@ impl Transport {
         let answered_at = wait::date(&answer.headers);
         let body =
             accepted(answer, Asked::Registration, &at, &spoken).map_err(|error| auth::discreet(error, &spoken))?;
-        let registration = wire::parse(&body)
+        let mut registration = wire::parse(&body)
             .map_err(|error| incomprehensible(status, Asked::Registration, &at, &error.to_string()))?;
+        wire::resolve_uri(&mut registration, &endpoints.registration);
         Ok(Registration {
             answered_at,
             ..registration

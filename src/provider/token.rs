@@ -17,7 +17,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::target::{AuthScheme, Credentials};
 
 use super::egress::EgressPolicy;
-use super::transport::{Answer, Body, Exchange, Transport, not_sent};
+use super::transport::{Answer, Body, Exchange, JSON, Transport, not_sent};
 use super::verdict::harmless;
 use super::wire::Object;
 use super::{auth, error_body, limits, origin, wait};
@@ -197,6 +197,7 @@ impl Transport {
                 origins: exchange.origins,
                 ca_bundle: exchange.ca_bundle,
                 deadlines: exchange.deadlines,
+                accept: JSON,
                 limit: limits::REGISTRATION,
             })
             .await
@@ -247,8 +248,11 @@ fn no_token(mut failure: Failure) -> CallError {
 }
 
 fn refused(answer: &Answer, at: &str, spoken: &[SecretString]) -> Failure {
-    let body = answer.body.as_deref().map(error_body::parse).unwrap_or_default();
-    let code = body.without(spoken).code;
+    let code = answer
+        .body
+        .as_deref()
+        .ok()
+        .and_then(|body| error_body::read(body, spoken).code);
     let said = code.map(|code| format!(" with {code}")).unwrap_or_default();
     let status = answer.status;
     let (class, reason, text) = match status {
@@ -285,8 +289,10 @@ fn refused(answer: &Answer, at: &str, spoken: &[SecretString]) -> Failure {
 fn read(body: &[u8]) -> Option<(SecretString, Duration)> {
     let object = Object::parse(body)?;
     let text = |name: &str| object.get(name).and_then(Value::as_str);
-    // Any other type is sent in another way (RFC 6749 section 7.1).
-    text("token_type").filter(|kind| kind.eq_ignore_ascii_case("Bearer"))?;
+    // Any other type is sent in another way (RFC 6749 section 7.1). Some servers leave out that it is this one.
+    if !matches!(object.get("token_type"), None | Some(Value::Null)) {
+        text("token_type").filter(|kind| kind.eq_ignore_ascii_case("Bearer"))?;
+    }
     let token =
         text("access_token").filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))?;
     let seconds = match object.get("expires_in") {

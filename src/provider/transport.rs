@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Certificate, Client, redirect, retry};
 use ring::digest::{SHA256, digest};
@@ -50,7 +50,14 @@ pub(super) struct Exchange<'a> {
     pub deadlines: Deadlines,
     /// Largest body of the answer, in bytes.
     pub limit: usize,
+    /// Media types that are asked for.
+    pub accept: &'static str,
 }
+
+/// What is asked for unless a call says something else.
+pub(super) const JSON: &str = "application/json";
+/// What is asked for where that is not served.
+const ANYTHING: &str = "*/*";
 
 /// What a request carries.
 #[derive(Clone)]
@@ -63,6 +70,8 @@ pub(super) enum Body {
 
 /// An answer.
 pub(super) struct Answer {
+    /// The address that was asked.
+    pub url: Url,
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Result<Vec<u8>, BodyError>,
@@ -85,6 +94,21 @@ impl Transport {
     /// # Errors
     /// There is no answer. Its effect is [`Effect::NotApplied`] only if no byte of the request was sent.
     pub(super) async fn send(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
+        if exchange.method != Method::GET {
+            return self.send_once(exchange).await;
+        }
+        // Not every server knows what it serves: what it calls it does not matter.
+        let again = Exchange {
+            accept: ANYTHING,
+            ..exchange.clone()
+        };
+        match self.send_once(exchange).await {
+            Ok(answer) if answer.status == 406 => self.send_once(again).await,
+            result => result,
+        }
+    }
+
+    async fn send_once(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
         let at = origin::of(&exchange.url);
         if self.policy.refuses_host(&exchange.url) {
             return Err(not_sent(address_refused(&at)));
@@ -93,9 +117,11 @@ impl Transport {
         // A connection that cannot be made is no doubt about a request, so it has to fail before the whole call does.
         let connect = exchange.deadlines.connect.min(exchange.deadlines.request.mul_f32(0.8));
         let client = self.client(exchange.ca_bundle, connect).map_err(not_sent)?;
+        let url = exchange.url.clone();
         let mut request = client
             .request(exchange.method, exchange.url)
-            .header(ACCEPT, "application/json");
+            .header(ACCEPT, exchange.accept)
+            .header(ACCEPT_ENCODING, "identity");
         if let Some((name, value)) = credentials {
             request = request.header(name, value);
         }
@@ -111,6 +137,7 @@ impl Transport {
             let response = request.send().await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             Ok(Answer {
+                url,
                 status,
                 headers,
                 body: limits::read(response, limit).await,

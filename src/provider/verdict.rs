@@ -2,17 +2,19 @@
 
 use http::HeaderMap;
 use http::header::{LOCATION, WWW_AUTHENTICATE};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
+use crate::domain::named_field;
 use crate::domain::outcome::{CallError, Effect, Remark};
 
+use super::about::{About, names_an_unknown_client};
 use super::error_body::{self, ErrorBody};
 use super::limits::BodyError;
-use super::origin;
 use super::transport::{Answer, unanswered};
-use super::wait;
+use super::wire::Object;
+use super::{effect, origin, wait};
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,25 @@ impl Asked {
             Self::Listing => "list of clients",
         }
     }
+
+    /// Where the credentials of the call are configured.
+    const fn credentials(self) -> &'static str {
+        match self {
+            Self::Registration => "spec.registrationAuth",
+            Self::Management | Self::Listing => "spec.managementAuth",
+        }
+    }
+
+    /// How the address of the call is corrected.
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Registration => "set spec.endpoints.registration of the provider to its final address",
+            Self::Management => {
+                "have the provider state its final address as registration_client_uri, or set spec.management.uriTemplate of the provider"
+            }
+            Self::Listing => "set the final address of the issuer in the provider",
+        }
+    }
 }
 
 /// The body of a successful answer.
@@ -47,6 +68,7 @@ pub(super) fn accepted(answer: Answer, asked: Asked, at: &str, spoken: &[SecretS
         let why = match error {
             BodyError::TooLarge if asked == Asked::Listing => "is larger than 8 MiB",
             BodyError::TooLarge => "is larger than 64 KiB",
+            BodyError::Packed => "is compressed in a way that the operator cannot undo; have the provider or its proxy send it uncompressed",
             BodyError::Broken => "broke off",
         };
         incomprehensible(answer.status, asked, at, why)
@@ -59,7 +81,11 @@ pub(crate) fn made_of(status: Option<u16>, body: &str) -> CallError {
     let Some(status) = status else {
         return unanswered("the provider sent no complete answer".to_owned());
     };
+    let Ok(url) = url::Url::parse("https://provider.example/register") else {
+        return unanswered(String::new());
+    };
     let answer = Answer {
+        url,
         status,
         headers: HeaderMap::new(),
         body: Ok(body.as_bytes().to_vec()),
@@ -82,60 +108,60 @@ pub(super) fn incomprehensible(status: u16, asked: Asked, at: &str, why: &str) -
     }
 }
 
-fn refused(answer: &Answer, asked: Asked, at: &str, spoken: &[SecretString]) -> CallError {
-    let body = answer.body.as_deref().map(error_body::parse).unwrap_or_default();
-    let body = with_challenge(body, &answer.headers).without(spoken);
+/// What a refusal means.
+pub(super) fn refused(answer: &Answer, asked: Asked, at: &str, spoken: &[SecretString]) -> CallError {
+    let body = answer.body.as_deref();
+    let body = body.map(|body| error_body::read(body, spoken)).unwrap_or_default();
+    let body = with_challenge(body, &answer.headers, spoken);
     let remark = remark(answer, &body);
-    let about = About::of(answer.status, asked, &body);
+    let (status, noun, effect) = (answer.status, asked.noun(), effect::of(answer));
+    let about = About::of(status, asked, &body);
     let ErrorBody { code, description } = body;
-    let said = code.as_deref().map(|code| format!(" with {code}")).unwrap_or_default();
-    let (status, noun) = (answer.status, asked.noun());
+    let code_told = code.as_deref().map(|code| format!(" with {code}")).unwrap_or_default();
+    // What a list of clients is refused for is the administrator's business.
+    let words = description.filter(|_| asked != Asked::Listing);
+    let quoted = words
+        .as_deref()
+        .map(|words| format!(" (\"{words}\")"))
+        .unwrap_or_default();
+    let said = format!("{code_told}{quoted}");
     let (class, reason, text) = match about {
         About::Metadata => {
-            // What else a 400 says may be anybody's: an owner of a provider object could have any service of the cluster read to
-            // him.
-            let is_told = matches!(status, 400 | 422) && code.as_deref().is_some_and(speaks_of_metadata);
-            let quoted = description
-                .filter(|_| is_told)
-                .map(|text| format!(" (\"{text}\")"))
-                .unwrap_or_default();
-            let field = field_of(code.as_deref());
-            let text = format!("{at} rejected the {noun} (status {status}){said}{quoted}; correct {field}");
+            let field = field_of(code.as_deref(), words.as_deref());
+            let text = format!("{at} rejected the {noun} (status {status}){said}; correct {field}");
             (Class::Invalid, Reason::RegistrationRejected, text)
         }
         About::Policy => {
+            let field = field_of(code.as_deref(), words.as_deref());
             let text = format!(
-                "a policy of {at} rejected the {noun} (status {status}){said}; change the client metadata in spec, or have the policy changed there"
+                "a policy of {at} rejected the {noun} (status {status}){said}; change {field}, or have the policy changed there"
             );
             (Class::Denied, Reason::RegistrationRejected, text)
         }
+        // The words may be about the credentials, which are not those of the client's owner.
         About::Credentials => {
             let text = format!(
-                "{at} refused the {noun} (status {status}){said}; the credentials or the rights that the provider object gives the operator do not suffice"
+                "{at} refused the {noun} (status {status}){code_told}; the provider did not accept the operator's credentials, or they lack a right: check \
+                 {} of the provider",
+                asked.credentials()
             );
             (Class::Denied, Reason::CredentialsRejected, text)
         }
         About::Offer => {
+            let said = if status < 500 { said } else { code_told };
             let text = format!("{at} offers no {noun} at this address (status {status}){said}");
             (Class::Denied, Reason::RegistrationUnsupported, text)
         }
         About::Pace => (
             Class::Transient,
             Reason::RateLimited,
-            format!("{at} asks to slow down{said}; the operator waits"),
+            format!("{at} asks to slow down{code_told}; the operator waits"),
         ),
         About::Moment => {
-            let text = format!("{at} cannot serve now (status {status}){said}; the operator tries again");
+            let text = format!("{at} cannot serve now (status {status}){code_told}; the operator tries again");
             (Class::Transient, Reason::ProviderUnavailable, text)
         }
-        About::Place => {
-            let to = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());
-            let to = to.map_or_else(|| "nowhere".to_owned(), origin::shown);
-            let text = format!(
-                "{at} redirects the {noun} to {to}, and credentials follow no redirect; state the final address in the provider object"
-            );
-            (Class::Ambiguous, Reason::InvalidResponse, text)
-        }
+        About::Place => (Class::Denied, Reason::InvalidResponse, redirected(answer, asked, at)),
         About::Refusal => (
             Class::Denied,
             Reason::RegistrationRejected,
@@ -144,13 +170,12 @@ fn refused(answer: &Answer, asked: Asked, at: &str, spoken: &[SecretString]) -> 
         About::Trouble => (
             Class::Ambiguous,
             Reason::ProviderUnavailable,
-            format!("{at} failed at the {noun} (status {status}){said}"),
+            format!("{at} failed at the {noun} (status {status}){code_told}"),
         ),
     };
-    let effect = if matches!(status, 400..=499 | 503) {
-        Effect::NotApplied
-    } else {
-        Effect::Unknown
+    let class = match (about, effect) {
+        (About::Moment | About::Place, Effect::Unknown) => Class::Ambiguous,
+        _ => class,
     };
     let failure = Failure::new(class, reason, text).after(wait::asked_for(&answer.headers));
     CallError {
@@ -162,89 +187,34 @@ fn refused(answer: &Answer, asked: Asked, at: &str, spoken: &[SecretString]) -> 
     }
 }
 
-/// What a refusal is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum About {
-    /// The client metadata.
-    Metadata,
-    /// A policy of the provider that this client does not meet.
-    Policy,
-    /// The operator's credentials.
-    Credentials,
-    /// The address: nothing of the kind is offered there.
-    Offer,
-    /// The pace of the calls.
-    Pace,
-    /// The moment.
-    Moment,
-    /// The address: another one is the right one.
-    Place,
-    /// Anything else that will not pass by itself.
-    Refusal,
-    /// The provider itself.
-    Trouble,
-}
-
-impl About {
-    fn of(status: u16, asked: Asked, body: &ErrorBody) -> Self {
-        let code = body.code.as_deref();
-        match status {
-            // Authlib and Gluu say so where others answer 401.
-            400 if asked == Asked::Registration && matches!(code, Some("access_denied" | "invalid_token")) => {
-                Self::Credentials
-            }
-            // Keycloak's policies (trusted hosts, client scopes) look like missing rights.
-            403 if matches!(code, Some("insufficient_scope" | "access_denied" | "forbidden"))
-                && names_a_policy(body) =>
-            {
-                Self::Policy
-            }
-            400 | 409 | 413 | 422 => Self::Metadata,
-            401 | 403 => Self::Credentials,
-            404 | 405 | 410 | 415 | 501 => Self::Offer,
-            429 => Self::Pace,
-            408 | 425 | 503 => Self::Moment,
-            300..=399 => Self::Place,
-            400..=499 => Self::Refusal,
-            _ => Self::Trouble,
-        }
-    }
-}
-
-fn names_a_policy(body: &ErrorBody) -> bool {
-    let text = body.description.as_deref().unwrap_or_default().to_ascii_lowercase();
-    ["policy", "policies", "metadata"]
-        .iter()
-        .any(|word| text.contains(word))
-}
-
-/// Codes of RFC 7591 section 3.2.2 and those that providers put in their place: what is said beside them is about the metadata.
-fn speaks_of_metadata(code: &str) -> bool {
-    const CODES: [&str; 13] = [
-        "invalid_redirect_uri",
-        "invalid_client_metadata",
-        "invalid_software_statement",
-        "unapproved_software_statement",
-        "invalid_request",
-        "invalid_configuration_request",
-        "invalid_configuration_parameter",
-        "invalid_client_claims",
-        "invalid_claims_redirect_uri",
-        "invalid_logout_uri",
-        "invalid_scope",
-        "registration_not_allowed",
-        "backend_failed",
-    ];
-    CODES.contains(&code)
+/// A redirect is never followed: it would carry credentials elsewhere, and a registration could take place twice.
+fn redirected(answer: &Answer, asked: Asked, at: &str) -> String {
+    let to = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());
+    let to = to.and_then(|to| answer.url.join(to).ok());
+    let to = to.map_or_else(
+        || "an address that it does not name".to_owned(),
+        |to| origin::shown(to.as_str()),
+    );
+    format!(
+        "{at} redirects the {} to {to} (status {}), and the operator follows no redirect with credentials: if that is a login page, set {} of the provider; \
+         if the endpoint has moved, {}",
+        asked.noun(),
+        answer.status,
+        asked.credentials(),
+        asked.remedy()
+    )
 }
 
 fn remark(answer: &Answer, body: &ErrorBody) -> Option<Remark> {
+    let is_json = |body: &Vec<u8>| Object::parse(body).is_some();
     let told = |text: &Option<String>| text.as_deref().is_some_and(|text| text.contains("client_secret"));
-    let empty = answer.body.as_ref().is_ok_and(Vec::is_empty);
     if told(&body.description) || told(&body.code) {
         Some(Remark::ClientSecret)
-    } else if body.code.is_none() && !empty {
-        Some(Remark::Page)
+    } else if matches!(answer.status, 400 | 422) && names_an_unknown_client(body) {
+        Some(Remark::UnknownClient)
+    } else if body.code.is_none() && !answer.body.as_ref().is_ok_and(Vec::is_empty) {
+        let json = answer.body.as_ref().is_ok_and(is_json);
+        Some(if json { Remark::Uncoded } else { Remark::Page })
     } else {
         None
     }
@@ -257,7 +227,9 @@ pub(super) fn undiscovered(answer: &Answer, what: &str) -> CallError {
         401 | 403 => (
             Class::Denied,
             Reason::CredentialsRejected,
-            format!("{what} refuses the operator (status {status}); see spec.discoveryAuth of the provider"),
+            format!(
+                "{what} refused the operator (status {status}); if it needs credentials, set spec.discoveryAuth of the provider"
+            ),
         ),
         429 => (
             Class::Transient,
@@ -305,6 +277,20 @@ pub fn is_gone_or_unauthorised(error: &CallError) -> bool {
     }
 }
 
+/// Whether a management call was refused in any of the ways that may be about the client or its token. It says that this call was
+/// refused, nothing more: absence needs another proof. A page is no answer of a provider.
+#[must_use]
+pub fn is_client_refused(error: &CallError) -> bool {
+    let unknown = error.remark == Some(Remark::UnknownClient);
+    match error.status {
+        Some(404) => error.remark != Some(Remark::Page),
+        Some(403) => error.code.is_none() && error.remark != Some(Remark::Page),
+        Some(400) if matches!(error.code.as_deref(), None | Some("invalid_request")) => unknown,
+        Some(422) => unknown,
+        _ => is_gone_or_unauthorised(error),
+    }
+}
+
 /// Whether the answer may mean that only this method is not offered: the client has to be looked at before it counts as gone.
 #[must_use]
 pub fn is_nowhere(error: &CallError) -> bool {
@@ -337,17 +323,22 @@ pub(super) fn silent(what: &str) -> CallError {
     harmless(unanswered(format!("{what} sent no complete answer")))
 }
 
-fn field_of(code: Option<&str>) -> &'static str {
-    match code {
+/// The field to correct: by the code, or else by the member that the words name.
+fn field_of(code: Option<&str>, words: Option<&str>) -> String {
+    let by_code = match code {
         Some("invalid_redirect_uri" | "invalid_claims_redirect_uri") => "spec.redirectURIs",
         Some("invalid_logout_uri") => "spec.postLogoutRedirectURIs",
         Some("invalid_software_statement" | "unapproved_software_statement") => "spec.softwareStatement",
-        _ => "the client metadata in spec",
-    }
+        _ => {
+            let named = words.and_then(named_field::named_in);
+            return named.unwrap_or_else(|| "the client metadata in spec".to_owned());
+        }
+    };
+    by_code.to_owned()
 }
 
 /// The code of the challenge, where the body states none (RFC 6750 section 3).
-fn with_challenge(body: ErrorBody, headers: &HeaderMap) -> ErrorBody {
+fn with_challenge(body: ErrorBody, headers: &HeaderMap, spoken: &[SecretString]) -> ErrorBody {
     if body.code.is_some() {
         return body;
     }
@@ -361,8 +352,9 @@ fn with_challenge(body: ErrorBody, headers: &HeaderMap) -> ErrorBody {
     let code = code.filter(|code| {
         !code.is_empty() && code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     });
+    let repeats = |code: &str| spoken.iter().any(|secret| code.contains(secret.expose_secret()));
     ErrorBody {
-        code: code.map(str::to_owned),
+        code: code.filter(|code| !repeats(code)).map(str::to_owned),
         ..body
     }
 }

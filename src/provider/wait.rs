@@ -16,11 +16,14 @@ const RESETS: [&str; 3] = ["ratelimit-reset", "x-ratelimit-reset", "x-rate-limit
 /// limit's window.
 pub(super) fn asked_for(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim().to_owned());
-    let told = text(RETRY_AFTER.as_str()).and_then(|text| retry_after(&text));
+    // An instant is measured by the clock that it was written by; ours may differ.
+    let date = text(DATE.as_str()).and_then(|text| httpdate::parse_http_date(&text).ok());
+    let now = date.unwrap_or_else(SystemTime::now);
+    let told = text(RETRY_AFTER.as_str()).and_then(|text| retry_after(&text, now));
     told.or_else(|| {
         let reset = RESETS.iter().find_map(|name| seconds(&text(name)?))?;
         Some(if reset > INSTANT {
-            until(UNIX_EPOCH.checked_add(Duration::from_secs(reset))?)
+            until(UNIX_EPOCH.checked_add(Duration::from_secs(reset))?, now)
         } else {
             Duration::from_secs(reset)
         })
@@ -34,10 +37,10 @@ pub(super) fn date(headers: &HeaderMap) -> Option<i64> {
     i64::try_from(instant.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 
-fn retry_after(text: &str) -> Option<Duration> {
+fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     match seconds(text) {
         Some(seconds) => Some(Duration::from_secs(seconds)),
-        None => httpdate::parse_http_date(text).ok().map(until),
+        None => httpdate::parse_http_date(text).ok().map(|instant| until(instant, now)),
     }
 }
 
@@ -47,8 +50,8 @@ fn seconds(text: &str) -> Option<u64> {
     digits.then(|| text.parse().unwrap_or(LONGEST.as_secs()))
 }
 
-fn until(instant: SystemTime) -> Duration {
-    instant.duration_since(SystemTime::now()).unwrap_or_default()
+fn until(instant: SystemTime, now: SystemTime) -> Duration {
+    instant.duration_since(now).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -76,6 +79,16 @@ mod tests {
         assert_eq!(wait(&far), Some(LONGEST));
         let later = httpdate::fmt_http_date(SystemTime::now() + Duration::from_mins(10));
         assert!(wait(&later).is_some_and(|wait| wait > Duration::from_secs(590) && wait <= Duration::from_mins(10)));
+    }
+
+    #[test]
+    fn w85_a_date_is_measured_by_the_clock_of_the_answer() {
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let later = ("retry-after", "Sun, 06 Nov 1994 08:51:37 GMT");
+        assert_eq!(asked(&[date, later]), Some(Duration::from_mins(2)));
+        assert_eq!(asked(&[later, date]), Some(Duration::from_mins(2)));
+        assert_eq!(asked(&[date, ("x-ratelimit-reset", "1784111377")]), Some(LONGEST));
+        assert_eq!(asked(&[("date", "soon"), later]), Some(Duration::ZERO));
     }
 
     #[test]

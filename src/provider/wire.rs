@@ -5,6 +5,7 @@ use std::fmt;
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
+use url::{ParseError, Url};
 
 use crate::domain::registration::Registration;
 
@@ -92,6 +93,20 @@ pub fn parse(body: &[u8]) -> Result<Registration, Undecodable> {
         registration_client_uri: uri,
         metadata: object.into_iter().filter(|(_, value)| !is_empty(value)).collect(),
     })
+}
+
+/// Resolves a `registration_client_uri` that is a path, against the address that was called (RFC 7592 section 3 asks for a
+/// whole URL). Any other is kept as it is, byte by byte.
+pub(super) fn resolve_uri(registration: &mut Registration, endpoint: &str) {
+    let Some(uri) = &registration.registration_client_uri else {
+        return;
+    };
+    if Url::parse(uri) != Err(ParseError::RelativeUrlWithoutBase) {
+        return;
+    }
+    if let Ok(resolved) = Url::parse(endpoint).and_then(|endpoint| endpoint.join(uri)) {
+        registration.registration_client_uri = Some(resolved.into());
+    }
 }
 
 /// Whether a secret that a read returned is a digest of the real one (Spring Authorization Server does that).
@@ -281,6 +296,29 @@ mod tests {
         let uri = parsed(r#"{"client_id":"a","registration_client_uri":"https://p/a?x=%20#f"}"#);
         assert_eq!(uri.registration_client_uri.as_deref(), Some("https://p/a?x=%20#f"));
         assert!(uri.registration_access_token.is_none());
+    }
+
+    #[test]
+    fn w86_a_management_address_that_is_a_path_is_resolved_and_any_other_is_kept() {
+        let resolved = |uri: &str| {
+            let mut answer = parsed(&format!(r#"{{"client_id":"a","registration_client_uri":"{uri}"}}"#));
+            resolve_uri(&mut answer, "https://p.example/oidc/register");
+            answer.registration_client_uri.unwrap()
+        };
+        for (uri, expected) in [
+            ("/oidc/register/a", "https://p.example/oidc/register/a"),
+            ("register/a", "https://p.example/oidc/register/a"),
+            ("?client_id=a", "https://p.example/oidc/register?client_id=a"),
+            ("//other.example/a", "https://other.example/a"),
+            (
+                "https://p.example//register/./a?x=%20#f",
+                "https://p.example//register/./a?x=%20#f",
+            ),
+            ("HTTPS://P.example", "HTTPS://P.example"),
+            ("https://", "https://"),
+        ] {
+            assert_eq!(resolved(uri), expected);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use crate::api::{OAuthClient, Reason, names};
 use crate::cluster::ApiError;
 use crate::domain::failure::Class;
-use crate::domain::outcome::CallError;
+use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::plan::{self, Deregistration};
 use crate::domain::record::{Phase, Record};
 use crate::provider::{self, ManagementCall};
@@ -59,7 +59,8 @@ impl<W: World> Pass<'_, W> {
             }
         };
         match self.world.deregister(&call).await {
-            Ok(()) => self.memory.deregistration = Some(Deregistration::Done),
+            Ok(Deletion::Done) => self.memory.deregistration = Some(Deregistration::Done),
+            Ok(Deletion::Unclear) => self.memory.deregistration = Some(Deregistration::Refused),
             Err(error) if provider::is_unsupported(&error) => {
                 self.memory.deregistration = Some(Deregistration::Unsupported);
             }

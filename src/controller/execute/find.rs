@@ -135,7 +135,7 @@ impl<W: World> Pass<'_, W> {
     }
 
     /// The attempt that the marker tells of.
-    fn interrupted_attempt(&self) -> Option<String> {
+    pub(super) fn interrupted_attempt(&self) -> Option<String> {
         let marker = Marker::parse(self.object.annotations().get(names::CREATE_PENDING)?)?;
         Some(marker.attempt.into_owned())
     }

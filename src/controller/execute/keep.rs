@@ -227,13 +227,13 @@ impl<W: World> Pass<'_, W> {
         match result {
             // A hard stop. The update stays in flight, so that no later 401 is taken for the client's absence.
             Ok(answer) if answer.client_id != record.client_id => {
-                self.close(&attempt, AttemptOutcome::Registered, hash);
+                self.close_update(&attempt, hash);
                 let text = "the provider answered an update with another client_id, and nothing was taken over; ask the provider's administrator, or \
                             delete the OAuthClient and create it again";
                 self.memory.failure = Some(Failure::new(Class::Denied, Reason::InvalidResponse, text));
             }
             Ok(answer) => {
-                self.close(&attempt, AttemptOutcome::Registered, hash);
+                self.close_update(&attempt, hash);
                 self.memory.answer = Some((request.clone(), answer));
             }
             Err(error) => {
@@ -256,7 +256,7 @@ impl<W: World> Pass<'_, W> {
                     // What a policy of the provider refused may be allowed there without a change here.
                     let for_good = failure.class == Class::Invalid;
                     let hash = if for_good { hash } else { String::new() };
-                    self.close(&attempt, AttemptOutcome::Registered, hash);
+                    self.close_update(&attempt, hash);
                 }
                 self.memory.failure = Some(failure);
             }
@@ -265,6 +265,21 @@ impl<W: World> Pass<'_, W> {
 }
 
 impl<W: World> Pass<'_, W> {
+    /// Notes the request of an answered update. How a later attempt of the marker ended stays known: it would be a doubt again.
+    fn close_update(&mut self, attempt: &str, request_hash: String) {
+        let told = self.object.status.as_ref().and_then(|status| status.attempt.as_ref());
+        let told = told.map(|told| (told.id.clone(), told.outcome));
+        let marked = self.interrupted_attempt().filter(|marked| marked != attempt);
+        let ended = [self.memory.outcome.clone(), told]
+            .into_iter()
+            .flatten()
+            .find(|(id, outcome)| {
+                marked.as_ref() == Some(id) && matches!(outcome, AttemptOutcome::NotApplied | AttemptOutcome::Suspected)
+            });
+        let (id, outcome) = ended.unwrap_or_else(|| (attempt.to_owned(), AttemptOutcome::Registered));
+        self.close(&id, outcome, request_hash);
+    }
+
     /// An update was answered with 404. If the client can be read all the same, the provider offers no updates.
     async fn look_whether_only_updates_are_missing(&mut self, call: &ManagementCall, refusal: &CallError) -> Failure {
         let Stored::Present { record, .. } = &self.record else {
@@ -280,7 +295,7 @@ impl<W: World> Pass<'_, W> {
                 }
                 unsupported_update()
             }
-            Err(error) if provider::is_gone_or_unauthorised(&error) => refused_update(&error),
+            Err(error) if provider::is_client_refused(&error) => refused_update(&error),
             Ok(_) | Err(_) => refused_update(refusal),
         }
     }
@@ -291,7 +306,7 @@ fn refused_update(error: &CallError) -> Failure {
     if provider::is_unsupported(error) {
         return unsupported_update();
     }
-    if provider::is_gone_or_unauthorised(error) {
+    if provider::is_client_refused(error) {
         let text = "the provider no longer accepts the token that manages this client; the client and its Secret are left as they are. Ask the provider's \
                     administrator, or delete the OAuthClient and create it again";
         return Failure::new(Class::Denied, Reason::ManagementLost, text);

@@ -7,7 +7,7 @@ use crate::domain::failure::Class;
 use crate::domain::identity::{self, Finds};
 use crate::domain::marker::Marker;
 use crate::domain::metadata::{self, Request};
-use crate::domain::outcome::Effect as Applied;
+use crate::domain::outcome::{Deletion, Effect as Applied};
 use crate::domain::record::Record;
 use crate::domain::{secret, suspect};
 
@@ -93,7 +93,7 @@ impl<W: World> Pass<'_, W> {
         // first, and counts if it becomes a suspect.
         let doubtful = matches!(&result, Err(error) if error.effect == Applied::Unknown);
         if doubtful && provider.target.knobs.client_id_member.is_none() {
-            self.world.count(&provider, Counted::UnknownOutcome);
+            self.count(&attempt, Counted::UnknownOutcome);
         }
         self.permit = None;
         self.sent.clone_from(request);
@@ -234,9 +234,7 @@ impl<W: World> Pass<'_, W> {
             Ok(revision) => {
                 self.memory.disowned = false;
                 self.memory.replaces = None;
-                if let Some(Ok(provider)) = &self.provider {
-                    self.world.count(provider, Counted::Recreation);
-                }
+                self.count(&wanted.attempt, Counted::Recreation);
                 self.recorded(Box::new(wanted), revision);
             }
             Err(ApiError::Conflict | ApiError::NotFound | ApiError::Invalid { uid_changed: true, .. }) => {
@@ -332,7 +330,7 @@ impl<W: World> Pass<'_, W> {
         };
         let deleted = match call {
             Ok(Some(call)) => match claim::to_deregister(self.world, &record, "").await {
-                Ok(_claim) => self.world.deregister(&call).await.is_ok(),
+                Ok(_claim) => matches!(self.world.deregister(&call).await, Ok(Deletion::Done)),
                 Err(_) => false,
             },
             Ok(None) | Err(_) => false,
@@ -351,5 +349,12 @@ impl<W: World> Pass<'_, W> {
         self.memory.registration = None;
         self.memory.attempt = None;
         self.memory.failure = self.memory.unrecordable.take();
+    }
+
+    /// Counts it for the provider's breaker.
+    pub(super) fn count(&self, attempt: &str, what: Counted) {
+        if let Some(Ok(provider)) = &self.provider {
+            self.world.count(provider, &self.key.namespace, attempt, what);
+        }
     }
 }

@@ -72,13 +72,7 @@ impl<W: World> Pass<'_, W> {
 
     fn entered(&mut self, suspect: Suspect) {
         if suspect.client_id.is_none() {
-            if let Some(Ok(provider)) = &self.provider {
-                let seen = Some((suspect.attempt.clone(), AttemptOutcome::Unknown));
-                let counted = self.world.outcome_of(&self.object) == seen;
-                if !counted || provider.target.knobs.client_id_member.is_some() {
-                    self.world.count(provider, Counted::UnknownOutcome);
-                }
-            }
+            self.count(&suspect.attempt, Counted::UnknownOutcome);
             if matches!(self.record, Stored::Present { .. }) {
                 self.close(&suspect.attempt, AttemptOutcome::Suspected, String::new());
             }

@@ -71,6 +71,9 @@ const CALL_FAULTS: [Choice; 9] = [
     Choice::Unavailable,
 ];
 
+/// A 503 of the provider itself, which proves that it did nothing.
+pub(super) const UNAVAILABLE: &str = r#"{"error": "temporarily_unavailable"}"#;
+
 const READ_FAULTS: [Choice; 2] = [Choice::LoseRequest, Choice::Forbidden];
 
 impl Process {
@@ -204,7 +207,7 @@ impl Process {
             Choice::Rejected => Err(made_of(Some(400), r#"{"error": "invalid_client_metadata"}"#)),
             Choice::Unauthorized => Err(made_of(Some(401), r#"{"error": "invalid_token"}"#)),
             Choice::Throttled => Err(made_of(Some(429), "")),
-            Choice::Unavailable => Err(made_of(Some(503), "")),
+            Choice::Unavailable => Err(made_of(Some(503), UNAVAILABLE)),
             _ => effect(&mut self.state()),
         }
     }

@@ -13,6 +13,7 @@ use crate::domain::target::AuthScheme;
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall, made_of};
 
 use super::digest;
+use super::process::UNAVAILABLE;
 use super::scenario::Scenario;
 
 /// Where the model's clients are managed.
@@ -240,7 +241,7 @@ impl Provider {
         match self.refuses {
             None => Ok(()),
             Some(401) => Err(unauthorized()),
-            Some(status) => Err(made_of(Some(status), "")),
+            Some(status) => Err(made_of(Some(status), UNAVAILABLE)),
         }
     }
 

@@ -27,9 +27,9 @@ pub(super) enum Choice {
     Rejected,
     /// 401: the provider does not accept the token.
     Unauthorized,
-    /// 503: the provider did nothing.
+    /// 503 with an OAuth error: the provider did nothing.
     Unavailable,
-    /// A success that cannot be decoded.
+    /// A success that cannot be decoded, or one that proves nothing of a deletion.
     Garbled,
     /// The other replica, which takes itself for the leader too, runs a whole pass first.
     OtherLeader,

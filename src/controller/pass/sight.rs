@@ -98,7 +98,7 @@ impl<W: World> Pass<'_, W> {
 
     fn barred(&self, what: Counted) -> Option<Duration> {
         match &self.provider {
-            Some(Ok(provider)) => self.world.barred(provider, what),
+            Some(Ok(provider)) => self.world.barred(provider, &self.key.namespace, what),
             _ => None,
         }
     }

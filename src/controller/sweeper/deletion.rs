@@ -32,6 +32,12 @@ pub(super) async fn look<W: World>(
                 tracing::warn!(object = %object(record), client_id = %record.client_id,
                     "a client is not deregistered: the record of another OAuthClient uses it");
             }
+            Ended::Unclear if !confirmed => return Look::Refused,
+            Ended::Unclear => {
+                if let Err(error) = keep(world, record).await {
+                    return Look::Later(error.failure(&text(meta)));
+                }
+            }
             Ended::Not(error) if provider::is_unsupported(&error) || provider::is_gone_or_unauthorised(&error) => {
                 if provider::is_gone_or_unauthorised(&error) && !confirmed {
                     return Look::Refused;

@@ -29,6 +29,7 @@ pub(super) async fn look<W: World>(
             tracing::info!(object = %object(record), client_id = %record.client_id,
                 "a client is no longer a suspect: the record of an OAuthClient uses it");
         }
+        Ended::Unclear => return Look::Suspect { provider, tried: true },
         Ended::Not(error) => {
             tracing::debug!(client_id = %record.client_id, "a suspect client is not deregistered: {error}");
             return Look::Suspect { provider, tried: true };

@@ -46,8 +46,10 @@ pub(super) fn next(view: &View<'_>) -> Next {
             Phase::Deleted | Phase::Retained | Phase::Suspect => {
                 stopped(view).unwrap_or_else(|| Effect::RemoveFinalizer.into())
             }
-            Phase::Registered => stopped(view).unwrap_or_else(|| begin(view, record)),
-            Phase::Deleting => deleting(view, record),
+            Phase::Registered => stopped(view)
+                .or_else(|| doubt(view, record))
+                .unwrap_or_else(|| begin(view, record)),
+            Phase::Deleting => doubt(view, record).unwrap_or_else(|| deleting(view, record)),
         },
     }
 }
@@ -148,6 +150,28 @@ fn find(view: &View<'_>, attempt: &str) -> Option<Next> {
             create::look_up(view, provider, attempt).filter(|_| marks)
         }
     }
+}
+
+/// D7a: the client was being registered anew when the deletion came, and nothing tells whether the provider did it.
+fn doubt(view: &View<'_>, record: &Record) -> Option<Next> {
+    let attempt = view.open_attempt().filter(|attempt| *attempt != record.attempt)?;
+    if view.is_suspect(&attempt, None) {
+        return None;
+    }
+    if let Some(next) = stopped(view) {
+        return Some(next);
+    }
+    if let Some(wait) = view.foreign_attempt_age.and_then(|age| UNDER_WAY.checked_sub(age)) {
+        let text = "a registration that another replica began may still be under way";
+        return Some(blocked(text, Some(wait)));
+    }
+    Some(
+        Effect::EnterSuspect(Suspect {
+            attempt,
+            client_id: None,
+        })
+        .into(),
+    )
 }
 
 /// D8 and D9.

@@ -36,6 +36,7 @@ async fn ask_at(
         origins: std::slice::from_ref(&double.origin),
         ca_bundle: None,
         deadlines: PATIENT,
+        accept: JSON,
         limit: limits::REGISTRATION,
     };
     let site = Site {
@@ -231,11 +232,17 @@ fn only_a_bearer_token_that_a_header_can_hold_is_one() {
     assert_eq!(with(r#","expires_in":1e99"#), Some(60));
     assert_eq!(with(r#","expires_in":9999999"#), Some(86400));
     assert_eq!(lifetime(r#"{"access_token":"t","token_type":"DPoP"}"#), None);
-    assert_eq!(lifetime(r#"{"access_token":"t"}"#), None);
+    assert_eq!(lifetime(r#"{"access_token":"t","token_type":7}"#), None);
+    assert_eq!(lifetime(r#"{"access_token":"t","token_type":""}"#), None);
     assert_eq!(lifetime(r#"{"access_token":"","token_type":"Bearer"}"#), None);
     assert_eq!(lifetime(r#"{"access_token":"a\nb","token_type":"Bearer"}"#), None);
     assert_eq!(
         lifetime(r#"{"access_token":"t","access_token":"u","token_type":"Bearer"}"#),
         None
     );
+}
+
+#[test]
+fn w79_a_token_without_a_type_is_a_bearer_token() {
+    assert!(read(br#"{"access_token":"t"}"#).is_some() && read(br#"{"access_token":"t","token_type":null}"#).is_some());
 }

@@ -34,6 +34,7 @@ fn exchange(method: Method, url: &str) -> Exchange<'static> {
         origins: &[],
         ca_bundle: None,
         deadlines: PATIENT,
+        accept: JSON,
         limit: limits::REGISTRATION,
     }
 }
@@ -144,11 +145,28 @@ async fn t53_a_body_is_read_up_to_its_bound_whatever_it_announces() {
 }
 
 #[tokio::test]
-async fn t53_nothing_is_unpacked() {
+async fn w83_no_coding_is_asked_for_and_one_that_cannot_be_undone_is_told() {
     let packed = Double::saying(200, "content-encoding: gzip\r\n", "not gzip at all").await;
-    let answer = transport().send(exchange(Method::GET, &packed.origin)).await.unwrap();
-    assert_eq!(answer.body.unwrap(), b"not gzip at all");
-    assert!(!packed.seen()[0].contains("accept-encoding"));
+    for method in [Method::GET, Method::POST] {
+        let answer = transport().send(exchange(method, &packed.origin)).await.unwrap();
+        assert!(matches!(answer.body, Err(BodyError::Packed)));
+    }
+    assert!(
+        packed
+            .seen()
+            .iter()
+            .all(|head| head.contains("accept-encoding: identity\r\n"))
+    );
+}
+
+#[tokio::test]
+async fn w82_only_what_changes_nothing_is_asked_for_again() {
+    let picky = Double::saying(406, "", "").await;
+    for method in [Method::GET, Method::POST] {
+        let answer = transport().send(exchange(method, &picky.origin)).await.unwrap();
+        assert_eq!(answer.status, 406);
+    }
+    assert_eq!(picky.lines(), ["GET /", "GET /", "POST /"]);
 }
 
 #[tokio::test]

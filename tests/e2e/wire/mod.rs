@@ -9,6 +9,8 @@ mod answers;
 mod case;
 mod deletion;
 mod discovery;
+mod effects;
+mod forms;
 mod management;
 mod manifests;
 mod moved;

@@ -47,6 +47,7 @@ fn w12_a_registration_holds_what_was_asked_for_and_the_defaults() {
         );
         assert_eq!(post.headers["content-type"], "application/json");
         assert_eq!(post.headers["accept"], "application/json");
+        assert_eq!(post.headers["accept-encoding"], "identity");
         assert!(post.headers["user-agent"].starts_with("oauth-client-operator/"));
         case.judge(Settled {
             ledger: double.clients(),
@@ -235,11 +236,18 @@ fn w23_a_wait_that_is_asked_for_is_kept() {
 }
 
 #[test]
-fn w24_a_provider_that_could_not_serve_registers_one_client() {
+fn w24_a_provider_that_says_that_it_could_not_serve_registers_one_client() {
     case("w24", async |case| {
         let provider = OidcProvider::start(OidcProviderOptions::default()).await.unwrap();
         provider
-            .faults(&[answer("POST", "/reg", 3, 503, &[], "")])
+            .faults(&[answer(
+                "POST",
+                "/reg",
+                3,
+                503,
+                &[],
+                r#"{"error":"temporarily_unavailable"}"#,
+            )])
             .await
             .unwrap();
         case.provider(json!({"issuer": provider.issuer()})).await;

@@ -190,7 +190,9 @@ fn w21_rejections_in_any_form_are_one_post() {
             assert_eq!(posts(&double, case, suffix), 1, "{suffix}");
         }
         assert!(
-            messages[1].contains("with E17") && messages[4].contains("invalid_request (\"why\")"),
+            messages[0].contains("(\"Unrecognized field \"x\"\")")
+                && messages[1].contains("with E17 (\"no\")")
+                && messages[4].contains("invalid_request (\"why\")"),
             "{messages:?}"
         );
         assert!(

@@ -19,7 +19,8 @@ use oauth_client_operator::domain::profile::{knobs, settings};
 use oauth_client_operator::domain::record::Record;
 use oauth_client_operator::domain::{duration, metadata, secret};
 use oauth_client_operator::provider::{
-    EgressPolicy, Resource, callable, is_refused, parse_error_body, parse_metadata, parse_registration, parse_webfinger,
+    EgressPolicy, Resource, callable, is_refused, parse_error_body, parse_metadata, parse_registration,
+    parse_webfinger, unpack,
 };
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -31,8 +32,9 @@ use self::bytes::Bytes;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name: that of its corpus.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("address", address),
+    ("compressed", compressed),
     ("discovery", discovery),
     ("error_body", error_body),
     ("marker", marker),
@@ -48,6 +50,16 @@ pub const TARGETS: [(&str, Target); 10] = [
 pub fn run(name: &str, data: &[u8]) {
     let (_, target) = TARGETS.iter().find(|(known, _)| *known == name).unwrap();
     target(data);
+}
+
+/// A compressed answer: what it becomes is no larger than allowed.
+pub fn compressed(data: &[u8]) {
+    const LIMIT: usize = 4096;
+    for coding in ["gzip", "deflate", "br", ""] {
+        if let Ok(body) = unpack(coding, data, LIMIT) {
+            assert!(body.len() <= LIMIT);
+        }
+    }
 }
 
 /// A metadata document.

@@ -13,7 +13,7 @@ use crate::domain::breaker::Counted;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
-use crate::domain::outcome::CallError;
+use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::plan::{Here, Known, Provider};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
@@ -68,11 +68,11 @@ impl World for Process {
         })
     }
 
-    fn barred(&self, _: &Provider, _: Counted) -> Option<Duration> {
+    fn barred(&self, _: &Provider, _: &str, _: Counted) -> Option<Duration> {
         None
     }
 
-    fn count(&self, _: &Provider, _: Counted) {}
+    fn count(&self, _: &Provider, _: &str, _: &str, _: Counted) {}
 
     async fn pause(&self, time: Duration) {
         self.state().now += i64::try_from(time.as_secs()).unwrap_or_default();
@@ -348,13 +348,15 @@ impl World for Process {
             .await
     }
 
-    async fn deregister(&self, call: &ManagementCall) -> Result<(), CallError> {
-        // What a success of a deletion says is not read, so it cannot be garbled.
-        let faults: Vec<Choice> = CALL_FAULTS
-            .into_iter()
-            .filter(|fault| *fault != Choice::Garbled)
-            .collect();
-        self.call("DELETE", &faults, |state| state.provider.deregister(call))
-            .await
+    async fn deregister(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
+        let ended = self
+            .call("DELETE", &CALL_FAULTS, |state| state.provider.deregister(call))
+            .await;
+        match ended {
+            Ok(()) => Ok(Deletion::Done),
+            // Garbled: a success that proves nothing.
+            Err(error) if error.status == Some(201) => Ok(Deletion::Unclear),
+            Err(error) => Err(error),
+        }
     }
 }
