@@ -155,7 +155,9 @@ fn is_id(text: &str, case: fn(&char) -> bool) -> bool {
     let mut characters = text.chars();
     let letter = characters.next().filter(case).map(|letter| letter.to_ascii_uppercase());
     let digits = characters.as_str();
-    matches!(letter, Some('T' | 'W')) && matches!(digits.len(), 2 | 3) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    matches!(letter, Some('T' | 'W'))
+        && matches!(digits.len(), 2 | 3)
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Names of tests without their modules, by the identifier that they start with.
