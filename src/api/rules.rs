@@ -198,6 +198,8 @@ pub(super) fn of_client(spec: &mut Value) {
     for (name, pattern, message) in LISTS {
         properties[name]["x-kubernetes-validations"] = json!([{
             "rule": format!("self.all(x, x.matches(r'{pattern}'))"),
+            // Told where the value itself cannot be, as one with a line break.
+            "message": format!("{name}: {message}"),
             "messageExpression": format!("'{name}: {message}, not \"' + self.filter(x, !x.matches(r'{pattern}'))[0] + '\"'"),
         }]);
     }
@@ -326,6 +328,20 @@ pub(super) fn of_provider(spec: &mut Value) {
         format!("{web}{query}"),
         told("issuer", "an http or https URL without query or fragment"),
     );
+    for (parent, name, path) in [
+        ("", "expectedIssuer", "expectedIssuer"),
+        ("webFinger", "resource", "webFinger.resource"),
+    ] {
+        let parent = if parent.is_empty() {
+            &mut *properties
+        } else {
+            &mut properties[parent]["properties"]
+        };
+        parent[name]["x-kubernetes-validations"] = rule(
+            r"self.matches(r'^\S+$')".to_owned(),
+            format!("{path}: must not contain whitespace, nor end in a newline"),
+        );
+    }
     properties["metadataURL"]["x-kubernetes-validations"] = rule(
         web.clone(),
         told("metadataURL", "an http or https URL without fragment"),
