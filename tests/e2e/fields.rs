@@ -4,13 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
+use kube::{Api, ResourceExt};
 use oauth_client_operator::api::metadata::{ClientMetadata, Localized, RareMetadata};
+use oauth_client_operator::api::{OAuthClient, crds};
 use serde_json::{Map, Value, json};
+use testbed::control_plane::{ControlPlane, ControlPlaneOptions};
+use testbed::operator::{Operator, OperatorOptions};
 use testbed::providers::{Persona, ScriptableProvider};
-use testbed::site::{Site, oauth_client, oauth_provider};
+use testbed::site::{oauth_client, oauth_provider};
 
-use crate::stage::{Stage, eventually, is};
+use crate::stage::{BINARY, Stage, condition, eventually, is, judged};
 
 /// A field of the spec, its value, and the member of the request with its value (IANA registry "OAuth Dynamic Client
 /// Registration Metadata").
@@ -492,27 +495,98 @@ async fn t80_every_field_of_the_secret_is_found_in_the_secret_and_no_longer_when
     assert!(bodies(&double, "PUT").is_empty(), "the provider has no part in it");
 }
 
-/// Objects that are older than the rules of the definition, or a definition that is older than this program.
-#[tokio::test]
-async fn t110_two_values_under_one_key_are_never_written_half() {
-    let site = Site::scriptable().await.unwrap();
-    let stage = Stage::new("colliding").await;
-    stage.apply(&site.manifests).await;
-    let colliding = "secret: {keyNames: {clientID: OIDC_CLIENT, clientSecret: OIDC_CLIENT}}";
-    let refused = stage
-        .apps
-        .apply(&oauth_client("app", &format!("{CLIENT}\n{colliding}")))
-        .await;
-    let said = refused.unwrap_err().to_string();
-    assert!(
-        said.contains("keyNames: two values would be written under one key"),
-        "{said}"
-    );
-    assert!(site.clients().await.unwrap().is_empty());
-    assert!(!is_stalled(&stage, "app").await);
+/// The rules taken out of a definition: as one that is older than this program.
+fn without_rules(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.remove("x-kubernetes-validations");
+            members.values_mut().for_each(without_rules);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_rules),
+        _ => {}
+    }
 }
 
-async fn is_stalled(stage: &Stage, name: &str) -> bool {
-    let object = stage.clients().get_opt(name).await.unwrap();
-    object.is_some_and(|object| is(&object, "Stalled", "True"))
+/// On a control plane whose definitions are older than the program, so that the program itself has to refuse.
+#[tokio::test]
+async fn t110_two_values_under_one_key_are_never_written_half() {
+    let plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+    for mut crd in crds() {
+        without_rules(&mut crd);
+        let apply = ["apply", "--server-side", "-f", "-"];
+        let applied = plane.kubectl_with(&apply, &crd.to_string()).await.unwrap();
+        applied.stdout().unwrap();
+    }
+    let established = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"];
+    plane.kubectl(&established).await.unwrap().stdout().unwrap();
+    let (home, apps) = ("system", "shop");
+    for namespace in [home, apps] {
+        plane.create_namespace(namespace).await.unwrap();
+    }
+    let watched = [apps.to_owned()];
+    let options = OperatorOptions {
+        binary: BINARY.into(),
+        manifests: vec![crate::stage::rights(home, &watched).await],
+        ..OperatorOptions::new(home, &watched)
+    };
+    let _operator = Operator::start(&plane, options).await.unwrap();
+    let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
+    let client = plane.client().unwrap();
+    let clients: Api<OAuthClient> = Api::namespaced(client.clone(), apps);
+    let secrets: Api<Secret> = Api::namespaced(client, apps);
+    let apply = async |manifest: &str| {
+        let args = ["-n", apps, "apply", "-f", "-"];
+        plane.kubectl_with(&args, manifest).await.unwrap().stdout().unwrap();
+    };
+    let until = async |what: &str, type_: &str| {
+        eventually(what, async || {
+            let object = clients.get("app").await.unwrap();
+            (judged(&object) && is(&object, type_, "True")).then_some(object)
+        })
+        .await
+    };
+    let with = |secret: &str| oauth_client("app", &format!("{CLIENT}\nsecret: {secret}"));
+    apply(&oauth_provider(&format!("issuer: {}", double.url()))).await;
+
+    let mistakes = [
+        (
+            "{keyNames: {clientID: OIDC_CLIENT, clientSecret: OIDC_CLIENT}}",
+            "clientID and clientSecret",
+        ),
+        ("{keyNames: {clientID: issuer}}", "clientID and issuer"),
+        ("{name: a..b}", "spec.secret.name: `a..b`"),
+        (
+            "{template: {labels: {'bad key': x}}}",
+            "spec.secret.template.labels: `bad key`",
+        ),
+    ];
+    for (mistake, said) in mistakes {
+        apply(&with(mistake)).await;
+        let object = until("refused", "Stalled").await;
+        let ready = condition(&object, "Ready").unwrap();
+        assert_eq!(
+            (ready.status.as_str(), ready.reason.as_str()),
+            ("False", "InvalidSpec"),
+            "{mistake}"
+        );
+        assert!(ready.message.contains(said), "{}", ready.message);
+        assert!(
+            secrets.get_opt("app").await.unwrap().is_none() && double.clients().is_empty(),
+            "{mistake}"
+        );
+    }
+
+    // What is registered keeps its Secret as it is.
+    apply(&with("{keyNames: {clientID: ID, clientSecret: KEY}}")).await;
+    until("Ready", "Ready").await;
+    let before = secrets.get("app").await.unwrap();
+    assert!(before.data.as_ref().unwrap().contains_key("ID"));
+    for (mistake, said) in &mistakes[..2] {
+        apply(&with(mistake)).await;
+        let object = until("refused", "Stalled").await;
+        let message = &condition(&object, "Ready").unwrap().message;
+        assert!(message.contains(said), "{message}");
+        assert_eq!(secrets.get("app").await.unwrap(), before, "{mistake}");
+    }
+    assert_eq!(double.clients().len(), 1);
 }
