@@ -54,7 +54,7 @@ use super::condition::Condition;
         type_ = "string",
         json_path = ".spec.profile",
         priority = 1,
-        description = "Set of knobs in use"
+        description = "Preset in use"
     ),
     printcolumn(
         name = "Message",
@@ -120,7 +120,7 @@ pub struct OAuthProviderSpec {
         type_ = "string",
         json_path = ".spec.profile",
         priority = 1,
-        description = "Set of knobs in use"
+        description = "Preset in use"
     ),
     printcolumn(
         name = "Message",
@@ -271,7 +271,7 @@ pub struct Endpoints {
     pub allowed_origins: Option<Vec<String>>,
 }
 
-/// Named sets of knobs.
+/// Presets for kinds of provider.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
     /// A provider that follows RFC 7591 and RFC 7592.

@@ -22,6 +22,7 @@ mod quiet;
 mod rules;
 mod scale;
 mod scene;
+mod secret_fields;
 mod seed;
 mod slice;
 mod stage;

@@ -156,6 +156,7 @@ fn is_qualified(key: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "json! literals read best by value")]
 mod tests {
     use serde_json::{Value, json};
 
