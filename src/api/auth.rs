@@ -53,6 +53,9 @@ pub struct HeaderAuth {
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// Name of the Secret. It needs the label `oauth-client-operator.dev/provider-credentials: "true"`.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
 }

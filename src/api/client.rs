@@ -83,27 +83,6 @@ use super::metadata::{ClientMetadata, RareMetadata, boxed_rare};
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("has(self.redirectURIs) && size(self.redirectURIs) > 0 || !(!has(self.grantTypes) || size(self.grantTypes) == 0 || self.grantTypes.exists(g, g == 'authorization_code' || g == 'implicit'))").message("redirectURIs: at least one is required with the grant types authorization_code (the default) and implicit").field_path(".redirectURIs"),
-    validation = Rule::new("!has(self.redirectURIs) || self.redirectURIs.all(u, u.matches('^[A-Za-z][A-Za-z0-9+.-]*:[^ ]+$') && !u.contains('#'))").message("redirectURIs: each is an absolute URI without fragment (RFC 6749 section 3.1.2)").field_path(".redirectURIs"),
-    validation = Rule::new("!has(self.redirectURIs) || !self.redirectURIs.exists(u, u.lowerAscii().matches('^(javascript|data|vbscript|blob|file|about):'))").message("redirectURIs: the schemes javascript, data, vbscript, blob, file and about are refused").field_path(".redirectURIs"),
-    validation = Rule::new("!has(self.grantTypes) || !('implicit' in self.grantTypes) || has(self.responseTypes) && self.responseTypes.exists(r, r.split(' ').exists(t, t == 'token' || t == 'id_token'))").message("responseTypes: the implicit grant needs id_token, token or both in one of its values").field_path(".responseTypes"),
-    validation = Rule::new("!has(self.responseTypes) || !self.responseTypes.exists(r, 'code' in r.split(' ')) || !has(self.grantTypes) || size(self.grantTypes) == 0 || 'authorization_code' in self.grantTypes").message("responseTypes: code needs the grant type authorization_code (RFC 7591 section 2.1)").field_path(".responseTypes"),
-    validation = Rule::new("!has(self.responseTypes) || !self.responseTypes.exists(r, r.split(' ').exists(t, t == 'token' || t == 'id_token')) || has(self.grantTypes) && 'implicit' in self.grantTypes").message("responseTypes: token and id_token need the grant type implicit (RFC 7591 section 2.1)").field_path(".responseTypes"),
-    validation = Rule::new("!has(self.responseTypes) || has(self.grantTypes) && size(self.grantTypes) > 0 && !('authorization_code' in self.grantTypes) || self.responseTypes.exists(r, 'code' in r.split(' '))").message("responseTypes: the grant type authorization_code (the default) needs a value with code").field_path(".responseTypes"),
-    validation = Rule::new("!has(self.tokenEndpointAuthMethod) || self.tokenEndpointAuthMethod != 'none' || !has(self.grantTypes) || !('client_credentials' in self.grantTypes)").message("tokenEndpointAuthMethod: none cannot be used with the grant type client_credentials (RFC 6749 section 4.4)").field_path(".tokenEndpointAuthMethod"),
-    validation = Rule::new("!(has(self.jwks) && has(self.jwksURI))").message("jwks and jwksURI exclude each other (RFC 7591 section 2)").field_path(".jwksURI"),
-    validation = Rule::new("!has(self.tokenEndpointAuthMethod) || !(self.tokenEndpointAuthMethod in ['private_key_jwt', 'self_signed_tls_client_auth']) || has(self.jwks) || has(self.jwksURI)").message("tokenEndpointAuthMethod: private_key_jwt and self_signed_tls_client_auth need jwks or jwksURI").field_path(".tokenEndpointAuthMethod"),
-    validation = Rule::new("!has(self.tokenEndpointAuthMethod) || self.tokenEndpointAuthMethod != 'tls_client_auth' || [has(self.tlsClientAuthSubjectDN), has(self.tlsClientAuthSANDNS), has(self.tlsClientAuthSANURI), has(self.tlsClientAuthSANIP), has(self.tlsClientAuthSANEmail)].filter(x, x).size() == 1").message("tokenEndpointAuthMethod: tls_client_auth needs exactly one of tlsClientAuthSubjectDN, tlsClientAuthSANDNS, tlsClientAuthSANURI, tlsClientAuthSANIP and tlsClientAuthSANEmail (RFC 8705 section 2.1.2)").field_path(".tokenEndpointAuthMethod"),
-    validation = Rule::new("!has(self.tokenEndpointAuthSigningAlg) || self.tokenEndpointAuthSigningAlg != 'none'").message("tokenEndpointAuthSigningAlg: none is refused (OpenID Connect Registration section 2)").field_path(".tokenEndpointAuthSigningAlg"),
-    validation = Rule::new("!has(self.idTokenEncryptedResponseEnc) || has(self.idTokenEncryptedResponseAlg)").message("idTokenEncryptedResponseEnc needs idTokenEncryptedResponseAlg").field_path(".idTokenEncryptedResponseEnc"),
-    validation = Rule::new("!has(self.userinfoEncryptedResponseEnc) || has(self.userinfoEncryptedResponseAlg)").message("userinfoEncryptedResponseEnc needs userinfoEncryptedResponseAlg").field_path(".userinfoEncryptedResponseEnc"),
-    validation = Rule::new("!has(self.requestObjectEncryptionEnc) || has(self.requestObjectEncryptionAlg)").message("requestObjectEncryptionEnc needs requestObjectEncryptionAlg").field_path(".requestObjectEncryptionEnc"),
-    validation = Rule::new("!has(self.introspectionEncryptedResponseEnc) || has(self.introspectionEncryptedResponseAlg)").message("introspectionEncryptedResponseEnc needs introspectionEncryptedResponseAlg").field_path(".introspectionEncryptedResponseEnc"),
-    validation = Rule::new("!has(self.authorizationEncryptedResponseEnc) || has(self.authorizationEncryptedResponseAlg)").message("authorizationEncryptedResponseEnc needs authorizationEncryptedResponseAlg").field_path(".authorizationEncryptedResponseEnc"),
-    validation = Rule::new("!has(self.backchannelTokenDeliveryMode) || !(self.backchannelTokenDeliveryMode in ['ping', 'push']) || has(self.backchannelClientNotificationEndpoint)").message("backchannelTokenDeliveryMode: ping and push need backchannelClientNotificationEndpoint").field_path(".backchannelTokenDeliveryMode"),
-    validation = Rule::new("!(has(self.dpopBoundAccessTokens) && self.dpopBoundAccessTokens && has(self.tlsClientCertificateBoundAccessTokens) && self.tlsClientCertificateBoundAccessTokens)").message("dpopBoundAccessTokens and tlsClientCertificateBoundAccessTokens exclude each other").field_path(".dpopBoundAccessTokens")
-)]
 pub struct OAuthClientSpec {
     /// The provider to register at. Immutable: a client of another provider is another object.
     #[x_kube(validation = Rule::new("self == oldSelf").message("providerRef is immutable: create another OAuthClient for another provider"))]
@@ -127,11 +106,11 @@ pub struct OAuthClientSpec {
     /// and Secret as they are.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// How long a deletion is tried before the object is let go and the operator keeps trying by itself. Default 15m.
+    /// How long deletion blocks on deregistration. Afterwards the object is removed and the operator keeps retrying in the background. Default 15m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub deletion_timeout: Option<String>,
-    /// Stops the operator from doing anything for this object but its deletion.
+    /// Pauses reconciliation; deletion is still processed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub suspend: bool,
 }
@@ -158,7 +137,10 @@ pub struct ProviderRef {
     #[serde(default)]
     pub kind: ProviderKind,
     /// Name of the provider object.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
 }
 
@@ -189,7 +171,7 @@ pub struct SecretSpec {
     /// Name of the Secret. Default: the name of the OAuthClient. After a change the new Secret is written first, then the
     /// old one is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
     pub name: Option<String>,
     /// Names of the keys in the Secret, where the defaults do not fit the application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -254,12 +236,10 @@ pub struct SecretTemplate {
     /// Labels of the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 32))]
-    #[x_kube(validation = Rule::new("self.all(k, !k.matches('(^|[.])(kubernetes[.]io|k8s[.]io|helm[.]sh|argocd[.]argoproj[.]io|fluxcd[.]io|oauth-client-operator[.]dev)/'))").message("labels with the prefixes kubernetes.io, k8s.io, helm.sh, argocd.argoproj.io, fluxcd.io and oauth-client-operator.dev are refused: other controllers act on them"))]
     pub labels: Option<BTreeMap<String, LabelValue>>,
     /// Annotations of the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 32))]
-    #[x_kube(validation = Rule::new("self.all(k, !k.matches('(^|[.])(kubernetes[.]io|k8s[.]io|helm[.]sh|argocd[.]argoproj[.]io|fluxcd[.]io|oauth-client-operator[.]dev)/'))").message("annotations with the prefixes kubernetes.io, k8s.io, helm.sh, argocd.argoproj.io, fluxcd.io and oauth-client-operator.dev are refused: other controllers act on them"))]
     pub annotations: Option<BTreeMap<String, AnnotationValue>>,
 }
 
@@ -277,7 +257,7 @@ pub struct AnnotationValue(#[schemars(length(max = 4096))] pub String);
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct OAuthClientStatus {
-    /// Generation of the spec that there is a verdict for; -1 until the operator has been here.
+    /// Last generation reconciled; -1 before the first reconcile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Identifier of the client at the provider.

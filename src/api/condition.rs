@@ -17,7 +17,7 @@ pub struct Condition {
     /// Cause in one CamelCase word; one of a closed list that the documentation explains.
     #[schemars(length(min = 1, max = 64))]
     pub reason: String,
-    /// What is so, which field or object it concerns, and what to do.
+    /// Human-readable explanation and the suggested fix.
     #[serde(default)]
     #[schemars(length(max = 1024))]
     pub message: String,

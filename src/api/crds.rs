@@ -5,13 +5,13 @@ use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
 use super::metadata::{ClientMetadata, RESPONSE_ONLY, RareMetadata};
-use super::{ClusterOAuthProvider, OAuthClient, OAuthProvider};
+use super::{ClusterOAuthProvider, OAuthClient, OAuthProvider, rules};
 
 /// The definitions as JSON values, in the order of their file names.
 ///
-/// Two things are added that the types cannot say: `status` defaults to `{observedGeneration: -1}`, so that tools which
-/// take an object without status for healthy wait for the operator; and `extraMetadata` refuses members that have a field
-/// of their own.
+/// What the types cannot say is added: `status` defaults to `{observedGeneration: -1}`, so that tools which take an object
+/// without status for healthy wait for the operator; the rules of [`rules`]; and `extraMetadata` refuses members that have a
+/// field of their own. Descriptions become one line, which kubectl wraps.
 #[must_use]
 pub fn crds() -> Vec<Value> {
     [ClusterOAuthProvider::crd(), OAuthClient::crd(), OAuthProvider::crd()]
@@ -30,20 +30,45 @@ fn finished(crd: &CustomResourceDefinition) -> Value {
     let mut crd = serde_json::to_value(crd).unwrap_or_default();
     let root = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
     root["status"]["default"] = json!({"observedGeneration": -1});
-    if let Some(extra) = root["spec"]["properties"].get_mut("extraMetadata") {
-        extra["not"] = json!({"anyOf": taken_members().map(|name| json!({"required": [name]})).collect::<Vec<_>>()});
+    let spec = &mut root["spec"];
+    if spec["properties"].get("extraMetadata").is_some() {
+        rules::of_client(spec);
+        rules::refused_extra(&mut spec["properties"]["extraMetadata"], taken_members());
+    } else {
+        rules::of_provider(spec);
     }
+    unwrap_descriptions(&mut crd);
     drop_nullable(&mut crd);
     crd
 }
 
-/// Wire names that `extraMetadata` may not set, because they have a field of their own or belong to answers.
-fn taken_members() -> impl Iterator<Item = &'static str> {
+/// Wire names that `extraMetadata` may not set, with the field that they have; those of answers have none.
+fn taken_members() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
     let typed = ClientMetadata::MEMBERS
         .iter()
         .chain(RareMetadata::MEMBERS)
-        .map(|(_, wire)| *wire);
-    typed.filter(|wire| *wire != "localized").chain(RESPONSE_ONLY)
+        .map(|(field, wire)| (*wire, Some(*field)));
+    typed
+        .filter(|(wire, _)| *wire != "localized")
+        .chain(RESPONSE_ONLY.map(|wire| (wire, None)))
+}
+
+/// Makes every description a paragraph without hard line breaks; empty lines between paragraphs stay.
+fn unwrap_descriptions(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                let paragraphs: Vec<_> = text
+                    .split("\n\n")
+                    .map(|paragraph| paragraph.replace('\n', " "))
+                    .collect();
+                *text = paragraphs.join("\n\n");
+            }
+            members.values_mut().for_each(unwrap_descriptions);
+        }
+        Value::Array(items) => items.iter_mut().for_each(unwrap_descriptions),
+        _ => {}
+    }
 }
 
 /// Removes `nullable`, which lets `null` through to rules and types that expect a value; an absent field says the same.

@@ -46,7 +46,7 @@ members! {
     pub struct ClientMetadata {
         /// Redirection URIs (`redirect_uris`, RFC 7591 section 2), compared byte by byte by the provider. Required with
         /// the grant types authorization_code and implicit. Example: `https://app.example.com/callback`.
-        #[schemars(length(max = 64), inner(length(min = 1, max = 2048)), extend("x-kubernetes-list-type" = "set"))]
+        #[schemars(length(max = 512), inner(length(min = 1, max = 2048)), extend("x-kubernetes-list-type" = "set"))]
         redirect_uris: Vec<String> = "redirectURIs",
         /// How the client authenticates at the token endpoint (`token_endpoint_auth_method`): `client_secret_basic` (the
         /// default), `client_secret_post`, `none` for a public client, `private_key_jwt`, `tls_client_auth` or another
@@ -64,7 +64,7 @@ members! {
         #[schemars(length(min = 1, max = 256))]
         client_name: String = "clientName",
         /// Scopes that the client may ask for (`scope`); sent as one space-separated string.
-        #[schemars(length(max = 128), inner(length(min = 1, max = 256), regex(pattern = r"^[\x21\x23-\x5B\x5D-\x7E]+$")), extend("x-kubernetes-list-type" = "set"))]
+        #[schemars(length(max = 128), inner(length(min = 1, max = 256)), extend("x-kubernetes-list-type" = "set"))]
         scope: Vec<String> = "scopes",
         /// Kind of application (`application_type`, OpenID Connect Registration section 2): `web` (the default), `native`
         /// or another that the provider knows.
@@ -97,7 +97,7 @@ members! {
         /// Where the provider fetches the client's public keys (`jwks_uri`). Excludes `jwks`.
         #[schemars(length(min = 1, max = 2048))]
         jwks_uri: String = "jwksURI",
-        /// The client's public keys (`jwks`, RFC 7517). Excludes `jwksURI`. Private keys have no place here.
+        /// The client's public keys (`jwks`, RFC 7517). Excludes `jwksURI`. Must not contain private keys.
         jwks: JwkSet = "jwks",
         /// Identifier of the client software (`software_id`), the same for all its installations, usually a UUID.
         #[schemars(length(min = 1, max = 256))]

@@ -8,6 +8,7 @@ pub mod metadata;
 pub mod names;
 mod provider;
 mod reason;
+pub mod rules;
 
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use client::{

@@ -47,6 +47,16 @@ pub const CLIENT_ID: &str = "oauth-client-operator.dev/client-id";
 /// Standard label that names the managing program.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
+/// Labels of the kubernetes.io domain that describe an application and that a Secret template may set: nothing acts on them,
+/// and Argo CD reads only Secrets that carry one.
+pub const RECOMMENDED_LABELS: [&str; 5] = [
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/version",
+    "app.kubernetes.io/component",
+    "app.kubernetes.io/part-of",
+];
+
 /// Prefixes of labels and annotations that a Secret template may not set: a token controller, Argo CD, Flux, Helm or this
 /// operator would act on them.
 pub const REFUSED_PREFIXES: [&str; 6] = [

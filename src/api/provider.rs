@@ -54,7 +54,7 @@ use super::condition::Condition;
         type_ = "string",
         json_path = ".spec.profile",
         priority = 1,
-        description = "Set of knobs in use"
+        description = "Preset in use"
     ),
     printcolumn(
         name = "Message",
@@ -77,7 +77,7 @@ use super::condition::Condition;
     validation = Rule::new("!has(self.clientIDMember) || self.clientIDMember == '' || (has(self.management) ? self.management.mode == 'Credentials' : self.profile == 'wso2')").message("clientIDMember needs management.mode Credentials: a client of a chosen identifier is found with the provider's credentials").field_path(".clientIDMember")
 )]
 pub struct OAuthProviderSpec {
-    /// Where the provider is, who the operator is there, and what is special about it.
+    /// Location, credentials and provider-specific settings.
     #[serde(flatten)]
     pub provider: ProviderSettings,
 }
@@ -120,7 +120,7 @@ pub struct OAuthProviderSpec {
         type_ = "string",
         json_path = ".spec.profile",
         priority = 1,
-        description = "Set of knobs in use"
+        description = "Preset in use"
     ),
     printcolumn(
         name = "Message",
@@ -143,7 +143,7 @@ pub struct OAuthProviderSpec {
     validation = Rule::new("!has(self.clientIDMember) || self.clientIDMember == '' || (has(self.management) ? self.management.mode == 'Credentials' : self.profile == 'wso2')").message("clientIDMember needs management.mode Credentials: a client of a chosen identifier is found with the provider's credentials").field_path(".clientIDMember")
 )]
 pub struct ClusterOAuthProviderSpec {
-    /// Where the provider is, who the operator is there, and what is special about it.
+    /// Location, credentials and provider-specific settings.
     #[serde(flatten)]
     pub provider: ProviderSettings,
     /// Namespaces whose OAuthClients may use this provider. A namespace that neither list nor selector names is refused.
@@ -179,14 +179,14 @@ pub struct ProviderSettings {
     /// Issuer identifier, for example `https://id.example.com/realms/apps`. Its metadata document must state exactly this
     /// string (RFC 8414 section 3.3). Set this, `webFinger` or `metadataURL`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://[^?#\s]+$"))]
+    #[schemars(length(min = 1, max = 2048))]
     pub issuer: Option<String>,
     /// Finds the issuer by WebFinger (OpenID Connect Discovery section 2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_finger: Option<WebFinger>,
     /// URL of the metadata document itself, where it is at none of the well-known places.
     #[serde(default, rename = "metadataURL", skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://\S+$"))]
+    #[schemars(length(min = 1, max = 2048))]
     pub metadata_url: Option<String>,
     /// The exact issuer string that the metadata document states, where the provider's documents disagree with each
     /// other. The check is not skipped: exactly this string is demanded.
@@ -207,7 +207,7 @@ pub struct ProviderSettings {
     /// `registrationAuth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management_auth: Option<Auth>,
-    /// Named set of knobs for a kind of provider. Every knob can be overridden beside it.
+    /// Preset for a kind of provider; each setting can be overridden.
     #[serde(default)]
     pub profile: Profile,
     /// Overrides the profile: names of metadata members that are never sent, because the provider refuses them.
@@ -256,25 +256,22 @@ pub struct WebFinger {
     pub host: Option<String>,
 }
 
-/// Endpoints and origins beyond what discovery tells.
+/// Overrides for endpoints missing from discovery, and additional allowed origins.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoints {
     /// Registration endpoint, for providers whose metadata omits it (Ory Hydra, Duende IdentityServer).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://[^#\s]+$"))]
+    #[schemars(length(min = 1, max = 2048))]
     pub registration: Option<String>,
     /// Origins other than the issuer's that metadata, WebFinger links and registration URIs may name, for example
     /// `https://api.example.com`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(max = 16),
-        inner(length(min = 1, max = 270), regex(pattern = r"^https?://[^/?#\s]+$"))
-    )]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 270)))]
     pub allowed_origins: Option<Vec<String>>,
 }
 
-/// Named sets of knobs.
+/// Presets for kinds of provider.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
     /// A provider that follows RFC 7591 and RFC 7592.
@@ -354,7 +351,6 @@ pub struct Timeouts {
     /// Until the answer has been read completely. Default 15s, at most 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
-    #[x_kube(validation = Rule::new("duration(self) > duration('0s') && duration(self) <= duration('5m')").message("timeouts.request is more than 0s and at most 5m"))]
     pub request: Option<String>,
 }
 
@@ -372,7 +368,7 @@ pub struct Tls {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderStatus {
-    /// Generation of the spec that the conditions speak of; -1 until the operator has been here.
+    /// Last generation reconciled; -1 before the first reconcile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Issuer identifier in use.

@@ -18,8 +18,10 @@ pub type Request = Map<String, Value>;
 /// `response_types`, `redirect_uris` and `application_type`. Everything else is sent only if it is set.
 ///
 /// # Errors
-/// `Invalid` if `extraMetadata` names a member that has a field, belongs to answers or is reserved by the provider.
+/// `Invalid` if `extraMetadata` names a member that has a field, belongs to answers or is reserved by the provider, or if
+/// the credentials Secret cannot be written as the spec asks.
 pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Result<Request, Failure> {
+    super::secret::check(spec)?;
     let mut request = Map::new();
     spec.metadata.write_to(&mut request);
     if let Some(rare) = &spec.rare {
@@ -29,7 +31,11 @@ pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Res
     materialise_defaults(&mut request, spec, default_name);
     for (name, value) in spec.extra_metadata.iter().flatten() {
         check_extra(name, knobs)?;
-        request.insert(name.clone(), value.clone());
+        if request.insert(name.clone(), value.clone()).is_some() {
+            let fault =
+                format!("spec.extraMetadata.{name}: spec.localized sets this member as well; remove one of them");
+            return Err(Failure::new(Class::Invalid, Reason::InvalidSpec, fault));
+        }
     }
     request.retain(|name, _| !knobs.omit_members.iter().any(|omitted| omitted == name));
     Ok(request)
@@ -83,6 +89,10 @@ fn check_extra(name: &str, knobs: &Knobs) -> Result<(), Failure> {
         format!("spec.extraMetadata.{name}: this member has a field of its own; set spec.{manifest} instead")
     } else if RESPONSE_ONLY.contains(&name) {
         format!("spec.extraMetadata.{name}: only the provider sets this member; remove it")
+    } else if knobs.client_id_member.as_deref() == Some(name) {
+        format!(
+            "spec.extraMetadata.{name}: the operator chooses the client_id by this member at this provider; remove it"
+        )
     } else if knobs.reserved_members.iter().any(|reserved| reserved == name) {
         format!("spec.extraMetadata.{name}: this member is reserved at this provider; remove it")
     } else {
@@ -228,6 +238,28 @@ mod tests {
             request(&owned, "n", &knobs(Profile::Wso2)).is_ok(),
             "nothing but what is reserved"
         );
+    }
+
+    #[test]
+    fn two_values_for_one_member_are_refused() {
+        let twice = spec(json!({
+            "redirectURIs": ["https://a/cb"], "localized": {"clientName": {"ja": "a"}},
+            "extraMetadata": {"client_name#ja": "b"},
+        }));
+        let failure = request(&twice, "n", &knobs(Profile::Rfc7592)).unwrap_err();
+        assert_eq!(failure.class, Class::Invalid);
+        assert!(failure.message.contains("spec.localized"), "{}", failure.message);
+        let mut chooses = knobs(Profile::Rfc7592);
+        chooses.client_id_member = Some("chosen_id".to_owned());
+        let failure = request(&spec(json!({"extraMetadata": {"chosen_id": "x"}})), "n", &chooses).unwrap_err();
+        assert!(failure.message.contains("chooses the client_id"), "{}", failure.message);
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_written_is_found_before_anything_is_registered() {
+        let spec = spec(json!({"secret": {"keyNames": {"clientID": "issuer"}}}));
+        let failure = request(&spec, "n", &knobs(Profile::Rfc7592)).unwrap_err();
+        assert_eq!(failure.class, Class::Invalid);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The operator's Secrets: their names, their owners, and what they hold.
 
+mod check;
 mod credentials;
 
 use k8s_openapi::ByteString;
@@ -13,6 +14,7 @@ use crate::api::{OAuthClient, names};
 use super::identity;
 use super::record::Record;
 
+pub use check::check;
 pub use credentials::{Repair, credentials, repair};
 
 /// Who controls a Secret.

@@ -32,10 +32,13 @@ async fn what_can_never_work_is_refused_with_the_name_of_the_field() {
             "grantTypes: [authorization_code]",
             "redirectURIs: at least one is required",
         ),
-        ("redirectURIs: ['/relative']", "redirectURIs: each is an absolute URI"),
+        (
+            "redirectURIs: ['https://a/cb', '/relative']",
+            "spec.redirectURIs[1]: Invalid value: \"/relative\": redirectURIs: must be an absolute URI without fragment, whitespace",
+        ),
         (
             "redirectURIs: ['https://a/cb#fragment']",
-            "redirectURIs: each is an absolute URI without fragment",
+            "spec.redirectURIs[0]: Invalid value: \"https://a/cb#fragment\": redirectURIs: must be an absolute URI",
         ),
         (
             "redirectURIs: ['javascript:alert(1)']",
@@ -55,7 +58,7 @@ async fn what_can_never_work_is_refused_with_the_name_of_the_field() {
         ),
         (
             "redirectURIs: ['https://a/cb']\njwks: {keys: [{\"kty\": RSA, \"n\": a, \"e\": b}]}\njwksURI: https://a/jwks",
-            "jwks and jwksURI exclude each other",
+            "set either jwks or jwksURI, not both",
         ),
         (
             "redirectURIs: ['https://a/cb']\nextraMetadata: {client_name: typed}",
@@ -66,8 +69,8 @@ async fn what_can_never_work_is_refused_with_the_name_of_the_field() {
             "extraMetadata",
         ),
         (
-            "redirectURIs: ['https://a/cb']\nsecret: {template: {labels: {app.kubernetes.io/name: x}}}",
-            "kubernetes.io",
+            "redirectURIs: ['https://a/cb']\nsecret: {template: {labels: {app.kubernetes.io/managed-by: x}}}",
+            "labels of the domains kubernetes.io",
         ),
         ("redirectURIs: ['https://a/cb']\nunknownMember: 1", "unknown field"),
     ] {

@@ -15,7 +15,7 @@ use crate::api::{KeyNames, OAuthClient, names};
 use crate::domain::metadata::is_public;
 use crate::domain::record::Record;
 
-use super::name;
+use super::{check, name};
 
 /// Type of a Secret that an application reads as user name and password.
 pub(super) const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
@@ -138,9 +138,13 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// What makes `actual` the Secret that object and record ask for. Keys, labels and annotations that others added stay.
+/// What makes `actual` the Secret that object and record ask for. Keys, labels and annotations that others added stay. A spec
+/// that no Secret can follow changes nothing: the application keeps what it has.
 #[must_use]
 pub fn repair(actual: &Secret, object: &OAuthClient, record: &Record) -> Repair {
+    if check::check(&object.spec).is_err() {
+        return Repair::None;
+    }
     let wanted = Wanted::of(object, record);
     if actual.type_.as_deref().unwrap_or("Opaque") != wanted.type_ || actual.immutable == Some(true) {
         return Repair::Replace;
@@ -201,7 +205,10 @@ fn type_of(object: &OAuthClient) -> &str {
 
 fn data<'a>(object: &'a OAuthClient, record: &'a Record) -> BTreeMap<&'a str, Bytes<'a>> {
     let secret = object.spec.secret.as_ref();
-    let names = secret.and_then(|secret| secret.key_names.as_deref());
+    // Half a credential must never be written: where two values would share a key, all have their default keys.
+    let names = secret
+        .and_then(|secret| secret.key_names.as_deref())
+        .filter(|_| check::has_own_keys(&object.spec));
     let basic = type_of(object) == BASIC_AUTH;
     let mut data = BTreeMap::new();
     let mut put = |name: fn(&KeyNames) -> &Option<String>, default: &'a str, value: Option<&'a str>| {

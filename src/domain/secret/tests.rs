@@ -150,3 +150,18 @@ fn repair_restores_ours_keeps_theirs_and_clears_what_is_no_longer_wanted() {
     };
     assert_eq!(repair(&frozen, &asked, &stored()), Repair::Replace);
 }
+
+#[test]
+fn t110_a_secret_whose_keys_collide_is_never_written_half() {
+    let right = object(json!({}));
+    let before = credentials(&right, &stored());
+    let colliding = object(json!({"keyNames": {"clientID": "OIDC", "clientSecret": "OIDC"}}));
+    assert_eq!(
+        repair(&before, &colliding, &stored()),
+        Repair::None,
+        "the application keeps what it has"
+    );
+    let anew = credentials(&colliding, &stored());
+    assert_eq!(keys(&anew), keys(&before), "complete, under the default keys");
+    assert_eq!(anew.data, before.data);
+}

@@ -1,0 +1,201 @@
+//! Cases of the rules of an `OAuthProvider` and a `ClusterOAuthProvider`.
+
+use serde_json::{Value, json};
+
+use super::{Case, PATTERN, case, one};
+
+#[allow(clippy::too_many_lines, reason = "a table")]
+pub(super) fn providers() -> Vec<Case> {
+    let named = json!({"secretRef": {"name": "a.b"}});
+    let mut cases = vec![
+        case(
+            ".spec",
+            "set exactly one of issuer, webFinger and metadataURL",
+            json!({"metadataURL": "https://p.example/m"}),
+            json!({"issuer": null, "metadataURL": "https://p.example/m?x=y"}),
+        ),
+        case(
+            ".spec",
+            "webFinger.resource names no host",
+            json!({"issuer": null, "webFinger": {"resource": "admin"}}),
+            json!({"issuer": null, "webFinger": {"resource": "acct:admin@p.example"}}),
+        ),
+        case(
+            ".spec",
+            "clientIDMember needs management.mode Credentials",
+            json!({"clientIDMember": "id"}),
+            json!({"clientIDMember": "id", "management": {"mode": "Credentials"}}),
+        ),
+        case(
+            ".spec.issuer",
+            "issuer: must be an http or https URL",
+            json!({"issuer": "https://p.example?x"}),
+            json!({"issuer": "https://p.example:8443/realms/a"}),
+        ),
+        case(
+            ".spec.issuer",
+            "issuer: must be an http or https URL",
+            json!({"issuer": "https://p.example\n"}),
+            json!({"issuer": "http://p.example"}),
+        ),
+        case(
+            ".spec.expectedIssuer",
+            "expectedIssuer: must not contain whitespace",
+            json!({"expectedIssuer": "https://p.example\n"}),
+            json!({"expectedIssuer": "p.example"}),
+        ),
+        case(
+            ".spec.metadataURL",
+            "metadataURL: must be",
+            json!({"issuer": null, "metadataURL": "https:///m"}),
+            json!({"issuer": null, "metadataURL": "https://p.example/m"}),
+        ),
+        case(
+            ".spec.webFinger.resource",
+            "webFinger.resource: must not contain whitespace",
+            json!({"issuer": null, "webFinger": {"resource": "acct:a@p.example\n"}}),
+            json!({"issuer": null, "webFinger": {"resource": "a@p.example"}}),
+        ),
+        case(
+            ".spec.webFinger.host",
+            PATTERN,
+            json!({"issuer": null, "webFinger": {"resource": "admin", "host": "p.example/x"}}),
+            json!({"issuer": null, "webFinger": {"resource": "admin", "host": "p.example:443"}}),
+        ),
+        case(
+            ".spec.endpoints.registration",
+            "endpoints.registration: must be",
+            json!({"endpoints": {"registration": "https://p.example:99999/r"}}),
+            json!({"endpoints": {"registration": "https://p.example/r?tenant=a"}}),
+        ),
+        case(
+            ".spec.endpoints.allowedOrigins[]",
+            "endpoints.allowedOrigins: must be an origin",
+            json!({"endpoints": {"allowedOrigins": ["https://p.example/"]}}),
+            json!({"endpoints": {"allowedOrigins": ["https://p.example:8443"]}}),
+        ),
+        case(
+            ".spec.management",
+            "uriTemplate is used only with mode Credentials",
+            json!({"management": {"mode": "None", "uriTemplate": "{client_id}"}}),
+            json!({"management": {"mode": "Credentials", "uriTemplate": "{client_id}"}}),
+        ),
+        case(
+            ".spec.management.uriTemplate",
+            PATTERN,
+            json!({"management": {"mode": "Credentials", "uriTemplate": "https://p.example"}}),
+            json!({"management": {"mode": "Credentials", "uriTemplate": "https://p.example/{client_id}"}}),
+        ),
+        case(
+            ".spec.discoveryAuth",
+            "discoveryAuth cannot be clientCredentials",
+            json!({"discoveryAuth": {"clientCredentials": named}}),
+            json!({"discoveryAuth": {"basic": named}}),
+        ),
+        case(
+            ".spec.tls.caBundle",
+            PATTERN,
+            json!({"tls": {"caBundle": "none"}}),
+            json!({"tls": {"caBundle": "-----BEGIN CERTIFICATE-----"}}),
+        ),
+    ];
+    for name in ["connect", "request"] {
+        let timeout = |value: &str| json!({"timeouts": {name: value}});
+        let said = format!("timeouts.{name} is more than 0s");
+        cases.push(case(
+            &format!(".spec.timeouts.{name}"),
+            &said,
+            timeout("0s"),
+            timeout("500ms"),
+        ));
+        cases.push(case(
+            &format!(".spec.timeouts.{name}"),
+            &said,
+            timeout("6m"),
+            timeout("5m"),
+        ));
+        cases.push(case(
+            &format!(".spec.timeouts.{name}"),
+            PATTERN,
+            timeout("5"),
+            timeout("5s"),
+        ));
+    }
+    for auth in ["discoveryAuth", "registrationAuth", "managementAuth"] {
+        let path = |end: &str| format!(".spec.{auth}{end}");
+        cases.push(case(
+            &path(""),
+            "set exactly one of basic, bearer",
+            one(auth, json!({"basic": named, "bearer": named})),
+            one(auth, json!({"basic": named})),
+        ));
+        let header =
+            |name: &str, secret: &str| one(auth, json!({"header": {"name": name, "secretRef": {"name": secret}}}));
+        cases.push(case(
+            &path(".header"),
+            "this header frames the request",
+            header("Content-Length", "a"),
+            header("X-Api-Key", "a"),
+        ));
+        cases.push(case(
+            &path(".header.name"),
+            PATTERN,
+            header("X Api", "a"),
+            header("Authorization", "a"),
+        ));
+        cases.push(case(
+            &path(".header.secretRef.name"),
+            PATTERN,
+            header("X-Api-Key", "a..b"),
+            header("X-Api-Key", "a.b"),
+        ));
+        for way in ["basic", "bearer", "clientCredentials"] {
+            let by = |secret: &str| one(auth, one(way, json!({"secretRef": {"name": secret}})));
+            let accepted = if way == "clientCredentials" && auth == "discoveryAuth" {
+                json!({})
+            } else {
+                by("a.b")
+            };
+            cases.push(case(
+                &path(&format!(".{way}.secretRef.name")),
+                PATTERN,
+                by("a..b"),
+                accepted,
+            ));
+        }
+    }
+    cases
+}
+
+pub(super) fn cluster_providers() -> Vec<Case> {
+    let allowed = |path: &str, said: &str, refused: Value, accepted: Value| {
+        case(
+            &format!(".spec.allowedNamespaces{path}"),
+            said,
+            one("allowedNamespaces", refused),
+            one("allowedNamespaces", accepted),
+        )
+    };
+    let mut cases = providers();
+    cases.extend([
+        allowed(
+            "",
+            "set allowedNamespaces.names, allowedNamespaces.matchLabels or both",
+            json!({}),
+            json!({"matchLabels": {"team": "a"}}),
+        ),
+        allowed(
+            ".names",
+            "allowedNamespaces.names: '*' allows every namespace",
+            json!({"names": ["*", "shop"]}),
+            json!({"names": ["shop", "blog"]}),
+        ),
+        allowed(
+            ".names[]",
+            PATTERN,
+            json!({"names": ["shop*"]}),
+            json!({"names": ["*"]}),
+        ),
+    ]);
+    cases
+}
