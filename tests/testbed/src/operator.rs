@@ -163,7 +163,9 @@ impl Operator {
             .grace(GRACE)
             .args(["run", "--operator-namespace", namespace, "--admin-addr", &address])
             .env("KUBECONFIG", &kubeconfig)
-            .env("POD_NAMESPACE", namespace);
+            .env("POD_NAMESPACE", namespace)
+            // A container that is started again keeps the name of its pod.
+            .env("POD_NAME", NAME);
         if !options.namespaces.is_empty() {
             spec = spec.args(["--namespaces", &options.namespaces.join(",")]);
         }
