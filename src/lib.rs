@@ -11,4 +11,5 @@ pub mod controller;
 pub mod domain;
 pub mod metrics;
 pub mod provider;
+pub mod supervisor;
 pub mod telemetry;

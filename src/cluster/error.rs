@@ -183,7 +183,7 @@ impl From<Status> for ApiError {
 }
 
 /// An error with its causes, because kube's own text often stops at "service error".
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
