@@ -81,6 +81,8 @@ impl Supervisor {
         F: Future<Output: TaskResult> + Send + 'static,
     {
         let (supervisor, name) = (self.clone(), name.into());
+        #[cfg(debug_assertions)]
+        let task = tripwire::before(&name, task);
         tokio::spawn(async move {
             let reason = match AssertUnwindSafe(task).catch_unwind().await {
                 Ok(result) => result.reason(),
@@ -101,6 +103,28 @@ impl Endings {
             Some(ended) => ended,
             None => std::future::pending().await,
         }
+    }
+}
+
+/// A task that panics, so that tests can see what becomes of the process. Release builds have none.
+#[cfg(debug_assertions)]
+mod tripwire {
+    use std::time::Duration;
+
+    /// Name of a task that panics a moment after its start.
+    const VARIABLE: &str = "OAUTH_CLIENT_OPERATOR_TASK_PANIC";
+
+    #[allow(clippy::panic, reason = "this is what it is for")]
+    pub(super) async fn run<F: Future>(armed: bool, task: F) -> F::Output {
+        if armed {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            panic!("{VARIABLE} asked for it");
+        }
+        task.await
+    }
+
+    pub(super) fn before<F: Future>(name: &str, task: F) -> impl Future<Output = F::Output> + use<F> {
+        run(std::env::var(VARIABLE).is_ok_and(|wanted| wanted == name), task)
     }
 }
 

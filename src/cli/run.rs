@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t119_replicas_without_a_name_have_different_ones() {
+    fn t121_replicas_without_a_name_have_different_ones() {
         let name = || identity(String::new(), true);
         assert_ne!(name(), name());
         assert!(name().starts_with(&host_name()), "{}", name());

@@ -9,6 +9,7 @@ mod definitions;
 mod election;
 mod error;
 mod events;
+mod guard;
 mod identity;
 mod index;
 mod key;

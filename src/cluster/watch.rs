@@ -5,7 +5,6 @@
 //! longer than [`PATIENCE`].
 
 mod backoff;
-mod guard;
 mod health;
 mod hub;
 mod listening;

@@ -120,9 +120,13 @@ impl Dispatcher {
         let (cx, ended) = (self.cx.clone(), self.ended.clone());
         self.tasks.spawn(async move {
             let started = std::time::Instant::now();
-            let world = Live::new(&cx, &key.namespace);
+            let world = Live::interruptible(&cx, &key.namespace);
             let mut pass = Pass::new(&world, object, deep);
-            let end = AssertUnwindSafe(pass.run()).catch_unwind().await;
+            let end = tokio::select! {
+                biased;
+                end = AssertUnwindSafe(pass.run()).catch_unwind() => end,
+                () = world.given_up() => Ok(End::Rest),
+            };
             // What a panic says may hold anything, so it is not repeated.
             let end = end.unwrap_or_else(|_| {
                 End::Retry(Failure::new(

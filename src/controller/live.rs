@@ -1,6 +1,7 @@
 //! The world as it is: caches, the API server and providers, behind what a pass may ask for.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use ring::rand::SecureRandom;
 use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
 
 use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
 use crate::cluster::{ApiError, ProviderKey, SecretMeta, SecretRevision};
@@ -40,6 +42,10 @@ pub(super) struct Live<'a> {
     tenant: &'a str,
     /// The versions of Secrets that this pass wrote.
     written: Mutex<Vec<SecretRevision>>,
+    /// Cancelled when the operator stops while the pass waits and has begun nothing; `None`: it is never given up.
+    given_up: Option<CancellationToken>,
+    /// Whether the pass has sent something that changes the cluster or the provider.
+    has_written: AtomicBool,
 }
 
 impl Deref for Live<'_> {
@@ -57,7 +63,49 @@ impl<'a> Live<'a> {
             cx,
             tenant,
             written: Mutex::default(),
+            given_up: None,
+            has_written: AtomicBool::new(false),
         }
+    }
+
+    /// The same for a pass that may be given up while it waits for a permit or a turn: see [`Self::given_up`].
+    pub(super) fn interruptible(cx: &'a Context, tenant: &'a str) -> Self {
+        Self {
+            given_up: Some(CancellationToken::new()),
+            ..Self::new(cx, tenant)
+        }
+    }
+
+    /// Waits until the operator stops while the pass waits and has begun nothing. The pass is then to be dropped: thousands
+    /// that wait for one slow provider would otherwise hold up the shutdown.
+    pub(super) async fn given_up(&self) {
+        match &self.given_up {
+            Some(given_up) => given_up.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for a permit or a turn.
+    async fn wait_for<T>(&self, wait: impl Future<Output = T>) -> T {
+        let Some(given_up) = self
+            .given_up
+            .as_ref()
+            .filter(|_| !self.has_written.load(Ordering::Relaxed))
+        else {
+            return wait.await;
+        };
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => {
+                given_up.cancel();
+                std::future::pending().await
+            }
+            granted = wait => granted,
+        }
+    }
+
+    fn begin(&self) {
+        self.has_written.store(true, Ordering::Relaxed);
     }
 
     /// The versions of Secrets that this pass wrote: a watch that shows one of them says nothing new.
@@ -72,7 +120,14 @@ impl<'a> Live<'a> {
 
     /// Waits for a turn at the API server; the turn ends when it is dropped.
     async fn turn(&self) -> Permit {
-        self.cx.turn(self.tenant).await
+        self.wait_for(self.cx.turn(self.tenant)).await
+    }
+
+    /// The same for a write: whoever has it is no longer given up.
+    async fn turn_to_write(&self) -> Permit {
+        let turn = self.turn().await;
+        self.begin();
+        turn
     }
 }
 
@@ -209,22 +264,22 @@ impl World for Live<'_> {
     }
 
     async fn open_attempt(&self, object: &OAuthClient, marker: &str) -> Result<OAuthClient, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.objects.open_attempt(object, marker).await
     }
 
     async fn add_finalizer(&self, object: &OAuthClient) -> Result<OAuthClient, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.objects.add_finalizer(object).await
     }
 
     async fn remove_finalizer(&self, object: &OAuthClient) -> Result<Option<OAuthClient>, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.objects.remove_finalizer(object).await
     }
 
     async fn write_status(&self, object: &OAuthClient, status: &OAuthClientStatus) -> Result<OAuthClient, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.objects.write_status(object, status).await
     }
 
@@ -239,7 +294,7 @@ impl World for Live<'_> {
     }
 
     async fn create_secret(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.secrets.create(secret).await.map(|revision| self.note(revision))
     }
 
@@ -250,13 +305,13 @@ impl World for Live<'_> {
         current: &SecretRevision,
         patch: Value,
     ) -> Result<SecretRevision, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         let revision = self.secrets.patch(namespace, name, current, patch).await?;
         Ok(self.note(revision))
     }
 
     async fn delete_secret(&self, namespace: &str, name: &str, current: &SecretRevision) -> Result<(), ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.secrets.delete(namespace, name, current).await
     }
 
@@ -276,9 +331,8 @@ impl World for Live<'_> {
     async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {
         let namespace: Arc<str> = object.namespace().unwrap_or_default().into();
         let limits = self.limits(&ProviderKey::of(&namespace, &object.spec.provider_ref));
-        self.permits
-            .acquire(&provider.uid.as_str().into(), &namespace, limits)
-            .await
+        let uid = provider.uid.as_str().into();
+        self.wait_for(self.permits.acquire(&uid, &namespace, limits)).await
     }
 
     async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {
@@ -291,6 +345,7 @@ impl World for Live<'_> {
         endpoints: &Endpoints,
         request: &Map<String, Value>,
     ) -> Result<Registration, CallError> {
+        self.begin();
         let begun = Instant::now();
         let result = self.transport.register(&provider.target, endpoints, request).await;
         self.counted(Operation::Register, begun, result)
@@ -315,12 +370,14 @@ impl World for Live<'_> {
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
+        self.begin();
         let begun = Instant::now();
         let result = self.transport.update(call, request).await;
         self.counted(Operation::Update, begun, result)
     }
 
     async fn deregister(&self, call: &ManagementCall) -> Result<(), CallError> {
+        self.begin();
         let begun = Instant::now();
         let result = self.transport.delete(call).await;
         self.counted(Operation::Delete, begun, result)

@@ -17,6 +17,7 @@ mod install;
 mod judge;
 mod kubectl;
 mod leaders;
+mod outage;
 mod quiet;
 mod scale;
 mod scene;

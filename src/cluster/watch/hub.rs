@@ -12,13 +12,13 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 
+use super::super::guard::Guarded;
 use super::super::index::{Change, Family};
 use super::super::key::{Key, ProviderKey};
 use super::super::meta::SecretMeta;
 use super::super::providers::{NamespaceMeta, ProviderCache, ProviderObject, Shelves};
 use super::super::space::Put;
 use super::backoff::{Backoff, is_expired};
-use super::guard::Guarded;
 use super::health::Pulse;
 use super::listening::listening;
 use super::{Cause, PAGE, PARTS, PATIENCE, RESYNC, Scope, Trigger, WATCH, Watches};
@@ -93,17 +93,19 @@ impl Hub {
         let api = within::<Guarded<OAuthClient>>(&self.listening(&pulse, client), namespace);
         self.follow(pulse, api, None, move |hub, sight| match sight {
             Sight::Begin => epoch = hub.watches.clients.begin(),
-            Sight::Seen(Guarded(Ok(object))) => {
-                if let Some((key, cause)) = hub.watches.clients.seen(object, epoch) {
-                    hub.trigger(key, cause);
+            Sight::Seen(object) => match object.readable() {
+                Ok(object) => {
+                    if let Some((key, cause)) = hub.watches.clients.seen(object, epoch) {
+                        hub.trigger(key, cause);
+                    }
                 }
-            }
-            Sight::Seen(Guarded(Err(invalid))) => {
-                let key = key_of(&invalid.metadata);
-                if hub.watches.clients.undecodable(&key) {
-                    hub.undecodable(Watched::OAuthClient, &key, &invalid.error);
+                Err(invalid) => {
+                    let key = key_of(&invalid.metadata);
+                    if hub.watches.clients.undecodable(&key) {
+                        hub.undecodable(Watched::OAuthClient, &key, &invalid.error);
+                    }
                 }
-            }
+            },
             Sight::Gone(guard) => {
                 let metadata = guard.meta();
                 let version = metadata.resource_version.clone().unwrap_or_default();

@@ -279,6 +279,12 @@ impl Operator {
         self.get("/metrics").await
     }
 
+    /// Host and port of its admin port.
+    #[must_use]
+    pub fn admin_address(&self) -> &str {
+        self.admin.trim_start_matches("http://")
+    }
+
     /// A page of its admin port; an error unless the status is 2xx.
     pub async fn get(&self, path: &str) -> Result<String, OperatorError> {
         crate::tls::install();
