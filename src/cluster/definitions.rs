@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::Request;
+use http::header::ACCEPT;
 use kube::Client;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -134,21 +135,33 @@ impl Definitions {
                 Ok(published) => compare(&self.kinds, &published),
                 Err(_) => Look::Unpublished,
             },
-            Err(ApiError::NotFound) => match self.text(&format!("/apis/{}", names::API_VERSION)).await {
+            Err(ref error) if is_nowhere(error) => match self.text(&format!("/apis/{}", names::API_VERSION)).await {
                 Ok(_) => Look::Unpublished,
-                Err(ApiError::NotFound) => Look::Problem(not_served(self.kinds.iter().map(|(kind, _)| kind.as_str()))),
-                Err(_) => Look::Unanswered,
+                Err(ref error) if is_nowhere(error) => {
+                    Look::Problem(not_served(self.kinds.iter().map(|(kind, _)| kind.as_str())))
+                }
+                Err(error) => unanswered(&error),
             },
             Err(ApiError::Forbidden { .. }) => Look::Forbidden,
-            Err(_) => Look::Unanswered,
+            Err(error) => unanswered(&error),
         }
     }
 
     async fn text(&self, path: &str) -> Result<String, ApiError> {
-        let request = Request::get(path).body(Vec::new());
+        let request = Request::get(path).header(ACCEPT, "application/json").body(Vec::new());
         let request = request.map_err(kube::Error::HttpError)?;
         within(self.client.request_text(request)).await
     }
+}
+
+/// A path that the API server does not have is answered without a `Status` object.
+fn is_nowhere(error: &ApiError) -> bool {
+    matches!(error, ApiError::NotFound | ApiError::Other { code: 404, .. })
+}
+
+fn unanswered(error: &ApiError) -> Look {
+    tracing::debug!(%error, "the schemas of the CRDs cannot be read now");
+    Look::Unanswered
 }
 
 /// The document that the API server publishes for a version of a group.

@@ -120,7 +120,7 @@ impl Dispatcher {
         let (cx, ended) = (self.cx.clone(), self.ended.clone());
         self.tasks.spawn(async move {
             let started = std::time::Instant::now();
-            let world = Live::interruptible(&cx, &key.namespace);
+            let world = Live::new(&cx, &key.namespace);
             let mut pass = Pass::new(&world, object, deep);
             let end = tokio::select! {
                 biased;

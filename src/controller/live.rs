@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use ring::rand::SecureRandom;
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
 
 use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
 use crate::cluster::{ApiError, ProviderKey, SecretMeta, SecretRevision};
@@ -33,6 +32,9 @@ const MOST_FOREIGN_ATTEMPTS: usize = 4096;
 /// Age at which they are.
 const FORGET_FOREIGN_ATTEMPTS: Duration = Duration::from_hours(1);
 
+/// Time between two looks whether a pass waits, while the operator stops.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// The world of one object's pass, or of the sweeper's look at one record.
 pub(super) struct Live<'a> {
     /// What every pass shares.
@@ -42,10 +44,19 @@ pub(super) struct Live<'a> {
     tenant: &'a str,
     /// The versions of Secrets that this pass wrote.
     written: Mutex<Vec<SecretRevision>>,
-    /// Cancelled when the operator stops while the pass waits and has begun nothing; `None`: it is never given up.
-    given_up: Option<CancellationToken>,
+    /// Whether the pass waits for a permit or a turn.
+    waits: AtomicBool,
     /// Whether the pass has sent something that changes the cluster or the provider.
     has_written: AtomicBool,
+}
+
+/// A pass waits for as long as this lives.
+struct Waiting<'a>(&'a AtomicBool);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Deref for Live<'_> {
@@ -63,45 +74,24 @@ impl<'a> Live<'a> {
             cx,
             tenant,
             written: Mutex::default(),
-            given_up: None,
+            waits: AtomicBool::new(false),
             has_written: AtomicBool::new(false),
         }
     }
 
-    /// The same for a pass that may be given up while it waits for a permit or a turn: see [`Self::given_up`].
-    pub(super) fn interruptible(cx: &'a Context, tenant: &'a str) -> Self {
-        Self {
-            given_up: Some(CancellationToken::new()),
-            ..Self::new(cx, tenant)
-        }
-    }
-
-    /// Waits until the operator stops while the pass waits and has begun nothing. The pass is then to be dropped: thousands
+    /// Waits until the operator stops while the pass waits and has written nothing. The pass is then to be dropped: thousands
     /// that wait for one slow provider would otherwise hold up the shutdown.
     pub(super) async fn given_up(&self) {
-        match &self.given_up {
-            Some(given_up) => given_up.cancelled().await,
-            None => std::future::pending().await,
+        self.stopping.cancelled().await;
+        while !self.waits.load(Ordering::Relaxed) || self.has_written.load(Ordering::Relaxed) {
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
-    /// Waits for a permit or a turn.
-    async fn wait_for<T>(&self, wait: impl Future<Output = T>) -> T {
-        let Some(given_up) = self
-            .given_up
-            .as_ref()
-            .filter(|_| !self.has_written.load(Ordering::Relaxed))
-        else {
-            return wait.await;
-        };
-        tokio::select! {
-            biased;
-            () = self.stopping.cancelled() => {
-                given_up.cancel();
-                std::future::pending().await
-            }
-            granted = wait => granted,
-        }
+    /// Notes that the pass waits, until the answer is dropped.
+    fn waiting(&self) -> Waiting<'_> {
+        self.waits.store(true, Ordering::Relaxed);
+        Waiting(&self.waits)
     }
 
     fn begin(&self) {
@@ -120,7 +110,8 @@ impl<'a> Live<'a> {
 
     /// Waits for a turn at the API server; the turn ends when it is dropped.
     async fn turn(&self) -> Permit {
-        self.wait_for(self.cx.turn(self.tenant)).await
+        let _waiting = self.waiting();
+        self.cx.turn(self.tenant).await
     }
 
     /// The same for a write: whoever has it is no longer given up.
@@ -331,8 +322,10 @@ impl World for Live<'_> {
     async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {
         let namespace: Arc<str> = object.namespace().unwrap_or_default().into();
         let limits = self.limits(&ProviderKey::of(&namespace, &object.spec.provider_ref));
-        let uid = provider.uid.as_str().into();
-        self.wait_for(self.permits.acquire(&uid, &namespace, limits)).await
+        let _waiting = self.waiting();
+        self.permits
+            .acquire(&provider.uid.as_str().into(), &namespace, limits)
+            .await
     }
 
     async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {

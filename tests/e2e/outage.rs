@@ -144,7 +144,7 @@ async fn t121_replicas_without_a_name_do_not_both_lead() {
         let mut leaders = 0;
         for replica in replicas {
             let metrics = replica.metrics().await.unwrap();
-            leaders += usize::from(metrics.contains("oauth_client_operator_leader 1"));
+            leaders += usize::from(metrics.contains("\noauth_client_operator_leader 1\n"));
         }
         leaders
     };
