@@ -30,7 +30,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 const BUFFER: usize = 16 * 1024;
 
 /// What is told on the admin port.
-pub trait Told: Send + Sync + 'static {
+pub trait AdminState: Send + Sync + 'static {
     /// Whether the operator can work.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ async fn bind_with<T>(address: SocketAddr, bind: impl AsyncFn(SocketAddr) -> io:
 
 impl AdminPort {
     /// Serves for as long as the process runs.
-    pub async fn serve(self, told: Arc<impl Told>) -> Infallible {
+    pub async fn serve(self, state: Arc<impl AdminState>) -> Infallible {
         let mut connections: VecDeque<AbortHandle> = VecDeque::new();
         loop {
             let Ok((stream, _)) = self.0.accept().await else {
@@ -105,15 +105,15 @@ impl AdminPort {
             {
                 oldest.abort();
             }
-            let served = tokio::time::timeout(LIFE, connection(stream, Arc::clone(&told)));
+            let served = tokio::time::timeout(LIFE, connection(stream, Arc::clone(&state)));
             connections.push_back(tokio::spawn(served).abort_handle());
         }
     }
 }
 
-async fn connection(stream: TcpStream, told: Arc<impl Told>) {
+async fn connection(stream: TcpStream, state: Arc<impl AdminState>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request.method(), request.uri().path(), &*told);
+        let answer = answer(request.method(), request.uri().path(), &*state);
         async move { Ok::<_, Infallible>(answer) }
     });
     let served = http1::Builder::new()
@@ -127,15 +127,15 @@ async fn connection(stream: TcpStream, told: Arc<impl Told>) {
     }
 }
 
-fn answer(method: &Method, path: &str, told: &impl Told) -> Response<Full<Bytes>> {
+fn answer(method: &Method, path: &str, state: &impl AdminState) -> Response<Full<Bytes>> {
     if method != Method::GET && method != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n".to_owned());
     }
     match path {
-        "/livez" => health(told.alive()),
-        "/readyz" => health(told.ready()),
+        "/livez" => health(state.alive()),
+        "/readyz" => health(state.ready()),
         "/metrics" => {
-            let mut response = text(StatusCode::OK, told.metrics());
+            let mut response = text(StatusCode::OK, state.metrics());
             let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             response
                 .headers_mut()
@@ -174,7 +174,7 @@ mod tests {
 
     struct Starting;
 
-    impl Told for Starting {
+    impl AdminState for Starting {
         fn ready(&self) -> Result<(), String> {
             Err("not listed yet: Secret".to_owned())
         }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::admin::Told;
+use crate::admin::AdminState;
 use crate::cluster::{DefinitionsState, Leadership, Watches};
 use crate::metrics::{Metrics, Snapshot};
 
@@ -15,7 +15,7 @@ pub(super) struct State {
     pub leadership: OnceLock<Leadership>,
 }
 
-impl Told for State {
+impl AdminState for State {
     fn ready(&self) -> Result<(), String> {
         let definitions = self.definitions.ready();
         if let Err(Some(problem)) = definitions {
