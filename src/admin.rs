@@ -1,7 +1,9 @@
 //! The admin port: `/livez`, `/readyz` and `/metrics`.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,21 +16,21 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio::task::AbortHandle;
 
-/// Connections at the same time; what comes on top waits.
-const CONNECTIONS: usize = 16;
+/// Connections at the same time. One more ends the oldest: a probe is answered in a moment, so the oldest is never one.
+const CONNECTIONS: usize = 64;
 /// Time to send a request's head.
 const HEAD: Duration = Duration::from_secs(5);
-/// Time that a connection may live.
-const LIFE: Duration = Duration::from_mins(1);
+/// Time that a connection may live. Each is closed after one answer.
+const LIFE: Duration = Duration::from_secs(15);
+/// Pause after a connection could not be accepted, for want of file descriptors for example.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// Bytes that a request's head may have.
 const BUFFER: usize = 16 * 1024;
 
 /// What is told on the admin port.
-pub trait Told: Send + Sync + 'static {
+pub trait AdminState: Send + Sync + 'static {
     /// Whether the operator can work.
     ///
     /// # Errors
@@ -55,47 +57,69 @@ pub struct AdminError {
     source: std::io::Error,
 }
 
-/// Serves until `stopping` is cancelled.
+/// The open port.
+#[derive(Debug)]
+pub struct AdminPort(TcpListener);
+
+/// Opens the port.
 ///
 /// # Errors
 /// The port cannot be opened.
-pub async fn serve(
-    address: SocketAddr,
-    told: Arc<impl Told>,
-    stopping: CancellationToken,
-) -> Result<JoinHandle<()>, AdminError> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| AdminError { address, source })?;
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    Ok(tokio::spawn(async move {
-        loop {
-            let accepted = tokio::select! {
-                () = stopping.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            let (Ok((stream, _)), Ok(permit)) = (accepted, Arc::clone(&permits).acquire_owned().await) else {
-                // Out of file descriptors, for example: that passes, and spinning would not help.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let told = Arc::clone(&told);
-            tokio::spawn(async move {
-                let _ = tokio::time::timeout(LIFE, connection(stream, told)).await;
-                drop(permit);
-            });
-        }
-    }))
+pub async fn bind(address: SocketAddr) -> Result<AdminPort, AdminError> {
+    bind_with(address, TcpListener::bind).await.map(AdminPort)
 }
 
-async fn connection(stream: TcpStream, told: Arc<impl Told>) {
+/// `[::]` stands for every address; where IPv6 is off, that is 0.0.0.0.
+async fn bind_with<T>(address: SocketAddr, bind: impl AsyncFn(SocketAddr) -> io::Result<T>) -> Result<T, AdminError> {
+    let source = match bind(address).await {
+        Ok(listener) => return Ok(listener),
+        Err(source) => source,
+    };
+    let elsewhere = matches!(
+        source.kind(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+    );
+    if address.ip() != Ipv6Addr::UNSPECIFIED || elsewhere {
+        return Err(AdminError { address, source });
+    }
+    let fallback = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    tracing::info!(error = %source, "the admin port listens on {fallback}, because {address} is not available");
+    bind(fallback).await.map_err(|source| AdminError {
+        address: fallback,
+        source,
+    })
+}
+
+impl AdminPort {
+    /// Serves for as long as the process runs.
+    pub async fn serve(self, state: Arc<impl AdminState>) -> Infallible {
+        let mut connections: VecDeque<AbortHandle> = VecDeque::new();
+        loop {
+            let Ok((stream, _)) = self.0.accept().await else {
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+                continue;
+            };
+            connections.retain(|connection| !connection.is_finished());
+            if connections.len() >= CONNECTIONS
+                && let Some(oldest) = connections.pop_front()
+            {
+                oldest.abort();
+            }
+            let served = tokio::time::timeout(LIFE, connection(stream, Arc::clone(&state)));
+            connections.push_back(tokio::spawn(served).abort_handle());
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, state: Arc<impl AdminState>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request.method(), request.uri().path(), &*told);
+        let answer = answer(request.method(), request.uri().path(), &*state);
         async move { Ok::<_, Infallible>(answer) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
+        .keep_alive(false)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = served.await {
@@ -103,15 +127,15 @@ async fn connection(stream: TcpStream, told: Arc<impl Told>) {
     }
 }
 
-fn answer(method: &Method, path: &str, told: &impl Told) -> Response<Full<Bytes>> {
+fn answer(method: &Method, path: &str, state: &impl AdminState) -> Response<Full<Bytes>> {
     if method != Method::GET && method != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n".to_owned());
     }
     match path {
-        "/livez" => health(told.alive()),
-        "/readyz" => health(told.ready()),
+        "/livez" => health(state.alive()),
+        "/readyz" => health(state.ready()),
         "/metrics" => {
-            let mut response = text(StatusCode::OK, told.metrics());
+            let mut response = text(StatusCode::OK, state.metrics());
             let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             response
                 .headers_mut()
@@ -144,11 +168,13 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     struct Starting;
 
-    impl Told for Starting {
+    impl AdminState for Starting {
         fn ready(&self) -> Result<(), String> {
             Err("not listed yet: Secret".to_owned())
         }
@@ -173,27 +199,68 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn the_port_answers_until_it_is_told_to_stop() {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let stopping = CancellationToken::new();
-        let free = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let server = serve(free, Arc::new(Starting), stopping.clone()).await.unwrap();
-        let mut stream = TcpStream::connect(free).await.unwrap();
-        stream
-            .write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            .await
-            .unwrap();
+    /// An open port, and where it is.
+    async fn port() -> (tokio::task::JoinHandle<Infallible>, SocketAddr) {
+        let port = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+        let address = port.0.local_addr().unwrap();
+        (tokio::spawn(port.serve(Arc::new(Starting))), address)
+    }
+
+    async fn get(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn the_port_answers_and_closes_the_connection() {
+        let (server, address) = port().await;
+        let answer = get(address, "/readyz").await;
         assert!(
             answer.starts_with("HTTP/1.1 503") && answer.contains("Secret"),
             "{answer}"
         );
-        stopping.cancel();
-        server.await.unwrap();
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn t119_connections_that_are_held_open_do_not_keep_a_probe_from_its_answer() {
+        let (server, address) = port().await;
+        let mut held = Vec::new();
+        for number in 0..CONNECTIONS * 2 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // Some send nothing, some half of a request, and some never read the answer.
+            let sent: &[u8] = match number % 3 {
+                0 => b"",
+                1 => b"GET /metrics HT",
+                _ => b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+            };
+            stream.write_all(sent).await.unwrap();
+            held.push(stream);
+        }
+        let answer = tokio::time::timeout(HEAD / 2, get(address, "/livez")).await;
+        assert!(answer.unwrap().starts_with("HTTP/1.1 200"));
+        drop(held);
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn t119_where_ipv6_is_off_the_port_is_opened_for_ipv4() {
+        let every: SocketAddr = "[::]:8080".parse().unwrap();
+        let without_ipv6 = async |address: SocketAddr| match address {
+            SocketAddr::V4(_) => Ok(address),
+            SocketAddr::V6(_) => Err(io::Error::from_raw_os_error(97)),
+        };
+        let bound = bind_with(every, without_ipv6).await.unwrap();
+        assert_eq!(bound, "0.0.0.0:8080".parse().unwrap());
+        let local: SocketAddr = "[::1]:8080".parse().unwrap();
+        let error = bind_with(local, without_ipv6).await.unwrap_err();
+        assert!(error.to_string().contains("[::1]:8080"), "{error}");
+        let taken = async |_| Err::<SocketAddr, _>(io::ErrorKind::AddrInUse.into());
+        let error = bind_with(every, taken).await.unwrap_err();
+        assert!(error.to_string().contains("[::]:8080"), "{error}");
     }
 }

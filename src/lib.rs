@@ -12,4 +12,5 @@ pub mod controller;
 pub mod domain;
 pub mod metrics;
 pub mod provider;
+pub mod supervisor;
 pub mod telemetry;

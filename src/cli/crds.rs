@@ -29,12 +29,37 @@ impl Crds {
 
     fn write(&self) -> Result<(), Box<dyn std::error::Error>> {
         for crd in api::crds() {
-            let yaml = serde_yaml::to_string(&crd)?;
+            let yaml = quoted(&serde_yaml::to_string(&crd)?);
             match &self.output {
                 Some(directory) => std::fs::write(directory.join(api::file_name(&crd)), format!("{HEADER}{yaml}"))?,
                 None => println!("---\n{yaml}"),
             }
         }
         Ok(())
+    }
+}
+
+/// YAML 1.1, which kubectl reads, takes the keys `n` and `y` of a JSON Web Key for false and true.
+fn quoted(yaml: &str) -> String {
+    let lines = yaml.lines().map(|line| match line.trim_start() {
+        key @ ("n:" | "y:") => {
+            let indent = &line[..line.len() - key.len()];
+            format!("{indent}\"{}\":\n", &key[..1])
+        }
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t123_keys_that_yaml_takes_for_truth_values_are_quoted() {
+        assert_eq!(
+            quoted("a:\n  n:\n    type: string\n  kty: n\n"),
+            "a:\n  \"n\":\n    type: string\n  kty: n\n"
+        );
     }
 }

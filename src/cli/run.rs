@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
+use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::clock::Clock;
 use crate::controller::{self, Settings};
+use crate::domain::metadata::hex;
 use crate::telemetry::{self, Format};
 
 /// Arguments of `run`.
@@ -39,8 +41,14 @@ pub(super) struct Run {
     /// Address of /livez, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     admin_addr: SocketAddr,
-    /// Name of this process among its replicas
-    #[arg(long, env = "POD_NAME", value_name = "NAME", default_value = "oauth-client-operator")]
+    /// Name of this process among its replicas; without one, a unique name is made of the host's name
+    #[arg(
+        long,
+        env = "POD_NAME",
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     identity: String,
     /// Whether replicas elect a leader by a Lease in the operator's namespace. Without, there must never be two
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
@@ -92,9 +100,54 @@ impl Run {
             cluster_id: self.cluster_id,
             admin: self.admin_addr,
             normal_events: self.normal_events,
-            identity: self.identity,
+            identity: identity(self.identity, self.leader_election),
             leader_election: self.leader_election,
             clock: Clock::scaled(self.time_scale),
         }
+    }
+}
+
+/// Two replicas of one name would both lead, so a replica without a name makes a unique one. It is another one after a restart:
+/// the Lease of the last one then has to expire first.
+fn identity(given: String, leader_election: bool) -> String {
+    if !given.is_empty() {
+        return given;
+    }
+    if !leader_election {
+        return "oauth-client-operator".to_owned();
+    }
+    let mut suffix = [0_u8; 4];
+    // Without the system's random numbers nothing in this process is safe.
+    let _ = SystemRandom::new().fill(&mut suffix);
+    let name = format!("{}-{}", host_name(), hex(&suffix));
+    tracing::warn!(
+        identity = name,
+        "neither POD_NAME nor --identity is set, so this replica uses a random name"
+    );
+    name
+}
+
+/// The name of the pod, where the operator runs in one.
+fn host_name() -> String {
+    let name =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME").map_err(drop));
+    let name = name.unwrap_or_default();
+    match name.trim() {
+        "" => "oauth-client-operator".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t121_replicas_without_a_name_have_different_ones() {
+        let name = || identity(String::new(), true);
+        assert_ne!(name(), name());
+        assert!(name().starts_with(&host_name()), "{}", name());
+        assert_eq!(identity("pod-1".to_owned(), true), "pod-1");
+        assert_eq!(identity(String::new(), false), identity(String::new(), false));
     }
 }

@@ -40,6 +40,14 @@ pub async fn connect() -> Result<Client, ConnectError> {
     })?;
     // kube's own retry repeats POSTs and hides an outage for minutes; the planner decides what is tried again.
     config.default_retry = false;
+    // kube takes HTTPS_PROXY from the environment, and refuses to start without its proxy support.
+    if let Some(proxy) = config.proxy_url.take() {
+        let proxy = proxy.host().unwrap_or_default();
+        tracing::info!(
+            proxy,
+            "the API server is called directly; the configured proxy is ignored for it"
+        );
+    }
     config.connect_timeout = Some(CONNECT);
     config.headers.push((
         USER_AGENT,

@@ -1,5 +1,6 @@
 //! Leader election: writes the Lease, and says until when this process leads.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connect::within;
 use super::error::ApiError;
+use super::trouble::Trouble;
 use crate::domain::lease::{Candidate, DURATION, LOOK, Lease, RETRY, Step};
 
 /// Name of the Lease in the operator's namespace.
@@ -63,14 +65,14 @@ impl Leadership {
     }
 }
 
-/// Takes part in the election until `resigning` is cancelled, then gives the lease back if it holds it.
-#[must_use]
+/// Takes part in the election until `resigning` is cancelled, then gives the lease back if it holds it. The future is to be
+/// run as a task.
 pub fn elect(
     client: Client,
     namespace: &str,
     identity: &str,
     resigning: CancellationToken,
-) -> (Leadership, tokio::task::JoinHandle<()>) {
+) -> (Leadership, impl Future<Output = ()> + Send + use<>) {
     let (terms, receiver) = watch::channel(0);
     let leadership = Leadership {
         start: Instant::now(),
@@ -82,8 +84,13 @@ pub fn elect(
         candidate: Candidate::new(identity),
         leadership: leadership.clone(),
         terms,
+        trouble: Trouble::new(
+            "the Lease cannot be read or written",
+            "the Lease is read and written again",
+            "",
+        ),
     };
-    (leadership, tokio::spawn(election.run(resigning)))
+    (leadership, election.run(resigning))
 }
 
 struct Election {
@@ -91,18 +98,28 @@ struct Election {
     candidate: Candidate,
     leadership: Leadership,
     terms: watch::Sender<u64>,
+    trouble: Trouble,
 }
 
 impl Election {
     async fn run(mut self, resigning: CancellationToken) {
         loop {
-            let pause = match tokio::time::timeout(RETRY * 2, self.round()).await {
-                Ok(Ok(pause)) => pause,
+            let deadline = RETRY * 2;
+            let round = tokio::time::timeout(deadline, self.round()).await;
+            let pause = match round {
+                Ok(Ok(pause)) => {
+                    self.trouble.works();
+                    pause
+                }
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "the lease cannot be read or written; tried again");
+                    self.trouble.failed(&error);
                     RETRY
                 }
-                Err(_) => RETRY,
+                Err(_) => {
+                    self.trouble
+                        .failed(&format!("no answer within {} s", deadline.as_secs()));
+                    RETRY
+                }
             };
             tokio::select! {
                 () = resigning.cancelled() => break,
@@ -111,7 +128,7 @@ impl Election {
         }
         self.leadership.until.store(0, Ordering::SeqCst);
         if let Err(error) = self.resign().await {
-            tracing::warn!(%error, "the lease could not be given back; it ends by itself");
+            tracing::warn!(%error, "the Lease could not be released; it expires by itself");
         }
     }
 
@@ -163,14 +180,14 @@ impl Election {
         let until = self.candidate.leads_until().map_or(0, millis);
         self.leadership.until.store(until, Ordering::SeqCst);
         if !was {
-            tracing::info!("leading");
+            tracing::info!("became leader");
             self.terms.send_modify(|terms| *terms += 1);
         }
     }
 
     fn stand_down(&mut self) {
         if self.leadership.until.swap(0, Ordering::SeqCst) > 0 {
-            tracing::warn!("another replica leads now");
+            tracing::warn!("lost the leadership to another replica");
         }
     }
 

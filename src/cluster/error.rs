@@ -10,6 +10,9 @@ use crate::domain::failure::{Class, Failure};
 /// Longest part of an API server's message that is passed on, in characters.
 const MESSAGE: usize = 400;
 
+/// What the message of an answered [`ApiError::Unavailable`] begins with; other messages are about the connection.
+const ANSWERED: &str = "the API server answered ";
+
 /// A failed call to the API server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
@@ -90,20 +93,26 @@ impl ApiError {
             Self::Forbidden { message, .. } => Failure::new(
                 Class::Denied,
                 Reason::SecretWriteDenied,
-                format!("the API server refuses {what}; check the operator's RBAC and admission policies: {message}"),
+                format!("the API server refused {what}; check the operator's RBAC and admission policies: {message}"),
             ),
             // A policy of the cluster refuses so too, and may be lifted.
             Self::Invalid { message, .. } => Failure::new(
                 Class::Denied,
                 Reason::SecretWriteDenied,
-                format!("the API server takes {what} for invalid: {message}"),
+                format!("the API server rejected {what} as invalid: {message}"),
             ),
-            Self::Unavailable { retry_after, .. } => Failure::new(
-                Class::Transient,
-                Reason::ProgressingWithRetry,
-                format!("the API server cannot be reached for {what}; the operator tries again"),
-            )
-            .after(*retry_after),
+            Self::Unavailable { retry_after, message } => {
+                let text = match message
+                    .strip_prefix(ANSWERED)
+                    .and_then(|answer| answer.split_once(": "))
+                {
+                    Some((code, message)) => {
+                        format!("{ANSWERED}{code} for {what}: {message}; the operator tries again")
+                    }
+                    None => format!("the API server cannot be reached for {what}; the operator tries again"),
+                };
+                Failure::new(Class::Transient, Reason::ProgressingWithRetry, text).after(*retry_after)
+            }
             Self::Other { code, message } => Failure::new(
                 Class::Bug,
                 Reason::InternalError,
@@ -175,7 +184,7 @@ impl From<Status> for ApiError {
                 retry_after: details
                     .map(|d| Duration::from_secs(d.retry_after_seconds.into()))
                     .filter(|wait| !wait.is_zero()),
-                message: format!("status {}: {message}", status.code),
+                message: format!("{ANSWERED}{}: {message}", status.code),
             },
             code => Self::Other { code, message },
         }
@@ -183,7 +192,7 @@ impl From<Status> for ApiError {
 }
 
 /// An error with its causes, because kube's own text often stops at "service error".
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -208,4 +217,34 @@ pub(super) fn shortened(text: &str) -> String {
         clean.push('…');
     }
     clean
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answered(status: &serde_json::Value) -> ApiError {
+        serde_json::from_value::<Status>(status.clone()).unwrap().into()
+    }
+
+    #[test]
+    fn t123_an_answer_is_told_from_an_api_server_that_cannot_be_reached() {
+        let error = answered(&json!({"status": "Failure", "code": 500, "message": "field not declared in schema"}));
+        let failure = error.failure("OAuthClient shop/web");
+        assert_eq!(failure.class, Class::Transient);
+        assert_eq!(
+            failure.message,
+            "the API server answered 500 for OAuthClient shop/web: field not declared in schema; the operator tries again"
+        );
+        let error = ApiError::Unavailable {
+            retry_after: None,
+            message: "client error (Connect): connection refused".into(),
+        };
+        assert_eq!(
+            error.failure("Secret shop/web").message,
+            "the API server cannot be reached for Secret shop/web; the operator tries again"
+        );
+    }
 }

@@ -5,9 +5,11 @@
 
 mod clients;
 mod connect;
+mod definitions;
 mod election;
 mod error;
 mod events;
+mod guard;
 mod identity;
 mod index;
 mod key;
@@ -16,12 +18,14 @@ mod objects;
 mod providers;
 mod secrets;
 mod space;
+mod trouble;
 mod watch;
 
 pub use clients::ClientCache;
 #[cfg(test)]
 pub(crate) use clients::cause;
 pub use connect::{ConnectError, connect, within};
+pub use definitions::{Definitions, DefinitionsState};
 pub use election::{Leadership, elect};
 pub use error::ApiError;
 pub use events::Events;

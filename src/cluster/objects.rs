@@ -1,5 +1,6 @@
 //! Writes of the operator's own kinds: status, finalizer and the create journal. Nothing else is ever written there.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use kube::api::{Patch, PatchParams};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use super::clients::ClientCache;
 use super::connect::within;
 use super::error::ApiError;
+use super::guard::Guarded;
 use crate::api::{ClusterOAuthProvider, OAuthClient, OAuthClientStatus, OAuthProvider, ProviderStatus, names};
 use crate::metrics::{Metrics, Verb, Written};
 
@@ -34,7 +36,8 @@ impl Objects {
 
     /// The object as the API server has it now.
     pub async fn get(&self, namespace: &str, name: &str) -> Result<Option<OAuthClient>, ApiError> {
-        within(self.api(namespace).get_opt(name)).await
+        let found = within(self.api(namespace).get_opt(name)).await?;
+        Ok(found.map(Guarded::readable).transpose()?)
     }
 
     /// Adds the finalizer and the journal entry `marker` in one write.
@@ -82,10 +85,9 @@ impl Objects {
         object: &OAuthClient,
         status: &OAuthClientStatus,
     ) -> Result<OAuthClient, ApiError> {
-        let fresh = self
-            .apply_status(&self.api(namespace_of(object)), object, status)
-            .await?;
-        Ok(self.note(fresh))
+        let api = self.api(namespace_of(object));
+        let fresh: Guarded<OAuthClient> = self.apply_status(&api, object, status).await?;
+        Ok(self.note(fresh.readable()?))
     }
 
     /// Writes the whole status of an `OAuthProvider`, as [`Self::write_status`] does.
@@ -121,12 +123,13 @@ impl Objects {
         let api = self.api(namespace_of(object));
         let result = within(api.patch(name_of(object), &params, &Patch::Merge(patch))).await;
         self.metrics.write(Verb::Patch, Written::Object, result.is_ok());
-        result.map(|fresh| self.note(fresh))
+        Ok(self.note(result?.readable()?))
     }
 
-    async fn apply_status<K, S>(&self, api: &Api<K>, object: &K, status: &S) -> Result<K, ApiError>
+    async fn apply_status<A, K, S>(&self, api: &Api<A>, object: &K, status: &S) -> Result<A, ApiError>
     where
-        K: Resource<DynamicType = ()> + DeserializeOwned,
+        A: Clone + Debug + DeserializeOwned,
+        K: Resource<DynamicType = ()>,
         S: Serialize,
     {
         let params = PatchParams::apply(names::STATUS_FIELD_MANAGER).force();
@@ -142,7 +145,7 @@ impl Objects {
         fresh
     }
 
-    fn api(&self, namespace: &str) -> Api<OAuthClient> {
+    fn api(&self, namespace: &str) -> Api<Guarded<OAuthClient>> {
         Api::namespaced(self.client.clone(), namespace)
     }
 }

@@ -4,16 +4,16 @@
 //! watch has listed once, so that no decision rests on half a view; one that cannot list does not hold up the rest for
 //! longer than [`PATIENCE`].
 
-mod guard;
+mod backoff;
 mod health;
 mod hub;
+mod listening;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 
 use super::clients::ClientCache;
 use super::index::SecretIndex;
@@ -22,6 +22,7 @@ use super::providers::ProviderCache;
 use super::secrets::SecretRevision;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::supervisor::Supervisor;
 
 pub use self::health::Health;
 use self::hub::Hub;
@@ -100,7 +101,7 @@ pub fn start(
     operator_namespace: &str,
     metrics: Arc<Metrics>,
     clock: Clock,
-    stopping: CancellationToken,
+    tasks: &Supervisor,
 ) -> (Watches, Streams) {
     let (clients, client_triggers) = mpsc::unbounded_channel();
     let (providers, provider_triggers) = mpsc::unbounded_channel();
@@ -118,11 +119,14 @@ pub fn start(
         open,
         metrics,
         clock,
-        stopping,
+        tasks: tasks.clone(),
     });
     hub.watch_all(client, scope);
-    tokio::spawn(hub.clone().open_in_time());
-    tokio::spawn(hub.clone().resync());
+    let resync = Arc::clone(&hub);
+    tasks.spawn("resync", async move {
+        resync.open_in_time().await;
+        resync.resync().await;
+    });
     (
         hub.watches.clone(),
         Streams {

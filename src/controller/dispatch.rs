@@ -122,7 +122,11 @@ impl Dispatcher {
             let started = std::time::Instant::now();
             let world = Live::new(&cx, &key.namespace);
             let mut pass = Pass::new(&world, object, deep);
-            let end = AssertUnwindSafe(pass.run()).catch_unwind().await;
+            let end = tokio::select! {
+                biased;
+                end = AssertUnwindSafe(pass.run()).catch_unwind() => end,
+                () = world.given_up() => Ok(End::Rest),
+            };
             // What a panic says may hold anything, so it is not repeated.
             let end = end.unwrap_or_else(|_| {
                 End::Retry(Failure::new(

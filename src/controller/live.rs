@@ -1,6 +1,7 @@
 //! The world as it is: caches, the API server and providers, behind what a pass may ask for.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,9 @@ use super::permits::{Limits, Permit};
 use super::resolve;
 use super::world::World;
 
+/// Time between two looks whether a pass waits, while the operator stops.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// The world of one object's pass, or of the sweeper's look at one record.
 pub(super) struct Live<'a> {
     /// What every pass shares.
@@ -38,6 +42,19 @@ pub(super) struct Live<'a> {
     tenant: &'a str,
     /// The versions of Secrets that this pass wrote.
     written: Mutex<Vec<SecretRevision>>,
+    /// Whether the pass waits for a permit or a turn.
+    waits: AtomicBool,
+    /// Whether the pass has sent something that changes the cluster or the provider.
+    has_written: AtomicBool,
+}
+
+/// A pass waits for as long as this lives.
+struct Waiting<'a>(&'a AtomicBool);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Deref for Live<'_> {
@@ -55,7 +72,28 @@ impl<'a> Live<'a> {
             cx,
             tenant,
             written: Mutex::default(),
+            waits: AtomicBool::new(false),
+            has_written: AtomicBool::new(false),
         }
+    }
+
+    /// Waits until the operator stops while the pass waits and has written nothing. The pass is then to be dropped: thousands
+    /// that wait for one slow provider would otherwise hold up the shutdown.
+    pub(super) async fn given_up(&self) {
+        self.stopping.cancelled().await;
+        while !self.waits.load(Ordering::Relaxed) || self.has_written.load(Ordering::Relaxed) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Notes that the pass waits, until the answer is dropped.
+    fn waiting(&self) -> Waiting<'_> {
+        self.waits.store(true, Ordering::Relaxed);
+        Waiting(&self.waits)
+    }
+
+    fn begin(&self) {
+        self.has_written.store(true, Ordering::Relaxed);
     }
 
     /// The versions of Secrets that this pass wrote: a watch that shows one of them says nothing new.
@@ -70,7 +108,15 @@ impl<'a> Live<'a> {
 
     /// Waits for a turn at the API server; the turn ends when it is dropped.
     async fn turn(&self) -> Permit {
+        let _waiting = self.waiting();
         self.cx.turn(self.tenant).await
+    }
+
+    /// The same for a write: whoever has it is no longer given up.
+    async fn turn_to_write(&self) -> Permit {
+        let turn = self.turn().await;
+        self.begin();
+        turn
     }
 }
 
@@ -235,22 +281,22 @@ impl World for Live<'_> {
     }
 
     async fn open_attempt(&self, object: &OAuthClient, marker: &str) -> Result<OAuthClient, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.objects.open_attempt(object, marker).await
     }
 
     async fn add_finalizer(&self, object: &OAuthClient) -> Result<OAuthClient, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.objects.add_finalizer(object).await
     }
 
     async fn remove_finalizer(&self, object: &OAuthClient) -> Result<Option<OAuthClient>, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.objects.remove_finalizer(object).await
     }
 
     async fn write_status(&self, object: &OAuthClient, status: &OAuthClientStatus) -> Result<OAuthClient, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.objects.write_status(object, status).await
     }
 
@@ -265,7 +311,7 @@ impl World for Live<'_> {
     }
 
     async fn create_secret(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.secrets.create(secret).await.map(|revision| self.note(revision))
     }
 
@@ -276,13 +322,13 @@ impl World for Live<'_> {
         current: &SecretRevision,
         patch: Value,
     ) -> Result<SecretRevision, ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         let revision = self.secrets.patch(namespace, name, current, patch).await?;
         Ok(self.note(revision))
     }
 
     async fn delete_secret(&self, namespace: &str, name: &str, current: &SecretRevision) -> Result<(), ApiError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn_to_write().await;
         self.secrets.delete(namespace, name, current).await
     }
 
@@ -302,6 +348,7 @@ impl World for Live<'_> {
     async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {
         let namespace: Arc<str> = object.namespace().unwrap_or_default().into();
         let limits = self.limits(&ProviderKey::of(&namespace, &object.spec.provider_ref));
+        let _waiting = self.waiting();
         self.permits
             .acquire(&provider.uid.as_str().into(), &namespace, limits)
             .await
@@ -317,6 +364,7 @@ impl World for Live<'_> {
         endpoints: &Endpoints,
         request: &Map<String, Value>,
     ) -> Result<Registration, CallError> {
+        self.begin();
         let begun = Instant::now();
         let result = self.transport.register(&provider.target, endpoints, request).await;
         self.counted(Operation::Register, begun, result)
@@ -341,12 +389,14 @@ impl World for Live<'_> {
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
+        self.begin();
         let begun = Instant::now();
         let result = self.transport.update(call, request).await;
         self.counted(Operation::Update, begun, result)
     }
 
     async fn deregister(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
+        self.begin();
         let begun = Instant::now();
         let result = self.transport.delete(call).await;
         self.counted(Operation::Delete, begun, result)

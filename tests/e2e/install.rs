@@ -18,6 +18,9 @@ use crate::stage::{BINARY, eventually};
 
 /// Namespace that both ways install into.
 const HOME: &str = "oauth-client-operator-system";
+/// Time for what kubectl waits for. It is no measure: a namespace that ends waits for every controller of a machine that builds
+/// something else at the same time.
+const PATIENCE: &str = "--timeout=180s";
 const CLIENT: &str = "redirectURIs: ['https://app.example/callback']";
 
 fn path(below: &str) -> String {
@@ -71,14 +74,7 @@ async fn has_pods(plane: &ControlPlane) {
 
 async fn ready(plane: &ControlPlane, namespace: &str, name: &str) {
     let object = format!("oauthclient/{name}");
-    let wait = [
-        "-n",
-        namespace,
-        "wait",
-        "--for=condition=Ready",
-        &object,
-        "--timeout=60s",
-    ];
+    let wait = ["-n", namespace, "wait", "--for=condition=Ready", &object, PATIENCE];
     kubectl(plane, &wait).await;
 }
 
@@ -98,11 +94,7 @@ async fn works(plane: &ControlPlane, site: &Site, namespace: &str) {
         clients.values().any(changed).then_some(())
     })
     .await;
-    kubectl(
-        plane,
-        &["-n", namespace, "delete", "oauthclient", "app", "--timeout=60s"],
-    )
-    .await;
+    kubectl(plane, &["-n", namespace, "delete", "oauthclient", "app", PATIENCE]).await;
     assert!(site.clients().await.unwrap().is_empty());
 }
 
@@ -131,11 +123,7 @@ async fn works_cluster_wide(plane: &ControlPlane, site: &Site) {
     .await;
     assert_eq!(site.clients().await.unwrap().len(), 1);
     for namespace in ["shop", "stranger"] {
-        kubectl(
-            plane,
-            &["-n", namespace, "delete", "oauthclient", "app", "--timeout=60s"],
-        )
-        .await;
+        kubectl(plane, &["-n", namespace, "delete", "oauthclient", "app", PATIENCE]).await;
     }
 }
 
@@ -217,7 +205,7 @@ async fn both_install_an_operator_for_chosen_namespaces_with_roles_only() {
     works(&plane, &site, "default").await;
     lacked_no_right(&plane, &first).await;
     first.stop().await.unwrap();
-    kubectl(&plane, &["delete", "-k", &kustomized, "--timeout=60s"]).await;
+    kubectl(&plane, &["delete", "-k", &kustomized, PATIENCE]).await;
 
     let chart = path(&format!("charts/{NAME}"));
     let install = ["install", NAME, &chart, "--namespace", HOME, "--create-namespace"];

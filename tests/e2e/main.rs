@@ -20,6 +20,7 @@ mod judge;
 mod kubectl;
 mod leaders;
 mod moved_installation;
+mod outage;
 mod quiet;
 mod rules;
 mod scale;

@@ -181,9 +181,10 @@ async fn define(plane: &ControlPlane) {
 #[tokio::test]
 async fn t19_definitions_that_are_missing_at_the_start_are_waited_for() {
     let alone = Alone::start(false).await;
-    eventually("the log names the watch that fails", async || {
+    eventually("the log says what to do", async || {
         let log = alone.operator.log();
-        (log.contains("a watch fails") && log.contains("OAuthClient in shop")).then_some(())
+        let missing = "the API server does not serve OAuthClient, OAuthProvider; install the CRDs";
+        (log.contains(missing) && log.contains("OAuthClient in shop")).then_some(())
     })
     .await;
     assert!(alone.operator.get("/readyz").await.is_err());
@@ -211,6 +212,50 @@ async fn t20_definitions_that_go_and_come_back_need_no_restart() {
     assert_eq!(after.len(), 1);
     assert!(after.keys().all(|id| !before.contains_key(id)));
     assert!(alone.operator.is_running());
+}
+
+/// A definition without the field that this line begins.
+fn without(definition: &str, field: &str) -> String {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut inside = false;
+    let kept = definition.lines().filter(|line| {
+        inside = *line == field || inside && indent(line) > indent(field);
+        !inside
+    });
+    kept.flat_map(|line| [line, "\n"]).collect()
+}
+
+#[tokio::test]
+async fn t123_definitions_that_are_older_than_the_operator_are_named_and_nothing_begins_before_they_are_upgraded() {
+    let alone = Alone::start(false).await;
+    for definitions in ["oauthclients", "oauthproviders"] {
+        let file = std::fs::read_to_string(format!("{CRDS}/{definitions}.yaml")).unwrap();
+        let apply = ["apply", "--server-side", "-f", "-"];
+        let apply = alone
+            .plane
+            .kubectl_with(&apply, &without(&file, "              suspects:"))
+            .await
+            .unwrap();
+        apply.stdout().unwrap();
+    }
+    eventually("the log says what to do", async || {
+        let log = alone.operator.log();
+        let outdated = "upgrade the CRDs: they lack OAuthClient.status.suspects";
+        log.contains(outdated).then_some(())
+    })
+    .await;
+    assert!(alone.operator.get("/readyz").await.is_err());
+    for manifests in [alone.site.manifests.clone(), oauth_client("app", CLIENT)] {
+        let apply = ["-n", "shop", "apply", "-f", "-"];
+        let apply = alone.plane.kubectl_with(&apply, &manifests).await.unwrap();
+        apply.stdout().unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(alone.site.clients().await.unwrap().is_empty(), "nothing begins");
+    define(&alone.plane).await;
+    alone.operator.ready().await.unwrap();
+    alone.serves().await;
+    assert_eq!(alone.site.clients().await.unwrap().len(), 1);
 }
 
 /// The operator starts while nobody answers: it waits, and says so.

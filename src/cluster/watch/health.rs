@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::{Request, Response};
-use http_body_util::BodyExt as _;
-use kube::Client;
-use kube::client::Body;
+use kube::runtime::watcher;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::PATIENCE;
+use super::backoff::status_of;
 use crate::clock::Clock;
+use crate::cluster::error::{chain, shortened};
+use crate::cluster::trouble::Trouble;
 use crate::metrics::Watched;
 
 /// Time in which at least one watch hears something or fails; else the process is stuck, and only a restart helps.
@@ -26,13 +27,17 @@ pub struct Health(Arc<Shared>);
 struct Shared {
     clock: Clock,
     state: Mutex<State>,
+    /// Rung when the API server does not serve a kind.
+    kind_is_missing: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     watches: Vec<Arc<Pulse>>,
     /// Whether triggers are passed on.
     open: bool,
+    /// Of all watches together: an API server that is away is reported once.
+    api_server: Trouble,
 }
 
 /// How one watch is.
@@ -51,21 +56,33 @@ struct Beat {
     moved: Instant,
     /// Since when tries fail.
     failing: Option<Instant>,
+    /// Whether they fail because the API server does not answer or cannot work.
+    unreachable: bool,
     /// Whether it has listed once.
     listed: bool,
+    /// When the watch that is open was accepted.
+    opened: Option<Instant>,
+    /// What this watch alone meets.
+    trouble: Trouble,
 }
 
 impl Health {
     pub(super) fn new(clock: Clock) -> Self {
         Self(Arc::new(Shared {
             clock,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                watches: Vec::new(),
+                open: false,
+                api_server: Trouble::new("the API server cannot be reached", "the API server answers again", ""),
+            }),
+            kind_is_missing: Notify::new(),
         }))
     }
 
     /// Begins to look after a watch.
     pub(super) fn watch(&self, name: String, kind: Watched) -> Arc<Pulse> {
         let now = Instant::now();
+        let trouble = Trouble::new("a watch fails", "the watch works again", name.as_str());
         let pulse = Arc::new(Pulse {
             name,
             kind,
@@ -73,7 +90,10 @@ impl Health {
                 heard: now,
                 moved: now,
                 failing: None,
+                unreachable: false,
                 listed: false,
+                opened: None,
+                trouble,
             }),
         });
         self.lock().watches.push(Arc::clone(&pulse));
@@ -131,6 +151,11 @@ impl Health {
         self.lock().watches.iter().all(|pulse| pulse.lock().listed)
     }
 
+    /// Waits until a watch finds that its kind is not served.
+    pub async fn kind_is_missing(&self) {
+        self.0.kind_is_missing.notified().await;
+    }
+
     /// Number of watches whose last word was an error.
     #[must_use]
     pub fn failing(&self) -> usize {
@@ -153,6 +178,43 @@ impl Health {
         ages
     }
 
+    /// A watch was accepted. A list alone does not end a failure: it may be allowed where watches are not.
+    pub(super) fn works(&self, pulse: &Pulse) {
+        {
+            let mut beat = pulse.lock();
+            beat.opened = Some(Instant::now());
+            beat.unreachable = false;
+            beat.failing = None;
+            beat.trouble.works();
+        }
+        let mut state = self.lock();
+        if state.watches.iter().all(|pulse| !pulse.lock().unreachable) {
+            state.api_server.works();
+        }
+    }
+
+    /// A try failed.
+    pub(super) fn failed(&self, pulse: &Pulse, error: &watcher::Error) {
+        let unreachable = is_unreachable(error);
+        let cause = explained(pulse.kind, error);
+        {
+            let now = Instant::now();
+            let mut beat = pulse.lock();
+            beat.moved = now;
+            beat.failing.get_or_insert(now);
+            beat.unreachable = unreachable;
+            if !unreachable {
+                beat.trouble.failed(&cause);
+            }
+        }
+        if unreachable {
+            self.lock().api_server.failed(&cause);
+        }
+        if status_of(error).is_some_and(|status| status.code == 404) {
+            self.0.kind_is_missing.notify_one();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,27 +222,23 @@ impl Health {
 
 impl Pulse {
     /// The API server said something.
-    fn heard(&self) {
+    pub(super) fn heard(&self) {
         let now = Instant::now();
         let mut beat = self.lock();
         (beat.heard, beat.moved) = (now, now);
     }
 
-    /// A watch was accepted. A list alone does not end a failure: it may be allowed where watches are not.
-    fn works(&self) {
-        if self.lock().failing.take().is_some() {
-            tracing::info!(watch = self.name, "the watch works again");
-        }
+    /// How long the watch that has just failed was open.
+    pub(super) fn take_open_time(&self) -> Duration {
+        self.lock()
+            .opened
+            .take()
+            .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// A try failed. Whether it is the first after a success.
-    pub(super) fn failed(&self) -> bool {
-        let now = Instant::now();
-        let mut beat = self.lock();
-        beat.moved = now;
-        let first = beat.failing.is_none();
-        beat.failing.get_or_insert(now);
-        first
+    /// The API server no longer has the version to go on from. That is no failure.
+    pub(super) fn expired(&self) {
+        self.lock().moved = Instant::now();
     }
 
     /// A list is complete. Whether it is the first.
@@ -188,40 +246,58 @@ impl Pulse {
         !std::mem::replace(&mut self.lock().listed, true)
     }
 
-    /// A client whose answers are listened to.
-    pub(super) fn listening(self: &Arc<Self>, client: &Client) -> Client {
-        let (pulse, client) = (Arc::clone(self), client.clone());
-        let namespace = client.default_namespace().to_owned();
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let (pulse, client) = (Arc::clone(&pulse), client.clone());
-            async move {
-                let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-                let response: Response<Body> = client.send(request).await?;
-                if response.status().is_success() {
-                    pulse.heard();
-                    if watches {
-                        pulse.works();
-                    }
-                }
-                Ok::<_, kube::Error>(response.map(|body| {
-                    body.map_frame(move |frame| {
-                        pulse.heard();
-                        frame
-                    })
-                }))
-            }
-        });
-        Client::new(service, namespace)
-    }
-
     fn lock(&self) -> MutexGuard<'_, Beat> {
         self.beat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the API server does not answer, or cannot work, so that every watch fails alike.
+fn is_unreachable(error: &watcher::Error) -> bool {
+    match status_of(error) {
+        Some(status) => matches!(status.code, 401 | 429 | 500..),
+        None => !is_undecodable(error),
+    }
+}
+
+fn is_undecodable(error: &watcher::Error) -> bool {
+    use watcher::Error as E;
+    match error {
+        E::InitialListFailed(error) | E::WatchStartFailed(error) | E::WatchFailed(error) => {
+            matches!(error, kube::Error::SerdeError(_) | kube::Error::FromUtf8(_))
+        }
+        E::WatchError(_) | E::NoResourceVersion => false,
+    }
+}
+
+/// What went wrong, with all its causes, and what to do where that is known.
+fn explained(kind: Watched, error: &watcher::Error) -> String {
+    match status_of(error) {
+        Some(status)
+            if status.code == 404
+                && !matches!(
+                    kind,
+                    Watched::Secret | Watched::ProviderCredentials | Watched::Namespace
+                ) =>
+        {
+            format!("the API server does not serve {kind:?}; install the CRDs")
+        }
+        Some(status) if status.code == 403 => shortened(&format!("{}; check the operator's RBAC", status.message)),
+        Some(status) => shortened(&format!("the API server answered {}: {}", status.code, status.message)),
+        // The decoder's text can quote the answer.
+        None if is_undecodable(error) => "the answer cannot be decoded".to_owned(),
+        None => shortened(&chain(error)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn refused() -> watcher::Error {
+        let status = serde_json::json!({"status": "Failure", "code": 403, "message": "secrets is forbidden"});
+        let status: kube::core::Status = serde_json::from_value(status).unwrap();
+        watcher::Error::WatchStartFailed(kube::Error::Api(status.boxed()))
+    }
 
     fn two() -> (Health, Arc<Pulse>, Arc<Pulse>) {
         let health = Health::new(Clock::scaled(1));
@@ -237,13 +313,13 @@ mod tests {
         assert_eq!(health.ready(), Err("not listed yet: OAuthClient".to_owned()));
         clients.listed();
         assert_eq!(health.ready(), Ok(()));
-        assert!(secrets.failed() && !secrets.failed());
+        health.failed(&secrets, &refused());
         assert_eq!((health.ready(), health.failing()), (Ok(()), 1), "that may pass");
         tokio::time::advance(PATIENCE).await;
         assert_eq!(health.ready(), Err("failing: Secret".to_owned()));
         secrets.heard();
         assert_eq!(health.failing(), 1, "a list alone is not enough");
-        secrets.works();
+        health.works(&secrets);
         assert_eq!((health.ready(), health.failing()), (Ok(()), 0));
     }
 
@@ -252,7 +328,7 @@ mod tests {
         let (health, secrets, clients) = two();
         for _ in 0..20 {
             tokio::time::advance(Duration::from_mins(1)).await;
-            secrets.failed();
+            health.failed(&secrets, &refused());
         }
         assert_eq!(health.alive(), Ok(()));
         tokio::time::advance(STUCK).await;

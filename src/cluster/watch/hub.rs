@@ -1,30 +1,34 @@
 //! Where everything that the watches see comes together.
 
 use std::fmt::Debug;
-use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::core::{NamespaceResourceScope, ObjectMeta, PartialObjectMeta};
-use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 
+use super::super::guard::Guarded;
 use super::super::index::{Change, Family};
 use super::super::key::{Key, ProviderKey};
 use super::super::meta::SecretMeta;
 use super::super::providers::{NamespaceMeta, ProviderCache, ProviderObject, Shelves};
 use super::super::space::Put;
-use super::guard::Guarded;
+use super::backoff::{Backoff, is_expired};
 use super::health::Pulse;
+use super::listening::listening;
 use super::{Cause, PAGE, PARTS, PATIENCE, RESYNC, Scope, Trigger, WATCH, Watches};
 use crate::api::{ClusterOAuthProvider, OAuthClient, OAuthProvider};
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Watched};
+use crate::supervisor::Supervisor;
+
+/// A watch that was open for so long was no mere try.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// Where everything that the watches see comes together.
 pub(super) struct Hub {
@@ -36,7 +40,7 @@ pub(super) struct Hub {
     pub open: watch::Sender<bool>,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
-    pub stopping: CancellationToken,
+    pub tasks: Supervisor,
 }
 
 /// What a watch sees.
@@ -57,7 +61,7 @@ impl Hub {
             Scope::All => {
                 self.watch_in(client, None);
                 let pulse = self.pulse(Watched::ClusterOAuthProvider, None);
-                let api = Api::all(pulse.listening(client));
+                let api = Api::all(self.listening(&pulse, client));
                 self.providers::<ClusterOAuthProvider>(Watched::ClusterOAuthProvider, None, pulse, api);
                 self.namespaces(client);
             }
@@ -76,7 +80,7 @@ impl Hub {
     fn watch_in(self: &Arc<Self>, client: &Client, namespace: Option<&str>) {
         self.clients(client, namespace);
         let pulse = self.pulse(Watched::OAuthProvider, namespace);
-        let api = within(&pulse.listening(client), namespace);
+        let api = within(&self.listening(&pulse, client), namespace);
         self.providers::<OAuthProvider>(Watched::OAuthProvider, namespace, pulse, api);
         self.secrets(client, namespace, Watched::Secret, Family::Written);
         self.secrets(client, namespace, Watched::ProviderCredentials, Family::Consented);
@@ -86,20 +90,22 @@ impl Hub {
         let only = namespace.map(str::to_owned);
         let mut epoch = 0;
         let pulse = self.pulse(Watched::OAuthClient, namespace);
-        let api = within::<Guarded<OAuthClient>>(&pulse.listening(client), namespace);
+        let api = within::<Guarded<OAuthClient>>(&self.listening(&pulse, client), namespace);
         self.follow(pulse, api, None, move |hub, sight| match sight {
             Sight::Begin => epoch = hub.watches.clients.begin(),
-            Sight::Seen(Guarded(Ok(object))) => {
-                if let Some((key, cause)) = hub.watches.clients.seen(object, epoch) {
-                    hub.trigger(key, cause);
+            Sight::Seen(object) => match object.readable() {
+                Ok(object) => {
+                    if let Some((key, cause)) = hub.watches.clients.seen(object, epoch) {
+                        hub.trigger(key, cause);
+                    }
                 }
-            }
-            Sight::Seen(Guarded(Err(invalid))) => {
-                let key = key_of(&invalid.metadata);
-                if hub.watches.clients.undecodable(&key) {
-                    hub.undecodable(Watched::OAuthClient, &key, &invalid.error);
+                Err(invalid) => {
+                    let key = key_of(&invalid.metadata);
+                    if hub.watches.clients.undecodable(&key) {
+                        hub.undecodable(Watched::OAuthClient, &key, &invalid.error);
+                    }
                 }
-            }
+            },
             Sight::Gone(guard) => {
                 let metadata = guard.meta();
                 let version = metadata.resource_version.clone().unwrap_or_default();
@@ -164,7 +170,7 @@ impl Hub {
     fn namespaces(self: &Arc<Self>, client: &Client) {
         let mut epoch = 0;
         let pulse = self.pulse(Watched::Namespace, None);
-        let api: Api<PartialObjectMeta<Namespace>> = Api::all(pulse.listening(client));
+        let api: Api<PartialObjectMeta<Namespace>> = Api::all(self.listening(&pulse, client));
         self.follow(pulse, api, None, move |hub, sight| {
             let held = hub.watches.providers.namespaces();
             match sight {
@@ -197,7 +203,7 @@ impl Hub {
         let only = namespace.map(str::to_owned);
         let mut epoch = 0;
         let pulse = self.pulse(kind, namespace);
-        let api = within::<PartialObjectMeta<Secret>>(&pulse.listening(client), namespace);
+        let api = within::<PartialObjectMeta<Secret>>(&self.listening(&pulse, client), namespace);
         self.follow(pulse, api, Some(family.selector()), move |hub, sight| {
             let index = &hub.watches.secrets;
             let changes = match sight {
@@ -236,41 +242,58 @@ impl Hub {
             .timeout(u32::try_from(open_for).unwrap_or(u32::MAX));
         config.label_selector = labels.map(str::to_owned);
         let hub = Arc::clone(self);
-        tokio::spawn(async move {
-            let mut events = pin!(watcher::watcher(api, config).default_backoff());
+        let name = format!("watch of {}", pulse.name);
+        self.tasks.spawn(name, async move {
+            let stopping = hub.tasks.stopping();
+            let mut backoff = Backoff::default();
+            let mut events = watcher::watcher(api.clone(), config.clone()).boxed();
             loop {
                 let event = tokio::select! {
-                    () = hub.stopping.cancelled() => return,
+                    () = stopping.cancelled() => return,
                     event = events.next() => event,
                 };
-                match event {
+                let event = match event {
                     None => return,
-                    Some(Err(error)) => hub.failed(&pulse, &error),
-                    Some(Ok(event)) => {
-                        let listed = matches!(event, Event::InitDone);
-                        see(
-                            &hub,
-                            match event {
-                                Event::Init => Sight::Begin,
-                                Event::InitApply(object) | Event::Apply(object) => Sight::Seen(object),
-                                Event::Delete(object) => Sight::Gone(object),
-                                Event::InitDone => Sight::Complete,
-                            },
-                        );
-                        if listed && pulse.listed() && hub.watches.health.is_complete() {
-                            hub.open();
+                    Some(Ok(event)) => event,
+                    Some(Err(error)) => {
+                        let wait = if is_expired(&error) {
+                            pulse.expired();
+                            events = watcher::watcher(api.clone(), config.clone()).boxed();
+                            backoff.expired()
+                        } else {
+                            if pulse.take_open_time() >= SETTLED {
+                                backoff.reset();
+                            }
+                            hub.metrics.watch_failed(pulse.kind);
+                            hub.watches.health.failed(&pulse, &error);
+                            backoff.failed(&error)
+                        };
+                        tokio::select! {
+                            () = stopping.cancelled() => return,
+                            () = tokio::time::sleep(wait) => continue,
                         }
                     }
+                };
+                let listed = matches!(event, Event::InitDone);
+                see(
+                    &hub,
+                    match event {
+                        Event::Init => Sight::Begin,
+                        Event::InitApply(object) | Event::Apply(object) => Sight::Seen(object),
+                        Event::Delete(object) => Sight::Gone(object),
+                        Event::InitDone => Sight::Complete,
+                    },
+                );
+                if listed && pulse.listed() && hub.watches.health.is_complete() {
+                    hub.open();
                 }
             }
         });
     }
 
-    fn failed(&self, pulse: &Pulse, error: &watcher::Error) {
-        self.metrics.watch_failed(pulse.kind);
-        if pulse.failed() {
-            tracing::warn!(watch = pulse.name, %error, "a watch fails; it is tried again");
-        }
+    /// A client for the watch that is looked after.
+    fn listening(&self, pulse: &Arc<Pulse>, client: &Client) -> Client {
+        listening(&self.watches.health, pulse, client)
     }
 
     fn undecodable(&self, kind: Watched, key: &Key, error: &str) {
@@ -344,10 +367,10 @@ impl Hub {
     }
 
     /// Begins without the watches that cannot list.
-    pub(super) async fn open_in_time(self: Arc<Self>) {
+    pub(super) async fn open_in_time(&self) {
         let mut opened = self.open.subscribe();
         tokio::select! {
-            () = self.stopping.cancelled() => {}
+            () = self.tasks.stopping().cancelled() => {}
             _ = opened.wait_for(|open| *open) => {}
             () = tokio::time::sleep(PATIENCE) => {
                 if let Err(missing) = self.watches.health.ready() {
@@ -359,11 +382,11 @@ impl Hub {
     }
 
     /// Looks at every client once in [`RESYNC`], a part at a time.
-    pub(super) async fn resync(self: Arc<Self>) {
+    pub(super) async fn resync(&self) {
         let pause = RESYNC / u32::try_from(PARTS).unwrap_or(u32::MAX);
         for part in (0..PARTS).cycle() {
             tokio::select! {
-                () = self.stopping.cancelled() => return,
+                () = self.tasks.stopping().cancelled() => return,
                 () = self.clock.sleep(pause) => {}
             }
             for key in self.watches.clients.part(part, PARTS) {

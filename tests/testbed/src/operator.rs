@@ -163,7 +163,9 @@ impl Operator {
             .grace(GRACE)
             .args(["run", "--operator-namespace", namespace, "--admin-addr", &address])
             .env("KUBECONFIG", &kubeconfig)
-            .env("POD_NAMESPACE", namespace);
+            .env("POD_NAMESPACE", namespace)
+            // A container that is started again keeps the name of its pod.
+            .env("POD_NAME", NAME);
         if !options.namespaces.is_empty() {
             spec = spec.args(["--namespaces", &options.namespaces.join(",")]);
         }
@@ -275,6 +277,12 @@ impl Operator {
     /// Its metrics, as text.
     pub async fn metrics(&self) -> Result<String, OperatorError> {
         self.get("/metrics").await
+    }
+
+    /// Host and port of its admin port.
+    #[must_use]
+    pub fn admin_address(&self) -> &str {
+        self.admin.trim_start_matches("http://")
     }
 
     /// A page of its admin port; an error unless the status is 2xx.

@@ -1,0 +1,51 @@
+//! How the operator runs.
+
+use std::net::SocketAddr;
+
+use crate::clock::Clock;
+use crate::cluster::{ClusterId, Scope};
+
+/// How the operator runs.
+#[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent switches")]
+pub struct Settings {
+    /// Namespace of the records.
+    pub operator_namespace: String,
+    /// Namespaces to serve; empty: all.
+    pub namespaces: Vec<String>,
+    /// Whether objects in the operator's own namespace are served.
+    pub allow_same_namespace: bool,
+    /// Whether plain http and loopback addresses are allowed.
+    pub allow_insecure_origins: bool,
+    /// Identity of the cluster, if it is not to be found out.
+    pub cluster_id: Option<String>,
+    /// Address of the admin port.
+    pub admin: SocketAddr,
+    /// Whether Normal events are published.
+    pub normal_events: bool,
+    /// Name of this process among the replicas.
+    pub identity: String,
+    /// Whether replicas elect a leader.
+    pub leader_election: bool,
+    /// How fast the operator lives.
+    pub clock: Clock,
+}
+
+impl Settings {
+    /// What is watched.
+    pub(super) fn scope(&self) -> Scope {
+        match self.namespaces.as_slice() {
+            [] => Scope::All,
+            namespaces => Scope::Namespaces(namespaces.to_vec()),
+        }
+    }
+
+    /// Where the cluster's identity comes from.
+    pub(super) fn identity_source(&self) -> ClusterId {
+        match (&self.cluster_id, self.namespaces.is_empty()) {
+            (Some(id), _) => ClusterId::Given(id.clone()),
+            (None, true) => ClusterId::KubeSystem,
+            (None, false) => ClusterId::ServiceAccount,
+        }
+    }
+}
