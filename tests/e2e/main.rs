@@ -7,6 +7,7 @@ mod admission;
 mod api_server;
 mod bad_input;
 mod campaigns;
+mod chart;
 mod config_space;
 mod crash;
 mod delete;
