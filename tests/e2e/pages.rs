@@ -160,3 +160,47 @@ async fn t132_a_suspect_is_listed_with_its_client_and_acknowledged() {
     assert!(!run(&shell, &list).await.contains("object=apps/app"));
     operator.stop().await.unwrap();
 }
+
+/// Every YAML block of a page.
+fn manifests(page: &std::path::Path) -> Vec<String> {
+    let text = std::fs::read_to_string(page).unwrap();
+    let blocks = text.split("\n```yaml\n").skip(1);
+    blocks
+        .map(|rest| rest.split("\n```").next().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn t132_every_manifest_of_the_pages_is_accepted() {
+    let plane = crate::stage::plane().await;
+    let namespace = plane.namespace("pages").await.unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md")];
+    for directory in ["docs", "docs/providers"] {
+        let files = std::fs::read_dir(root.join(directory)).unwrap();
+        pages.extend(files.map(|file| file.unwrap().path()));
+    }
+    pages.retain(|page| page.extension().is_some_and(|ending| ending == "md"));
+    let mut count = 0;
+    for page in pages {
+        for manifest in manifests(&page) {
+            if !manifest.contains("apiVersion: ") || manifest.contains("kind: Kustomization") {
+                continue;
+            }
+            count += 1;
+            let manifest = manifest.replace("namespace: shop", &format!("namespace: {}", namespace.name()));
+            let apply = [
+                "-n",
+                namespace.name(),
+                "apply",
+                "--dry-run=server",
+                "--validate=strict",
+                "-f",
+                "-",
+            ];
+            let output = plane.kubectl_with(&apply, &manifest).await.unwrap();
+            assert!(output.success(), "{}: {}\n{manifest}", page.display(), output.stderr);
+        }
+    }
+    assert!(count >= 9, "only {count} manifests were found");
+}
