@@ -28,7 +28,7 @@ const SERVED: [Rule; 6] = [
         "",
         &["get", "list", "watch", "create", "patch", "delete"],
     ),
-    ("events.k8s.io", "events", "", &["create", "patch"]),
+    ("events.k8s.io", "events", "", &["create"]),
 ];
 
 /// Further rights where every namespace is served.
