@@ -18,6 +18,40 @@ const HOME: &str = "oauth-client-operator-system";
 /// Clients in each namespace.
 const COUNT: usize = 3;
 
+/// How the operator is installed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Cluster,
+    Namespaced,
+    Helm,
+    HelmNamespaced,
+}
+
+impl Form {
+    /// Namespaces that the operator serves; empty: all.
+    fn served(self) -> Vec<String> {
+        match self {
+            Self::Namespaced | Self::HelmNamespaced => vec!["default".to_owned()],
+            Self::Cluster | Self::Helm => Vec::new(),
+        }
+    }
+
+    /// The page is for the cluster-wide form, and says what to replace for the other.
+    fn translated(self, script: &str) -> String {
+        match self {
+            Self::Namespaced => script.replace("-k deploy/\n", "-k deploy/namespaced\n"),
+            Self::HelmNamespaced if script.contains("helm install") => {
+                format!("{} --set 'watch.namespaces={{default}}'\n", script.trim_end())
+            }
+            Self::Cluster | Self::Helm | Self::HelmNamespaced => script.to_owned(),
+        }
+    }
+
+    fn is_helm(self) -> bool {
+        matches!(self, Self::Helm | Self::HelmNamespaced)
+    }
+}
+
 /// A cluster with live clients, and the operator as long as there is a Deployment for it: no kubelet runs its pods here.
 struct Installed {
     plane: ControlPlane,
@@ -25,27 +59,35 @@ struct Installed {
     operator: Option<Operator>,
     /// Providers, each with the namespace of its clients.
     sites: Vec<(String, Site)>,
-    helm: bool,
+    form: Form,
 }
 
 impl Installed {
-    async fn new(helm: bool) -> Self {
+    async fn new(form: Form) -> Self {
         let plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
-        let sites = vec![
-            ("token".to_owned(), Site::oidc_provider().await.unwrap()),
-            ("credentials".to_owned(), Site::wso2_v1_1().await.unwrap()),
-        ];
+        let credentials = Site::wso2_v1_1().await.unwrap();
+        let sites = match form {
+            Form::Namespaced | Form::HelmNamespaced => vec![("default".to_owned(), credentials)],
+            Form::Cluster | Form::Helm => vec![
+                ("token".to_owned(), Site::oidc_provider().await.unwrap()),
+                ("credentials".to_owned(), credentials),
+            ],
+        };
         let shell = Shell::new(&plane).await;
         let mut installed = Self {
             plane,
             shell,
             operator: None,
             sites,
-            helm,
+            form,
         };
-        let heading = if helm { "## With Helm" } else { "## With kubectl" };
+        let heading = if form.is_helm() {
+            "## With Helm"
+        } else {
+            "## With kubectl"
+        };
         let install = blocks("docs/install.md", heading).remove(0);
-        installed.script(&install.1).await;
+        installed.script(&form.translated(&install.1)).await;
         for (namespace, site) in &installed.sites {
             installed.plane.create_namespace(namespace).await.unwrap();
             let clients: String = (0..COUNT)
@@ -94,7 +136,7 @@ impl Installed {
         if deployed && self.operator.is_none() {
             let options = OperatorOptions {
                 binary: BINARY.into(),
-                ..OperatorOptions::new(HOME, &[])
+                ..OperatorOptions::new(HOME, &self.form.served())
             };
             self.operator = Some(Operator::start(&self.plane, options).await.unwrap());
         }
@@ -103,17 +145,17 @@ impl Installed {
 
     /// Runs every block below a heading of the page that is for this way of installing.
     async fn follow(&mut self, heading: &str) -> String {
-        let other = if self.helm { "-k deploy/\n" } else { "helm" };
+        let helm = self.form.is_helm();
         let mut said = String::new();
         for (kind, block) in blocks(PAGE, heading) {
             assert!(kind.starts_with("console"), "{kind}");
-            let skipped = if self.helm {
-                block.ends_with(other)
+            let skipped = if helm {
+                block.ends_with("-k deploy/\n")
             } else {
-                kind.ends_with(other)
+                kind.ends_with("helm")
             };
             if !skipped {
-                said += &self.script(&block).await;
+                said += &self.script(&self.form.translated(&block)).await;
             }
         }
         said
@@ -132,6 +174,11 @@ impl Installed {
             ];
             self.kubectl(&wait).await;
         }
+    }
+
+    /// Number of clients.
+    fn count(&self) -> usize {
+        self.sites.len() * COUNT
     }
 
     /// Identifiers of the clients at each provider.
@@ -184,16 +231,16 @@ impl Installed {
     /// Removes the operator while clients live, by the command that seems to be the opposite of the installation.
     async fn lose_the_operator(&mut self) {
         let before = self.ids().await;
-        assert_eq!(before.values().flatten().count(), 2 * COUNT);
-        let remove = if self.helm {
-            format!("helm uninstall {NAME} --namespace {HOME} --timeout 60s")
-        } else {
-            "kubectl delete -k deploy/ --timeout=60s".to_owned()
+        assert_eq!(before.values().flatten().count(), self.count());
+        let remove = match self.form {
+            Form::Helm | Form::HelmNamespaced => format!("helm uninstall {NAME} --namespace {HOME} --timeout 60s"),
+            Form::Cluster => "kubectl delete -k deploy/ --timeout=60s".to_owned(),
+            Form::Namespaced => "kubectl delete -k deploy/namespaced --timeout=60s".to_owned(),
         };
         self.script(&remove).await;
         assert!(self.operator.is_none());
         assert_eq!(self.ids().await, before);
-        assert_eq!(self.secrets().await, 2 * COUNT);
+        assert_eq!(self.secrets().await, self.count());
         self.none_is_unnamed().await;
     }
 
@@ -205,8 +252,8 @@ impl Installed {
     }
 }
 
-async fn lost_and_back(helm: bool) {
-    let mut installed = Installed::new(helm).await;
+async fn lost_and_back(form: Form) {
+    let mut installed = Installed::new(form).await;
     let before = installed.ids().await;
     installed.lose_the_operator().await;
 
@@ -228,24 +275,34 @@ async fn lost_and_back(helm: bool) {
     .await;
     let said = installed.follow("## Remove everything").await;
     assert!(said.contains("No resources found"), "{said}");
-    if !helm {
+    if !form.is_helm() {
         installed.nothing_is_left().await;
     }
 }
 
 #[tokio::test]
 async fn t130_kustomize_loses_no_client_when_the_operator_is_deleted_with_live_clients() {
-    lost_and_back(false).await;
+    lost_and_back(Form::Cluster).await;
+}
+
+#[tokio::test]
+async fn t130_the_form_for_chosen_namespaces_loses_no_client_either() {
+    lost_and_back(Form::Namespaced).await;
+}
+
+#[tokio::test]
+async fn t130_helm_for_chosen_namespaces_loses_no_client_either() {
+    lost_and_back(Form::HelmNamespaced).await;
 }
 
 #[tokio::test]
 async fn t130_helm_loses_no_client_when_the_release_is_uninstalled_with_live_clients() {
-    lost_and_back(true).await;
+    lost_and_back(Form::Helm).await;
 }
 
 #[tokio::test]
 async fn t130_the_documented_removal_deregisters_every_client() {
-    let mut installed = Installed::new(false).await;
+    let mut installed = Installed::new(Form::Cluster).await;
     let said = installed.follow("## Remove everything").await;
     assert!(said.contains("No resources found"), "{said}");
     assert_eq!(installed.ids().await.values().flatten().count(), 0);
@@ -254,14 +311,14 @@ async fn t130_the_documented_removal_deregisters_every_client() {
 
 #[tokio::test]
 async fn t130_retained_clients_and_their_secrets_outlive_the_documented_removal() {
-    let mut installed = Installed::new(false).await;
+    let mut installed = Installed::new(Form::Cluster).await;
     let before = installed.ids().await;
     installed.follow("## Keep the clients at the provider").await;
     for (_, block) in blocks(PAGE, "## Remove everything").iter().take(2) {
         installed.script(block).await;
     }
     assert_eq!(installed.ids().await, before);
-    assert_eq!(installed.secrets().await, 2 * COUNT);
+    assert_eq!(installed.secrets().await, installed.count());
     installed.none_is_unnamed().await;
     for (kind, block) in blocks(PAGE, "## Remove everything").iter().skip(2) {
         if !kind.ends_with("helm") {
@@ -269,5 +326,5 @@ async fn t130_retained_clients_and_their_secrets_outlive_the_documented_removal(
         }
     }
     assert_eq!(installed.ids().await, before);
-    assert_eq!(installed.secrets().await, 2 * COUNT);
+    assert_eq!(installed.secrets().await, installed.count());
 }

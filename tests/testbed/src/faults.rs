@@ -150,12 +150,14 @@ impl Fault {
     }
 }
 
-/// One letter of T and W, and two digits.
+/// One letter of T and W, and two or three digits.
 fn is_id(text: &str, case: fn(&char) -> bool) -> bool {
     let mut characters = text.chars();
     let letter = characters.next().filter(case).map(|letter| letter.to_ascii_uppercase());
     let digits = characters.as_str();
-    matches!(letter, Some('T' | 'W')) && digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit())
+    matches!(letter, Some('T' | 'W'))
+        && (2..=3).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Names of tests without their modules, by the identifier that they start with.
