@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use oauth_client_operator::api::Reason;
+use serde_yaml::Value;
 
 /// Directories that hold a copy of every definition.
 const DEFINITIONS: [&str; 2] = ["crds", "charts/oauth-client-operator/files/crds"];
@@ -68,12 +69,53 @@ fn reasons_are_documented() {
     let mut page = String::from(
         "# Reasons\n\n\
          <!-- Generated from the Rust types. Do not edit; run .ci/generate. -->\n\n\
-         Every condition, event and metric of the operator names its cause by one of these words. The list is closed; \
-         the message beside the word says what is wrong with your object and what to do.\n\n\
-         | Reason | Meaning |\n|---|---|\n",
+         Every condition and event of the operator names its cause by one of these words. The list is closed. \
+         The message beside the word says what is wrong with your object. For commands, see \
+         [Troubleshooting](troubleshooting.md).\n\n\
+         | Reason | Cause | What to do |\n|---|---|---|\n",
     );
     for reason in Reason::ALL {
-        writeln!(page, "| `{reason}` | {} |", reason.meaning().trim()).unwrap();
+        let (cause, remedy) = (reason.meaning().trim(), reason.remedy());
+        assert!(cause.ends_with('.') && remedy.ends_with('.'), "{reason}");
+        writeln!(page, "| `{reason}` | {cause} | {remedy} |").unwrap();
     }
     keep(&repository().join("docs/reasons.md"), &page);
+}
+
+/// Rows of the table of values: name, default and description of each.
+fn values(properties: &Value, defaults: &Value, prefix: &str, table: &mut String) {
+    for (name, property) in properties.as_mapping().unwrap() {
+        let name = name.as_str().unwrap();
+        let path = format!("{prefix}{name}");
+        let default = &defaults[name];
+        if let Some(inner) = property.get("properties") {
+            values(inner, default, &format!("{path}."), table);
+        } else if path != "global" {
+            let default = serde_json::to_string(default).unwrap().replace('|', "\\|");
+            let description = property["description"].as_str().unwrap().replace('|', "\\|");
+            writeln!(table, "| `{path}` | `{default}` | {description} |").unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_chart_lists_its_values() {
+    const BEGIN: &str = "<!-- Generated from values.schema.json and values.yaml. Do not edit; run .ci/generate. -->\n";
+    const END: &str = "<!-- End of the generated part. -->\n";
+    let chart = repository().join("charts/oauth-client-operator");
+    let parse = |file: &str| -> Value { serde_yaml::from_str(&fs::read_to_string(chart.join(file)).unwrap()).unwrap() };
+    let mut table = String::from("| Value | Default | Description |\n|---|---|---|\n");
+    values(
+        &parse("values.schema.json")["properties"],
+        &parse("values.yaml"),
+        "",
+        &mut table,
+    );
+    let page = fs::read_to_string(chart.join("README.md")).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    keep(
+        &chart.join("README.md"),
+        &format!("{before}{BEGIN}\n{table}\n{END}{after}"),
+    );
 }

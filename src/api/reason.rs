@@ -3,7 +3,7 @@
 use std::fmt;
 
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident => $remedy:literal,)+) => {
         /// Why a condition has its status. The name itself is what users see and may match on.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason {
@@ -30,6 +30,14 @@ macro_rules! reasons {
                 }
             }
 
+            /// What a person can do, for the documentation.
+            #[must_use]
+            pub const fn remedy(self) -> &'static str {
+                match self {
+                    $(Self::$name => $remedy,)+
+                }
+            }
+
             /// The reason that is written so, if it is one of ours.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
@@ -41,93 +49,93 @@ macro_rules! reasons {
 
 reasons! {
     /// The client is registered as the manifest asks, and its Secret is written.
-    Registered,
+    Registered => "Nothing to do.",
     /// The Secret holds the recorded credentials.
-    SecretWritten,
-    /// The provider's endpoints are known.
-    Discovered,
+    SecretWritten => "Nothing to do.",
+    /// The endpoints of the provider are known.
+    Discovered => "Nothing to do.",
     /// Work has begun and has not failed.
-    Progressing,
-    /// A failure that may pass; the operator tries again by itself.
-    ProgressingWithRetry,
-    /// `suspend` is set: the operator does nothing but deletion.
-    Suspended,
+    Progressing => "Wait. If it lasts, look at the log of the operator.",
+    /// A failure that may be temporary; the operator retries.
+    ProgressingWithRetry => "Read the message of the condition. Fix what it names, or wait for the next try.",
+    /// `spec.suspend` is set: the operator processes only deletion.
+    Suspended => "Set `spec.suspend` to false to resume.",
     /// The manifest can never work as it is.
-    InvalidSpec,
+    InvalidSpec => "Change the field that the message names.",
     /// The referenced provider object does not exist.
-    ProviderNotFound,
-    /// This installation watches namespaces only and serves no ClusterOAuthProvider.
-    ProviderKindUnavailable,
+    ProviderNotFound => "Create the provider object, or create the OAuthClient again with another `spec.providerRef`, which is immutable. For a ClusterOAuthProvider, set `spec.providerRef.kind`.",
+    /// This installation serves chosen namespaces and no ClusterOAuthProvider.
+    ProviderKindUnavailable => "Use an OAuthProvider in the namespace of the OAuthClient, or install the cluster-wide form.",
     /// The provider does not allow this namespace.
-    NamespaceNotAllowed,
-    /// The provider, or its issuer or endpoint, is no longer the one that the client was registered at.
-    ProviderChanged,
+    NamespaceNotAllowed => "Ask a cluster administrator to add the namespace to `spec.allowedNamespaces` of the ClusterOAuthProvider.",
+    /// The provider object, its issuer or an endpoint is no longer the one that the client was registered at.
+    ProviderChanged => "Restore the former issuer in the provider object. To move to another provider, create a new OAuthClient and delete this one.",
     /// A referenced credential Secret does not exist or lacks a key.
-    CredentialsMissing,
-    /// A referenced credential Secret does not carry the operator's consent label or origins.
-    ConsentMissing,
-    /// The provider refused the operator's credentials.
-    CredentialsRejected,
+    CredentialsMissing => "Create the Secret with the keys that the message names.",
+    /// A referenced credential Secret lacks the consent label or annotation of the operator.
+    ConsentMissing => "Run the kubectl commands in the message if the credentials may be sent to that origin.",
+    /// The provider refused the credentials of the operator.
+    CredentialsRejected => "Replace the token, password or client secret in the credential Secret. An initial access token may have expired or may be used up.",
     /// WebFinger or the metadata document did not give what is needed.
-    DiscoveryFailed,
-    /// The metadata document states another issuer than expected.
-    IssuerMismatch,
-    /// The provider offers no registration endpoint.
-    RegistrationUnsupported,
-    /// An endpoint lies at an origin that is not allowed.
-    OriginNotAllowed,
-    /// The address of the provider may not be contacted.
-    AddressRefused,
-    /// The provider's certificate could not be verified.
-    CertificateRejected,
+    DiscoveryFailed => "Check `spec.issuer`, `spec.webFinger` or `spec.metadataURL` of the provider object. Request the URL in the message with curl from inside the cluster.",
+    /// The metadata document names an issuer other than the expected one.
+    IssuerMismatch => "Correct `spec.issuer` of the provider object, or set `spec.expectedIssuer` to the issuer in the message if the provider is known to differ.",
+    /// The metadata of the provider names no registration endpoint.
+    RegistrationUnsupported => "Enable dynamic client registration at the provider, or set `spec.endpoints.registration` of the provider object.",
+    /// An endpoint has an origin that is not allowed.
+    OriginNotAllowed => "If the origin belongs to the provider, add it to `spec.endpoints.allowedOrigins` of the provider object.",
+    /// The operator does not connect to the address of the provider.
+    AddressRefused => "Use an address that is neither loopback, link-local nor that of the API server, and https. For tests, run the operator with `--allow-insecure-origins`.",
+    /// The certificate of the provider could not be verified.
+    CertificateRejected => "Set `spec.tls.caBundle` of the provider object to the CA of the certificate, or renew the certificate.",
     /// The provider could not be reached, or answered that it cannot serve now.
-    ProviderUnavailable,
-    /// The provider asked to slow down.
-    RateLimited,
-    /// The provider's answer could not be understood.
-    InvalidResponse,
+    ProviderUnavailable => "Check the provider and the network policies. The operator retries.",
+    /// The provider asked the operator to slow down.
+    RateLimited => "Wait. If it happens often, lower `spec.rateLimit` of the provider object.",
+    /// The answer of the provider could not be understood.
+    InvalidResponse => "Check that the endpoint in the message belongs to the provider and not to a proxy or login page, and look at the log of the provider.",
     /// The provider rejected the client metadata.
-    RegistrationRejected,
+    RegistrationRejected => "Change the member that the message names. Nothing is sent again until the manifest, the provider object or its credentials change.",
     /// The provider rejected a change of the client metadata.
-    UpdateRejected,
+    UpdateRejected => "Change the member that the message names, or restore its former value. The credentials remain valid.",
     /// The provider offers no way to change a registered client.
-    UpdateUnsupported,
+    UpdateUnsupported => "Restore the former manifest, or create a new OAuthClient for the new metadata. The credentials remain valid.",
     /// It is unknown whether the provider registered the client.
-    OutcomeUnknown,
-    /// A client may have been registered that no object owns.
-    SuspectedOrphan,
-    /// The record of a registered client is gone; its token and secret cannot be restored.
-    RecordLost,
-    /// The provider no longer accepts the token that manages the client.
-    ManagementLost,
+    OutcomeUnknown => "Look for the client at the provider and delete it there if it exists. Then change the manifest, or create the OAuthClient again.",
+    /// A client that no object owns may exist at the provider.
+    SuspectedOrphan => "Look for the client at the provider. If it exists and nothing uses it, delete it there. Then delete the suspect Secret in the namespace of the operator.",
+    /// The record of a registered client is gone; its token cannot be restored, and nothing is registered again.
+    RecordLost => "Restore the Secret of the record in the namespace of the operator from a backup. Without a backup, create a new OAuthClient and delete the client at the provider.",
+    /// The provider no longer accepts the token that manages the client, and the client exists.
+    ManagementLost => "The credentials remain valid. Ask the administrator of the provider why the token is refused. To replace the client, delete the OAuthClient and create it again: the old client then stays named by a suspect.",
     /// The provider no longer knows a client that it registered.
-    ClientMissing,
+    ClientMissing => "Wait: if the provider confirms this, the client is registered again. Check whether the provider lost its data.",
     /// The provider answered a registration with a client that another object, or somebody else, registered.
-    AlreadyManaged,
+    AlreadyManaged => "Change `spec.clientName` or another member by which the provider tells clients apart, or delete one of the two OAuthClients.",
     /// Another installation of the operator, or another cluster, registered this object.
-    ManagedElsewhere,
-    /// A Secret of that name exists and is not the operator's.
-    SecretConflict,
-    /// The Secret is being removed together with its former owner.
-    SecretBeingRemoved,
+    ManagedElsewhere => "Run one operator only. If the operator was moved to another namespace, move the Secrets of its records there, too. In a copied cluster, delete the copied OAuthClient.",
+    /// A Secret of that name exists, and the operator did not write it.
+    SecretConflict => "Set another `spec.secret.name`, or delete the Secret.",
+    /// The Secret is being deleted together with its former owner.
+    SecretBeingRemoved => "Wait. If it lasts, remove the finalizer that holds the Secret.",
     /// The API server refused to write a Secret.
-    SecretWriteDenied,
+    SecretWriteDenied => "Check the quota, the admission policies and the rights that the message names.",
     /// The namespace is being deleted.
-    NamespaceTerminating,
+    NamespaceTerminating => "Nothing to do. Create the OAuthClient in another namespace.",
     /// The client could not be deregistered yet.
-    DeletionBlocked,
+    DeletionBlocked => "Fix what the message names. The operator retries until `spec.deletionTimeout`, then deletes the object and retries in the background.",
     /// The provider offers no deletion; the client stays there.
-    DeletionUnsupported,
-    /// The deletion timeout passed; the object goes, a tombstone stays.
-    DeletionTimedOut,
+    DeletionUnsupported => "Delete the client at the provider.",
+    /// The deletion timeout passed. The object is deleted, and the operator keeps retrying in the background.
+    DeletionTimedOut => "Fix what the message names, or delete the client at the provider.",
     /// The client was deregistered.
-    Deregistered,
-    /// The client's metadata was changed at the provider.
-    Updated,
+    Deregistered => "Nothing to do.",
+    /// The metadata of the client was changed at the provider.
+    Updated => "Nothing to do.",
     /// The Secret was restored from the record.
-    SecretRestored,
+    SecretRestored => "Find out who changed or deleted the Secret if this repeats.",
     /// The operator met a state that it should not have.
-    InternalError,
+    InternalError => "Report the message and the log of the operator as a bug.",
 }
 
 impl fmt::Display for Reason {

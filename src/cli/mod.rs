@@ -1,5 +1,6 @@
 //! The command line, one file a command.
 
+mod check;
 mod crds;
 mod run;
 
@@ -19,6 +20,8 @@ struct Arguments {
 enum Command {
     /// Run the operator
     Run(run::Run),
+    /// Check that the kinds are served and that no right of the operator is missing
+    Check(check::Check),
     /// Print the CustomResourceDefinitions, or write them to a directory
     Crds(crds::Crds),
 }
@@ -28,6 +31,7 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(command) => command.run(),
+        Command::Check(command) => command.run(),
         Command::Crds(command) => command.run(),
     }
 }

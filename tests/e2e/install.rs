@@ -44,6 +44,15 @@ async fn helm(plane: &ControlPlane, args: &[&str]) -> String {
     plane.helm(args).await.unwrap().stdout().unwrap()
 }
 
+/// Applies the bundles of a form, as docs/install.md says.
+async fn apply_bundles(plane: &ControlPlane, form: &str) -> String {
+    let mut said = String::new();
+    for bundle in ["deploy/namespace", "deploy/crds", form] {
+        said += &kubectl(plane, &["apply", "-k", &path(bundle)]).await;
+    }
+    said
+}
+
 /// The operator as the pods of the Deployment would run it.
 async fn operator(plane: &ControlPlane, namespaces: &[String]) -> Operator {
     let options = OperatorOptions {
@@ -139,7 +148,7 @@ async fn lacked_no_right(plane: &ControlPlane, operator: &Operator) {
 #[tokio::test]
 async fn kustomize_installs_an_operator_that_serves_every_namespace() {
     let plane = bare().await;
-    kubectl(&plane, &["apply", "-k", &path("deploy")]).await;
+    apply_bundles(&plane, "deploy").await;
     has_pods(&plane).await;
     let operator = operator(&plane, &[]).await;
     let site = Site::oidc_provider().await.unwrap();
@@ -147,7 +156,7 @@ async fn kustomize_installs_an_operator_that_serves_every_namespace() {
     works(&plane, &site, "apps").await;
     works_cluster_wide(&plane, &site).await;
     lacked_no_right(&plane, &operator).await;
-    let again = kubectl(&plane, &["apply", "-k", &path("deploy")]).await;
+    let again = apply_bundles(&plane, "deploy").await;
     assert!(!again.contains("created"), "{again}");
     operator.stop().await.unwrap();
 }
@@ -197,15 +206,16 @@ async fn both_install_an_operator_for_chosen_namespaces_with_roles_only() {
     let site = Site::oidc_provider().await.unwrap();
     let namespaces = ["default".to_owned()];
 
-    let kustomized = path("deploy/namespaced");
-    kubectl(&plane, &["apply", "-k", &kustomized]).await;
+    apply_bundles(&plane, "deploy/namespaced").await;
     has_pods(&plane).await;
     is_confined(&plane).await;
     let first = operator(&plane, &namespaces).await;
     works(&plane, &site, "default").await;
     lacked_no_right(&plane, &first).await;
     first.stop().await.unwrap();
-    kubectl(&plane, &["delete", "-k", &kustomized, PATIENCE]).await;
+    for bundle in ["deploy/namespaced", "deploy/crds", "deploy/namespace"] {
+        kubectl(&plane, &["delete", "-k", &path(bundle), PATIENCE]).await;
+    }
 
     let chart = path(&format!("charts/{NAME}"));
     let install = ["install", NAME, &chart, "--namespace", HOME, "--create-namespace"];

@@ -12,6 +12,22 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Name of objects that two releases of the same name share a space of names for: the cluster, or a served namespace. */}}
+{{- define "operator.uniqueName" -}}
+{{- if eq (include "operator.fullname" .) .Release.Namespace -}}
+{{- .Release.Namespace -}}
+{{- else -}}
+{{- printf "%s.%s" (include "operator.fullname" .) .Release.Namespace -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Empty if two pods may run at the same time. */}}
+{{- define "operator.alone" -}}
+{{- if or (not .Values.leaderElection.enabled) (has "--leader-election=false" .Values.extraArgs) -}}
+alone
+{{- end -}}
+{{- end -}}
+
 {{- define "operator.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "operator.fullname" .) .Values.serviceAccount.name -}}
@@ -70,5 +86,5 @@ app.kubernetes.io/component: operator
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}

@@ -163,12 +163,18 @@ impl ControlPlane {
     /// Starts one; takes some seconds, and minutes when the programs must be built first.
     pub async fn start(options: ControlPlaneOptions) -> Result<Self, ControlPlaneError> {
         crate::tls::install();
-        let programs = Programs {
-            etcd: Program::Etcd.find().await?,
-            apiserver: Program::KubeApiserver.find().await?,
-            controller_manager: Program::KubeControllerManager.find().await?,
+        // etcd beside the others, which come from one build.
+        let kubernetes = async {
+            let apiserver = Program::KubeApiserver.find().await?;
+            let controller_manager = Program::KubeControllerManager.find().await?;
+            Ok::<_, ProvisionError>((apiserver, controller_manager, Program::Kubectl.find().await?))
         };
-        let kubectl = Program::Kubectl.find().await?;
+        let (etcd, (apiserver, controller_manager, kubectl)) = tokio::try_join!(Program::Etcd.find(), kubernetes)?;
+        let programs = Programs {
+            etcd,
+            apiserver,
+            controller_manager,
+        };
 
         let step = Step::quiet("starting the control plane");
         let scratch = Scratch::new("control-plane")?;

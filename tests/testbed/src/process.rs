@@ -259,14 +259,28 @@ impl KillSwitch {
 
 /// A TCP port of 127.0.0.1 that was free a moment ago.
 pub fn free_port() -> Result<u16, ProcessError> {
-    std::net::TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|source| ProcessError::Io {
-            name: "testbed".into(),
-            what: "cannot find a free port on 127.0.0.1".into(),
-            source,
-        })
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    /// Below the ports that systems give to outgoing connections: one of those may take a port between this look and the bind of
+    /// the server that it is for.
+    const RANGE: std::ops::Range<u16> = 20_000..32_000;
+    // Processes that run side by side begin at different places.
+    let begin = std::process::id().wrapping_mul(61);
+    let mut error = None;
+    for _ in RANGE {
+        let offset =
+            begin.wrapping_add(u32::from(TAKEN.fetch_add(1, Ordering::Relaxed))) % u32::from(RANGE.end - RANGE.start);
+        let port = RANGE.start + u16::try_from(offset).unwrap_or_default();
+        match std::net::TcpListener::bind(("127.0.0.1", port)) {
+            Ok(_) => return Ok(port),
+            Err(refused) => error = Some(refused),
+        }
+    }
+    Err(ProcessError::Io {
+        name: "testbed".into(),
+        what: "cannot find a free port on 127.0.0.1".into(),
+        source: error.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into()),
+    })
 }
 
 /// The last lines of a text.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use testbed::control_plane::{Cluster, ControlPlane, ControlPlaneOptions};
 use testbed::operator::{self, Operator, OperatorOptions};
 use testbed::progress::{Step, say};
+use testbed::providers::ProviderError;
 use testbed::site::Site;
 
 /// Namespace of the applications.
@@ -57,25 +58,19 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let own = match &arguments.kubeconfig {
-        Some(_) => None,
-        None => Some(ControlPlane::start(ControlPlaneOptions::default()).await?),
+    // What runs beside each other is provided beside each other.
+    let cluster = async {
+        match &arguments.kubeconfig {
+            Some(file) => Ok::<_, Failure>((None, Some(Cluster::existing(file).await?))),
+            None => Ok((Some(ControlPlane::start(ControlPlaneOptions::default()).await?), None)),
+        }
     };
-    let existing = match &arguments.kubeconfig {
-        Some(file) => Some(Cluster::existing(file).await?),
-        None => None,
-    };
+    let provider = async { Ok::<_, Failure>(site(arguments.provider).await?) };
+    let ((own, existing), site) = tokio::try_join!(cluster, provider)?;
     let cluster: &Cluster = match (&own, &existing) {
         (Some(own), _) => own,
         (None, Some(existing)) => existing,
         (None, None) => return Err("no cluster".into()),
-    };
-    let site = match arguments.provider {
-        Choice::OidcProvider => Site::oidc_provider().await?,
-        Choice::Keycloak => Site::keycloak("demo").await?,
-        Choice::Idpyoidc => Site::idpyoidc().await?,
-        Choice::Wso2 => Site::wso2_v1_1().await?,
-        Choice::Wso2Legacy => Site::wso2_legacy().await?,
     };
     if own.is_none() {
         refuse_to_share(cluster).await?;
@@ -96,6 +91,39 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn site(choice: Choice) -> Result<Site, ProviderError> {
+    match choice {
+        Choice::OidcProvider => Site::oidc_provider().await,
+        Choice::Keycloak => Site::keycloak("demo").await,
+        Choice::Idpyoidc => Site::idpyoidc().await,
+        Choice::Wso2 => Site::wso2_v1_1().await,
+        Choice::Wso2Legacy => Site::wso2_legacy().await,
+    }
+}
+
+/// The operator's program: the one that `cargo demo` has built, or built now.
+async fn program() -> Result<PathBuf, Failure> {
+    match std::env::var_os("OAUTH_DEMO_OPERATOR") {
+        Some(file) => Ok(file.into()),
+        None => Ok(operator::build(false).await?),
+    }
+}
+
+/// The rights of the namespaced form, for the demo's namespaces. No Deployment: the demo runs the operator itself.
+async fn rights(cluster: &Cluster, root: &Path) -> Result<String, Failure> {
+    let form = root.join("deploy/namespaced");
+    let manifests = kubectl(cluster, &["kustomize", &form.to_string_lossy()]).await?;
+    let wanted = ["kind: ServiceAccount", "kind: Role", "kind: RoleBinding"];
+    let kept = manifests
+        .split("---\n")
+        .filter(|document| document.lines().any(|line| wanted.contains(&line)));
+    let kept: Vec<_> = kept.collect();
+    Ok(kept
+        .join("---\n")
+        .replace("namespace: oauth-client-operator-system", &format!("namespace: {HOME}"))
+        .replace("namespace: default", &format!("namespace: {APPS}")))
+}
+
 /// What the demo works with.
 struct Demo<'a> {
     cluster: &'a Cluster,
@@ -107,7 +135,7 @@ impl<'a> Demo<'a> {
     /// Installs definitions and rights, and starts the operator under them.
     async fn set_up(cluster: &'a Cluster, site: Site) -> Result<Self, Failure> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let binary = operator::build(false).await?;
+        let binary = program().await?;
         let step = Step::begin("installing the definitions and the operator's rights");
         let crds = root.join("crds");
         kubectl(cluster, &["apply", "--server-side", "-k", &crds.to_string_lossy()]).await?;
@@ -117,8 +145,7 @@ impl<'a> Demo<'a> {
         }
         cluster.create_namespace(APPS).await?;
         let watched = [APPS.to_owned()];
-        let chart = root.join("charts").join(operator::NAME);
-        let rights = operator::chart_manifests(cluster, &chart, HOME, &watched).await?;
+        let rights = rights(cluster, &root).await?;
         step.done();
         let step = Step::begin("starting the operator with its ServiceAccount's token");
         let options = OperatorOptions {

@@ -132,3 +132,15 @@ fn the_tail_is_the_end() {
     assert_eq!(tail("a", 5), "a");
     assert_eq!(tail("", 5), "");
 }
+
+/// A port that an outgoing connection may take is no free port: the server that it is for would not start.
+#[test]
+fn t133_free_ports_differ_and_are_not_given_to_outgoing_connections() {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let outgoing: Vec<u16> = range.split_whitespace().map(|port| port.parse().unwrap()).collect();
+    let ports: std::collections::BTreeSet<_> = (0..200).map(|_| free_port().unwrap()).collect();
+    assert_eq!(ports.len(), 200);
+    if let [first, last] = outgoing[..] {
+        assert!(ports.iter().all(|port| !(first..=last).contains(port)), "{ports:?}");
+    }
+}

@@ -108,27 +108,17 @@ impl Program {
     /// The environment's names are those of Kubernetes' envtest: `TEST_ASSET_KUBE_APISERVER` and the like
     /// name a file, `KUBEBUILDER_ASSETS` a directory. What they name is taken as it is.
     pub async fn find(self) -> Result<PathBuf, ProvisionError> {
-        let mut tried = String::new();
-        let mut note = |line: String| {
-            tried.push_str("  ");
-            tried.push_str(&line);
-            tried.push('\n');
-        };
-        for (variable, file) in self.named_by_environment() {
-            match file {
-                Some(file) if file.is_file() => return Ok(file),
-                Some(file) => note(format!("{variable}: {} is not there", file.display())),
-                None => note(format!("{variable}: not set")),
-            }
-        }
-        match self.in_path().await {
+        let mut tried = match self.elsewhere().await {
             Ok(file) => return Ok(file),
-            Err(why) => note(why),
-        }
+            Err(tried) => tried,
+        };
         match self.built().await {
             Ok(file) => Ok(file),
             Err(why) => {
-                note(format!("cache and Go build: {why}"));
+                tried.push(format!("cache and Go build: {why}"));
+                let tried = tried
+                    .into_iter()
+                    .fold(String::new(), |text, line| text + "  " + &line + "\n");
                 Err(ProvisionError::Nowhere {
                     program: self.name().into(),
                     version: self.version().into(),
@@ -136,6 +126,22 @@ impl Program {
                 })
             }
         }
+    }
+
+    /// What the environment names, or a fitting one in `PATH`; what was tried, if there is none.
+    async fn elsewhere(self) -> Result<PathBuf, Vec<String>> {
+        let mut tried = Vec::new();
+        for (variable, file) in self.named_by_environment() {
+            match file {
+                Some(file) if file.is_file() => return Ok(file),
+                Some(file) => tried.push(format!("{variable}: {} is not there", file.display())),
+                None => tried.push(format!("{variable}: not set")),
+            }
+        }
+        self.in_path().await.map_err(|why| {
+            tried.push(why);
+            tried
+        })
     }
 
     fn named_by_environment(self) -> Vec<(String, Option<PathBuf>)> {
@@ -176,19 +182,36 @@ impl Program {
         }
     }
 
+    /// From the cache, or built now, with the other programs of its module in the same build.
     async fn built(self) -> Result<PathBuf, ProvisionError> {
         let module = self.module();
-        let key = key(
-            self.name(),
-            module.version,
-            &[module.go_mod, module.go_sum, &module.stamps.join(" "), self.package()],
-        );
-        let label = format!("{} {} (Go build)", self.name(), module.version);
-        let entry = cached(&key, &label, async |dir| self.build(dir).await).await?;
+        let mut programs = vec![self];
+        for other in self.siblings() {
+            if other.elsewhere().await.is_err() {
+                programs.push(other);
+            }
+        }
+        programs.sort_by_key(|program| program.name());
+        let names: Vec<_> = programs.iter().map(|program| program.name()).collect();
+        let name = if names.len() == 1 { names[0] } else { "kubernetes" };
+        let stamps = module.stamps.join(" ");
+        let mut inputs = vec![module.go_mod, module.go_sum, &stamps];
+        inputs.extend(programs.iter().map(|program| program.package()));
+        let label = format!("{} {} (Go build)", names.join(", "), module.version);
+        let key = key(name, module.version, &inputs);
+        let entry = cached(&key, &label, async |dir| self.build(dir, &programs).await).await?;
         Ok(entry.join(self.name()))
     }
 
-    async fn build(self, dir: &Path) -> Result<(), ProvisionError> {
+    /// The other programs of its module. In one build, the packages that they have in common are compiled once, and every core is busy.
+    fn siblings(self) -> impl Iterator<Item = Self> {
+        let module = self.module();
+        Self::ALL
+            .into_iter()
+            .filter(move |other| *other != self && std::ptr::eq(other.module(), module))
+    }
+
+    async fn build(self, dir: &Path, programs: &[Self]) -> Result<(), ProvisionError> {
         GO.require().await?;
         let module = self.module();
         let source = dir.join("module");
@@ -198,12 +221,18 @@ impl Program {
             .stamps
             .iter()
             .fold("-s -w".to_owned(), |flags, stamp| flags + " -X " + stamp);
+        // A build of several programs writes them into a directory, under the last elements of their packages' names.
+        let out = if programs.len() == 1 {
+            dir.join(self.name())
+        } else {
+            dir.to_owned()
+        };
         let build = Spec::new(format!("go build {}", self.name()), "go")
             .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags"])
             .arg(flags)
             .arg("-o")
-            .arg(dir.join(self.name()))
-            .arg(self.package())
+            .arg(out)
+            .args(programs.iter().map(|program| program.package()))
             .env("CGO_ENABLED", "0")
             .env("GOWORK", "off");
         GO.run(&source, build).await?;
@@ -234,6 +263,23 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn t134_what_kubernetes_consists_of_is_built_at_once_and_the_rest_alone() {
+        let together = [Program::KubeApiserver, Program::KubeControllerManager, Program::Kubectl];
+        for program in together {
+            assert!(
+                program
+                    .siblings()
+                    .eq(together.into_iter().filter(|other| *other != program))
+            );
+            // `go build` names each program after the last element of its package.
+            assert!(program.package().ends_with(&format!("/{}", program.name())));
+        }
+        for program in [Program::Etcd, Program::Helm, Program::Kubeconform] {
+            assert_eq!(program.siblings().count(), 0);
+        }
+    }
 
     #[test]
     fn stamps_and_module_files_agree_with_the_version() {

@@ -1,0 +1,511 @@
+//! The chart by the real Helm: every value is toggled, rendered and validated, every misspelt one refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize as _;
+use serde_json::{Map, Value, json};
+use testbed::control_plane::{CommandOutput, ControlPlane};
+use testbed::operator::NAME;
+use testbed::process::Scratch;
+use testbed::provision::Program;
+
+use crate::stage::{BINARY, plane};
+
+/// Values without which another value has no effect or is refused.
+const WITH: [(&str, &str, &str); 3] = [
+    ("leaderElection.enabled", "replicas", "1"),
+    ("rbac.finishTerminatingNamespaces", "watch.namespaces", r#"["shop"]"#),
+    ("serviceAccount.create", "serviceAccount.name", r#""given""#),
+];
+
+fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("charts").join(NAME)
+}
+
+fn schema() -> Value {
+    serde_json::from_str(&std::fs::read_to_string(chart().join("values.schema.json")).unwrap()).unwrap()
+}
+
+/// Every value of the schema with its examples. Those below a schema of Kubernetes itself are one value.
+fn leaves(schema: &Value, prefix: &str, found: &mut Vec<(String, Vec<Value>)>) {
+    for (name, property) in schema["properties"].as_object().unwrap() {
+        let path = format!("{prefix}{name}");
+        if property.get("properties").is_some() {
+            leaves(property, &format!("{path}."), found);
+        } else if path != "global" {
+            found.push((path, property["examples"].as_array().cloned().unwrap_or_default()));
+        }
+    }
+}
+
+/// Whether the schema has a value at this path.
+fn has(schema: &Value, path: &str) -> bool {
+    let found = path
+        .split('.')
+        .try_fold(schema, |schema, name| schema["properties"].get(name));
+    found.is_some()
+}
+
+/// Arguments that switch on what a value belongs to.
+fn context(schema: &Value, path: &str) -> Vec<String> {
+    let mut context: Vec<_> = WITH
+        .iter()
+        .filter(|(leaf, _, _)| *leaf == path)
+        .map(|(_, other, value)| format!("{other}={value}"))
+        .collect();
+    for (end, _) in path.match_indices('.') {
+        let switch = format!("{}.enabled", &path[..end]);
+        if switch != path && has(schema, &switch) {
+            context.push(format!("{switch}=true"));
+        }
+    }
+    context
+}
+
+async fn template(plane: &ControlPlane, namespace: &str, values: &[String]) -> CommandOutput {
+    let chart = chart();
+    let chart = chart.to_string_lossy();
+    let mut args = vec![
+        "template",
+        NAME,
+        &chart,
+        "--namespace",
+        namespace,
+        "--kube-version",
+        "1.36.0",
+    ];
+    args.extend(values.iter().flat_map(|value| ["--set-json", value.as_str()]));
+    plane.helm(&args).await.unwrap()
+}
+
+async fn rendered(values: &[String]) -> String {
+    template(plane().await, "home", values).await.stdout().unwrap()
+}
+
+/// Adds to `kept` a definition of the API server and all that it refers to, each made strict.
+fn strict(name: &str, all: &Map<String, Value>, kept: &mut Map<String, Value>) {
+    fn tighten(schema: &mut Value, names: &mut Vec<String>) {
+        if let Some(reference) = schema["$ref"].as_str() {
+            names.push(reference.rsplit('/').next().unwrap().to_owned());
+        }
+        if schema["format"] == "int-or-string" {
+            schema["type"] = json!(["string", "integer"]);
+        }
+        let closed = schema.get("properties").is_some() && schema.get("additionalProperties").is_none();
+        match schema {
+            Value::Object(members) => {
+                members.values_mut().for_each(|inner| tighten(inner, names));
+                if closed {
+                    members.insert("additionalProperties".to_owned(), json!(false));
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|inner| tighten(inner, names)),
+            _ => (),
+        }
+    }
+    if kept.contains_key(name) {
+        return;
+    }
+    let (mut definition, mut names) = (all[name].clone(), Vec::new());
+    if name.ends_with(".Quantity") {
+        definition["type"] = json!(["string", "number"]);
+    }
+    tighten(&mut definition, &mut names);
+    kept.insert(name.to_owned(), definition);
+    for name in names {
+        strict(&name, all, kept);
+    }
+}
+
+/// Schemas for kubeconform, one file a kind: those of the API server, and of the Prometheus operator what the chart uses.
+async fn schemas(directory: &Path) {
+    let text = plane().await.kubectl(&["get", "--raw", "/openapi/v2"]).await.unwrap();
+    let document: Value = serde_json::from_str(&text.stdout().unwrap()).unwrap();
+    let all = document["definitions"].as_object().unwrap();
+    let write = |kind: &str, schema: &Value| {
+        let file = directory.join(format!("{}.json", kind.to_lowercase()));
+        std::fs::write(file, schema.to_string()).unwrap();
+    };
+    for name in [
+        "api.apps.v1.Deployment",
+        "api.core.v1.ConfigMap",
+        "api.core.v1.Pod",
+        "api.core.v1.Service",
+        "api.core.v1.ServiceAccount",
+        "api.networking.v1.NetworkPolicy",
+        "api.policy.v1.PodDisruptionBudget",
+        "api.rbac.v1.ClusterRole",
+        "api.rbac.v1.ClusterRoleBinding",
+        "api.rbac.v1.Role",
+        "api.rbac.v1.RoleBinding",
+        "apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+    ] {
+        let name = format!("io.k8s.{name}");
+        let mut kept = Map::new();
+        strict(&name, all, &mut kept);
+        let schema = json!({"$ref": format!("#/definitions/{name}"), "definitions": kept});
+        write(name.rsplit('.').next().unwrap(), &schema);
+    }
+    let closed = |properties: Value| {
+        let required: Vec<_> = properties.as_object().unwrap().keys().cloned().collect();
+        json!({"type": "object", "additionalProperties": false, "properties": properties, "required": required})
+    };
+    let monitoring = |spec: Value| {
+        let version = json!({"const": "monitoring.coreos.com/v1"});
+        closed(json!({"apiVersion": version, "kind": {}, "metadata": {}, "spec": spec}))
+    };
+    let text = json!({"type": "string", "minLength": 1});
+    let endpoint = closed(json!({"port": text, "path": text, "interval": text}));
+    for (kind, endpoints) in [("PodMonitor", "podMetricsEndpoints"), ("ServiceMonitor", "endpoints")] {
+        let listed = json!({"type": "array", "items": endpoint, "minItems": 1});
+        let spec = json!({"selector": closed(json!({"matchLabels": {}})), endpoints: listed});
+        write(kind, &monitoring(closed(spec)));
+    }
+    let mut rule = closed(json!({"alert": text, "expr": text, "labels": {}, "annotations": {}}));
+    rule["properties"]["for"] = text.clone();
+    let group = closed(json!({"name": text, "rules": {"type": "array", "items": rule, "minItems": 1}}));
+    let groups = json!({"type": "array", "items": group});
+    write("PrometheusRule", &monitoring(closed(json!({"groups": groups}))));
+}
+
+/// Validates every file of a directory of manifests.
+async fn validate(manifests: &Path) {
+    let directory = Scratch::new("schemas").unwrap();
+    schemas(directory.path()).await;
+    let output = Command::new(Program::Kubeconform.find().await.unwrap())
+        .args(["-strict", "-summary", "-schema-location"])
+        .arg(directory.path().join("{{ .ResourceKind }}.json"))
+        .arg(manifests)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Skipped: 0"), "{said}");
+}
+
+#[tokio::test]
+async fn t127_helm_lint_finds_nothing() {
+    let chart = chart();
+    let args = ["lint", "--strict", &chart.to_string_lossy(), "--kube-version", "1.36.0"];
+    plane().await.helm(&args).await.unwrap().stdout().unwrap();
+}
+
+#[tokio::test]
+async fn t127_every_value_changes_what_is_rendered_and_what_is_rendered_is_valid() {
+    let schema = schema();
+    let mut values = Vec::new();
+    leaves(&schema, "", &mut values);
+    let manifests = Scratch::new("manifests").unwrap();
+    let write = |number: usize, text: &str| {
+        std::fs::write(manifests.path().join(format!("{number}.yaml")), text).unwrap();
+    };
+    write(0, &rendered(&[]).await);
+    let mut number = 0;
+    for (path, examples) in &values {
+        assert!(!examples.is_empty(), "{path} has no example in values.schema.json");
+        let context = context(&schema, path);
+        let before = rendered(&context).await;
+        for example in examples {
+            number += 1;
+            let after = rendered(&[&context[..], &[format!("{path}={example}")]].concat()).await;
+            assert!(after != before, "{path}={example} changes nothing");
+            write(number, &after);
+        }
+    }
+    // All that can be switched on, at once.
+    let switches = values.iter().filter(|(path, _)| path.ends_with(".enabled"));
+    let everything: Vec<_> = switches.map(|(path, _)| format!("{path}=true")).collect();
+    write(number + 1, &rendered(&everything).await);
+    validate(manifests.path()).await;
+    assert!(values.len() > 70, "only {} values were found", values.len());
+}
+
+/// Every way to misspell one member of a value, at each depth.
+fn misspelt(value: &Value) -> Vec<Value> {
+    let mut found = Vec::new();
+    match value {
+        Value::Object(members) => {
+            let mut wrong = members.clone();
+            wrong.insert("misspelt".to_owned(), json!({"a": 1}));
+            found.push(Value::Object(wrong));
+            for (name, inner) in members {
+                found.extend(misspelt(inner).into_iter().map(|wrong| {
+                    let mut members = members.clone();
+                    members.insert(name.clone(), wrong);
+                    Value::Object(members)
+                }));
+            }
+        }
+        Value::Array(items) => {
+            for (place, inner) in items.iter().enumerate() {
+                found.extend(misspelt(inner).into_iter().map(|wrong| {
+                    let mut items = items.clone();
+                    items[place] = wrong;
+                    Value::Array(items)
+                }));
+            }
+        }
+        _ => (),
+    }
+    found
+}
+
+#[tokio::test]
+async fn t127_a_misspelt_value_is_refused_at_every_depth() {
+    let plane = plane().await;
+    let defaults = std::fs::read_to_string(chart().join("values.yaml")).unwrap();
+    let defaults: Value = serde_yaml::from_str(&defaults).unwrap();
+    let mut values = Vec::new();
+    leaves(&schema(), "", &mut values);
+    let mut wrong = misspelt(&defaults);
+    for (path, examples) in values.iter().filter(|(path, _)| path != "extraObjects") {
+        for example in examples.iter().flat_map(misspelt) {
+            let nested = path.rsplit('.').fold(example, |inner, name| json!({name: inner}));
+            wrong.push(nested);
+        }
+    }
+    assert!(wrong.len() > 60, "only {} mistakes were found", wrong.len());
+    for values in wrong {
+        let members = values.as_object().unwrap();
+        let arguments: Vec<_> = members.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let output = template(plane, "home", &arguments).await;
+        assert!(!output.success(), "accepted: {values}");
+        let refused = output.stderr.contains("misspelt") && output.stderr.contains("schema");
+        assert!(refused, "{values}: {}", output.stderr);
+    }
+}
+
+/// Kind, namespace and name of every object.
+fn identities(manifests: &str) -> BTreeSet<String> {
+    let documents = serde_yaml::Deserializer::from_str(manifests).map(|document| Value::deserialize(document).unwrap());
+    let objects = documents.filter(Value::is_object);
+    let identity = |object: Value| {
+        let metadata = &object["metadata"];
+        format!("{} {} {}", object["kind"], metadata["namespace"], metadata["name"])
+    };
+    objects.map(identity).collect()
+}
+
+#[tokio::test]
+async fn t128_two_releases_of_one_name_have_no_object_in_common_but_the_definitions() {
+    let plane = plane().await;
+    for values in [
+        vec![],
+        vec![
+            r#"watch.namespaces=["shop"]"#.to_owned(),
+            "rbac.finishTerminatingNamespaces=true".to_owned(),
+        ],
+    ] {
+        let mut found = Vec::new();
+        for namespace in ["one", "two"] {
+            let output = template(plane, namespace, &values).await;
+            found.push(identities(&output.stdout().unwrap()));
+        }
+        let shared: Vec<_> = found[0]
+            .intersection(&found[1])
+            .filter(|identity| !identity.contains("CustomResourceDefinition"))
+            .collect();
+        assert!(found[0].len() > 8, "{found:?}");
+        assert_eq!(shared, Vec::<&String>::new());
+    }
+}
+
+#[tokio::test]
+async fn t128_without_an_election_there_are_never_two_pods() {
+    let plane = plane().await;
+    for off in [
+        "leaderElection.enabled=false",
+        r#"extraArgs=["--leader-election=false"]"#,
+    ] {
+        let two = template(plane, "home", &[off.to_owned()]).await;
+        assert!(two.stderr.contains("set replicas to 1"), "{}", two.stderr);
+        let one = [off.to_owned(), "replicas=1".to_owned()];
+        assert!(rendered(&one).await.contains("type: Recreate"));
+        let rolling = [&one[..], &[r#"strategy={"type":"RollingUpdate"}"#.to_owned()]].concat();
+        let rolling = template(plane, "home", &rolling).await;
+        assert!(rolling.stderr.contains("use Recreate"), "{}", rolling.stderr);
+    }
+}
+
+/// The pod of `helm test`, which no kubelet runs here: its command with its environment.
+async fn check(plane: &ControlPlane, home: &str, account: &str, values: &[String]) -> (bool, String) {
+    let output = template(plane, home, values).await.stdout().unwrap();
+    let pods = serde_yaml::Deserializer::from_str(&output).map(|document| Value::deserialize(document).unwrap());
+    let pod = pods.into_iter().find(|object| object["kind"] == "Pod").unwrap();
+    assert_eq!(pod["metadata"]["annotations"]["helm.sh/hook"], "test");
+    // It must be none of the pods that Service, PodDisruptionBudget and NetworkPolicy select.
+    assert_eq!(pod["metadata"]["labels"]["app.kubernetes.io/component"], "check");
+    let container = &pod["spec"]["containers"][0];
+    let args = container["args"].as_array().unwrap().iter();
+    let environment: BTreeMap<_, _> = container["env"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|variable| {
+            (
+                variable["name"].as_str().unwrap(),
+                variable["value"].as_str().unwrap_or(home),
+            )
+        })
+        .collect();
+    let token = plane.service_account_token(home, account).await.unwrap();
+    let name = format!("{home}-check");
+    let kubeconfig = plane.kubeconfig_with_token(&name, &token, &plane.endpoint()).unwrap();
+    let output = Command::new(BINARY)
+        .args(args.map(|arg| arg.as_str().unwrap()))
+        .env("KUBECONFIG", kubeconfig)
+        .envs(environment)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    (output.status.success(), said)
+}
+
+/// The rights of Roles and `ClusterRoles` in a stream of manifests, as the check writes them.
+fn rights(manifests: &str, home: &str) -> BTreeSet<String> {
+    let mut rights = BTreeSet::new();
+    for document in serde_yaml::Deserializer::from_str(manifests) {
+        let object = Value::deserialize(document).unwrap();
+        let aggregated = object["metadata"]["labels"].to_string().contains("/aggregate-to-");
+        let place = match object["kind"].as_str() {
+            Some("ClusterRole") if !aggregated => "in the whole cluster".to_owned(),
+            Some("Role") => format!(
+                "in namespace {}",
+                object["metadata"]["namespace"].as_str().unwrap_or(home)
+            ),
+            _ => continue,
+        };
+        let texts = |rule: &Value, member: &str| -> Vec<String> {
+            let listed = rule[member].as_array().cloned().unwrap_or_default();
+            listed.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+        };
+        for rule in object["rules"].as_array().unwrap() {
+            let group = texts(rule, "apiGroups").remove(0);
+            let group = if group.is_empty() { group } else { format!(".{group}") };
+            let name = texts(rule, "resourceNames").pop().map(|name| format!(" {name}"));
+            let name = name.unwrap_or_default();
+            for resource in texts(rule, "resources") {
+                let verbs = texts(rule, "verbs").into_iter();
+                rights.extend(verbs.map(|verb| format!("missing right: {verb} {resource}{group}{name} {place}")));
+            }
+        }
+    }
+    rights
+}
+
+#[tokio::test]
+async fn t129_helm_test_names_every_right_that_is_missing() {
+    let plane = plane().await;
+    for served in [None, Some("shop")] {
+        let home = plane.namespace("check").await.unwrap();
+        let apps = plane.namespace("check-apps").await.unwrap();
+        let mut values = vec![
+            r#"serviceAccount.name="checked""#.to_owned(),
+            "crds.enabled=false".to_owned(),
+        ];
+        if served.is_some() {
+            values.push(format!(r#"watch.namespaces=["{}"]"#, apps.name()));
+        }
+        home.kubectl(&["create", "serviceaccount", "checked"]).await.unwrap();
+        let manifests = template(plane, home.name(), &values).await.stdout().unwrap();
+        let (passed, said) = check(plane, home.name(), "checked", &values).await;
+        assert!(!passed);
+        let granted = rights(&manifests, home.name());
+        let mut missing: BTreeSet<_> = said.lines().map(str::to_owned).collect();
+        if served.is_none() {
+            // What the ClusterRole grants everywhere, the check also names for the operator's own namespace.
+            let own = format!("in namespace {}", home.name());
+            let everywhere = |right: &String| granted.contains(&right.replace(&own, "in the whole cluster"));
+            missing.retain(|right| !right.ends_with(&own) || !everywhere(right));
+        }
+        assert_eq!(missing, granted);
+
+        let roles: String = manifests
+            .split("\n---\n")
+            .filter(|text| text.contains("rbac.authorization"))
+            .fold(String::new(), |text, document| text + document + "\n---\n");
+        plane.apply(&roles).await.unwrap();
+        crate::stage::eventually("the check passes", async || {
+            let (passed, said) = check(plane, home.name(), "checked", &values).await;
+            (passed && said.starts_with("ok")).then_some(())
+        })
+        .await;
+        plane
+            .kubectl_with(&["delete", "--wait=false", "-f", "-"], &roles)
+            .await
+            .unwrap()
+            .stdout()
+            .unwrap();
+    }
+}
+
+/// The pod of the one Deployment in a stream of manifests, without the label that only Helm's objects have.
+fn pod(manifests: &str) -> Value {
+    fn without_instance(value: &mut Value) {
+        match value {
+            Value::Object(members) => {
+                members.remove("app.kubernetes.io/instance");
+                members.values_mut().for_each(without_instance);
+            }
+            Value::Array(items) => items.iter_mut().for_each(without_instance),
+            _ => (),
+        }
+    }
+    let documents = serde_yaml::Deserializer::from_str(manifests).map(|document| Value::deserialize(document).unwrap());
+    let mut deployments = documents.filter(|object| object["kind"] == "Deployment");
+    let mut pod = deployments.next().unwrap()["spec"]["template"]["spec"].take();
+    without_instance(&mut pod);
+    // A patch of kustomize puts the variable that it changes first.
+    let variables = pod["containers"][0]["env"].as_array_mut().unwrap();
+    variables.sort_by_key(|variable| variable["name"].to_string());
+    pod
+}
+
+#[tokio::test]
+async fn t128_kustomize_and_helm_run_the_same_pod() {
+    let plane = plane().await;
+    for (kustomization, values) in [
+        ("deploy", vec![]),
+        ("deploy/namespaced", vec![r#"watch.namespaces=["default"]"#.to_owned()]),
+    ] {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(kustomization);
+        let kustomized = plane
+            .kubectl(&["kustomize", &directory.to_string_lossy()])
+            .await
+            .unwrap();
+        let kustomized = kustomized.stdout().unwrap();
+        assert_eq!(pod(&kustomized), pod(&rendered(&values).await), "{kustomization}");
+        let budget = |text: &str| text.contains("kind: PodDisruptionBudget");
+        assert!(budget(&kustomized) && budget(&rendered(&values).await));
+    }
+}
+
+#[tokio::test]
+async fn t127_the_values_that_kubernetes_defines_have_its_fields() {
+    let document = plane().await.kubectl(&["get", "--raw", "/openapi/v2"]).await.unwrap();
+    let document: Value = serde_json::from_str(&document.stdout().unwrap()).unwrap();
+    let schema = schema();
+    let mut count = 0;
+    for (name, definition) in schema["definitions"].as_object().unwrap() {
+        let theirs = ["io.k8s.api.", "io.k8s.apimachinery.pkg."]
+            .iter()
+            .find_map(|package| document["definitions"].get(format!("{package}{name}")));
+        let Some(theirs) = theirs else {
+            assert_eq!(name, "strings");
+            continue;
+        };
+        for field in definition["properties"].as_object().into_iter().flatten() {
+            count += 1;
+            assert!(theirs["properties"].get(field.0).is_some(), "{name} has no {}", field.0);
+        }
+        // The types of volumes that the restricted Pod Security Standard refuses are left out.
+        let whole = name != "core.v1.Volume" && theirs.get("properties").is_some();
+        if whole {
+            let fields = |schema: &Value| schema["properties"].as_object().map_or(0, Map::len);
+            assert_eq!(fields(definition), fields(theirs), "{name} lacks fields");
+        }
+    }
+    assert!(count > 150, "only {count} fields were compared");
+}
