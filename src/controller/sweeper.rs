@@ -196,7 +196,9 @@ async fn look<W: World>(world: &W, meta: &SecretMeta, before: Option<&Looked>, n
     if record.cluster_id != world.here().cluster_id {
         return Look::Nothing;
     }
-    if before.is_some_and(|before| before.deregistered) {
+    // Another Secret may have taken the name since.
+    let same = |before: &Looked| *before.resource_version == *revision.resource_version;
+    if before.is_some_and(|before| before.deregistered && same(before)) {
         return removed(world, meta, &revision).await;
     }
     if meta.role == Role::Suspect {
