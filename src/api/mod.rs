@@ -20,6 +20,6 @@ pub use crds::{crds, file_name};
 pub use provider::{
     AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
     ManagementMode, OAuthProvider, OAuthProviderSpec, OnUnknownOutcome, Profile, ProviderSettings, ProviderStatus,
-    RateLimit, Timeouts, Tls, WebFinger,
+    RateLimit, Timeouts, Tls, Verify, WebFinger,
 };
 pub use reason::Reason;

@@ -44,6 +44,8 @@ pub const CLIENT: &str = "oauth-client-operator.dev/client";
 pub const PHASE: &str = "oauth-client-operator.dev/phase";
 /// Annotation on a suspect: the `client_id`, where it is known.
 pub const CLIENT_ID: &str = "oauth-client-operator.dev/client-id";
+/// Annotation on a suspect: changes when a registration anew relies on the entry.
+pub const RENEWED: &str = "oauth-client-operator.dev/renewed";
 /// Standard label that names the managing program.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 

@@ -231,6 +231,10 @@ pub struct ProviderSettings {
     /// registers once more and reports a suspected stray client; `Hold` waits for a person.
     #[serde(default)]
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// Whether the operator tries the credentials of a new registration once, with a request that obtains no token. `Never`: a client that
+    /// the provider has lost is never registered again by itself.
+    #[serde(default)]
+    pub verify: Verify,
     /// Bounds on what the operator asks of this provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
@@ -324,6 +328,16 @@ pub enum OnUnknownOutcome {
     Register,
     /// Wait for a person.
     Hold,
+}
+
+/// Whether credentials are tried.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Once after a registration.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
 }
 
 /// Bounds on calls to one provider.

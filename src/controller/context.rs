@@ -17,6 +17,7 @@ use crate::domain::breaker::{Breaker, Counted};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Provider};
+use crate::domain::probe::ProbeKind;
 use crate::domain::record::Record;
 use crate::metrics::Metrics;
 use crate::provider::{Discovered, DiscoveryCache, Transport};
@@ -67,6 +68,8 @@ pub(super) struct Context {
     pub leadership: Leadership,
     /// Digest of this process's identity, with which its attempts begin.
     pub holder: String,
+    /// Whether a kind of look at clients' own credentials tells clients apart, by issuer and kind.
+    pub probe_controls: Mutex<Bounded<(String, ProbeKind), bool>>,
     /// Clients that a pass is storing or deregistering.
     pub claims: Claims,
     /// Digests of attempts of other replicas, and when each was first seen.

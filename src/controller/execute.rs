@@ -4,6 +4,7 @@ pub(super) mod claim;
 mod delete;
 mod find;
 mod keep;
+mod probe;
 mod register;
 mod suspect;
 

@@ -17,7 +17,8 @@ use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::metadata::{self, hex};
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::plan::{Here, Known, Provider};
+use crate::domain::plan::{Here, Provider};
+use crate::domain::probe::{ProbeKind, Probed};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
@@ -32,6 +33,9 @@ use super::world::World;
 
 /// Time between two looks whether a pass waits, while the operator stops.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Other clients that are looked at to compare with.
+const MOST_COMPANIONS: usize = 3;
 
 /// The world of one object's pass, or of the sweeper's look at one record.
 pub(super) struct Live<'a> {
@@ -142,9 +146,35 @@ impl Context {
     }
 }
 
+impl Live<'_> {
+    async fn ask(&self, call: &ProbeCall) -> Probed {
+        self.begin();
+        let begun = Instant::now();
+        let result = self.transport.probe(call).await;
+        self.counted(Operation::Probe, begun, result).unwrap_or(Probed::Unclear)
+    }
+
+    /// Whether this kind of look rejects a client that nobody registered; asked once for each issuer and kind.
+    async fn tells_clients_apart(&self, call: &ProbeCall, kind: ProbeKind) -> bool {
+        let key = (call.issuer().to_owned(), kind);
+        if let Some(known) = lock(&self.probe_controls).get(&key) {
+            return *known;
+        }
+        let tells = match self.ask(&call.made_up().only(kind)).await {
+            Probed::Rejected(_) => true,
+            Probed::Accepted(_) => false,
+            // The introspection endpoint never says that it rejects a client.
+            Probed::Unclear => kind == ProbeKind::Introspection,
+        };
+        lock(&self.probe_controls).insert(key, tells);
+        tells
+    }
+}
+
 impl World for Live<'_> {
     type Permit = Permit;
-    type Claim = Claim;
+    // Thousands of passes wait without one.
+    type Claim = Box<Claim>;
 
     fn here(&self) -> &Here {
         &self.cx.here
@@ -230,6 +260,26 @@ impl World for Live<'_> {
             .is_some_and(|namespace| namespace.terminating)
     }
 
+    fn companions(&self, object: &OAuthClient) -> Vec<String> {
+        let key = ProviderKey::of(&object.namespace().unwrap_or_default(), &object.spec.provider_ref);
+        let others = self.clients.of_provider(&key).into_iter();
+        let mut known: Vec<_> = others
+            .filter_map(|key| {
+                let other = self.clients.get(&key.namespace, &key.name)?;
+                let uid = other.uid().filter(|uid| Some(uid) != object.uid().as_ref())?;
+                Some((other.status.as_ref()?.registered_at.clone()?, uid))
+            })
+            .collect();
+        // Times of RFC 3339 in UTC sort as texts.
+        known.sort();
+        known
+            .into_iter()
+            .rev()
+            .take(MOST_COMPANIONS)
+            .map(|(_, uid)| uid)
+            .collect()
+    }
+
     fn name_of(&self, uid: &str) -> Option<String> {
         Some(Key::of(&*self.clients.by_uid(uid)?).to_string())
     }
@@ -266,8 +316,8 @@ impl World for Live<'_> {
         self.index.is_labelled()
     }
 
-    fn claim(&self, client: &str) -> Option<Claim> {
-        self.claims.claim(client)
+    fn claim(&self, client: &str) -> Option<Box<Claim>> {
+        self.claims.claim(client).map(Box::new)
     }
 
     async fn records_naming(&self, client: &str) -> Result<Vec<Named>, ApiError> {
@@ -382,10 +432,12 @@ impl World for Live<'_> {
         self.counted(Operation::Read, begun, result)
     }
 
-    async fn probe(&self, call: &ProbeCall) -> Known {
-        let begun = Instant::now();
-        let result = self.transport.probe(call).await;
-        self.counted(Operation::Probe, begun, result).unwrap_or(Known::Unclear)
+    async fn probe(&self, call: &ProbeCall) -> Probed {
+        let answer = self.ask(call).await;
+        match answer {
+            Probed::Accepted(kind) if !self.tells_clients_apart(call, kind).await => Probed::Unclear,
+            answer => answer,
+        }
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {

@@ -202,7 +202,9 @@ impl<'a, W: World> Pass<'a, W> {
                 self.memory.failure = None;
                 self.memory.refused = false;
                 self.memory.disowned = false;
-                self.memory.known = None;
+                self.memory.kept = false;
+                self.memory.probed = None;
+                self.memory.control = None;
                 self.memory.replaces = None;
                 if let Some(closed) = &mut self.closed {
                     // What was refused before may get another answer now.

@@ -51,6 +51,7 @@ pub(super) fn registration(origin: &Origin<'_>, answer: Registration) -> Record 
             request_timeout_ms: millis(target.deadlines.request),
         },
         in_flight: None,
+        accepted: None,
         missing_since: None,
         other: Map::new(),
     }
@@ -76,6 +77,7 @@ pub(super) fn sample(object: &OAuthClient, here: &Here) -> Record {
         endpoints: Endpoints::default(),
         management: Access::default(),
         in_flight: None,
+        accepted: None,
         missing_since: None,
         other: Map::new(),
     }

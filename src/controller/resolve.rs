@@ -63,6 +63,7 @@ pub(super) async fn resolve(
             management,
             knobs: profile::settings(settings),
             on_unknown_outcome: settings.on_unknown_outcome,
+            verify: settings.verify,
             ca_bundle: settings.tls.as_ref().and_then(|tls| tls.ca_bundle.clone()),
             deadlines: deadlines(settings),
         },

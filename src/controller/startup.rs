@@ -215,6 +215,7 @@ fn context(
         breakers: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         begun: tokio::time::Instant::now(),
         credentials: CredentialCache::default(),
+        probe_controls: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         claims: Claims::default(),
         stopping,
         random: SystemRandom::new(),

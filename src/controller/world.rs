@@ -16,7 +16,8 @@ use crate::domain::breaker::Counted;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::plan::{Here, Known, Provider};
+use crate::domain::plan::{Here, Provider};
+use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
@@ -71,6 +72,8 @@ pub(super) trait World: Send + Sync {
 
     /// Whether a namespace is being deleted.
     fn is_terminating(&self, namespace: &str) -> bool;
+    /// UIDs of other objects that are registered at the provider of this one, the newest first, and not many.
+    fn companions(&self, object: &OAuthClient) -> Vec<String>;
     /// Namespace and name of the `OAuthClient` of this UID, joined by a slash.
     fn name_of(&self, uid: &str) -> Option<String>;
     /// Whether an `OAuthClient` of this UID exists.
@@ -150,8 +153,8 @@ pub(super) trait World: Send + Sync {
     fn marked(&self, call: &MarkedCall) -> impl Answer<Result<Option<String>, CallError>>;
     /// Reads a client: one GET.
     fn read(&self, call: &ManagementCall) -> impl Answer<Result<Registration, CallError>>;
-    /// Asks the token endpoint whether it knows a client's own credentials.
-    fn probe(&self, call: &ProbeCall) -> impl Answer<Known>;
+    /// Asks whether the provider accepts a client's own credentials.
+    fn probe(&self, call: &ProbeCall) -> impl Answer<Probed>;
     /// Changes a client: one PUT.
     fn update(
         &self,

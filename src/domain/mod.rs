@@ -12,6 +12,7 @@ pub mod metadata;
 pub mod named_field;
 pub mod outcome;
 pub mod plan;
+pub mod probe;
 pub mod profile;
 pub mod record;
 pub mod registration;

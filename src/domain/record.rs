@@ -128,6 +128,9 @@ pub struct Record {
     /// A management call without a stored answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<InFlight>,
+    /// When the provider last accepted the client's own credentials, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<i64>,
     /// When the provider first said during a deletion that it does not know the client, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_since: Option<i64>,

@@ -16,6 +16,18 @@ const LONGEST_MESSAGE: usize = 1024;
 /// Most suspects that a status lists; the entries themselves are all kept.
 const MOST_SUSPECTS: usize = 16;
 
+/// What a pass knows of the credentials of the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verified {
+    /// Nothing new.
+    #[default]
+    Unchanged,
+    /// They are new, and the provider accepts them.
+    Accepted,
+    /// They are new, and nothing tells whether the provider accepts them.
+    Untold,
+}
+
 /// What a pass found, for the status.
 #[derive(Clone, Debug, Default)]
 pub struct Facts<'a> {
@@ -27,10 +39,19 @@ pub struct Facts<'a> {
     pub secret: Option<(String, SecretVersion)>,
     /// The attempt that this pass closed, if it did.
     pub attempt: Option<Attempt>,
+    /// Whether the credentials were tried.
+    pub verified: Verified,
     /// Suspects of the object.
     pub suspects: &'a [Suspect],
     /// Seconds since the epoch.
     pub now: i64,
+}
+
+/// When the credentials of the client were accepted, in seconds since the epoch.
+#[must_use]
+pub fn verified_at(status: Option<&OAuthClientStatus>) -> Option<i64> {
+    let told = status?.verified_at.as_deref()?;
+    Some(told.parse::<Timestamp>().ok()?.as_second())
 }
 
 /// The status after a verdict.
@@ -111,6 +132,11 @@ fn facts_into(status: &mut OAuthClientStatus, facts: &Facts<'_>) {
         status.issuer = Some(record.endpoints.issuer.clone());
         status.registered_at = Some(rfc3339(record.registered_at));
         status.secret_expires_at = record.client_secret_expires_at.map(rfc3339);
+    }
+    match facts.verified {
+        Verified::Unchanged => {}
+        Verified::Accepted => status.verified_at = Some(rfc3339(facts.now)),
+        Verified::Untold => status.verified_at = None,
     }
     if let Some((name, version)) = &facts.secret {
         status.binding = Some(Binding { name: name.clone() });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ManagementMode, OnUnknownOutcome};
+use crate::api::{ManagementMode, OnUnknownOutcome, Verify};
 
 /// Where the provider's metadata is found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +127,8 @@ pub struct Target {
     pub knobs: Knobs,
     /// Policy for unknown outcomes.
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// Whether a registration's credentials are tried once.
+    pub verify: Verify,
     /// PEM authorities to trust instead of the system's.
     pub ca_bundle: Option<String>,
     /// Deadlines.
@@ -156,6 +158,12 @@ pub struct Endpoints {
     pub authorization: Option<String>,
     /// Token endpoint.
     pub token: Option<String>,
+    /// Revocation endpoint (RFC 7009).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<String>,
+    /// Introspection endpoint (RFC 7662).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<String>,
     /// JWK Set document.
     pub jwks: Option<String>,
     /// `UserInfo` endpoint.

@@ -102,6 +102,8 @@ impl Transport {
                 registration,
                 authorization: document.authorization,
                 token: document.token,
+                revocation: document.revocation,
+                introspection: document.introspection,
                 jwks: document.jwks,
                 userinfo: document.userinfo,
                 end_session: document.end_session,

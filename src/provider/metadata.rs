@@ -19,6 +19,10 @@ pub struct Metadata {
     pub authorization: Option<String>,
     /// Token endpoint.
     pub token: Option<String>,
+    /// Revocation endpoint (RFC 8414 section 2).
+    pub revocation: Option<String>,
+    /// Introspection endpoint (RFC 8414 section 2).
+    pub introspection: Option<String>,
     /// JWK Set document.
     pub jwks: Option<String>,
     /// `UserInfo` endpoint.
@@ -35,6 +39,8 @@ impl Metadata {
             registration,
             authorization,
             token,
+            revocation,
+            introspection,
             jwks,
             userinfo,
             end_session,
@@ -43,6 +49,8 @@ impl Metadata {
             (&mut self.registration, registration),
             (&mut self.authorization, authorization),
             (&mut self.token, token),
+            (&mut self.revocation, revocation),
+            (&mut self.introspection, introspection),
             (&mut self.jwks, jwks),
             (&mut self.userinfo, userinfo),
             (&mut self.end_session, end_session),
@@ -61,6 +69,8 @@ pub fn parse(body: &[u8]) -> Option<Metadata> {
         registration: text(&object, "registration_endpoint"),
         authorization: text(&object, "authorization_endpoint"),
         token: text(&object, "token_endpoint"),
+        revocation: text(&object, "revocation_endpoint"),
+        introspection: text(&object, "introspection_endpoint"),
         jwks: text(&object, "jwks_uri"),
         userinfo: text(&object, "userinfo_endpoint"),
         end_session: text(&object, "end_session_endpoint"),

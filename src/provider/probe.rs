@@ -1,7 +1,8 @@
-//! Whether a provider knows a client: by that client's own credentials at the token endpoint (RFC 6749 section 5.2).
+//! Whether a provider knows a client: by that client's own credentials, at an endpoint that authenticates the client before it
+//! looks at anything else.
 //!
-//! The request cannot succeed: it asks for a token with an authorization code that was never issued. What matters is whether
-//! the provider objects to the client or to the code.
+//! No request here can succeed: each names a token or a code that was never issued. What matters is whether the provider objects
+//! to the client or to the token.
 
 use http::Method;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -10,49 +11,55 @@ use url::form_urlencoded::Serializer;
 
 use crate::domain::metadata::hex;
 use crate::domain::outcome::CallError;
-use crate::domain::plan::Known;
+use crate::domain::probe::{ProbeKind, Probed};
 
 use super::calls::ProbeCall;
 use super::transport::{Body, Exchange, JSON, Transport, not_sent};
 use super::{error_body, limits, token};
 
-/// How a client authenticates at the token endpoint, of the ways that can be tried with what a record holds.
+/// How a client authenticates, of the ways that can be tried with what a record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAuth {
     /// `client_secret_basic`.
     Basic,
     /// `client_secret_post`.
     Post,
-    /// `none`: a public client names itself.
-    Public,
 }
 
 impl ClientAuth {
-    /// The method of this name (RFC 7591 section 2), if it can be tried.
+    /// The method of this name (RFC 7591 section 2), if it can be tried. A public client proves nothing by naming itself.
     #[must_use]
     pub fn parse(method: &str) -> Option<Self> {
         match method {
             "client_secret_basic" => Some(Self::Basic),
             "client_secret_post" => Some(Self::Post),
-            "none" => Some(Self::Public),
             _ => None,
         }
     }
 }
 
 impl Transport {
-    /// Asks whether the provider knows the client: one POST that gets no token.
+    /// Asks at one endpoint after the other whether the provider accepts the client, until one tells.
     ///
     /// # Errors
-    /// There is no answer, or the endpoint may not be called.
-    pub async fn probe(&self, call: &ProbeCall) -> Result<Known, CallError> {
+    /// There is no answer, or an endpoint may not be called.
+    pub async fn probe(&self, call: &ProbeCall) -> Result<Probed, CallError> {
+        for (kind, endpoint) in call.endpoints() {
+            let answer = self.probe_at(call, kind, endpoint).await?;
+            if answer != Probed::Unclear {
+                return Ok(answer);
+            }
+        }
+        Ok(Probed::Unclear)
+    }
+
+    async fn probe_at(&self, call: &ProbeCall, kind: ProbeKind, endpoint: &str) -> Result<Probed, CallError> {
         let (route, site) = (call.route(), call.route().site());
-        let url = token::endpoint(call.token_endpoint(), site.issuer, site.allowed_origins, &self.policy)
-            .map_err(not_sent)?;
+        let url = token::endpoint(endpoint, site.issuer, site.allowed_origins, &self.policy).map_err(not_sent)?;
         let exchange = Exchange {
             method: Method::POST,
             url,
-            body: Some(Body::Form(form(call))),
+            body: Some(Body::Form(form(call, kind))),
             credentials: route.credentials(),
             origins: route.origins(),
             ca_bundle: route.ca_bundle(),
@@ -61,33 +68,41 @@ impl Transport {
             limit: limits::REGISTRATION,
         };
         let answer = self.send(exchange).await?;
-        Ok(meaning(answer.status, &answer.body.unwrap_or_default()))
+        Ok(meaning(kind, answer.status, &answer.body.unwrap_or_default()))
     }
 }
 
 /// Only the error code that RFC 6749 has for it says that the client is unknown: a provider in trouble answers 401 to
-/// everything.
-fn meaning(status: u16, body: &[u8]) -> Known {
+/// everything. `unauthorized_client` and `unsupported_grant_type` may come before the client is authenticated.
+fn meaning(kind: ProbeKind, status: u16, body: &[u8]) -> Probed {
     let code = error_body::parse(body).code;
-    match (status, code.as_deref()) {
-        (400 | 401, Some("invalid_client")) => Known::No,
-        (400 | 401, Some("invalid_grant" | "unauthorized_client" | "unsupported_grant_type")) => Known::Yes,
-        _ => Known::Unclear,
+    match (kind, status, code.as_deref()) {
+        (ProbeKind::Revocation | ProbeKind::Token, 400 | 401, Some("invalid_client")) => Probed::Rejected(kind),
+        (ProbeKind::Revocation | ProbeKind::Introspection, 200, None)
+        | (ProbeKind::Token, 400 | 401, Some("invalid_grant")) => Probed::Accepted(kind),
+        _ => Probed::Unclear,
     }
 }
 
-fn form(call: &ProbeCall) -> Vec<u8> {
-    let mut code = [0; 24];
-    // Not even a code of zeros was ever issued.
-    let _ = SystemRandom::new().fill(&mut code);
+fn form(call: &ProbeCall, kind: ProbeKind) -> Vec<u8> {
+    let mut token = [0; 24];
+    // Not even a token of zeros was ever issued.
+    let _ = SystemRandom::new().fill(&mut token);
+    let token = hex(&token);
     let mut form = Serializer::new(String::new());
-    form.append_pair("grant_type", "authorization_code")
-        .append_pair("code", &hex(&code));
-    if call.method() != ClientAuth::Basic {
-        form.append_pair("client_id", call.client_id());
+    match kind {
+        ProbeKind::Revocation | ProbeKind::Introspection => {
+            form.append_pair("token", &token)
+                .append_pair("token_type_hint", "refresh_token");
+        }
+        ProbeKind::Token => {
+            form.append_pair("grant_type", "authorization_code")
+                .append_pair("code", &token);
+        }
     }
-    if let (ClientAuth::Post, Some(secret)) = (call.method(), call.client_secret()) {
-        form.append_pair("client_secret", secret.expose_secret());
+    if call.method() == ClientAuth::Post {
+        form.append_pair("client_id", call.client_id());
+        form.append_pair("client_secret", call.client_secret().expose_secret());
     }
     form.finish().into_bytes()
 }
@@ -99,43 +114,54 @@ mod tests {
     use crate::api::ManagementMode;
     use crate::domain::target::AuthScheme;
 
-    fn call(method: &str) -> ProbeCall {
+    fn call(method: &str) -> Option<ProbeCall> {
         let mut record = record("https://p", ManagementMode::None);
         record.client_id = "a:b".to_owned();
         record.client_secret = Some("s3cret&".into());
+        record.endpoints.revocation = Some("https://p/revoke".to_owned());
         let stated = serde_json::json!({"token_endpoint_auth_method": method});
         record.metadata = stated.as_object().unwrap().clone();
-        ProbeCall::of(&record, None).unwrap()
+        ProbeCall::of(&record, None)
     }
 
     #[test]
-    fn only_an_error_about_the_client_says_that_it_is_unknown() {
-        let said = |status, code: &str| meaning(status, format!(r#"{{"error":"{code}"}}"#).as_bytes());
-        assert_eq!(said(401, "invalid_client"), Known::No);
-        assert_eq!(said(400, "invalid_client"), Known::No);
-        for code in ["invalid_grant", "unauthorized_client", "unsupported_grant_type"] {
-            assert_eq!(said(400, code), Known::Yes, "{code}");
+    fn only_an_answer_that_authenticated_the_client_tells_anything() {
+        use ProbeKind::{Introspection, Revocation, Token};
+        let said = |kind, status, code: &str| meaning(kind, status, format!(r#"{{"error":"{code}"}}"#).as_bytes());
+        for kind in [Revocation, Token] {
+            assert_eq!(said(kind, 401, "invalid_client"), Probed::Rejected(kind));
+            assert_eq!(said(kind, 400, "invalid_client"), Probed::Rejected(kind));
         }
-        for (status, code) in [
-            (401, "invalid_token"),
-            (400, "invalid_request"),
-            (500, "invalid_client"),
-            (200, ""),
+        assert_eq!(said(Introspection, 401, "invalid_client"), Probed::Unclear);
+        assert_eq!(said(Token, 400, "invalid_grant"), Probed::Accepted(Token));
+        assert_eq!(said(Revocation, 400, "invalid_grant"), Probed::Unclear);
+        assert_eq!(meaning(Revocation, 200, b""), Probed::Accepted(Revocation));
+        assert_eq!(
+            meaning(Introspection, 200, br#"{"active":false}"#),
+            Probed::Accepted(Introspection)
+        );
+        assert_eq!(meaning(Token, 200, b""), Probed::Unclear);
+        for code in [
+            "unauthorized_client",
+            "unsupported_grant_type",
+            "invalid_token",
+            "invalid_request",
         ] {
-            assert_eq!(said(status, code), Known::Unclear, "{status} {code}");
+            assert_eq!(said(Token, 400, code), Probed::Unclear, "{code}");
+            assert_eq!(said(Revocation, 401, code), Probed::Unclear, "{code}");
         }
         for body in ["", "<html>", "[]"] {
-            assert_eq!(meaning(401, body.as_bytes()), Known::Unclear, "{body}");
+            assert_eq!(meaning(Token, 401, body.as_bytes()), Probed::Unclear, "{body}");
         }
+        assert_eq!(said(Revocation, 500, "invalid_client"), Probed::Unclear);
     }
 
     #[test]
     fn the_secret_goes_where_the_method_says_and_is_encoded() {
-        let text = |method| String::from_utf8(form(&call(method))).unwrap();
+        let text = |method| String::from_utf8(form(&call(method).unwrap(), ProbeKind::Token)).unwrap();
         assert!(text("client_secret_post").ends_with("&client_id=a%3Ab&client_secret=s3cret%26"));
-        assert!(text("none").ends_with("&client_id=a%3Ab"));
         assert!(!text("client_secret_basic").contains("client_id"));
-        let basic = call("client_secret_basic");
+        let basic = call("client_secret_basic").unwrap();
         let AuthScheme::Basic { username, password } = &basic.route().credentials().scheme else {
             panic!("no Basic")
         };
@@ -143,8 +169,30 @@ mod tests {
             (username.expose_secret(), password.expose_secret()),
             ("a%3Ab", "s3cret%26")
         );
-        let post = call("client_secret_post");
+        let post = call("client_secret_post").unwrap();
         assert!(matches!(post.route().credentials().scheme, AuthScheme::None));
-        assert_eq!(ClientAuth::parse("private_key_jwt"), None);
+        for method in ["none", "private_key_jwt", "tls_client_auth"] {
+            assert!(call(method).is_none(), "{method}");
+        }
+    }
+
+    #[test]
+    fn a_made_up_client_is_asked_for_at_the_same_places() {
+        let real = call("client_secret_basic").unwrap();
+        let made_up = real.made_up();
+        assert_ne!(made_up.client_id(), real.client_id());
+        let places = |call: &ProbeCall| {
+            call.endpoints()
+                .map(|(kind, at)| (kind, at.to_owned()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(places(&made_up), places(&real));
+        let AuthScheme::Basic { password, .. } = &made_up.route().credentials().scheme else {
+            panic!("no Basic")
+        };
+        assert!(
+            !password.expose_secret().contains("s3cret"),
+            "the real secret is sent for nobody else"
+        );
     }
 }

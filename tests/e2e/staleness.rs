@@ -28,11 +28,11 @@ fn sent(provider: &Proxy, method: &str) -> usize {
 /// Lets the operator miss what `change` does: it lists anew, and sees the end of it only.
 async fn unobserved(scene: &Scene, resource: &'static str, change: impl AsyncFnOnce()) {
     let expired = scene.proxy.once(step::watch(resource), Action::ExpiredWatch);
+    let lists = scene.count(step::list(resource));
     scene.proxy.go_down();
     change().await;
     scene.proxy.come_up();
     scene.met(&expired, 1).await;
-    let lists = scene.count(step::list(resource));
     eventually("it is listed anew", async || {
         (scene.count(step::list(resource)) > lists).then_some(())
     })

@@ -1,5 +1,4 @@
-//! Finding out what became of a client: by the identifier that the operator chose, by the mark that its registration carried, or
-//! by the client's own credentials.
+//! Finding out what became of a client: by the identifier that the operator chose, or by the mark that its registration carried.
 
 use crate::api::names;
 use crate::api::{AttemptOutcome, OAuthClientSpec, Reason};
@@ -8,14 +7,13 @@ use crate::domain::identity::{self, Finds};
 use crate::domain::marker::Marker;
 use crate::domain::metadata::{self, Request};
 use crate::domain::outcome::CallError;
-use crate::domain::plan::{Known, LookUp, Provider};
+use crate::domain::plan::{LookUp, Provider};
 use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Mark};
-use crate::provider::{self, ManagementCall, MarkedCall, ProbeCall};
+use crate::provider::{self, ManagementCall, MarkedCall};
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::super::management;
 use super::super::pass::{Pass, Stored};
 use super::super::world::World;
 
@@ -142,19 +140,6 @@ impl<W: World> Pass<'_, W> {
 
     fn doubt(&mut self, reason: Reason, text: &str) {
         self.memory.failure = Some(Failure::new(Class::Denied, reason, text));
-    }
-
-    /// Asks the token endpoint whether it knows the recorded client.
-    pub(super) async fn probe(&mut self) {
-        let Stored::Present { record, .. } = &self.record else {
-            return;
-        };
-        let provider = self.provider.as_ref().and_then(|provider| provider.as_ref().ok());
-        let located = provider.and_then(|provider| management::located_by(provider, self.endpoints.as_ref()).ok()?);
-        self.memory.known = Some(match ProbeCall::of(record, located) {
-            Some(call) => self.world.probe(&call).await,
-            None => Known::Unclear,
-        });
     }
 }
 

@@ -204,7 +204,8 @@ impl<W: World> Pass<'_, W> {
         self.memory.unrecordable = None;
         self.memory.refused = false;
         self.memory.disowned = false;
-        self.memory.known = None;
+        self.memory.probed = None;
+        self.memory.control = None;
         self.memory.replaces = None;
         true
     }
@@ -344,6 +345,10 @@ impl<W: World> Pass<'_, W> {
             if self.memory.failure.take().is_some() {
                 self.memory.unrecordable = None;
                 return self.hold(&record.client_id).await;
+            }
+            // Its entry may be settled before the next pass, which then is no doubt.
+            if matches!(self.record, Stored::Present { .. }) {
+                self.close(&attempt, AttemptOutcome::Suspected, String::new());
             }
         }
         self.memory.registration = None;

@@ -10,7 +10,7 @@ use crate::domain::breaker::Counted;
 use crate::domain::identity;
 use crate::domain::marker::{self, Marker};
 use crate::domain::plan::Deregistration;
-use crate::domain::record::{self, Phase, Record};
+use crate::domain::record::{Phase, Record};
 use crate::domain::suspect::{self, Entry};
 
 use super::super::pass::{Pass, Stored};
@@ -43,7 +43,10 @@ impl<W: World> Pass<'_, W> {
             Err(error) => Err(error),
         };
         match written {
-            Ok(()) => self.entered(suspect),
+            Ok(()) => {
+                self.memory.kept |= record.is_some();
+                self.entered(suspect);
+            }
             Err(error) => self.fail(
                 &error,
                 &format!("Secret {}/{}", self.world.here().namespace, entry.name_any()),
@@ -51,18 +54,17 @@ impl<W: World> Pass<'_, W> {
         }
     }
 
-    /// Adds the record to an entry that exists, if it does not hold it yet.
+    /// Writes an entry that exists again, with the record.
     async fn complete_suspect(&self, entry: &Secret) -> Result<(), ApiError> {
         let (namespace, name) = (&self.world.here().namespace, entry.name_any());
         let Some(found) = self.world.get_secret(namespace, &name).await? else {
             return Err(ApiError::Conflict);
         };
-        let held = |secret: &Secret| secret.data.as_ref()?.get(record::DATA_KEY).cloned();
-        if held(&found) == held(entry) {
-            return Ok(());
-        }
+        let mut annotations = entry.annotations().clone();
+        // Makes another version of it in any case: nobody who has seen the one before may remove it.
+        annotations.insert(names::RENEWED.to_owned(), self.world.fresh_attempt());
         let patch = json!({
-            "metadata": {"labels": entry.labels(), "annotations": entry.annotations()},
+            "metadata": {"labels": entry.labels(), "annotations": annotations},
             "data": entry.data,
         });
         let revision = SecretRevision::of(&found);

@@ -239,7 +239,7 @@ fn p6_rest_is_quiet(state: &State) -> Option<String> {
 fn asks_in_vain(state: &State) -> bool {
     let clients = state.clusters.iter().flat_map(|cluster| cluster.clients.values());
     let mut reasons = clients.map(|kept| object(&kept.object).reason);
-    let lost = ["ManagementLost", "OutcomeUnknown"];
+    let lost = ["ManagementLost", "OutcomeUnknown", "ClientMissing"];
     let refuses = [Step::LoseProvider, Step::Regenerate];
     refuses.into_iter().any(|step| state.scenario.does(step)) && reasons.any(|reason| lost.contains(&reason.as_str()))
 }

@@ -130,11 +130,14 @@ impl Process {
         drop(state);
         match choice {
             Choice::OtherLeader | Choice::OtherLeaderStale | Choice::Paused | Choice::OtherInstallation => {
-                let before = self.state().provider.living();
+                let before = self.state().tally();
                 interrupt::interrupt(self, choice);
                 let mut state = self.state();
-                // What the other one deregistered, this one may take for refused.
-                state.causes += before.saturating_sub(state.provider.living());
+                let after = state.tally();
+                // What the other one deregistered, this one may take for refused; and what the other one takes for a doubt, this one may be
+                // in the middle of.
+                state.causes +=
+                    before.living.saturating_sub(after.living) + after.suspects.saturating_sub(before.suspects);
                 Choice::Well
             }
             Choice::UserActs => {

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use crate::domain::outcome::CallError;
-use crate::domain::plan::Known;
+use crate::domain::probe::{ProbeKind, Probed};
 use crate::domain::registration::Registration;
 use crate::domain::target::AuthScheme;
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall, made_of};
@@ -134,11 +134,11 @@ impl Provider {
     }
 
     /// What the token endpoint says of a client's own credentials.
-    pub(super) fn knows(&self, call: &ProbeCall) -> Known {
+    pub(super) fn knows(&self, call: &ProbeCall) -> Probed {
         match self.ledger.get(call.client_id()) {
-            _ if self.refuses.is_some() => Known::Unclear,
-            Some(entry) if entry.alive && !entry.regenerated => Known::Yes,
-            _ => Known::No,
+            _ if self.refuses.is_some() => Probed::Unclear,
+            Some(entry) if entry.alive && !entry.regenerated => Probed::Accepted(ProbeKind::Token),
+            _ => Probed::Rejected(ProbeKind::Token),
         }
     }
 

@@ -145,11 +145,11 @@ scenarios! {
     "update and delete with rotation": [Apply(1), Apply(2), Delete], rotates: true;
     "create with a chosen identifier": [Apply(1)], chosen: true;
     "update and delete with a chosen identifier": [Apply(1), Apply(2), Delete], chosen: true;
-    "provider lost with a chosen identifier": [Apply(1), LoseProvider, Apply(2)], chosen: true;
+    "provider lost with a chosen identifier": [Apply(1), LoseProvider, Apply(2)], chosen: true, excuses: &["ManagementLost", "ClientMissing"];
     "create with a mark": [Apply(1)], marked: true;
     "create with a mark, hold unknown outcomes": [Apply(1)], marked: true, policy: OnUnknownOutcome::Hold;
     "update and delete with a mark": [Apply(1), Apply(2), Delete], marked: true;
-    "provider lost with a mark": [Apply(1), LoseProvider, Apply(2)], marked: true, excuses: &["ManagementLost"];
+    "provider lost with a mark": [Apply(1), LoseProvider, Apply(2)], marked: true, excuses: &["ManagementLost", "ClientMissing"];
     "edit of the Secret": [Apply(1), Edit];
     "deletion of the Secret": [Apply(1), DeleteSecret];
     "rename of the Secret": [Apply(1), Rename];
@@ -171,10 +171,10 @@ scenarios! {
     "narrowed namespaces": [Apply(1), Narrow, Widen, Apply(2)];
     "deleted while narrowed": [Apply(1), Narrow, Delete, Widen];
     "sick provider": [Apply(1), Sicken, Apply(2), Recover];
-    "provider lost": [Apply(1), LoseProvider, Apply(2)], excuses: &["ManagementLost"];
-    "token and secret regenerated": [Apply(1), Regenerate, Apply(2)], excuses: &["ManagementLost"];
+    "provider lost": [Apply(1), LoseProvider, Apply(2)], excuses: &["ManagementLost", "ClientMissing"];
+    "token and secret regenerated": [Apply(1), Regenerate, Apply(2)], excuses: &["ManagementLost", "ClientMissing"];
     "token and secret regenerated, and delete": [Apply(1), Regenerate, Delete];
-    "token and secret regenerated, update and delete": [Apply(1), Regenerate, Apply(2), Delete], excuses: &["ManagementLost"];
+    "token and secret regenerated, update and delete": [Apply(1), Regenerate, Apply(2), Delete], excuses: &["ManagementLost", "ClientMissing"];
     "provider lost and delete": [Apply(1), LoseProvider, Delete];
     "provider gone for good": [Apply(1), Vanish, Delete], excuses: &["DeletionBlocked"];
 }
@@ -221,6 +221,7 @@ fn resolved(policy: OnUnknownOutcome, knobs: Knobs) -> Provider {
             management: Credentials::default(),
             knobs,
             on_unknown_outcome: policy,
+            verify: crate::api::Verify::Auto,
             ca_bundle: None,
             deadlines: Deadlines {
                 connect: Duration::ZERO,

@@ -5,6 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cluster::Role;
+
 use super::cluster::Cluster;
 use super::fork::Fork;
 use super::process::Plant;
@@ -49,6 +51,13 @@ pub(super) struct State {
     /// What was not as wished when all first came to rest.
     pub unfinished: Vec<String>,
     pub end: End,
+}
+
+/// What a pass of another leader may change behind a pass.
+#[derive(Clone, Copy)]
+pub(super) struct Tally {
+    pub living: usize,
+    pub suspects: usize,
 }
 
 /// How far the end is.
@@ -111,6 +120,15 @@ impl State {
         let secrets = self.clusters[0].secrets.values();
         let recorded = secrets.filter_map(|kept| testbed::promises::Recorded::from_secret(&kept.secret));
         self.production = recorded.map(|record| record.client_id).next();
+    }
+
+    /// How many clients exist, and how many suspects.
+    pub(super) fn tally(&self) -> Tally {
+        let secrets = self.clusters.iter().flat_map(|cluster| cluster.secrets.values());
+        Tally {
+            living: self.provider.living(),
+            suspects: secrets.filter(|kept| kept.meta.role == Role::Suspect).count(),
+        }
     }
 
     pub(super) fn writes(&self) -> usize {

@@ -4,8 +4,9 @@ use crate::api::{OAuthClientStatus, Reason, SecretVersion};
 use crate::cluster::ApiError;
 use crate::controller::world::World;
 use crate::domain::plan::Verdict;
+use crate::domain::probe::Probed;
 use crate::domain::secret;
-use crate::domain::status::{self, Facts};
+use crate::domain::status::{self, Facts, Verified};
 
 use super::{End, Held, Pass, Stored};
 
@@ -72,8 +73,21 @@ impl<W: World> Pass<'_, W> {
             },
             secret: secret.map(|version| (secret::name(&self.object), version)),
             attempt: self.closed.clone(),
+            verified: self.verified(),
             suspects: &self.suspects,
             now: self.world.now(),
+        }
+    }
+
+    /// What is known of the credentials of a client that this pass registered.
+    fn verified(&self) -> Verified {
+        let Stored::Present { record, .. } = &self.record else {
+            return Verified::Unchanged;
+        };
+        match self.memory.probed {
+            _ if self.recorded_attempt.as_ref() != Some(&record.attempt) => Verified::Unchanged,
+            Some(Probed::Accepted(_)) => Verified::Accepted,
+            _ => Verified::Untold,
         }
     }
 

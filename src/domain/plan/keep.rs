@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::api::{Reason, Suspect};
+use crate::api::{Reason, Suspect, Verify};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::metadata::{self, Request};
 use crate::domain::record::{InFlight, Record};
 use crate::domain::registration::Registration;
 use crate::domain::secret::{self, Repair};
+use crate::domain::status;
 
 use super::create::RECORDED_WITHIN;
 use super::{Credentials, Effect, Next, ProviderView, Verdict, View, create, foreign_secret, former_secret, recreate};
@@ -165,6 +166,9 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
         return Some(
             Effect::SaveRecord(Box::new(Record {
                 in_flight,
+                accepted: record
+                    .accepted
+                    .or_else(|| status::verified_at(view.object.status.as_ref())),
                 ..record.clone()
             }))
             .into(),
@@ -185,6 +189,12 @@ fn finish(view: &View<'_>, record: &Record) -> Next {
     // K15a
     if record.lacks_secret() {
         return Next::Finish(Verdict::Failed(half_a_credential(record)));
+    }
+    // K15c: once after a registration it is found out whether its credentials are accepted, so that a later rejection means something.
+    let registered_now = view.memory.attempt.as_deref() == Some(record.attempt.as_str());
+    let verifies = matches!(view.provider, ProviderView::Resolved(provider) if provider.target.verify == Verify::Auto);
+    if registered_now && verifies && view.memory.probed.is_none() {
+        return Effect::Probe.into();
     }
     // K15b: the client that was registered anew is the one that was given up, so it is no suspect.
     if let Some(suspect) = view.suspected(&record.client_id) {

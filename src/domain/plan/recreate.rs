@@ -1,37 +1,41 @@
 //! Part R of the table: a recorded client that the provider seems to have lost.
 //!
-//! A management token that is refused says nothing about the client: its own credentials at the token endpoint do. Only when
-//! those are unknown too, twice and a while apart, is the client registered anew, and never many at once.
+//! A management token that is refused says nothing about the client: its own credentials do. Only when those are rejected too, over a
+//! minute in which another client is accepted, or over an hour where there is no other, is the client registered anew, and never
+//! many at once. Before that, the old client becomes a suspect.
 
 use std::time::Duration;
 
-use crate::api::{OnUnknownOutcome, Reason};
+use crate::api::{OnUnknownOutcome, Reason, Verify};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::Request;
+use crate::domain::probe::{self, Control, Standing};
 use crate::domain::record::Record;
 
-use super::{Effect, Known, Next, ProviderView, Verdict, View, create};
-
-/// Two looks this far apart have to find the client unknown.
-const CONFIRM_AFTER: Duration = Duration::from_mins(1);
+use super::{Effect, Next, ProviderView, Verdict, View, create};
 
 /// The update of this pass was answered as if the client were gone.
 pub(super) fn next(view: &View<'_>, record: &Record, request: Request) -> Next {
-    match view.memory.known {
+    let Some(probed) = view.memory.probed else {
         // R1
-        None => return Effect::Probe.into(),
+        return Effect::Probe.into();
+    };
+    let asked = matches!(view.provider, ProviderView::Resolved(provider) if provider.target.verify == Verify::Auto);
+    let verified = asked && view.was_verified(record);
+    let control = view.memory.control.unwrap_or(Control::NotAccepted);
+    let over = match probe::weigh(probed, control, verified) {
         // R2
-        Some(Known::Yes | Known::Unclear) if record.missing_since.is_some() => return missing_since(record, None),
-        Some(Known::Yes | Known::Unclear) => return token_lost(),
-        Some(Known::No) => {}
-    }
+        Standing::Keep if record.missing_since.is_some() => return missing_since(record, None),
+        Standing::Keep => return token_lost(),
+        Standing::Rejected(over) => over,
+    };
     let Some(missing) = view.missing_for else {
         // R3
         return missing_since(record, Some(view.now));
     };
     // R4
-    if let Some(rest) = CONFIRM_AFTER.checked_sub(missing).filter(|rest| !rest.is_zero()) {
-        return missing_client(rest);
+    if let Some(rest) = over.checked_sub(missing).filter(|rest| !rest.is_zero()) {
+        return missing_client(rest.min(probe::LOOK_AGAIN));
     }
     if view.memory.attempt.is_none() {
         // R4a
@@ -43,7 +47,8 @@ pub(super) fn next(view: &View<'_>, record: &Record, request: Request) -> Next {
             return missing_client(rest);
         }
         // R5a: the client that the provider seems to have lost stays named, with its token: its own credentials are void after this.
-        if view.suspected(&record.client_id).is_none() {
+        // An entry that stands there already is written again, so that whoever is about to remove it does not.
+        if !view.memory.kept {
             return Effect::KeepSuspect(Box::new(record.clone())).into();
         }
         // R6

@@ -68,6 +68,7 @@ fn provider() -> Provider {
             management: Sent::default(),
             knobs: knobs(Profile::Rfc7592),
             on_unknown_outcome: crate::api::OnUnknownOutcome::Register,
+            verify: crate::api::Verify::Auto,
             ca_bundle: None,
             deadlines: Deadlines {
                 connect: std::time::Duration::ZERO,

@@ -9,6 +9,7 @@ use crate::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
 use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
 use crate::domain::metadata::Request;
+use crate::domain::probe::{Control, Probed};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Target};
@@ -156,8 +157,12 @@ pub struct Memory {
     pub replaces: Option<String>,
     /// The update of this pass was answered as if the client were gone or its token void, and nothing was in flight before.
     pub disowned: bool,
-    /// Whether the provider knows the client, by its token endpoint.
-    pub known: Option<Known>,
+    /// Whether this pass has kept the recorded client as a suspect.
+    pub kept: bool,
+    /// What the client's own credentials told.
+    pub probed: Option<Probed>,
+    /// What a look at another client's credentials told, after this one's were rejected.
+    pub control: Option<Control>,
     /// An accepted update: the request and what the provider answered.
     pub answer: Option<(Request, Registration)>,
     /// The attempt under which this pass has marked an update as in flight.
@@ -192,17 +197,6 @@ pub enum LookUp {
     Absent,
     /// No client of this mark: it may still come.
     NotSeen,
-}
-
-/// What the token endpoint says of a client's own credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// The provider knows them.
-    Yes,
-    /// It does not.
-    No,
-    /// Its answer tells neither.
-    Unclear,
 }
 
 impl View<'_> {
@@ -280,6 +274,16 @@ impl View<'_> {
             Some(client_id) => suspect.client_id.as_deref() == Some(client_id),
             None => suspect.attempt == attempt,
         })
+    }
+
+    /// Whether the provider accepted the credentials of the recorded client once.
+    pub(super) fn was_verified(&self, record: &Record) -> bool {
+        let told = self
+            .object
+            .status
+            .as_ref()
+            .and_then(|status| status.verified_at.as_ref());
+        record.accepted.is_some() || told.is_some()
     }
 
     /// The suspect entry that names this client.

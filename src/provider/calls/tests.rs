@@ -28,6 +28,7 @@ pub(in crate::provider) fn target(issuer: &str, token: &str) -> Target {
         management: bearer(token),
         knobs: profile::knobs(Profile::Rfc7592),
         on_unknown_outcome: OnUnknownOutcome::Register,
+        verify: crate::api::Verify::Auto,
         ca_bundle: None,
         deadlines: PATIENT,
     }
@@ -226,7 +227,10 @@ fn t98_a_client_is_asked_for_with_its_own_credentials() {
     let moved = target(B, "of-b");
     for provider in [None, Located::stated(&moved)] {
         let call = ProbeCall::of(&record, provider).unwrap();
-        assert_eq!(call.token_endpoint(), "https://a.example/token");
+        assert_eq!(
+            call.endpoints().last(),
+            Some((ProbeKind::Token, "https://a.example/token"))
+        );
         let AuthScheme::Basic { username, password } = &call.route().credentials().scheme else {
             panic!("no Basic")
         };

@@ -73,6 +73,7 @@ fn target(location: Location) -> Target {
         management: Credentials::default(),
         knobs: knobs(Profile::Rfc7592),
         on_unknown_outcome: OnUnknownOutcome::Register,
+        verify: crate::api::Verify::Auto,
         ca_bundle: None,
         deadlines: Deadlines {
             connect: Duration::from_secs(2),

@@ -25,9 +25,10 @@ async fn kept_record(case: Case, client_id: &str) -> Value {
 }
 
 /// Clients at the provider that neither a record nor a suspect names: there is never one.
-async fn all_are_named(case: Case, double: &ScriptableProvider) {
+async fn all_are_named(case: Case, double: &ScriptableProvider, excuses: &'static [&'static str]) {
     case.judge(Settled {
         ledger: double.clients(),
+        excuses,
         ..Settled::default()
     })
     .await;
@@ -79,7 +80,7 @@ fn t135_a_refused_deletion_keeps_the_client_named_until_it_is_really_gone() {
             assert!(case.record(suffix).await.is_null());
         }
         assert_eq!(double.clients().len(), refusals.len(), "nothing was deregistered");
-        all_are_named(case, &double).await;
+        all_are_named(case, &double, &[]).await;
         let metrics = case.stage.operator.metrics().await.unwrap();
         let gauge = metrics
             .lines()
@@ -103,13 +104,15 @@ fn t136_a_registration_anew_keeps_the_old_client_named() {
     case("t136", async |case| {
         let double = case.double().await;
         let before = case.ready_app("", "one").await["client_id"].clone();
+        // Another client, which the provider accepts all the time: it is not the provider that is in trouble.
+        let other = case.ready_app("other", "other").await["client_id"].clone();
         double.regenerate_token(&before);
         double.regenerate_secret(&before);
         case.app("", "two").await;
         case.ready("").await;
         let after = case.secret("").await.unwrap()["client_id"].clone();
         assert_ne!(after, before);
-        let mut both = vec![after, before.clone()];
+        let mut both = vec![after, before.clone(), other];
         both.sort();
         assert_eq!(double.clients().into_keys().collect::<Vec<_>>(), both);
         let record = kept_record(case, &before).await;
@@ -124,12 +127,12 @@ fn t136_a_registration_anew_keeps_the_old_client_named() {
                 .iter()
                 .any(|suspect| suspect.client_id.as_ref() == Some(&before))
         );
-        all_are_named(case, &double).await;
+        all_are_named(case, &double, &[]).await;
         // The old token is in force again: the sweeper deregisters the old client, and not the new one.
         double.set_token(&before, record["registrationAccessToken"].as_str().unwrap());
         touch(case, &double).await;
         eventually("the old client is deregistered", async || {
-            (double.clients().len() == 1 && case.suspects().await.is_empty()).then_some(())
+            (double.clients().len() == 2 && case.suspects().await.is_empty()).then_some(())
         })
         .await;
         judge(case, &double, &[]).await;
@@ -142,6 +145,7 @@ fn t136_a_registration_anew_that_brings_the_old_client_back_leaves_no_suspect() 
     case("t136b", async |case| {
         let double = case.double().await;
         let id = case.ready_app("", "one").await["client_id"].clone();
+        let other = case.ready_app("other", "other").await["client_id"].clone();
         double.regenerate_token(&id);
         double.regenerate_secret(&id);
         let answer = double.registration_of(&id);
@@ -159,8 +163,78 @@ fn t136_a_registration_anew_that_brings_the_old_client_back_leaves_no_suspect() 
         double.behave();
         touch(case, &double).await;
         case.ready_app("", "three").await;
-        assert_eq!(double.clients().into_keys().collect::<Vec<_>>(), [id]);
+        assert_eq!(double.clients().into_keys().collect::<Vec<_>>(), [id, other]);
         judge(case, &double, &[]).await;
+    });
+}
+
+/// A provider fails over to a store that lags behind: everybody's token and everybody's credentials are refused for a while. No working
+/// credential is replaced, and all goes on afterwards.
+#[test]
+fn t136_a_provider_that_refuses_everybody_for_a_while_costs_no_client_and_no_credential() {
+    case("t136c", async |case| {
+        let double = case.double().await;
+        let names = ["a", "b", "c", "d", "e"];
+        let mut before = Vec::new();
+        for suffix in names {
+            before.push(case.ready_app(suffix, "one").await);
+        }
+        double.script(|seen| {
+            let refused = match seen.path.as_str() {
+                "/revoke" | "/token" => Reply::json(401, &json!({"error": "invalid_client"})),
+                path if path.starts_with("/register/") => Reply::json(401, &json!({"error": "invalid_token"})),
+                _ => return None,
+            };
+            Some(Fault::Answer(refused))
+        });
+        for suffix in names {
+            case.app(suffix, "two").await;
+        }
+        // The newest client has no newer one to be compared with, and would have to be rejected for an hour.
+        for suffix in ["a", "b", "c", "d"] {
+            case.failed(suffix, "ManagementLost").await;
+        }
+        case.delete("e").await;
+        case.gone("e").await;
+        let posts = double.count("POST", "/register");
+        // Twenty minutes, twenty times as fast.
+        tokio::time::sleep(std::time::Duration::from_mins(1)).await;
+        assert_eq!(double.count("POST", "/register"), posts, "somebody was registered anew");
+        for (suffix, before) in names.iter().zip(&before).take(4) {
+            assert_eq!(case.secret(suffix).await.as_ref(), Some(before));
+        }
+        assert_eq!(double.clients().len(), names.len());
+        all_are_named(case, &double, &["ManagementLost", "ClientMissing"]).await;
+        double.behave();
+        for suffix in names.iter().take(4) {
+            case.ready_app(suffix, "three").await;
+        }
+        touch(case, &double).await;
+        eventually("the suspect is deregistered", async || {
+            (double.clients().len() == 4 && case.suspects().await.is_empty()).then_some(())
+        })
+        .await;
+        judge(case, &double, &[]).await;
+    });
+}
+
+/// Without a look at its credentials, nothing that a provider says later is taken for a client's absence.
+#[test]
+fn t136_a_client_whose_credentials_were_never_accepted_is_never_registered_anew() {
+    case("t136d", async |case| {
+        let double = ScriptableProvider::start(testbed::providers::Persona::Plain)
+            .await
+            .unwrap();
+        case.provider(json!({"issuer": double.url(), "verify": "Never"})).await;
+        let id = case.ready_app("", "one").await["client_id"].clone();
+        case.ready_app("other", "other").await;
+        assert_eq!(double.count("POST", "/revoke"), 0);
+        assert!(double.remove_client(&id));
+        case.app("", "two").await;
+        case.failed("", "ManagementLost").await;
+        tokio::time::sleep(std::time::Duration::from_secs(8)).await;
+        assert_eq!(double.count("POST", "/register"), 2);
+        case.failed("", "ManagementLost").await;
     });
 }
 
@@ -227,7 +301,7 @@ fn t137_a_client_that_was_there_before_is_not_taken_over() {
         case.delete("").await;
         case.gone("").await;
         assert_eq!(double.count("DELETE", ""), 0);
-        all_are_named(case, &double).await;
+        all_are_named(case, &double, &[]).await;
     });
 }
 

@@ -299,6 +299,8 @@ fn w56_a_client_that_disappeared_is_registered_anew_after_a_second_look() {
         let provider = OidcProvider::start(OidcProviderOptions::default()).await.unwrap();
         case.provider(json!({"issuer": provider.issuer()})).await;
         let before = case.ready_app("", "one").await;
+        // Another client, which is accepted meanwhile.
+        case.ready_app("other", "other").await;
         assert!(provider.remove_client(&before["client_id"]).await.unwrap());
         case.app("", "two").await;
         case.told("", "Reconciling", "no longer knows this client").await;
@@ -307,7 +309,7 @@ fn w56_a_client_that_disappeared_is_registered_anew_after_a_second_look() {
         assert_ne!(after["client_id"], before["client_id"]);
         let asked = provider.requests().await.unwrap();
         let posts = asked.iter().filter(|r| r.method == "POST" && r.path == "/reg");
-        assert_eq!(posts.count(), 2, "one for each client");
+        assert_eq!(posts.count(), 3, "one for each client");
         // The old client is named for whoever knows better: its token may merely have been refused.
         let suspects = case.suspects().await;
         assert_eq!(suspects[0].client_id.as_ref(), Some(&before["client_id"]));

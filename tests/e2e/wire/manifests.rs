@@ -74,7 +74,7 @@ async fn w62_authentication_without_what_it_needs_is_not_taken() {
             "tls_client_auth",
         ),
         (&format!("{WEB}\ntokenEndpointAuthMethod: private_key_jwt"), "private_key_jwt"),
-        (&format!("{WEB}\nidTokenEncryptedResponseEnc: A128GCM"), "idTokenEncryptedResponseEnc needs"),
+        (&format!("{WEB}\nidTokenEncryptedResponseEnc: A128GCM"), "idTokenEncryptedResponseEnc: set idTokenEncryptedResponseAlg as well"),
         (&format!("{WEB}\ntokenEndpointAuthSigningAlg: none"), "tokenEndpointAuthSigningAlg"),
     ])
     .await;

@@ -67,12 +67,12 @@ fn t54_a_client_without_a_usable_secret_is_kept_and_not_published() {
     case("t54s", async |case| {
         let double = case.double().await;
         let url = double.url().to_owned();
-        let issued = |secret: Value| {
+        let issued = |suffix: &str, secret: Value| {
             Reply::json(
                 201,
                 &json!({
-                    "client_id": "half", "client_secret": secret, "token_endpoint_auth_method": "client_secret_basic",
-                    "registration_access_token": "token-of-half", "registration_client_uri": format!("{url}/register/half"),
+                    "client_id": suffix, "client_secret": secret, "token_endpoint_auth_method": "client_secret_basic",
+                    "registration_access_token": "token-of-half", "registration_client_uri": format!("{url}/register/{suffix}"),
                 }),
             )
         };
@@ -80,10 +80,10 @@ fn t54_a_client_without_a_usable_secret_is_kept_and_not_published() {
             &double,
             case,
             vec![
-                ("nul", issued(json!("a\0b"))),
-                ("line", issued(json!("a\nb"))),
-                ("blank", issued(json!(""))),
-                ("null", issued(Value::Null)),
+                ("nul", issued("nul", json!("a\0b"))),
+                ("line", issued("line", json!("a\nb"))),
+                ("blank", issued("blank", json!(""))),
+                ("null", issued("null", Value::Null)),
             ],
         );
         for suffix in ["nul", "line", "blank", "null"] {
@@ -96,7 +96,7 @@ fn t54_a_client_without_a_usable_secret_is_kept_and_not_published() {
         }
         // A method that the provider supports cures it.
         double.script(|seen| {
-            (seen.method == "PUT").then(|| Fault::Answer(Reply::json(200, &json!({"client_id": "half"}))))
+            (seen.method == "PUT").then(|| Fault::Answer(Reply::json(200, &json!({"client_id": "nul"}))))
         });
         let mut public = app("nul");
         public["grantTypes"] = json!(["authorization_code"]);

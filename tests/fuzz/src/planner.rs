@@ -292,6 +292,7 @@ impl World {
                 outcome,
                 request_hash: String::new(),
             }),
+            verified: status::Verified::Unchanged,
             suspects: &self.suspects,
             now: 1_000_000,
         };

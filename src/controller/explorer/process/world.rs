@@ -14,7 +14,8 @@ use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::plan::{Here, Known, Provider};
+use crate::domain::plan::{Here, Provider};
+use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
@@ -100,6 +101,10 @@ impl World for Process {
     fn is_terminating(&self, namespace: &str) -> bool {
         let blind = self.state().scenario.namespaced;
         !blind && self.me(|replica| replica.view.terminating.contains(namespace))
+    }
+
+    fn companions(&self, _: &OAuthClient) -> Vec<String> {
+        Vec::new()
     }
 
     fn name_of(&self, _: &str) -> Option<String> {
@@ -330,12 +335,12 @@ impl World for Process {
         self.call("GET", &CALL_FAULTS, |state| state.provider.read(call)).await
     }
 
-    async fn probe(&self, call: &ProbeCall) -> Known {
+    async fn probe(&self, call: &ProbeCall) -> Probed {
         let faults = [Choice::DieBefore, Choice::LoseRequest];
         let answer = self
             .call("probe", &faults, |state| Ok(state.provider.knows(call)))
             .await;
-        answer.unwrap_or(Known::Unclear)
+        answer.unwrap_or(Probed::Unclear)
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {

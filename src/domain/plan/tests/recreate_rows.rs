@@ -1,6 +1,7 @@
 //! Part R of the table, and what leads to it.
 
 use super::*;
+use crate::domain::probe::{Control, ProbeKind, Probed};
 
 /// A changed manifest whose update was answered as if the client were gone.
 fn disowned() -> World {
@@ -16,13 +17,18 @@ fn disowned() -> World {
 
 /// The same, and the old client is a suspect already.
 fn suspected(missing_since: Option<i64>) -> World {
-    unknown(missing_since).with(|w| w.suspects.push(suspect("a1", Some("id"))))
+    unknown(missing_since).with(|w| {
+        w.suspects.push(suspect("a1", Some("id")));
+        w.memory.kept = true;
+    })
 }
 
 fn unknown(missing_since: Option<i64>) -> World {
-    disowned()
-        .recorded(|r| r.missing_since = missing_since)
-        .with(|w| w.memory.known = Some(Known::No))
+    disowned().recorded(|r| r.missing_since = missing_since).with(|w| {
+        w.memory.probed = Some(Probed::Rejected(ProbeKind::Token));
+        w.memory.control = Some(Control::Accepted);
+        w.object["status"]["verifiedAt"] = json!("1970-01-01T00:00:00Z");
+    })
 }
 
 #[test]
@@ -39,14 +45,14 @@ fn r1_the_token_endpoint_is_asked_when_nothing_is_in_flight_any_more() {
 
 #[test]
 fn r2_a_client_that_is_known_keeps_its_secret_and_is_not_registered_again() {
-    for known in [Known::Yes, Known::Unclear] {
+    for known in [Probed::Accepted(ProbeKind::Token), Probed::Unclear] {
         assert_eq!(
-            disowned().with(|w| w.memory.known = Some(known)).short(),
+            disowned().with(|w| w.memory.probed = Some(known)).short(),
             "ManagementLost"
         );
         let noted = disowned()
             .recorded(|r| r.missing_since = Some(999_000))
-            .with(|w| w.memory.known = Some(known));
+            .with(|w| w.memory.probed = Some(known));
         let Next::Do(Effect::SaveRecord(record)) = noted.next() else {
             panic!("{}", noted.short())
         };
@@ -67,6 +73,44 @@ fn r3_r4_it_has_to_be_unknown_twice() {
         (failure.reason, failure.class, failure.retry_after),
         (Reason::ClientMissing, Class::Transient, Some(Duration::from_secs(30)))
     );
+}
+
+#[test]
+fn r2_a_rejection_means_nothing_where_others_are_rejected_too_or_nothing_was_ever_accepted() {
+    let rejected = |change: &dyn Fn(&mut World)| unknown(None).with(|w| change(w)).short();
+    assert_eq!(rejected(&|_| {}), "SaveRecord", "noted");
+    assert_eq!(
+        rejected(&|w| w.memory.control = Some(Control::NotAccepted)),
+        "ManagementLost"
+    );
+    assert_eq!(
+        rejected(&|w| w.object["status"]["verifiedAt"] = json!(null)),
+        "ManagementLost"
+    );
+    let never = |w: &mut World| w.provider.as_mut().unwrap().target.verify = crate::api::Verify::Never;
+    assert_eq!(rejected(&never), "ManagementLost");
+    let recorded = unknown(None)
+        .recorded(|r| r.accepted = Some(1))
+        .with(|w| w.object["status"]["verifiedAt"] = json!(null));
+    assert_eq!(recorded.short(), "SaveRecord", "the record knows it too");
+}
+
+#[test]
+fn r4_alone_a_client_has_to_be_rejected_for_an_hour() {
+    let alone = |missing_since: i64| suspected(Some(missing_since)).with(|w| w.memory.control = Some(Control::Missing));
+    let Next::Finish(Verdict::Failed(failure)) = alone(1_000_000 - 3599).next() else {
+        panic!("believed too early")
+    };
+    assert_eq!(failure.retry_after, Some(Duration::from_secs(1)));
+    let Next::Finish(Verdict::Failed(failure)) = alone(999_999).next() else {
+        panic!("believed at once")
+    };
+    assert_eq!(
+        failure.retry_after,
+        Some(Duration::from_mins(15)),
+        "it is looked at again and again"
+    );
+    assert_eq!(alone(1_000_000 - 3600).short(), "OpenAttempt");
 }
 
 #[test]
@@ -104,6 +148,12 @@ fn r6_r7_then_it_is_registered_anew_and_its_record_replaced() {
         panic!("the old client is forgotten")
     };
     assert_eq!(record.client_id, "id");
+    let entered_before = suspected(Some(999_940)).with(|w| w.memory.kept = false);
+    assert_eq!(
+        entered_before.short(),
+        "KeepSuspect",
+        "written again, so that nobody removes it meanwhile"
+    );
     assert_eq!(suspected(Some(999_940)).short(), "OpenAttempt");
     let opened = suspected(Some(999_940)).with(|w| {
         w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/fresh/system/oauthclient-u"});

@@ -2,7 +2,8 @@
 
 use oauth_client_operator::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
 use oauth_client_operator::domain::failure::{Class, Failure};
-use oauth_client_operator::domain::plan::{Known, LookUp, Memory};
+use oauth_client_operator::domain::plan::{LookUp, Memory};
+use oauth_client_operator::domain::probe::{Control, ProbeKind, Probed};
 use serde_json::{Map, Value, json};
 
 use super::super::bytes::Bytes;
@@ -23,7 +24,18 @@ const OUTCOMES: [AttemptOutcome; 4] = [
     AttemptOutcome::Unknown,
     AttemptOutcome::Suspected,
 ];
-const KNOWN: [Option<Known>; 4] = [None, Some(Known::Yes), Some(Known::No), Some(Known::Unclear)];
+const PROBED: [Option<Probed>; 4] = [
+    None,
+    Some(Probed::Accepted(ProbeKind::Token)),
+    Some(Probed::Rejected(ProbeKind::Token)),
+    Some(Probed::Unclear),
+];
+const CONTROLS: [Option<Control>; 4] = [
+    None,
+    Some(Control::Accepted),
+    Some(Control::NotAccepted),
+    Some(Control::Missing),
+];
 
 /// An object in any state.
 pub(super) fn object(bytes: &mut Bytes<'_>) -> OAuthClient {
@@ -108,7 +120,9 @@ pub(super) fn memory(bytes: &mut Bytes<'_>) -> Memory {
         look_up: bytes.rarely(8).then_some(LookUp::Absent),
         replaces: bytes.rarely(8).then(|| "a1".to_owned()),
         disowned: bytes.rarely(8),
-        known: bytes.one_of(&KNOWN),
+        kept: bytes.flip(),
+        probed: bytes.one_of(&PROBED),
+        control: bytes.one_of(&CONTROLS),
         deregistration: if bytes.rarely(4) {
             bytes.one_of(&DEREGISTRATIONS)
         } else {

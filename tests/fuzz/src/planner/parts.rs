@@ -44,6 +44,7 @@ pub(super) fn provider(hold: bool) -> Provider {
             registration: none(),
             management: none(),
             knobs: knobs(Profile::Rfc7592),
+            verify: oauth_client_operator::api::Verify::Auto,
             on_unknown_outcome: if hold {
                 OnUnknownOutcome::Hold
             } else {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use oauth_client_operator::domain::failure::Class;
-use oauth_client_operator::domain::plan::{Credentials, Effect, Known, Next, Sight, View};
+use oauth_client_operator::domain::plan::{Credentials, Effect, Next, Sight, View};
+use oauth_client_operator::domain::probe::Probed;
 use oauth_client_operator::domain::record::Phase;
 use oauth_client_operator::domain::secret;
 
@@ -38,7 +39,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
     match effect {
         Effect::Register(_) | Effect::OpenAttempt(_) => {
             let lost = memory.disowned
-                && memory.known == Some(Known::No)
+                && matches!(memory.probed, Some(Probed::Rejected(_)))
                 && view
                     .missing_for
                     .is_some_and(|missing| missing >= Duration::from_mins(1));
@@ -60,7 +61,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
         }
         Effect::StoreRecord => assert!(memory.registration.is_some()),
         Effect::ReplaceRecord => assert!(memory.registration.is_some() && record.is_some()),
-        Effect::Probe => assert!(!deleting && record.is_some() && memory.disowned, "{kind}"),
+        Effect::Probe => assert!(!deleting && record.is_some(), "{kind}"),
         Effect::LookUp => assert!(
             !deleting || matches!(view.record, Sight::Absent { live: true }),
             "{kind}"

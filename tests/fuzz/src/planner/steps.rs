@@ -3,7 +3,8 @@
 use k8s_openapi::api::core::v1::Secret;
 use oauth_client_operator::api::{AttemptOutcome, Profile, names};
 use oauth_client_operator::domain::marker::Marker;
-use oauth_client_operator::domain::plan::{Effect, Known, LookUp};
+use oauth_client_operator::domain::plan::{Effect, LookUp};
+use oauth_client_operator::domain::probe::{Control, ProbeKind, Probed};
 use oauth_client_operator::domain::profile::knobs;
 use oauth_client_operator::domain::{metadata, secret, suspect};
 
@@ -44,6 +45,7 @@ impl World {
             Effect::ProveWritable => self.memory.proven = true,
             Effect::EnterSuspect(suspect) => self.suspects.push(suspect),
             Effect::KeepSuspect(record) => {
+                self.memory.kept = true;
                 self.suspects.retain(|suspect| suspect.attempt != record.attempt);
                 self.suspects.push(suspect::of(&record));
             }
@@ -65,7 +67,12 @@ impl World {
                 self.record_seen = RecordSeen::Present;
             }
             Effect::LookUp => self.looked_up(bytes),
-            Effect::Probe => self.memory.known = Some(bytes.one_of(&[Known::Yes, Known::No, Known::Unclear])),
+            Effect::Probe => {
+                let kind = ProbeKind::Token;
+                let answers = [Probed::Accepted(kind), Probed::Rejected(kind), Probed::Unclear];
+                self.memory.probed = Some(bytes.one_of(&answers));
+                self.memory.control = Some(bytes.one_of(&[Control::Accepted, Control::NotAccepted, Control::Missing]));
+            }
             Effect::ReplaceRecord => {
                 self.memory.registration = None;
                 self.memory.disowned = false;

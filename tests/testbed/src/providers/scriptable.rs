@@ -3,6 +3,7 @@
 //! It behaves as its [`Persona`] says; a script looks at each request first and may let it fail in any way.
 
 mod administrator;
+mod authentication;
 mod exchange;
 mod payload;
 mod plain;
@@ -24,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use authentication::{access_token, is_authenticated};
 pub use exchange::{Fault, Reply, Seen};
 use exchange::{decoded, unescaped};
 use payload::Payload;
@@ -358,34 +360,6 @@ async fn answer(
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
-}
-
-/// The token endpoint: client credentials and password grants of clients that it holds.
-fn access_token(state: &mut State, seen: &Seen) -> Reply {
-    let form = decoded(&String::from_utf8_lossy(&seen.body));
-    let known = seen.basic().is_some_and(|(id, secret)| {
-        let id = unescaped(&id);
-        let client = state.clients.get(&id).filter(|_| !state.is_expired(&id));
-        client.is_some_and(|client| client["client_secret"] == unescaped(&secret).as_str())
-    });
-    let pair = seen.basic().map(|(id, secret)| (unescaped(&id), unescaped(&secret)));
-    let administrator = pair.is_some() && pair == state.administrator;
-    if !known && !administrator {
-        return Reply::json(401, &json!({"error": "invalid_client"}));
-    }
-    match form.get("grant_type").map(String::as_str) {
-        Some("client_credentials" | "password") => {
-            let token = state.fresh("access");
-            if administrator {
-                state.bought.insert(token.clone());
-            }
-            Reply::json(
-                200,
-                &json!({"access_token": token, "token_type": "Bearer", "expires_in": 3600}),
-            )
-        }
-        _ => Reply::json(400, &json!({"error": "unsupported_grant_type"})),
-    }
 }
 
 fn error(status: u16, code: &str, description: &str) -> Reply {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Reply, Seen, State, access_token, document, error};
+use super::{Reply, Seen, State, access_token, document, error, is_authenticated};
 
 pub(super) fn answer(state: &mut State, seen: &Seen) -> Reply {
     match (seen.method.as_str(), seen.path.as_str()) {
@@ -10,6 +10,7 @@ pub(super) fn answer(state: &mut State, seen: &Seen) -> Reply {
         ("GET", "/.well-known/oauth-authorization-server") => metadata(state),
         ("POST", "/register") => register(state, seen),
         ("POST", "/token") => access_token(state, seen),
+        ("POST", "/revoke") => revoke(state, seen),
         (method, path) => match path.strip_prefix("/register/") {
             Some(id) => manage(state, seen, method, &id.to_owned()),
             None => Reply::empty(404),
@@ -26,6 +27,7 @@ fn metadata(state: &State) -> Reply {
             "registration_endpoint": format!("{url}/register"),
             "authorization_endpoint": format!("{url}/authorize"),
             "token_endpoint": format!("{url}/token"),
+            "revocation_endpoint": format!("{url}/revoke"),
         }),
     )
 }
@@ -97,6 +99,15 @@ fn manage(state: &mut State, seen: &Seen, method: &str, id: &String) -> Reply {
             Reply::empty(204)
         }
         _ => Reply::empty(405),
+    }
+}
+
+/// RFC 7009: the client is authenticated first; then nothing is an error, not even a token that was never issued.
+fn revoke(state: &State, seen: &Seen) -> Reply {
+    if is_authenticated(state, seen) {
+        Reply::empty(200)
+    } else {
+        Reply::json(401, &json!({"error": "invalid_client"}))
     }
 }
 

@@ -1,0 +1,109 @@
+//! What a client's own credentials tell about it, when its management token is refused: nothing else does.
+//!
+//! Invariant: a rejection counts as absence only if the same kind of look accepts another client at the same time, because a provider
+//! that has failed over to an older store, or that is in trouble, rejects everybody.
+
+use std::time::Duration;
+
+/// Where a look is made, and what is sent there cannot succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProbeKind {
+    /// The revocation endpoint, with a token that was never issued: it authenticates the client first (RFC 7009 section 2.1) and
+    /// then answers 200 (section 2.2).
+    Revocation,
+    /// The introspection endpoint, with such a token (RFC 7662). It authenticates a resource server, so it never rejects a client.
+    Introspection,
+    /// The token endpoint, with an authorization code that was never issued (RFC 6749 section 5.2).
+    Token,
+}
+
+/// How a look ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// The provider accepts the client's credentials.
+    Accepted(ProbeKind),
+    /// It does not know them.
+    Rejected(ProbeKind),
+    /// Its answer tells neither.
+    Unclear,
+}
+
+/// Whether the same kind of look accepts another client at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// It does.
+    Accepted,
+    /// It does not: whatever is wrong is not this client's absence.
+    NotAccepted,
+    /// There is no other client to look at.
+    Missing,
+}
+
+/// Time over which a client has to be rejected where another client is accepted meanwhile.
+pub const CONFIRMED_BY_CONTROL: Duration = Duration::from_mins(1);
+/// The same where there is no other client.
+pub const CONFIRMED_ALONE: Duration = Duration::from_hours(1);
+/// Time between two looks, at most.
+pub const LOOK_AGAIN: Duration = Duration::from_mins(15);
+
+/// What is known of a client whose management call was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It exists, or nothing tells that it does not.
+    Keep,
+    /// It was rejected so far; over this time it has to be.
+    Rejected(Duration),
+}
+
+/// Weighs a look. `verified`: the credentials were accepted once, so that a rejection means something.
+#[must_use]
+pub fn weigh(probed: Probed, control: Control, verified: bool) -> Standing {
+    match (probed, control) {
+        (Probed::Rejected(ProbeKind::Revocation | ProbeKind::Token), Control::Accepted) if verified => {
+            Standing::Rejected(CONFIRMED_BY_CONTROL)
+        }
+        (Probed::Rejected(ProbeKind::Revocation | ProbeKind::Token), Control::Missing) if verified => {
+            Standing::Rejected(CONFIRMED_ALONE)
+        }
+        _ => Standing::Keep,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejection_counts_only_beside_another_client_that_is_accepted_or_for_an_hour() {
+        let rejected = Probed::Rejected(ProbeKind::Revocation);
+        assert_eq!(
+            weigh(rejected, Control::Accepted, true),
+            Standing::Rejected(CONFIRMED_BY_CONTROL)
+        );
+        assert_eq!(
+            weigh(rejected, Control::Missing, true),
+            Standing::Rejected(CONFIRMED_ALONE)
+        );
+        assert_eq!(
+            weigh(rejected, Control::NotAccepted, true),
+            Standing::Keep,
+            "a failover"
+        );
+        assert_eq!(
+            weigh(rejected, Control::Accepted, false),
+            Standing::Keep,
+            "never accepted"
+        );
+    }
+
+    #[test]
+    fn nothing_else_is_absence() {
+        for probed in [
+            Probed::Unclear,
+            Probed::Accepted(ProbeKind::Token),
+            Probed::Rejected(ProbeKind::Introspection),
+        ] {
+            assert_eq!(weigh(probed, Control::Accepted, true), Standing::Keep, "{probed:?}");
+        }
+    }
+}
