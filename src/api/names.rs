@@ -19,6 +19,8 @@ pub const FINALIZER: &str = "oauth-client-operator.dev/deregister";
 pub const CREATE_PENDING: &str = "oauth-client-operator.dev/create-pending";
 /// Annotation on an `OAuthClient`: a new value asks for one full look at the object.
 pub const RECONCILE: &str = "oauth-client-operator.dev/reconcile";
+/// Annotation on an `OAuthClient`: the current `client_id`, to have another client registered in its place.
+pub const REPLACE: &str = "oauth-client-operator.dev/replace";
 /// Annotation on an `OAuthClient`: the current `client_id`, to give that client up.
 pub const ABANDON: &str = "oauth-client-operator.dev/abandon";
 

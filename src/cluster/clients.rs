@@ -273,7 +273,11 @@ fn relevance(object: &OAuthClient) -> u64 {
 /// Digest of the annotations by which users ask for something.
 fn asked(object: &OAuthClient) -> u64 {
     let annotation = |name| object.metadata.annotations.as_ref().and_then(|all| all.get(name));
-    hashed((annotation(names::RECONCILE), annotation(names::ABANDON)))
+    hashed((
+        annotation(names::RECONCILE),
+        annotation(names::ABANDON),
+        annotation(names::REPLACE),
+    ))
 }
 
 fn hashed(value: impl Hash) -> u64 {

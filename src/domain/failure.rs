@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::Reason;
+use crate::api::{Reason, names};
 
 /// The seven classes of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +48,17 @@ impl Failure {
             message: message.into(),
             retry_after: None,
         }
+    }
+
+    /// The provider does not accept the token that manages this client.
+    #[must_use]
+    pub fn management_lost(client_id: &str) -> Self {
+        let text = format!(
+            "the provider does not accept the token that manages client {client_id}. The client and its Secret are left as they are. Ask the provider's \
+             administrator for the reason, or have another client registered in its place with: kubectl annotate --overwrite oauthclient NAME {}={client_id}",
+            names::REPLACE
+        );
+        Self::new(Class::Denied, Reason::ManagementLost, text)
     }
 
     /// The same failure with the wait that the other side asked for.

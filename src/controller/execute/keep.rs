@@ -207,6 +207,7 @@ impl<W: World> Pass<'_, W> {
                 return;
             }
         };
+        let client_id = record.client_id.clone();
         let (attempt, hash) = (
             record.attempt.clone(),
             metadata::fingerprint(request, &[&provider.fingerprint]),
@@ -242,7 +243,7 @@ impl<W: World> Pass<'_, W> {
                 let failure = if provider::is_nowhere(&error) {
                     self.look_whether_only_updates_are_missing(&call, &error).await
                 } else {
-                    refused_update(&error)
+                    refused_update(&error, &client_id)
                 };
                 // A token that is not accepted says nothing about an earlier update whose answer was lost: that one stays
                 // in flight, so that no later 401 is taken for the client's absence.
@@ -283,7 +284,7 @@ impl<W: World> Pass<'_, W> {
     /// An update was answered with 404. If the client can be read all the same, the provider offers no updates.
     async fn look_whether_only_updates_are_missing(&mut self, call: &ManagementCall, refusal: &CallError) -> Failure {
         let Stored::Present { record, .. } = &self.record else {
-            return refused_update(refusal);
+            return refused_update(refusal, "");
         };
         let mut record = record.clone();
         match self.world.read(call).await {
@@ -295,21 +296,19 @@ impl<W: World> Pass<'_, W> {
                 }
                 unsupported_update()
             }
-            Err(error) if provider::is_client_refused(&error) => refused_update(&error),
-            Ok(_) | Err(_) => refused_update(refusal),
+            Err(error) if provider::is_client_refused(&error) => refused_update(&error, &record.client_id),
+            Ok(_) | Err(_) => refused_update(refusal, &record.client_id),
         }
     }
 }
 
 /// A refusal for good gets a reason of its own; anything that may pass keeps the one it has.
-fn refused_update(error: &CallError) -> Failure {
+fn refused_update(error: &CallError, client_id: &str) -> Failure {
     if provider::is_unsupported(error) {
         return unsupported_update();
     }
     if provider::is_client_refused(error) {
-        let text = "the provider no longer accepts the token that manages this client; the client and its Secret are left as they are. Ask the provider's \
-                    administrator, or delete the OAuthClient and create it again";
-        return Failure::new(Class::Denied, Reason::ManagementLost, text);
+        return Failure::management_lost(client_id);
     }
     match error.failure.reason {
         Reason::RegistrationRejected => Failure {

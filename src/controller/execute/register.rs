@@ -1,6 +1,8 @@
 //! From nothing to a recorded client: the order of these effects is what keeps clients from being lost.
 
-use crate::api::AttemptOutcome;
+use kube::ResourceExt;
+
+use crate::api::{AttemptOutcome, names};
 use crate::cluster::{ApiError, SecretRevision};
 use crate::domain::breaker::Counted;
 use crate::domain::failure::Class;
@@ -221,6 +223,7 @@ impl<W: World> Pass<'_, W> {
         };
         wanted.credential_generation = record.credential_generation + 1;
         wanted.other.clone_from(&record.other);
+        wanted.replaced = self.object.annotations().get(names::REPLACE).cloned();
         let Ok(secret) = secret::record(&wanted, &self.world.here().namespace) else {
             self.memory.unrecordable = Some(unstorable());
             return;

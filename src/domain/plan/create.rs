@@ -168,7 +168,7 @@ pub(super) fn may_be_in_use(view: &View<'_>) -> bool {
 }
 
 /// Too many registrations at this provider ended unknown in a short while.
-fn barred(rest: Duration) -> Next {
+pub(super) fn barred(rest: Duration) -> Next {
     let text = "several registrations at this provider ended without an answer, so no other is begun for a while; see the suspects";
     Next::Finish(Verdict::Failed(
         Failure::new(Class::Transient, Reason::ProviderUnavailable, text).after(Some(rest)),

@@ -12,7 +12,9 @@ use crate::domain::secret::{self, Repair};
 use crate::domain::status;
 
 use super::create::RECORDED_WITHIN;
-use super::{Credentials, Effect, Next, ProviderView, Verdict, View, create, foreign_secret, former_secret, recreate};
+use super::{
+    Credentials, Effect, Next, Provider, ProviderView, Verdict, View, create, foreign_secret, former_secret, recreate,
+};
 
 /// Time in which a registration that another replica began has ended and is recorded, whatever its provider's deadline.
 const UNDER_WAY: Duration = Duration::from_mins(1);
@@ -93,7 +95,8 @@ fn secret_step(view: &View<'_>, record: &Record) -> Option<Next> {
 fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
     // K7: a record that was created in this pass holds the very request that the manifest asks for, unless its client was found.
     let registered_now = view.memory.attempt.as_deref() == Some(record.attempt.as_str()) && !view.memory.adopted;
-    if record.in_flight.is_none() && (registered_now || view.is_judged_ready() && !view.deep) {
+    let replaces = view.replaces(record);
+    if record.in_flight.is_none() && !replaces && (registered_now || view.is_judged_ready() && !view.deep) {
         return None;
     }
     let provider = match view.provider {
@@ -108,6 +111,10 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
         Err(failure) => return Some(Next::Finish(Verdict::Failed(failure))),
         Ok(request) => request,
     };
+    // K10a
+    if replaces {
+        return Some(replace(view, record, provider, request));
+    }
     // K11
     if record.in_flight.is_none() && record.request == request {
         return None;
@@ -175,6 +182,22 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
         );
     }
     Some(Effect::Update(request).into())
+}
+
+/// K10a: the user wants another client in the place of this one.
+fn replace(view: &View<'_>, record: &Record, provider: &Provider, request: Request) -> Next {
+    if view.memory.attempt.is_none() && view.was_rejected(|| create::fingerprint(&request, provider)) {
+        return Next::Finish(Verdict::Nothing);
+    }
+    match view.endpoints {
+        None => Effect::Discover.into(),
+        Some(found) if found.issuer != record.endpoints.issuer => Next::Finish(Verdict::Failed(provider_changed(
+            &found.issuer,
+            &record.endpoints.issuer,
+        ))),
+        Some(_) if !view.memory.object_read => Effect::ReadObject.into(),
+        Some(_) => recreate::replace(view, record, request),
+    }
 }
 
 /// Another replica may be in the middle of it: what it sent must not arrive after what is sent now.

@@ -26,7 +26,7 @@ pub(super) fn next(view: &View<'_>, record: &Record, request: Request) -> Next {
     let over = match probe::weigh(probed, control, verified) {
         // R2
         Standing::Keep if record.missing_since.is_some() => return missing_since(record, None),
-        Standing::Keep => return token_lost(),
+        Standing::Keep => return token_lost(record),
         Standing::Rejected(over) => over,
     };
     let Some(missing) = view.missing_for else {
@@ -37,14 +37,24 @@ pub(super) fn next(view: &View<'_>, record: &Record, request: Request) -> Next {
     if let Some(rest) = over.checked_sub(missing).filter(|rest| !rest.is_zero()) {
         return missing_client(rest.min(probe::LOOK_AGAIN));
     }
+    // R5
+    let barred = view.recreations_barred.or(view.registrations_barred);
+    if let (Some(rest), None) = (barred, &view.memory.attempt) {
+        return missing_client(rest);
+    }
+    replace(view, record, request)
+}
+
+/// Registers another client in the place of the recorded one, which stays named.
+pub(super) fn replace(view: &View<'_>, record: &Record, request: Request) -> Next {
     if view.memory.attempt.is_none() {
         // R4a
         if let Some(attempt) = held(view) {
             return create::unknown(&attempt);
         }
         // R5
-        if let Some(rest) = view.recreations_barred.or(view.registrations_barred) {
-            return missing_client(rest);
+        if let Some(rest) = view.registrations_barred {
+            return create::barred(rest);
         }
         // R5a: the client that the provider seems to have lost stays named, with its token: its own credentials are void after this.
         // An entry that stands there already is written again, so that whoever is about to remove it does not.
@@ -79,14 +89,9 @@ fn missing_since(record: &Record, missing_since: Option<i64>) -> Next {
     .into()
 }
 
-fn token_lost() -> Next {
-    let text = "the provider no longer accepts the token that manages this client; the client and its Secret are left as they are. Ask the provider's \
-                administrator, or delete the OAuthClient and create it again";
-    Next::Finish(Verdict::Failed(Failure::new(
-        Class::Denied,
-        Reason::ManagementLost,
-        text,
-    )))
+/// The token is refused, and the client may well exist.
+pub(super) fn token_lost(record: &Record) -> Next {
+    Next::Finish(Verdict::Failed(Failure::management_lost(&record.client_id)))
 }
 
 fn missing_client(rest: Duration) -> Next {

@@ -269,6 +269,12 @@ impl View<'_> {
             .is_some_and(|abandoned| abandoned == value)
     }
 
+    /// Whether the user asks to have the client of this record replaced, and that was not done.
+    pub(super) fn replaces(&self, record: &Record) -> bool {
+        let asked = self.object.annotations().get(names::REPLACE);
+        asked.is_some_and(|id| *id == record.client_id) && asked != record.replaced.as_ref()
+    }
+
     pub(super) fn is_suspect(&self, attempt: &str, client_id: Option<&str>) -> bool {
         self.suspects.iter().any(|suspect| match client_id {
             Some(client_id) => suspect.client_id.as_deref() == Some(client_id),
@@ -322,6 +328,12 @@ impl View<'_> {
             && self.is_judged_ready()
             && self.has_finalizer()
             && self.former_names.is_empty()
+            && self
+                .object
+                .annotations()
+                .get(names::REPLACE)
+                .map(String::as_str)
+                .is_none_or(|id| Some(id) != self.known_client_id())
             && matches!(self.record, Sight::Unseen)
             && matches!(self.credentials, Credentials::Unseen { as_written: true })
     }

@@ -27,6 +27,7 @@ pub(crate) fn record() -> Record {
         },
         management: Access::default(),
         in_flight: None,
+        replaced: None,
         accepted: None,
         missing_since: None,
         other: Map::new(),

@@ -15,6 +15,7 @@ mod management;
 mod manifests;
 mod moved;
 mod outage;
+mod ownership;
 mod profiles;
 mod registration;
 mod rejection;

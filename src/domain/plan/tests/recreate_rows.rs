@@ -223,3 +223,40 @@ fn k1c_an_interrupted_recreation_with_a_chosen_identifier_is_looked_up() {
     world.memory.look_up = Some(LookUp::Absent);
     assert_eq!(world.short(), "ReadCredentials");
 }
+
+/// A registered client whose owner asks for another one in its place.
+fn to_be_replaced() -> World {
+    World::kept().with(|w| {
+        w.object["metadata"]["annotations"][names::REPLACE] = json!("id");
+        let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
+        w.secret = Held::Ours(Box::new(wanted));
+        w.memory.object_read = true;
+    })
+}
+
+#[test]
+fn k10a_a_client_is_replaced_once_by_its_owners_wish_and_stays_named() {
+    assert_eq!(to_be_replaced().short(), "KeepSuspect");
+    let kept = |w: &mut World| {
+        w.suspects.push(suspect("a1", Some("id")));
+        w.memory.kept = true;
+    };
+    assert_eq!(to_be_replaced().with(kept).short(), "OpenAttempt");
+    let unread = to_be_replaced().with(|w| w.memory.object_read = false);
+    assert_eq!(unread.short(), "ReadObject");
+    let done = to_be_replaced().recorded(|r| r.replaced = Some("id".to_owned()));
+    assert_eq!(done.short(), "Ready", "the provider answered with the same client");
+    let another = to_be_replaced().with(|w| w.object["metadata"]["annotations"][names::REPLACE] = json!("other"));
+    assert_eq!(another.short(), "Ready", "the value names no client of this object");
+    let unseen = to_be_replaced().with(|w| {
+        w.record_sight = Some(Sight::Unseen);
+        w.secret = Held::Unseen(true);
+    });
+    assert_eq!(
+        unseen.short(),
+        "ReadRecord",
+        "metadata alone does not tell that it is done"
+    );
+    let barred = to_be_replaced().with(|w| w.registrations_barred = Some(Duration::from_mins(1)));
+    assert_eq!(barred.short(), "ProviderUnavailable");
+}
