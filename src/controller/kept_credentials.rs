@@ -112,6 +112,20 @@ impl KeptCredentials {
         self.lock().remove(uid);
     }
 
+    /// Keys of the provider objects that vanished, or a Secret of which did.
+    pub(super) fn vanished(&self) -> Vec<ProviderKey> {
+        let kept = self.lock();
+        let found = kept.iter().filter(|(_, kept)| kept.vanished.is_some());
+        found.map(|(_, kept)| kept.key.clone()).collect()
+    }
+
+    /// What is kept of provider objects of this name.
+    fn of(&self, key: &ProviderKey) -> Vec<(String, Kept)> {
+        let kept = self.lock();
+        let found = kept.iter().filter(|(_, kept)| kept.key == *key);
+        found.map(|(uid, kept)| (uid.clone(), kept.clone())).collect()
+    }
+
     fn get(&self, uid: &str, clock: Clock) -> Option<Kept> {
         let kept = self.lock().get(uid).cloned()?;
         kept.left(clock).is_none_or(|left| !left.is_zero()).then_some(kept)
@@ -148,13 +162,6 @@ impl Context {
         let object = self.provider_object(key).ok();
         let now = object.as_ref().map(|(uid, _, _)| uid.clone());
         self.note_vanished(|uid, of| of == key && Some(uid) != now.as_deref());
-        let Some((uid, generation, settings)) = object else {
-            return Ok(());
-        };
-        if profile::settings(&settings).management != ManagementMode::Credentials {
-            self.kept.forget(&uid);
-            return Ok(());
-        }
         let namespace = self.credentials_namespace(key);
         let known = |name: &str| self.index.provider_credentials(namespace, name);
         let source = Source {
@@ -164,6 +171,23 @@ impl Context {
             known: &known,
             kept: None,
         };
+        let former = self.kept.of(key).into_iter();
+        for (uid, kept) in former.filter(|(uid, _)| Some(uid) != now.as_ref()) {
+            match credentials::read_all(key, &kept.settings, &source).await {
+                // The owner may have replaced them since.
+                Ok(secrets) => self.kept.put(uid, Kept { secrets, ..kept }),
+                Err(Unread::Withdrawn) => self.withdrawn(key, &uid),
+                Err(Unread::Gone) => {}
+                Err(Unread::Failed(failure)) => return Err(failure),
+            }
+        }
+        let Some((uid, generation, settings)) = object else {
+            return Ok(());
+        };
+        if profile::settings(&settings).management != ManagementMode::Credentials {
+            self.kept.forget(&uid);
+            return Ok(());
+        }
         match credentials::read_all(key, &settings, &source).await {
             Ok(secrets) => {
                 let kept = Kept {
@@ -177,10 +201,15 @@ impl Context {
                 tracing::debug!(provider = %key, "credentials kept for deregistrations");
             }
             Err(Unread::Gone) => self.note_vanished(|kept, _| kept == uid),
-            Err(Unread::Withdrawn) => self.kept.forget(&uid),
+            Err(Unread::Withdrawn) => self.withdrawn(key, &uid),
             Err(Unread::Failed(failure)) => return Err(failure),
         }
         Ok(())
+    }
+
+    fn withdrawn(&self, key: &ProviderKey, uid: &str) {
+        self.kept.forget(uid);
+        tracing::debug!(provider = %key, "credentials no longer kept: they exist and must not or cannot be used");
     }
 
     /// From now on the credentials of these provider objects are kept for as long as the deletion of a client may take.

@@ -26,6 +26,8 @@ pub(super) async fn run(cx: Arc<Context>, tasks: TaskTracker, mut changed: mpsc:
         let keys = tokio::select! {
             () = cx.stopping.cancelled() => return,
             () = &mut expiring => return,
+            // No provider object may be left that uses it.
+            () = cx.index.consent_changed() => cx.kept.vanished(),
             () = leadership.next_term() => if cx.is_complete() { cx.providers.keys() } else { Vec::new() },
             key = changed.recv() => match key {
                 Some(key) => vec![key],

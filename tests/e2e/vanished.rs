@@ -2,6 +2,7 @@
 //! namespace do it.
 
 use testbed::operator::{Operator, OperatorOptions};
+use testbed::providers::{Fault, Reply, Seen};
 use testbed::site::{Site, oauth_client};
 
 use crate::stage::{Stage, Unmanned, eventually, lasting_rights, plane};
@@ -173,50 +174,100 @@ async fn t141_credentials_that_return_within_the_timeout_end_a_deletion_that_wai
     deregistered(&stage, &site).await;
 }
 
-#[tokio::test]
-async fn t142_a_consent_that_was_withdrawn_is_not_outlived_by_what_is_kept() {
-    for (name, withdraw) in [
-        (
+/// The ways in which an owner withdraws the consent.
+const WITHDRAWALS: [(&str, [&str; 3]); 2] = [
+    (
+        "label",
+        [
             "label",
-            [
-                "label",
-                "secret/wso2-admin",
-                "oauth-client-operator.dev/provider-credentials-",
-            ],
-        ),
+            "secret/wso2-admin",
+            "oauth-client-operator.dev/provider-credentials-",
+        ],
+    ),
+    (
+        "annotation",
+        [
+            "annotate",
+            "secret/wso2-admin",
+            "oauth-client-operator.dev/allowed-origins-",
+        ],
+    ),
+];
+
+/// The client is still there, nobody tried to deregister it, and a suspect names it.
+async fn only_suspected(stage: &Stage, site: &Site) {
+    stage.gone("app").await;
+    assert_eq!(
         (
-            "annotation",
-            [
-                "annotate",
-                "secret/wso2-admin",
-                "oauth-client-operator.dev/allowed-origins-",
-            ],
+            site.clients().await.unwrap().len(),
+            site.double().unwrap().count("DELETE", "")
         ),
-    ] {
+        (1, 0),
+        "the credentials were used without consent\n{}",
+        stage.operator.log()
+    );
+    assert_eq!(stage.suspects().await.len(), 1);
+}
+
+#[tokio::test]
+async fn t142_credentials_whose_consent_is_withdrawn_are_not_used_and_leave_a_suspect_after_the_timeout() {
+    for (name, withdraw) in WITHDRAWALS {
+        let site = Site::wso2_v1_1().await.unwrap();
+        let stage = with_client(&format!("consent-{name}"), &site).await;
+        kept(&stage.operator, 1).await;
+        stage.kubectl(&withdraw).await;
+        stage.kubectl(&["delete", "oac", "app", "--wait=false"]).await;
+        let message = stage.failed("app", "DeletionBlocked").await;
+        assert!(
+            message.contains("kubectl") && message.contains(withdraw[0]),
+            "{message}"
+        );
+        only_suspected(&stage, &site).await;
+    }
+}
+
+/// What was withdrawn stays withdrawn when the Secret goes afterwards, and also where no provider object is left that uses it.
+#[tokio::test]
+async fn t142_a_withdrawn_consent_ends_the_keeping_at_once() {
+    for (name, withdraw) in WITHDRAWALS {
         for provider_first in [false, true] {
             let site = Site::wso2_v1_1().await.unwrap();
-            let stage = with_client(&format!("consent-{name}-{provider_first}"), &site).await;
+            let stage = with_client(&format!("withdrawn-{name}-{provider_first}"), &site).await;
             kept(&stage.operator, 1).await;
             if provider_first {
                 stage.kubectl(&["delete", "oauthprovider/provider"]).await;
             }
             stage.kubectl(&withdraw).await;
-            stage.kubectl(&["delete", "oac", "app", "--wait=false"]).await;
-            let message = stage.failed("app", "DeletionBlocked").await;
-            assert!(
-                message.contains("kubectl") && message.contains(withdraw[0]),
-                "{message}"
-            );
-            stage.gone("app").await;
-            assert_eq!(
-                site.clients().await.unwrap().len(),
-                1,
-                "the credentials were used without consent"
-            );
-            assert_eq!(stage.suspects().await.len(), 1);
-            // The owner deletes the Secret at last: what he withdrew stays withdrawn.
+            eventually("nothing is kept any more", async || {
+                let log = stage.operator.log();
+                log.contains("credentials no longer kept").then_some(())
+            })
+            .await;
             stage.kubectl(&["delete", "secret/wso2-admin"]).await;
-            assert_eq!(site.double().unwrap().count("DELETE", ""), 0);
+            stage.kubectl(&["delete", "oac", "app", "--wait=false"]).await;
+            only_suspected(&stage, &site).await;
         }
     }
+}
+
+/// The object is let go while its provider is down, and the credentials vanish after it.
+#[tokio::test]
+async fn t140_a_deletion_that_outlived_its_object_is_finished_with_credentials_that_vanished() {
+    let site = Site::wso2_v1_1().await.unwrap();
+    let stage = Stage::with("outlived", |options| options.args.push("--time-scale=5".to_owned())).await;
+    stage.apply(&site.manifests).await;
+    stage
+        .apply(&oauth_client("app", &format!("{CLIENT}\ndeletionTimeout: 10s")))
+        .await;
+    stage.ready("app").await;
+    let down = |seen: &Seen| (seen.method == "DELETE").then(|| Fault::Answer(Reply::empty(503)));
+    site.double().unwrap().script(down);
+    stage.kubectl(&["delete", "oac", "app", "--wait=false"]).await;
+    stage.gone("app").await;
+    stage
+        .kubectl(&["delete", "secret/wso2-admin", "oauthprovider/provider"])
+        .await;
+    site.double().unwrap().behave();
+    stage.no_records().await;
+    deregistered(&stage, &site).await;
 }
