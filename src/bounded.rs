@@ -104,7 +104,6 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
     }
 
     /// Every entry, in no order.
-    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.entries.iter().map(|(key, entry)| (key, &entry.value))
     }

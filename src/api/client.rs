@@ -106,7 +106,7 @@ pub struct OAuthClientSpec {
     /// and Secret as they are.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// How long deletion blocks on deregistration. Afterwards the object is removed and the operator keeps retrying in the background. Default 15m.
+    /// How long deletion blocks on deregistration. Afterwards the object is removed and the operator keeps retrying in the background. Default 4m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub deletion_timeout: Option<String>,

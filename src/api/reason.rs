@@ -50,6 +50,8 @@ macro_rules! reasons {
 reasons! {
     /// The client is registered as the manifest asks, and its Secret is written.
     Registered => "Nothing to do.",
+    /// The provider had lost the client, and the operator registered another one.
+    RegisteredAnew => "Restart applications that do not reload the Secret. A suspect may name the former client: check it at the provider.",
     /// The Secret holds the recorded credentials.
     SecretWritten => "Nothing to do.",
     /// The endpoints of the provider are known.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::core::ObjectMeta;
+use tokio::sync::Notify;
 
 use super::key::Key;
 use super::meta::{Role, SecretMeta};
@@ -35,6 +36,7 @@ pub(super) enum Family {
 pub struct SecretIndex {
     operator_namespace: Box<str>,
     inner: RwLock<Inner>,
+    consent_changed: Notify,
 }
 
 #[derive(Default)]
@@ -66,7 +68,18 @@ impl SecretIndex {
         Self {
             operator_namespace: operator_namespace.into(),
             inner: RwLock::default(),
+            consent_changed: Notify::new(),
         }
+    }
+
+    /// Waits until a Secret that may be used as a provider's credentials comes, changes or goes. Whoever awaits it is the only one.
+    pub async fn consent_changed(&self) {
+        self.consent_changed.notified().await;
+    }
+
+    /// Notes such a change.
+    pub(super) fn note_consent(&self) {
+        self.consent_changed.notify_one();
     }
 
     /// The registration record of a client.

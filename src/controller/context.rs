@@ -24,6 +24,7 @@ use crate::provider::{Discovered, DiscoveryCache, Transport};
 
 use super::claims::Claims;
 use super::credentials::{CredentialCache, Source};
+use super::kept_credentials::KeptCredentials;
 use super::outcomes::Outcomes;
 use super::permits::{Limits, Permit, Permits};
 use super::resolve;
@@ -64,6 +65,8 @@ pub(super) struct Context {
     /// When the process began.
     pub begun: tokio::time::Instant,
     pub credentials: CredentialCache,
+    /// Credentials of providers whose clients only they can deregister.
+    pub kept: KeptCredentials,
     pub health: Health,
     pub leadership: Leadership,
     /// Digest of this process's identity, with which its attempts begin.
@@ -106,20 +109,26 @@ impl Context {
     /// A provider object, ready to be called.
     pub(super) async fn provider(&self, key: &ProviderKey) -> Result<Arc<Provider>, Failure> {
         let (uid, generation, settings) = self.provider_object(key)?;
-        let namespace: &str = match key.kind {
-            ProviderKind::OAuthProvider => &key.namespace,
-            ProviderKind::ClusterOAuthProvider => &self.here.namespace,
-        };
+        let namespace = self.credentials_namespace(key);
         let known = |name: &str| self.index.provider_credentials(namespace, name);
         let source = Source {
             secrets: &self.secrets,
             cache: &self.credentials,
             namespace,
             known: &known,
+            kept: None,
         };
         resolve::resolve(key, &uid, generation, &settings, &source)
             .await
             .map(Arc::new)
+    }
+
+    /// Namespace of the credentials Secrets of a provider object.
+    pub(super) fn credentials_namespace<'a>(&'a self, key: &'a ProviderKey) -> &'a str {
+        match key.kind {
+            ProviderKind::OAuthProvider => &key.namespace,
+            ProviderKind::ClusterOAuthProvider => &self.here.namespace,
+        }
     }
 
     /// Changes whenever the provider object of this UID or one of its credentials Secrets does.
@@ -129,10 +138,7 @@ impl Context {
             .filter_map(|key| Some((self.provider_object(&key).ok()?, key)))
             .map(|(object, key)| (key, object))
             .find(|(_, (found, _, _))| found == uid)?;
-        let namespace: &str = match key.kind {
-            ProviderKind::OAuthProvider => &key.namespace,
-            ProviderKind::ClusterOAuthProvider => &self.here.namespace,
-        };
+        let namespace = self.credentials_namespace(&key);
         let auths = [
             &settings.discovery_auth,
             &settings.registration_auth,
@@ -223,6 +229,7 @@ impl Context {
     pub(super) fn forget_the_gone(&self) {
         let uid = |key: &ProviderKey| self.provider_object(key).ok().map(|(uid, _, _)| uid);
         let uids: HashSet<String> = self.providers.keys().iter().filter_map(uid).collect();
+        self.note_vanished(|uid, _| !uids.contains(uid));
         self.discovery.retain(|uid| uids.contains(uid));
         self.permits.retain(|uid| uids.contains(uid));
         lock(&self.breakers).retain(|(uid, _)| uids.contains(uid));

@@ -2,6 +2,8 @@
 //!
 //! Consent is looked for in metadata, before any value is read. Of a Secret only the named keys are kept, in a cache with a bound.
 
+mod all;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -14,6 +16,8 @@ use crate::bounded::Bounded;
 use crate::cluster::{ApiError, ProviderKey, SecretMeta, Secrets};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::target::{AuthScheme, Credentials};
+
+pub(super) use all::{AllRead, Unread, read_all};
 
 /// What the cached values weigh at most, in bytes.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
@@ -77,6 +81,17 @@ pub(super) struct Source<'a> {
     pub namespace: &'a str,
     /// A labelled Secret, as far as the watch knows it.
     pub known: &'a (dyn Fn(&str) -> Option<Arc<SecretMeta>> + Sync),
+    /// What stands in for Secrets that do not exist any more. Only a deregistration may use it.
+    pub kept: Option<StandIn<'a>>,
+}
+
+/// What was read of a provider object's Secrets before they vanished.
+#[derive(Clone, Copy)]
+pub(super) struct StandIn<'a> {
+    pub secrets: &'a AllRead,
+    /// Whether the provider object is gone. A Secret that must not be read is then taken to be gone, too: the deletion of a
+    /// namespace removes the Role of the operator as well.
+    pub provider_gone: bool,
 }
 
 /// The credentials in a field of a provider object. The versions of the Secrets that were read are added to `versions`.
@@ -164,7 +179,14 @@ async fn read(
     let consents = |labelled, listed| {
         check_consent(key, field, name, source.namespace, labelled, listed).inspect_err(|_| source.cache.remove(&slot))
     };
-    let unreachable = |error: ApiError| error.failure(&what);
+    let gone = || {
+        source.cache.remove(&slot);
+        source.kept.and_then(|kept| kept.secrets.of(&slot)).ok_or_else(absent)
+    };
+    let unread = |error: ApiError| match error {
+        ApiError::Forbidden { .. } if source.kept.is_some_and(|kept| kept.provider_gone) => gone(),
+        error => Err(error.failure(&what)),
+    };
 
     if let Some(meta) = (source.known)(name) {
         consents(meta.provider_credentials, meta.allowed_origins)?;
@@ -175,17 +197,22 @@ async fn read(
         }
     } else {
         // The watch may lag behind.
-        let head = source.secrets.head(source.namespace, name).await.map_err(unreachable)?;
-        let head = head.ok_or_else(absent).inspect_err(|_| source.cache.remove(&slot))?;
+        let head = match source.secrets.head(source.namespace, name).await {
+            Ok(Some(head)) => head,
+            Ok(None) => return gone(),
+            Err(error) => return unread(error),
+        };
         let meta = SecretMeta::of(head, source.namespace.into());
         consents(meta.provider_credentials, meta.allowed_origins)?;
     }
     let found = {
         // It is never closed.
         let _reader = source.cache.readers.acquire().await;
-        let found = source.secrets.get(source.namespace, name).await;
-        let secret = found.map_err(unreachable)?;
-        let secret = secret.ok_or_else(absent).inspect_err(|_| source.cache.remove(&slot))?;
+        let secret = match source.secrets.get(source.namespace, name).await {
+            Ok(Some(secret)) => secret,
+            Ok(None) => return gone(),
+            Err(error) => return unread(error),
+        };
         // It may have changed since its metadata was looked at.
         let meta = SecretMeta::of(secret.metadata.clone(), source.namespace.into());
         consents(meta.provider_credentials, meta.allowed_origins)?;

@@ -50,6 +50,7 @@ impl<W: World> Pass<'_, W> {
             Effect::ReadCredentials => self.read_credentials().await,
             Effect::ReadObject => self.read_object().await,
             Effect::ResolveProvider => self.provider = Some(self.world.resolve(&self.object).await),
+            Effect::ResolveForDeletion => self.resolve_for_deletion().await,
             Effect::Discover => self.discover().await,
             // Not here, see above.
             Effect::ProveWritable => {}

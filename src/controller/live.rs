@@ -391,8 +391,14 @@ impl World for Live<'_> {
         self.cx.provider(&key).await
     }
 
+    async fn provider_for_deletion(&self, object: &OAuthClient, record: &Record) -> Result<Arc<Provider>, Failure> {
+        let found = self.resolve(object).await;
+        self.or_kept(record, found).await
+    }
+
     async fn provider_of(&self, record: &Record) -> Result<Arc<Provider>, Failure> {
-        self.cx.provider_of(record).await
+        let found = self.cx.provider_of(record).await;
+        self.or_kept(record, found).await
     }
 
     async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {

@@ -7,6 +7,7 @@ mod dispatch;
 mod execute;
 #[cfg(test)]
 mod explorer;
+mod kept_credentials;
 mod live;
 mod management;
 mod outcomes;

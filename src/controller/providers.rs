@@ -1,4 +1,5 @@
-//! Provider objects: are they usable, and what was found. Their status helps whoever set them up; clients do not wait for it.
+//! Provider objects: are they usable, and what was found. Their status helps whoever set them up; clients do not wait for it. And
+//! their credentials are kept for deregistrations.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,9 +21,13 @@ pub(super) async fn run(cx: Arc<Context>, tasks: TaskTracker, mut changed: mpsc:
     // A change while the task works or waits replaces it: what it found is out of date.
     let mut working: HashMap<ProviderKey, tokio::task::AbortHandle> = HashMap::new();
     let mut leadership = cx.leadership.clone();
+    let mut expiring = std::pin::pin!(cx.kept.expire(cx.clock));
     loop {
         let keys = tokio::select! {
             () = cx.stopping.cancelled() => return,
+            () = &mut expiring => return,
+            // No provider object may be left that uses it.
+            () = cx.index.consent_changed() => cx.kept.vanished(),
             () = leadership.next_term() => if cx.is_complete() { cx.providers.keys() } else { Vec::new() },
             key = changed.recv() => match key {
                 Some(key) => vec![key],
@@ -31,9 +36,6 @@ pub(super) async fn run(cx: Arc<Context>, tasks: TaskTracker, mut changed: mpsc:
         };
         if keys.iter().any(|key| cx.provider_object(key).is_err()) {
             cx.forget_the_gone();
-        }
-        if !cx.leadership.leads() {
-            continue;
         }
         working.retain(|_, task| !task.is_finished());
         for key in keys {
@@ -44,11 +46,31 @@ pub(super) async fn run(cx: Arc<Context>, tasks: TaskTracker, mut changed: mpsc:
             let task = tasks.spawn(async move {
                 tokio::select! {
                     () = cx.stopping.cancelled() => {}
-                    () = until_judged(&cx, &own_key) => {}
+                    () = work(&cx, &own_key) => {}
                 }
             });
             working.insert(key, task.abort_handle());
         }
+    }
+}
+
+/// Keeps the credentials of a provider, as every replica does, and judges it, as the leader does.
+async fn work(cx: &Context, key: &ProviderKey) {
+    // First, because it takes the credentials for both from the API server, and nothing else.
+    let kept = cx.keep_credentials(key).await;
+    tokio::join!(until_judged(cx, key), until_kept(cx, key, kept));
+}
+
+/// Tries to keep the credentials of a provider until it is known what there is to keep.
+async fn until_kept(cx: &Context, key: &ProviderKey, mut kept: Result<(), Failure>) {
+    let mut failures = 0;
+    while let Err(failure) = kept {
+        failures += 1;
+        match backoff::delay(&failure, failures, cx.chance()) {
+            Some(wait) => cx.clock.sleep(wait).await,
+            None => return,
+        }
+        kept = cx.keep_credentials(key).await;
     }
 }
 

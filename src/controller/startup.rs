@@ -25,6 +25,7 @@ use super::claims::Claims;
 use super::context::{self, Context};
 use super::credentials::CredentialCache;
 use super::dispatch::Dispatcher;
+use super::kept_credentials::KeptCredentials;
 use super::permits::Permits;
 use super::settings::Settings;
 use super::state::State;
@@ -216,6 +217,7 @@ fn context(
         begun: tokio::time::Instant::now(),
         credentials: CredentialCache::default(),
         probe_controls: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
+        kept: KeptCredentials::default(),
         claims: Claims::default(),
         stopping,
         random: SystemRandom::new(),

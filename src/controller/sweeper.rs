@@ -42,7 +42,7 @@ pub(super) struct Looked {
     pub(super) failures: u32,
     /// When it is looked at again; `None`: when it changes.
     pub(super) again: Option<Duration>,
-    /// When the provider first refused to deregister the client.
+    /// When the provider first refused to deregister the client, or its credentials were first missed.
     pub(super) refused: Option<Duration>,
     /// Whether the client is deregistered, and only its record is left to remove.
     deregistered: bool,
@@ -60,7 +60,7 @@ enum Look {
     Later(Failure),
     /// The client is deregistered, and its record could not be removed.
     NotRemoved(Failure),
-    /// The provider refused to deregister the client.
+    /// The provider refused to deregister the client, or its credentials are missing.
     Refused,
     /// A suspect, and how long it is left alone; it was tried, or has just been met.
     Suspect { provider: Box<str>, tried: bool },

@@ -134,7 +134,14 @@ pub(super) trait World: Send + Sync {
 
     /// The provider of an object, ready to be called.
     fn resolve(&self, object: &OAuthClient) -> impl Answer<Result<Arc<Provider>, Failure>>;
-    /// The provider object of a recorded client, ready to be called.
+    /// The provider of an object whose recorded client is to be deregistered. Credentials that vanished are used for as long as
+    /// they are kept.
+    fn provider_for_deletion(
+        &self,
+        object: &OAuthClient,
+        record: &Record,
+    ) -> impl Answer<Result<Arc<Provider>, Failure>>;
+    /// The same for a recorded client that has no object any more.
     fn provider_of(&self, record: &Record) -> impl Answer<Result<Arc<Provider>, Failure>>;
     /// Changes whenever the provider object of this UID or one of its credentials does; `None`: there is none.
     fn provider_revision(&self, uid: &str) -> Option<String>;

@@ -39,7 +39,7 @@ pub fn suspect_delay(refusals: u32, random: f64) -> Duration {
 #[must_use]
 pub fn delay(failure: &Failure, failures: u32, random: f64) -> Option<Duration> {
     let spread = 0.5 + random.clamp(0.0, 1.0) / 2.0;
-    match failure.class {
+    let wait = match failure.class {
         Class::Invalid => None,
         Class::Conflict | Class::Lost => Some(SHORTEST.mul_f64(spread)),
         Class::Denied | Class::Bug => Some(slow(failures).mul_f64(spread)),
@@ -50,6 +50,10 @@ pub fn delay(failure: &Failure, failures: u32, random: f64) -> Option<Duration> 
             let wish = failure.retry_after.unwrap_or_default().min(LONGEST_WISH);
             Some(doubled.mul_f64(spread).max(wish))
         }
+    };
+    match failure.look_within() {
+        Some(bound) => wait.map(|wait| wait.min(bound)),
+        None => wait,
     }
 }
 
@@ -86,6 +90,20 @@ mod tests {
         assert_eq!(wait(1), Duration::from_secs(1));
         assert_eq!(wait(4), Duration::from_secs(8));
         assert_eq!(wait(40), LONGEST);
+    }
+
+    #[test]
+    fn t144_no_wait_is_longer_than_the_time_until_the_next_decision() {
+        let bound = Some(Duration::from_secs(30));
+        for class in [Class::Transient, Class::Denied] {
+            assert_eq!(delay(&failure(class).within(bound), 40, 1.0), bound, "{class:?}");
+        }
+        let asked = failure(Class::Transient).after(Some(Duration::from_mins(10)));
+        assert_eq!(delay(&asked.within(bound), 1, 1.0), bound);
+        let both = failure(Class::Transient)
+            .within(Some(Duration::from_secs(2)))
+            .within(bound);
+        assert_eq!(delay(&both, 40, 1.0), Some(Duration::from_secs(2)));
     }
 
     #[test]

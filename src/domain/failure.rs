@@ -1,5 +1,6 @@
 //! What can go wrong, in seven classes. The class decides what happens next; the reason and the message tell the user.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::api::{Reason, names};
@@ -36,6 +37,8 @@ pub struct Failure {
     pub message: String,
     /// How long the other side asked to wait.
     pub retry_after: Option<Duration>,
+    /// The longest wait before another look, in seconds: something has to be decided then, however often it failed before.
+    pub look_within_seconds: Option<NonZeroU32>,
 }
 
 impl Failure {
@@ -47,6 +50,7 @@ impl Failure {
             reason,
             message: message.into(),
             retry_after: None,
+            look_within_seconds: None,
         }
     }
 
@@ -66,5 +70,21 @@ impl Failure {
     pub fn after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
+    }
+
+    /// The same failure with a bound on the wait before another look. The shorter of two bounds counts.
+    #[must_use]
+    pub fn within(mut self, bound: Option<Duration>) -> Self {
+        let seconds = |bound: Duration| u32::try_from(bound.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        let bound = bound.map(|bound| NonZeroU32::new(seconds(bound)).unwrap_or(NonZeroU32::MIN));
+        self.look_within_seconds = self.look_within_seconds.into_iter().chain(bound).min();
+        self
+    }
+
+    /// The longest wait before another look.
+    #[must_use]
+    pub fn look_within(&self) -> Option<Duration> {
+        let seconds = self.look_within_seconds?;
+        Some(Duration::from_secs(seconds.get().into()))
     }
 }

@@ -56,6 +56,42 @@ async fn after_the_timeout_the_object_goes_and_the_deletion_is_finished_later() 
     })
     .await;
     assert!(stage.suspects().await.is_empty());
+    assert!(
+        stage
+            .operator
+            .log()
+            .contains("a deletion that outlived its object is finished")
+    );
+}
+
+/// The log names a deregistration as finished only where the client is gone.
+#[tokio::test]
+async fn t143_the_log_calls_no_deletion_finished_whose_client_lives() {
+    const FINISHED: &str = "a deletion that outlived its object is finished";
+    let site = Site::scriptable().await.unwrap();
+    let stage = Stage::with("unfinished", |options| options.args.push("--time-scale=60".to_owned())).await;
+    stage.apply(&site.manifests).await;
+    stage
+        .apply(&oauth_client("app", &format!("{CLIENT}\ndeletionTimeout: 60s")))
+        .await;
+    stage.ready("app").await;
+    let double = site.double().unwrap();
+    double.script(down);
+    stage.kubectl(&["delete", "oac", "app", "--wait=false"]).await;
+    stage.gone("app").await;
+    let before = double.count("DELETE", "");
+    // From now on it is accepted, and nothing is done.
+    double.script(|seen| (seen.method == "DELETE").then(|| Fault::Answer(Reply::empty(202))));
+    eventually("the client is a suspect", async || {
+        (stage.suspects().await.len() == 1 && stage.records().await.is_empty()).then_some(())
+    })
+    .await;
+    assert!(
+        double.count("DELETE", "") > before + 1,
+        "the sweeper has tried it twice"
+    );
+    assert_eq!(site.clients().await.unwrap().len(), 1);
+    assert!(!stage.operator.log().contains(FINISHED), "{}", stage.operator.log());
 }
 
 #[tokio::test]
@@ -70,29 +106,6 @@ async fn a_provider_object_that_is_gone_does_not_hold_up_a_deletion_by_token() {
     assert!(
         site.clients().await.unwrap().is_empty(),
         "the record holds all that a deletion needs"
-    );
-}
-
-#[tokio::test]
-async fn credentials_that_vanish_with_their_provider_leave_a_suspect() {
-    let site = Site::wso2_v1_1().await.unwrap();
-    let stage = Stage::new("vanished").await;
-    stage.apply(&site.manifests).await;
-    stage
-        .apply(&oauth_client("app", &format!("clientName: app\n{CLIENT}")))
-        .await;
-    let object = stage.ready("app").await;
-    stage
-        .kubectl(&["delete", "oauthprovider/provider", "secret/wso2-admin"])
-        .await;
-    stage.kubectl(&["delete", "oac", "app", "--timeout=30s"]).await;
-    let suspects = stage.suspects().await;
-    let id = suspects
-        .first()
-        .and_then(|suspect| suspect.data.as_ref()?.get("client_id").cloned());
-    assert_eq!(
-        id.map(|id| String::from_utf8(id.0).unwrap()),
-        object.status.unwrap().client_id
     );
 }
 

@@ -36,5 +36,6 @@ mod stage;
 mod staleness;
 mod tenancy;
 mod uninstall;
+mod vanished;
 mod watches;
 mod wire;

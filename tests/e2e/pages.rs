@@ -133,14 +133,14 @@ async fn t132_a_suspect_is_listed_with_its_client_and_acknowledged() {
     }
     let operator = operator(&plane).await;
     plane.create_namespace("apps").await.unwrap();
-    let client = site.client("app", "clientName: app\nredirectURIs: ['https://app.example/callback']");
+    let spec = "clientName: app\ndeletionTimeout: 2s\nredirectURIs: ['https://app.example/callback']";
     let apply = ["-n", "apps", "apply", "-f", "-"];
-    let manifests = site.manifests.clone() + &client;
+    let manifests = site.manifests.clone() + &site.client("app", spec);
     plane.kubectl_with(&apply, &manifests).await.unwrap().stdout().unwrap();
     run(
         &shell,
         "kubectl -n apps wait --for=condition=Ready oauthclient/app --timeout=60s\n\
-         kubectl -n apps delete oauthprovider/provider secret/wso2-admin\n\
+         kubectl -n apps label secret/wso2-admin oauth-client-operator.dev/provider-credentials-\n\
          kubectl -n apps delete oauthclient app --timeout=60s",
     )
     .await;

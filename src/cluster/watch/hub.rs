@@ -340,6 +340,7 @@ impl Hub {
         };
         match family {
             Family::Consented => {
+                self.watches.secrets.note_consent();
                 for provider in self
                     .watches
                     .providers

@@ -19,6 +19,12 @@ use super::STORE_AGAIN;
 use super::claim::{self, Withheld};
 
 impl<W: World> Pass<'_, W> {
+    pub(super) async fn resolve_for_deletion(&mut self) {
+        if let Stored::Present { record, .. } = &self.record {
+            self.provider = Some(self.world.provider_for_deletion(&self.object, record).await);
+        }
+    }
+
     pub(super) async fn deregister(&mut self) {
         let Stored::Present { record, .. } = &self.record else {
             return;

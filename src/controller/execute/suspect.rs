@@ -150,6 +150,14 @@ impl<W: World> Pass<'_, W> {
                      at the provider"
                 ),
             ),
+            Some(client_id) if deleting && let Some(Err(failure)) = &self.provider => (
+                Reason::SuspectedOrphan,
+                format!(
+                    "client {client_id} could not be deregistered and may stay at the provider: {}; its record is kept as a suspect, and the operator tries \
+                     again from time to time",
+                    failure.message
+                ),
+            ),
             Some(client_id) if deleting => (
                 Reason::DeletionUnsupported,
                 format!("client {client_id} could not be deregistered and stays at the provider; remove it there"),

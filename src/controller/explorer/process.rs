@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use crate::api::OAuthClient;
+use crate::api::{OAuthClient, Reason};
 use crate::cluster::{ApiError, Role, SecretMeta};
+use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
-use crate::domain::plan::{Here, Provider};
+use crate::domain::plan::{self, Here, Provider};
 use crate::provider::made_of;
 
 use super::cluster::{Cluster, Name, named};
@@ -247,6 +248,22 @@ impl Process {
             let metas = replica.view.secrets.values().map(|kept| &kept.meta);
             metas.filter(|meta| fits(meta)).cloned().collect()
         })
+    }
+
+    /// The provider, unless it was removed. `kept`: what the process keeps of it counts, too.
+    fn resolved(&self, kept: bool) -> Result<Arc<Provider>, Failure> {
+        let (removed, now) = {
+            let state = self.state();
+            (state.provider.removed, state.now)
+        };
+        let Some(removed) = removed else {
+            return Ok(self.provider.clone());
+        };
+        let in_time = u64::try_from(now - removed).is_ok_and(|since| since < plan::DEFAULT_TIMEOUT.as_secs());
+        if kept && in_time && self.me(|replica| replica.keeps) {
+            return Ok(self.provider.clone());
+        }
+        Err(Failure::new(Class::Denied, Reason::ProviderNotFound, "removed"))
     }
 
     fn at_home(&self, meta: &SecretMeta, role: Role, uid: &str) -> bool {

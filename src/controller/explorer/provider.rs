@@ -57,6 +57,8 @@ pub(super) struct Provider {
     pub marked: bool,
     /// Status with which it answers everything.
     pub refuses: Option<u16>,
+    /// When its object and the Secret of its credentials were deleted.
+    pub removed: Option<i64>,
     /// Changes with the provider object and its credentials.
     pub revision: usize,
     /// Whether a management token was ever shown to another client's URI.
@@ -75,6 +77,7 @@ impl Provider {
             chosen: scenario.chosen,
             marked: scenario.marked,
             refuses: None,
+            removed: None,
             revision: 1,
             misdirected: false,
             issued: 0,

@@ -11,6 +11,7 @@ use crate::domain::plan::Here;
 use super::super::outcomes::Outcomes;
 use super::super::sweeper::Looks;
 use super::cluster::{Cluster, Kept, KeptSecret, Name};
+use super::provider::Provider;
 use super::scenario;
 use super::state::clock;
 
@@ -38,6 +39,8 @@ pub(super) struct Replica {
     pub trigger: Option<Trigger>,
     pub timer: Option<i64>,
     pub failures: u32,
+    /// Whether it has read the provider's credentials, and keeps them once they vanished.
+    pub keeps: bool,
     /// Passes before its watches catch up.
     pub lag: u32,
 }
@@ -80,13 +83,15 @@ impl Replica {
             trigger: None,
             timer: None,
             failures: 0,
+            keeps: true,
             lag: 0,
         }
     }
 
     /// As it is right after a start.
-    pub(super) fn restarted(&self) -> Self {
+    pub(super) fn restarted(&self, provider: &Provider) -> Self {
         Self {
+            keeps: provider.removed.is_none(),
             here: self.here.clone(),
             narrowed: self.narrowed,
             active: self.active,
@@ -194,6 +199,7 @@ impl Replica {
             self.leads,
             self.trigger,
             self.failures,
+            self.keeps,
             self.lag,
         )
             .hash(hasher);

@@ -164,7 +164,7 @@ pub(super) fn process(shared: &Arc<Mutex<State>>, who: usize, interruptible: boo
 /// A process starts again after a death, or the other replica goes on in its place.
 fn restart(state: &mut State, who: usize) {
     let cluster = state.replicas[who].cluster;
-    state.replicas[who] = state.replicas[who].restarted();
+    state.replicas[who] = state.replicas[who].restarted(&state.provider);
     state.schedule.tell(|| "  a process starts".to_owned());
     let mut offered = vec![Choice::Well, Choice::OldList];
     if who < 2 {

@@ -12,6 +12,7 @@ use crate::domain::profile;
 use crate::domain::target::{Credentials, Deadlines, Knobs, Location, Target};
 
 use super::cluster::Name;
+use super::replica::Trigger;
 use super::state::State;
 
 /// Namespace of the applications.
@@ -75,6 +76,8 @@ pub(super) enum Step {
     LoseProvider,
     /// Somebody regenerates token and secret of every client at the provider.
     Regenerate,
+    /// Deletes the provider object and the Secret of its credentials.
+    RemoveProvider,
     /// The provider is gone for good and answers 503 to everything.
     Vanish,
 }
@@ -119,8 +122,8 @@ const PLAIN: Scenario = Scenario {
 
 use Step::{
     Apply, ApplyHeld, ApplyInClone, CloneCluster, Delete, DeleteInClone, DeleteSecret, Edit, ForeignSecret,
-    LoseProvider, LoseRecords, Narrow, Recover, Regenerate, Release, Rename, Replace, Restore, RestoreAll, Sicken,
-    Terminate, Vanish, Widen, WipeStatus,
+    LoseProvider, LoseRecords, Narrow, Recover, Regenerate, Release, RemoveProvider, Rename, Replace, Restore,
+    RestoreAll, Sicken, Terminate, Vanish, Widen, WipeStatus,
 };
 
 macro_rules! scenarios {
@@ -176,6 +179,9 @@ scenarios! {
     "token and secret regenerated, and delete": [Apply(1), Regenerate, Delete];
     "token and secret regenerated, update and delete": [Apply(1), Regenerate, Apply(2), Delete], excuses: &["ManagementLost", "ClientMissing"];
     "provider lost and delete": [Apply(1), LoseProvider, Delete];
+    "provider and credentials deleted first": [Apply(1), RemoveProvider, Delete], chosen: true;
+    "provider and credentials deleted first, with a token": [Apply(1), RemoveProvider, Delete];
+    "provider and credentials deleted first, and the namespace": [Apply(1), RemoveProvider, Terminate], chosen: true;
     "provider gone for good": [Apply(1), Vanish, Delete], excuses: &["DeletionBlocked"];
 }
 
@@ -334,13 +340,21 @@ pub(super) fn act(step: Step, state: &mut State) {
         Narrow | Widen => {
             state.replicas[1].narrowed = step == Narrow;
             state.replicas[0].narrowed = step == Narrow;
-            state.replicas[0] = state.replicas[0].restarted();
-            state.replicas[1] = state.replicas[1].restarted();
+            for who in 0..2 {
+                state.replicas[who] = state.replicas[who].restarted(&state.provider);
+            }
         }
         Sicken => state.provider.refuses = Some(401),
         Vanish => state.provider.refuses = Some(503),
         Recover => state.provider.refuses = None,
         LoseProvider => state.provider.lose(),
+        RemoveProvider => {
+            state.provider.removed = Some(now);
+            state.provider.revision += 1;
+            for replica in state.replicas.iter_mut().filter(|replica| replica.active) {
+                replica.pull(Trigger { deep: true, anew: true });
+            }
+        }
         Regenerate => state.provider.regenerate(),
     }
     for cluster in &mut state.clusters {

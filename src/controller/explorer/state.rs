@@ -144,6 +144,8 @@ impl State {
         let mut hasher = DefaultHasher::new();
         self.provider.digest.hash(&mut hasher);
         (self.provider.refuses, self.provider.misdirected, self.provider.issued).hash(&mut hasher);
+        let removed = self.provider.removed.map(|removed| self.now - removed);
+        removed.hash(&mut hasher);
         for cluster in &self.clusters {
             cluster.terminating.hash(&mut hasher);
             cluster.trespasses.len().hash(&mut hasher);

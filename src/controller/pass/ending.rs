@@ -112,6 +112,15 @@ impl<W: World> Pass<'_, W> {
                 _ => {}
             }
         }
+        if let (Some(old), Some(new)) = (&previous.client_id, &next.client_id)
+            && old != new
+        {
+            let text = format!(
+                "client {old} was replaced by client {new}, which was registered anew because the provider no longer accepted the first one; applications that \
+                 do not reload the Secret have to be restarted"
+            );
+            self.world.warn(&self.object, Reason::RegisteredAnew, &text);
+        }
         for (reason, text) in std::mem::take(&mut self.news) {
             self.world.warn(&self.object, reason, &text);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::api::Reason;
 use crate::cluster::{ApiError, SecretMeta, SecretRevision};
 use crate::controller::world::World;
+use crate::domain::plan;
 use crate::domain::record::{Phase, Record};
 use crate::domain::suspect::{self, Entry};
 use crate::provider;
@@ -47,6 +48,15 @@ pub(super) async fn look<W: World>(
                 }
             }
             Ended::Unknown(failure) if failure.reason == Reason::DeletionUnsupported => {
+                if let Err(error) = keep(world, record).await {
+                    return Look::Later(error.failure(&text(meta)));
+                }
+            }
+            // Its own deletion has waited for them already.
+            Ended::Unknown(failure) if plan::lacks_credentials(&failure) => {
+                if !confirmed {
+                    return Look::Refused;
+                }
                 if let Err(error) = keep(world, record).await {
                     return Look::Later(error.failure(&text(meta)));
                 }

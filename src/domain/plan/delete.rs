@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::{DeletionPolicy, ManagementMode, Reason, Suspect};
+use crate::api::{DeletionPolicy, ManagementMode, OAuthClient, Reason, Suspect};
 use crate::domain::duration;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
@@ -12,14 +12,31 @@ use crate::domain::record::{Phase, Record};
 use super::create;
 use super::{Credentials, Deregistration, Effect, Next, ProviderView, Sight, Verdict, View};
 
-/// How long a deletion is tried if the manifest does not say.
-const DEFAULT_TIMEOUT: Duration = Duration::from_mins(15);
+/// How long a deletion is tried if the manifest does not say. Helm waits for five minutes.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(4);
+/// How long a deletion waits for credentials to return where the namespace is being deleted, so that nobody can create them.
+const CREDENTIALS_RETURN: Duration = Duration::from_mins(1);
 /// Time in which a registration that another replica began has ended and is recorded, whatever its provider's deadline.
 const UNDER_WAY: Duration = Duration::from_mins(1);
 /// Two looks this far apart have to find the client gone: a provider in trouble answers 401 for everybody.
 pub const CONFIRM_AFTER: Duration = Duration::from_mins(1);
 
 pub(super) fn next(view: &View<'_>) -> Next {
+    until_timeout(view, decide(view))
+}
+
+/// Whatever the deletion waits for, it is looked at when its timeout has passed: Helm waits little longer.
+fn until_timeout(view: &View<'_>, next: Next) -> Next {
+    match next {
+        Next::Finish(Verdict::Failed(failure)) => {
+            let left = timeout(view.object).checked_sub(view.deleting_for);
+            Next::Finish(Verdict::Failed(failure.within(left.filter(|left| !left.is_zero()))))
+        }
+        other => other,
+    }
+}
+
+fn decide(view: &View<'_>) -> Next {
     // D1
     if !view.has_finalizer() {
         return match view.record {
@@ -64,7 +81,7 @@ pub(super) fn elsewhere(view: &View<'_>, marker: &Marker<'_>, text: &str) -> Nex
         return next;
     }
     if !timed_out(view) {
-        return blocked(text, None);
+        return until_timeout(view, blocked(text, None));
     }
     if !view.memory.object_read {
         return Effect::ReadObject.into();
@@ -194,13 +211,16 @@ fn deleting(view: &View<'_>, record: &Record) -> Next {
     let unsupported =
         record.management_uri().is_none() || view.memory.deregistration == Some(Deregistration::Unsupported);
     // D10
-    if unsupported || credentials_vanished(view, record) {
+    if unsupported {
         return leave(view, record);
     }
     if record.management.mode == ManagementMode::Credentials {
         match view.provider {
             // D11
-            ProviderView::Unresolved => return Effect::ResolveProvider.into(),
+            ProviderView::Unresolved => return Effect::ResolveForDeletion.into(),
+            ProviderView::Refused(failure) if lacks_credentials(failure) => {
+                return without_credentials(view, record, failure);
+            }
             ProviderView::Refused(failure) => return delayed(view, failure),
             ProviderView::Resolved(_) => {}
         }
@@ -260,11 +280,31 @@ fn refused(view: &View<'_>, record: &Record) -> Next {
     }
 }
 
-/// Whether management needs credentials that are gone together with their provider.
-fn credentials_vanished(view: &View<'_>, record: &Record) -> bool {
-    let gone = |failure: &Failure| matches!(failure.reason, Reason::ProviderNotFound | Reason::CredentialsMissing);
-    record.management.mode == ManagementMode::Credentials
-        && matches!(view.provider, ProviderView::Refused(failure) if gone(failure))
+/// Whether the provider object or the consented Secret of its credentials is missing.
+#[must_use]
+pub const fn lacks_credentials(failure: &Failure) -> bool {
+    matches!(
+        failure.reason,
+        Reason::ProviderNotFound | Reason::CredentialsMissing | Reason::ConsentMissing
+    )
+}
+
+/// D11a: the provider's credentials vanished before the object, and none are kept. They may return while the deletion has time.
+fn without_credentials(view: &View<'_>, record: &Record, failure: &Failure) -> Next {
+    let timeout = timeout(view.object);
+    let limit = if view.namespace_terminating {
+        timeout.min(CREDENTIALS_RETURN)
+    } else {
+        timeout
+    };
+    match limit.checked_sub(view.deleting_for) {
+        None | Some(Duration::ZERO) => leave(view, record),
+        // The watches tell when they return.
+        left => match blocked(&failure.message, left) {
+            Next::Finish(Verdict::Failed(failure)) => Next::Finish(Verdict::Failed(failure.within(left))),
+            other => other,
+        },
+    }
 }
 
 /// D14 and D15 for the step of this pass that failed, if one did.
@@ -314,12 +354,12 @@ fn blocked(cause: &str, wait: Option<Duration>) -> Next {
 }
 
 fn timed_out(view: &View<'_>) -> bool {
-    let timeout = view
-        .object
-        .spec
-        .deletion_timeout
-        .as_deref()
-        .and_then(duration::parse)
-        .unwrap_or(DEFAULT_TIMEOUT);
-    view.deleting_for >= timeout
+    view.deleting_for >= timeout(view.object)
+}
+
+/// How long the deletion of an object blocks on its deregistration.
+#[must_use]
+pub fn timeout(object: &OAuthClient) -> Duration {
+    let stated = object.spec.deletion_timeout.as_deref();
+    stated.and_then(duration::parse).unwrap_or(DEFAULT_TIMEOUT)
 }

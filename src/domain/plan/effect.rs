@@ -22,6 +22,8 @@ pub enum Effect {
     ReadObject,
     /// Look up the provider object, its profile and its credentials.
     ResolveProvider,
+    /// The same in order to deregister the recorded client: credentials that vanished count for as long as they are kept.
+    ResolveForDeletion,
     /// Find the provider's endpoints.
     Discover,
     /// Take a permit of the provider, then dry-run the creation of both Secrets.
@@ -85,6 +87,7 @@ impl Effect {
             Self::ReadCredentials => "ReadCredentials",
             Self::ReadObject => "ReadObject",
             Self::ResolveProvider => "ResolveProvider",
+            Self::ResolveForDeletion => "ResolveForDeletion",
             Self::Discover => "Discover",
             Self::ProveWritable => "ProveWritable",
             Self::EnterSuspect(_) => "EnterSuspect",

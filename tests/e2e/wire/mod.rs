@@ -5,6 +5,7 @@
 //! catalogue (`t`).
 
 mod absence;
+mod anew;
 mod answers;
 mod case;
 mod deletion;

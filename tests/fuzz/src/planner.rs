@@ -139,7 +139,7 @@ impl World {
             memory: Memory::default(),
             terminating: bytes.rarely(8),
             deep: bytes.rarely(4),
-            deleting_for: Duration::from_secs(bytes.one_of(&[0, 60, 899, 900, 100_000])),
+            deleting_for: Duration::from_secs(bytes.one_of(&[0, 59, 60, 239, 240, 100_000])),
             foreign_attempt_age: None,
             foreign_update_age: None,
             barred: None,

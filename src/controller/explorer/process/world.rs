@@ -290,11 +290,15 @@ impl World for Process {
     }
 
     async fn resolve(&self, _: &OAuthClient) -> Result<Arc<Provider>, Failure> {
-        Ok(self.provider.clone())
+        self.resolved(false)
+    }
+
+    async fn provider_for_deletion(&self, _: &OAuthClient, _: &Record) -> Result<Arc<Provider>, Failure> {
+        self.resolved(true)
     }
 
     async fn provider_of(&self, _: &Record) -> Result<Arc<Provider>, Failure> {
-        Ok(self.provider.clone())
+        self.resolved(true)
     }
 
     async fn permit(&self, _: &OAuthClient, _: &Provider) {}

@@ -178,22 +178,91 @@ fn d10_d11_a_client_that_cannot_be_deleted_is_reported() {
     };
     assert_eq!(
         with_credentials().with(|w| w.resolved = false).short(),
-        "ResolveProvider"
+        "ResolveForDeletion",
+        "credentials that vanished may be kept"
     );
     assert_eq!(with_credentials().short(), "Deregister");
-    let refused = |reason| Err(Failure::new(Class::Denied, reason, "x"));
+    let refused = with_credentials()
+        .with(|w| w.provider = Err(Failure::new(Class::Denied, Reason::ProviderKindUnavailable, "x")))
+        .with(|w| w.now += 86_400);
+    assert_eq!(refused.short(), "RemoveFinalizer", "the tombstone stays");
+}
+
+#[test]
+fn t140_d11a_credentials_that_vanished_may_return_until_the_timeout_and_then_the_client_is_a_suspect() {
+    let without = |reason, seconds: i64| {
+        World::dying()
+            .recorded(|r| (r.phase, r.management.mode) = (Phase::Deleting, crate::api::ManagementMode::Credentials))
+            .with(|w| w.provider = Err(Failure::new(Class::Denied, reason, "it is not there")))
+            // It is being deleted since a minute.
+            .with(|w| w.now += seconds - 60)
+    };
+    let waits = |world: &World| match world.next() {
+        Next::Finish(Verdict::Failed(failure)) if failure.reason == Reason::DeletionBlocked => {
+            assert!(failure.message.contains("it is not there"), "{}", failure.message);
+            assert_eq!(
+                failure.retry_after,
+                failure.look_within(),
+                "it is looked at when that is over"
+            );
+            failure.look_within().map(|wait| wait.as_secs())
+        }
+        _ => None,
+    };
+    for reason in [
+        Reason::ProviderNotFound,
+        Reason::CredentialsMissing,
+        Reason::ConsentMissing,
+    ] {
+        let terminating = |seconds| without(reason, seconds).with(|w| w.terminating = true);
+        assert_eq!(waits(&without(reason, 0)), Some(240), "{reason}");
+        assert_eq!(waits(&without(reason, 239)), Some(1), "{reason}");
+        assert_eq!(waits(&terminating(0)), Some(60), "{reason}: nobody can create them");
+        assert_eq!(waits(&terminating(59)), Some(1), "{reason}");
+        for late in [without(reason, 240), terminating(60), without(reason, 86_400)] {
+            let Next::Do(Effect::KeepSuspect(record)) = late.next() else {
+                panic!("{reason}: {}", late.short())
+            };
+            assert_eq!(record.client_id, "id");
+        }
+        let kept = without(reason, 240).with(|w| w.suspects.push(suspect("a1", Some("id"))));
+        assert_eq!(kept.short(), "SaveRecord", "{reason}");
+        let stated = |seconds| {
+            without(reason, seconds)
+                .with(|w| (w.terminating, w.object["spec"]["deletionTimeout"]) = (true, json!("20s")))
+        };
+        assert_eq!(waits(&stated(5)), Some(15), "{reason}: the shorter of both");
+        assert_eq!(stated(20).short(), "KeepSuspect", "{reason}");
+    }
+}
+
+#[test]
+fn t144_a_deletion_is_looked_at_when_its_timeout_has_passed() {
+    let bound = |world: World| match world.next() {
+        Next::Finish(Verdict::Failed(failure)) => failure.look_within().map(|wait| wait.as_secs()),
+        _ => panic!("{}", world.short()),
+    };
+    let failing = || {
+        World::dying()
+            .recorded(|r| r.phase = Phase::Deleting)
+            .with(|w| w.memory.failure = Some(failure(Class::Transient)))
+    };
+    assert_eq!(bound(failing()), Some(180), "four minutes, of which one is over");
+    let patient = failing().with(|w| w.object["spec"]["deletionTimeout"] = json!("1h"));
+    assert_eq!(bound(patient), Some(3540));
+    let untimed = World::dying().with(|w| {
+        (w.now, w.memory.failure) = (w.now + 86_400, Some(failure(Class::Transient)));
+    });
     assert_eq!(
-        with_credentials()
-            .with(|w| w.provider = refused(Reason::ProviderNotFound))
-            .short(),
-        "KeepSuspect"
+        bound(untimed),
+        None,
+        "what passes by itself outlives the timeout without a tombstone"
     );
-    assert_eq!(
-        with_credentials()
-            .with(|w| w.provider = refused(Reason::ConsentMissing))
-            .short(),
-        "DeletionBlocked"
-    );
+    let moved = World::dying().with(|w| {
+        w.record = None;
+        w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/a1/elsewhere/oauthclient-u"});
+    });
+    assert_eq!(bound(moved), Some(180));
 }
 
 #[test]

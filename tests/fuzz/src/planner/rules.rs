@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use oauth_client_operator::api::ManagementMode;
 use oauth_client_operator::domain::failure::Class;
-use oauth_client_operator::domain::plan::{Credentials, Effect, Next, Sight, View};
+use oauth_client_operator::domain::plan::{Credentials, DEFAULT_TIMEOUT, Effect, Next, ProviderView, Sight, View};
 use oauth_client_operator::domain::probe::Probed;
 use oauth_client_operator::domain::record::Phase;
 use oauth_client_operator::domain::secret;
@@ -77,7 +78,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
                 )
             });
             let unreadable = matches!(view.record, Sight::Unreadable);
-            let late = view.deleting_for >= Duration::from_mins(15) && (hopeless || unreadable);
+            let late = view.deleting_for >= DEFAULT_TIMEOUT && (hopeless || unreadable);
             assert!(tombstone || absent || late, "{kind} while a client is registered");
         }
         Effect::SaveRecord(new) => {
@@ -98,7 +99,10 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
                 "{kind}"
             );
         }
-        Effect::Deregister => assert!(deleting && record.unwrap().phase == Phase::Deleting, "{kind}"),
+        // Credentials that vanished are for a deregistration, and for nothing else.
+        Effect::Deregister | Effect::ResolveForDeletion => {
+            assert!(deleting && record.unwrap().phase == Phase::Deleting, "{kind}");
+        }
         Effect::RemoveRecord => assert!(deleting && record.unwrap().phase == Phase::Deleted, "{kind}"),
         Effect::CreateCredentials(_) => assert!(
             record.is_some() && matches!(view.credentials, Credentials::Absent),
@@ -117,6 +121,14 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
                 (&kept.client_id, &kept.attempt),
                 (&record.client_id, &record.attempt),
                 "{kind}"
+            );
+            let waits = deleting
+                && record.management.mode == ManagementMode::Credentials
+                && matches!(view.provider, ProviderView::Refused(_))
+                && memory.deregistration.is_none();
+            assert!(
+                !waits || view.deleting_for >= Duration::from_mins(1),
+                "{kind} before the credentials had time to return"
             );
         }
         Effect::RemoveSuspect(attempt) => assert!(

@@ -27,7 +27,7 @@ impl World {
                 self.memory.attempt = None;
                 self.memory.failure = self.memory.unrecordable.take();
             }
-            Effect::ResolveProvider => self.resolved = true,
+            Effect::ResolveProvider | Effect::ResolveForDeletion => self.resolved = true,
             // What a provider has issued is kept until it is stored.
             Effect::SaveRecord(_) if fails && self.memory.answer.is_some() => {}
             _ if fails => self.fail(bytes),

@@ -1,0 +1,72 @@
+//! Every Secret of a provider object at once, in order to keep what it holds.
+
+use std::sync::Arc;
+
+use crate::api::{ProviderSettings, Reason};
+use crate::cluster::ProviderKey;
+use crate::domain::failure::Failure;
+
+use super::{Held, Named, Source, Value, named, read};
+
+/// What was read of all Secrets of a provider object: only the named keys, each value usable.
+#[derive(Clone, Debug, Default)]
+pub(in crate::controller) struct AllRead(Vec<(Named, Arc<Held>)>);
+
+/// Why not all Secrets of a provider object were read.
+#[derive(Debug)]
+pub(in crate::controller) enum Unread {
+    /// One of them does not exist.
+    Gone,
+    /// The owner of one has not consented, or one lacks a usable value.
+    Withdrawn,
+    /// It is unknown.
+    Failed(Failure),
+}
+
+/// Reads every credentials Secret of a provider object.
+pub(in crate::controller) async fn read_all(
+    key: &ProviderKey,
+    settings: &ProviderSettings,
+    source: &Source<'_>,
+) -> Result<AllRead, Unread> {
+    let fields = [
+        ("discoveryAuth", &settings.discovery_auth),
+        ("registrationAuth", &settings.registration_auth),
+        ("managementAuth", &settings.management_auth),
+    ];
+    let (mut all, mut gone, mut failed) = (AllRead::default(), false, None);
+    for (field, auth) in fields {
+        let Some(auth) = auth else { continue };
+        let (name, members) = named(auth).ok_or(Unread::Withdrawn)?;
+        match read(key, field, name, members, source).await {
+            Ok(held) if held.values.iter().all(|value| matches!(value, Value::Usable(_))) => {
+                all.0
+                    .push(((source.namespace.to_owned(), name.to_owned(), members), held));
+            }
+            Ok(_) => return Err(Unread::Withdrawn),
+            // A Secret whose owner has withdrawn the consent may come after one that is gone.
+            Err(failure) => match failure.reason {
+                Reason::CredentialsMissing => gone = true,
+                Reason::ConsentMissing => return Err(Unread::Withdrawn),
+                _ => failed = Some(failure),
+            },
+        }
+    }
+    match failed {
+        Some(failure) => Err(Unread::Failed(failure)),
+        None if gone => Err(Unread::Gone),
+        None => Ok(all),
+    }
+}
+
+impl AllRead {
+    pub(super) fn of(&self, slot: &Named) -> Option<Arc<Held>> {
+        let found = self.0.iter().find(|(named, _)| named == slot);
+        found.map(|(_, held)| Arc::clone(held))
+    }
+
+    /// What it weighs, in bytes.
+    pub(in crate::controller) fn weight(&self) -> usize {
+        self.0.iter().map(|(_, held)| held.weight()).sum()
+    }
+}

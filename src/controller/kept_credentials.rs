@@ -1,0 +1,364 @@
+//! Credentials that are kept for deregistrations after they vanished.
+//!
+//! `kubectl delete -f`, `helm uninstall` and the deletion of a namespace remove the provider object and its credentials Secret
+//! moments before the clients. Every replica therefore reads the named keys of the Secrets of every provider in mode
+//! `Credentials`, at the start and whenever they change. It keeps them in memory, and writes them nowhere, until the deletion
+//! timeout of the provider's clients has passed since the object or a Secret vanished. Only a deregistration gets them, for a
+//! record that names the UID of the provider object. A Secret that exists always counts itself: a withdrawn consent is a refusal,
+//! and ends the keeping at once.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::api::{ManagementMode, ProviderSettings, Reason};
+use crate::bounded::Bounded;
+use crate::clock::Clock;
+use crate::cluster::ProviderKey;
+use crate::domain::failure::Failure;
+use crate::domain::plan::{self, Provider};
+use crate::domain::profile;
+use crate::domain::record::Record;
+
+use super::context::Context;
+use super::credentials::{self, AllRead, Source, StandIn, Unread};
+use super::resolve;
+
+/// What everything that is kept weighs at most, in bytes.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// What an entry weighs beside the values of its Secrets: the settings of a provider object.
+const ENTRY: usize = 2 * 1024;
+
+/// Credentials by the UID of the provider object.
+#[derive(Debug)]
+pub(super) struct KeptCredentials {
+    kept: Mutex<Bounded<String, Kept>>,
+    /// Something has a time limit that had none before.
+    limited: Notify,
+}
+
+/// What is kept of one provider object.
+#[derive(Clone, Debug)]
+struct Kept {
+    key: ProviderKey,
+    generation: i64,
+    settings: Arc<ProviderSettings>,
+    secrets: AllRead,
+    vanished: Option<Vanished>,
+}
+
+/// When the provider object or one of its Secrets was first missed, and for how long they are kept since.
+#[derive(Clone, Copy, Debug)]
+struct Vanished {
+    since: Instant,
+    kept_for: Duration,
+}
+
+impl Default for KeptCredentials {
+    fn default() -> Self {
+        Self {
+            kept: Mutex::new(Bounded::new(MOST_BYTES)),
+            limited: Notify::new(),
+        }
+    }
+}
+
+impl Kept {
+    /// How long it is still kept; `None`: without limit.
+    fn left(&self, clock: Clock) -> Option<Duration> {
+        let vanished = self.vanished?;
+        Some(vanished.kept_for.saturating_sub(clock.since(vanished.since)))
+    }
+}
+
+impl KeptCredentials {
+    /// Forgets what has been kept for long enough, for as long as the operator runs.
+    pub(super) async fn expire(&self, clock: Clock) {
+        loop {
+            match self.forget_expired(clock) {
+                Some(next) => tokio::select! {
+                    () = clock.sleep(next) => {}
+                    () = self.limited.notified() => {}
+                },
+                None => self.limited.notified().await,
+            }
+        }
+    }
+
+    /// Forgets what has been kept for long enough. When the next will have been.
+    fn forget_expired(&self, clock: Clock) -> Option<Duration> {
+        let mut kept = self.lock();
+        let limits = kept.iter().map(|(uid, kept)| (uid.clone(), kept.left(clock)));
+        let limits: Vec<_> = limits.filter_map(|(uid, left)| Some((uid, left?))).collect();
+        for (uid, _) in limits.iter().filter(|(_, left)| left.is_zero()) {
+            kept.remove(uid);
+        }
+        limits
+            .into_iter()
+            .map(|(_, left)| left)
+            .filter(|left| !left.is_zero())
+            .min()
+    }
+
+    fn put(&self, uid: String, kept: Kept) {
+        let weight = ENTRY + kept.secrets.weight();
+        self.lock().insert_weighing(uid, kept, weight);
+    }
+
+    /// Forgets a provider object, because the owner of its credentials wants it.
+    fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    /// Keys of the provider objects that vanished, or a Secret of which did.
+    pub(super) fn vanished(&self) -> Vec<ProviderKey> {
+        let kept = self.lock();
+        let found = kept.iter().filter(|(_, kept)| kept.vanished.is_some());
+        found.map(|(_, kept)| kept.key.clone()).collect()
+    }
+
+    /// What is kept of provider objects of this name.
+    fn of(&self, key: &ProviderKey) -> Vec<(String, Kept)> {
+        let kept = self.lock();
+        let found = kept.iter().filter(|(_, kept)| kept.key == *key);
+        found.map(|(uid, kept)| (uid.clone(), kept.clone())).collect()
+    }
+
+    fn get(&self, uid: &str, clock: Clock) -> Option<Kept> {
+        let kept = self.lock().get(uid).cloned()?;
+        kept.left(clock).is_none_or(|left| !left.is_zero()).then_some(kept)
+    }
+
+    /// Limits the time of those that vanished. What was missed before keeps its limit.
+    fn limit(&self, vanished: impl Fn(&str, &ProviderKey) -> bool, kept_for: impl Fn(&ProviderKey) -> Duration) {
+        let mut kept = self.lock();
+        let found: Vec<_> = kept
+            .iter()
+            .filter(|(uid, kept)| kept.vanished.is_none() && vanished(uid, &kept.key))
+            .map(|(uid, kept)| (uid.clone(), kept_for(&kept.key)))
+            .collect();
+        let since = Instant::now();
+        for (uid, kept_for) in found {
+            if let Some(kept) = kept.get(&uid) {
+                kept.vanished = Some(Vanished { since, kept_for });
+            }
+        }
+        self.limited.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Bounded<String, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Context {
+    /// Reads the credentials of a provider in mode `Credentials`, or notes that they vanished.
+    ///
+    /// # Errors
+    /// The API server did not tell. What was kept before stays.
+    pub(super) async fn keep_credentials(&self, key: &ProviderKey) -> Result<(), Failure> {
+        let object = self.provider_object(key).ok();
+        let now = object.as_ref().map(|(uid, _, _)| uid.clone());
+        self.note_vanished(|uid, of| of == key && Some(uid) != now.as_deref());
+        let namespace = self.credentials_namespace(key);
+        let known = |name: &str| self.index.provider_credentials(namespace, name);
+        let source = Source {
+            secrets: &self.secrets,
+            cache: &self.credentials,
+            namespace,
+            known: &known,
+            kept: None,
+        };
+        let former = self.kept.of(key).into_iter();
+        for (uid, kept) in former.filter(|(uid, _)| Some(uid) != now.as_ref()) {
+            match credentials::read_all(key, &kept.settings, &source).await {
+                // The owner may have replaced them since.
+                Ok(secrets) => self.kept.put(uid, Kept { secrets, ..kept }),
+                Err(Unread::Withdrawn) => self.withdrawn(key, &uid),
+                Err(Unread::Gone) => {}
+                Err(Unread::Failed(failure)) => return Err(failure),
+            }
+        }
+        let Some((uid, generation, settings)) = object else {
+            return Ok(());
+        };
+        if profile::settings(&settings).management != ManagementMode::Credentials {
+            self.kept.forget(&uid);
+            return Ok(());
+        }
+        match credentials::read_all(key, &settings, &source).await {
+            Ok(secrets) => {
+                let kept = Kept {
+                    key: key.clone(),
+                    generation,
+                    settings: Arc::new(settings),
+                    secrets,
+                    vanished: None,
+                };
+                self.kept.put(uid, kept);
+                tracing::debug!(provider = %key, "credentials kept for deregistrations");
+            }
+            Err(Unread::Gone) => self.note_vanished(|kept, _| kept == uid),
+            Err(Unread::Withdrawn) => self.withdrawn(key, &uid),
+            Err(Unread::Failed(failure)) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    fn withdrawn(&self, key: &ProviderKey, uid: &str) {
+        self.kept.forget(uid);
+        tracing::debug!(provider = %key, "credentials no longer kept: they exist and must not or cannot be used");
+    }
+
+    /// From now on the credentials of these provider objects are kept for as long as the deletion of a client may take.
+    pub(super) fn note_vanished(&self, vanished: impl Fn(&str, &ProviderKey) -> bool) {
+        self.kept.limit(vanished, |key| {
+            let clients = self.clients.of_provider(key).into_iter();
+            let timeouts = clients.filter_map(|client| Some(plan::deletion_timeout(&*self.object(&client)?)));
+            timeouts.max().unwrap_or(plan::DEFAULT_TIMEOUT)
+        });
+    }
+
+    /// The provider of a recorded client that is to be deregistered: what was found, or else what is kept of it.
+    ///
+    /// # Errors
+    /// Nothing was found, and nothing is kept.
+    pub(super) async fn or_kept(
+        &self,
+        record: &Record,
+        found: Result<Arc<Provider>, Failure>,
+    ) -> Result<Arc<Provider>, Failure> {
+        let uid = record.management.provider_uid.as_str();
+        let failure = match found {
+            Err(failure) if record.management.mode == ManagementMode::Credentials => failure,
+            other => return other,
+        };
+        match failure.reason {
+            Reason::ProviderNotFound | Reason::CredentialsMissing => {}
+            Reason::ConsentMissing => {
+                self.kept.forget(uid);
+                return Err(failure);
+            }
+            _ => return Err(failure),
+        }
+        let Some(kept) = self.kept.get(uid, self.clock) else {
+            return Err(failure);
+        };
+        // An object that exists counts itself.
+        let living = self
+            .provider_object(&kept.key)
+            .ok()
+            .filter(|(living, _, _)| living == uid);
+        let provider_gone = living.is_none();
+        let (generation, settings) = match living {
+            Some((_, generation, settings)) => (generation, Arc::new(settings)),
+            None => (kept.generation, kept.settings),
+        };
+        let namespace = self.credentials_namespace(&kept.key);
+        let known = |name: &str| self.index.provider_credentials(namespace, name);
+        let source = Source {
+            secrets: &self.secrets,
+            cache: &self.credentials,
+            namespace,
+            known: &known,
+            kept: Some(StandIn {
+                secrets: &kept.secrets,
+                provider_gone,
+            }),
+        };
+        match resolve::resolve(&kept.key, uid, generation, &settings, &source).await {
+            Ok(provider) => {
+                tracing::info!(provider = %kept.key, client_id = %record.client_id,
+                    "the provider's credentials are gone; the client is deregistered with those that were kept");
+                Ok(Arc::new(provider))
+            }
+            Err(failure) => {
+                if failure.reason == Reason::ConsentMissing {
+                    self.kept.forget(uid);
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(name: &str) -> Kept {
+        Kept {
+            key: ProviderKey::namespaced("ns", name),
+            generation: 1,
+            settings: Arc::default(),
+            secrets: AllRead::default(),
+            vanished: None,
+        }
+    }
+
+    fn store() -> KeptCredentials {
+        let store = KeptCredentials::default();
+        for name in ["a", "b"] {
+            store.put(name.to_owned(), kept(name));
+        }
+        store
+    }
+
+    fn held(store: &KeptCredentials, clock: Clock) -> (bool, bool) {
+        (store.get("a", clock).is_some(), store.get("b", clock).is_some())
+    }
+
+    const FOUR: Duration = Duration::from_mins(4);
+
+    #[tokio::test(start_paused = true)]
+    async fn t140_what_vanished_is_kept_for_its_time_and_what_is_there_for_ever() {
+        let (store, clock) = (store(), Clock::scaled(1));
+        store.limit(|uid, _| uid == "a", |_| FOUR);
+        tokio::time::advance(Duration::from_secs(239)).await;
+        assert_eq!(store.forget_expired(clock), Some(Duration::from_secs(1)));
+        assert_eq!(held(&store, clock), (true, true));
+        // Missed again, by the other watch: the first time counts.
+        store.limit(|_, of| *of == ProviderKey::namespaced("ns", "a"), |_| FOUR);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(held(&store, clock), (false, true), "before anybody has tidied up");
+        assert_eq!(store.forget_expired(clock), None);
+        assert_eq!(store.lock().iter().count(), 1);
+        store.put("a".to_owned(), kept("a"));
+        tokio::time::advance(FOUR * 2).await;
+        assert_eq!(held(&store, clock), (true, true), "it returned");
+        store.forget("a");
+        assert_eq!(held(&store, clock), (false, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t140_what_has_been_kept_for_long_enough_leaves_the_memory_by_itself() {
+        let store = Arc::new(store());
+        let clock = Clock::scaled(60);
+        let tidying = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.expire(clock).await }
+        });
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        store.limit(|uid, _| uid == "a", |_| FOUR);
+        store.limit(|uid, _| uid == "b", |_| FOUR * 2);
+        let left = |store: &KeptCredentials| store.lock().iter().count();
+        tokio::time::sleep(Duration::from_millis(3990)).await;
+        assert_eq!(left(&store), 2);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(left(&store), 1);
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(left(&store), 0);
+        tidying.abort();
+    }
+
+    #[test]
+    fn t140_no_more_is_kept_than_the_bound() {
+        let store = KeptCredentials::default();
+        for number in 0..10_000 {
+            store.put(number.to_string(), kept("many"));
+        }
+        assert_eq!(store.lock().iter().count(), MOST_BYTES / ENTRY);
+    }
+}
