@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use ring::rand::SecureRandom;
 use serde_json::{Map, Value};
 
-use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
+use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, ProviderSettings, Reason};
 use crate::cluster::{ApiError, Key, ProviderKey, SecretMeta, SecretRevision};
 use crate::domain::breaker::{Breaker, Counted};
 use crate::domain::claim::Named;
@@ -32,6 +32,9 @@ use super::world::World;
 
 /// Time between two looks whether a pass waits, while the operator stops.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Longest wait of the sweeper for a permit: the records of other providers wait meanwhile.
+const PERMIT: Duration = Duration::from_secs(5);
 
 /// The world of one object's pass, or of the sweeper's look at one record.
 pub(super) struct Live<'a> {
@@ -124,7 +127,19 @@ impl Context {
     /// Bounds on calls to the provider of this key.
     fn limits(&self, key: &ProviderKey) -> Limits {
         let settings = self.provider_object(key).map(|(_, _, settings)| settings);
-        let limits = resolve::limits(&settings.unwrap_or_default());
+        self.limits_of(&settings.unwrap_or_default())
+    }
+
+    /// Bounds on calls to the provider object of this UID; the default ones if it is gone.
+    fn limits_by_uid(&self, uid: &str) -> Limits {
+        let objects = self.providers.keys().into_iter();
+        let mut objects = objects.filter_map(|key| self.provider_object(&key).ok());
+        let settings = objects.find_map(|(found, _, settings)| (found == uid).then_some(settings));
+        self.limits_of(&settings.unwrap_or_default())
+    }
+
+    fn limits_of(&self, settings: &ProviderSettings) -> Limits {
+        let limits = resolve::limits(settings);
         Limits {
             spacing: self.clock.real(limits.spacing),
             ..limits
@@ -352,6 +367,16 @@ impl World for Live<'_> {
         self.permits
             .acquire(&provider.uid.as_str().into(), &namespace, limits)
             .await
+    }
+
+    async fn permit_for(&self, record: &Record, provider: Option<&Provider>) -> Option<Permit> {
+        let uid = provider.map_or(&record.management.provider_uid, |provider| &provider.uid);
+        let lane: Arc<str> = uid.as_str().into();
+        let namespace: Arc<str> = record.owner.namespace.as_str().into();
+        let limits = self.limits_by_uid(uid);
+        let _waiting = self.waiting();
+        let permit = self.permits.acquire(&lane, &namespace, limits);
+        tokio::time::timeout(PERMIT, permit).await.ok()
     }
 
     async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {
