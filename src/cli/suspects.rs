@@ -170,7 +170,9 @@ mod tests {
     #[test]
     fn t151_every_command_of_the_page_is_understood() {
         let page = include_str!("../../docs/suspects.md");
-        let lines = page.lines().filter_map(|line| line.split_once("oauth-client-operator suspects "));
+        let lines = page
+            .lines()
+            .filter_map(|line| line.split_once("oauth-client-operator suspects "));
         let lines: Vec<_> = lines.filter(|(before, _)| !before.contains('`')).collect();
         assert!(lines.len() >= 6, "{}", lines.len());
         for (_, line) in lines {

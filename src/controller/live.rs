@@ -375,8 +375,7 @@ impl World for Live<'_> {
         let namespace: Arc<str> = record.owner.namespace.as_str().into();
         let limits = self.limits_by_uid(uid);
         let _waiting = self.waiting();
-        let permit = self.permits.acquire(&lane, &namespace, limits);
-        tokio::time::timeout(PERMIT, permit).await.ok()
+        self.permits.acquire_within(&lane, &namespace, limits, PERMIT).await
     }
 
     async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {

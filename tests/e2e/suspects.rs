@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -169,6 +170,35 @@ async fn t151_a_suspect_is_listed_shown_and_acknowledged_without_a_secret_shown(
     hides(&stage.operator.log(), &tokens);
 }
 
+/// The sweeper called beside the passes, however few calls at a time the provider allows.
+#[tokio::test]
+async fn t153_the_sweeper_waits_for_a_permit_of_the_provider() {
+    let (stage, double) = stage("suspects-permit", "600").await;
+    let provider = |limits: &str| oauth_provider(&format!("issuer: {}\n{limits}", double.url()));
+    stage.apply(&provider("rateLimit: {concurrency: 1}\n")).await;
+    let ids = register(&stage, &["outage"]).await;
+    refuse(&double, Reply::empty(503));
+    delete(&stage, "outage").await;
+    metric(&stage, "oauth_client_operator_tombstones 1").await;
+    double.script(|seen| match seen.method.as_str() {
+        "DELETE" => Some(Fault::Answer(Reply::empty(503))),
+        "POST" => Some(Fault::Delay(Duration::from_secs(4))),
+        _ => None,
+    });
+    stage.apply(&oauth_client("slow", CLIENT)).await;
+    eventually("the registration is under way", async || {
+        (double.count("POST", "/register") == 2).then_some(())
+    })
+    .await;
+    let deletes = double.count("DELETE", &ids[0]);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(stage.oauth_client("slow").await.status.unwrap().client_id.is_none());
+    assert_eq!(double.count("DELETE", &ids[0]), deletes, "two calls at the same time");
+    stage.ready("slow").await;
+    double.behave();
+    metric(&stage, "oauth_client_operator_tombstones 0").await;
+}
+
 /// At this scale a suspect that the sweeper has just met is left alone for longer than the test waits, and the operator meets it
 /// after the request.
 #[tokio::test]
@@ -198,7 +228,7 @@ async fn t154_a_requested_retry_is_tried_at_once_even_after_a_restart() {
 #[tokio::test]
 async fn t154_without_a_credential_or_a_right_the_command_says_what_is_missing() {
     let (stage, double) = stage("suspects-rights", "20").await;
-    register(&stage, &["app"]).await;
+    let ids = register(&stage, &["app", "living"]).await;
     refuse(&double, Reply::json(401, &json!({"error": "invalid_token"})));
     delete(&stage, "app").await;
     let entry = stage.suspects().await.remove(0);
@@ -257,6 +287,32 @@ async fn t154_without_a_credential_or_a_right_the_command_says_what_is_missing()
             .1
             .contains(&name)
             .then_some(())
+    })
+    .await;
+    // Whether the record of the living one is unmatched cannot be told without a look at its namespace.
+    let apps = stage.apps.name();
+    let (_, said, error) = suspects_as(&kubeconfig, home, &["list"]).await;
+    assert!(
+        error.contains("you may not list the OAuthClients") && error.contains(apps),
+        "{error}"
+    );
+    assert!(!said.contains(&ids[1]), "{said}");
+    for args in [
+        vec![
+            "create",
+            "role",
+            "reader",
+            "--verb=list",
+            "--resource=oauthclients.oauth-client-operator.dev",
+        ],
+        vec!["create", "rolebinding", "reader", "--role=reader", &account],
+    ] {
+        stage.kubectl(&args).await;
+    }
+    eventually("the reader may list the OAuthClients of one namespace", async || {
+        let (_, said, error) = suspects_as(&kubeconfig, home, &["list"]).await;
+        assert!(said.contains(&ids[0]) && !said.contains(&ids[1]), "{said}");
+        error.is_empty().then_some(())
     })
     .await;
     for verb in ["ack", "retry"] {

@@ -1,6 +1,6 @@
 //! What the command asks the API server for.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -59,6 +59,8 @@ struct Objects {
     uids: HashSet<String>,
     /// `None`: every namespace was listed.
     listed: Option<HashSet<String>>,
+    /// Whether the cluster serves the kind.
+    is_served: bool,
 }
 
 impl Objects {
@@ -70,6 +72,15 @@ impl Objects {
         let is_listed = |listed: &HashSet<String>| found.owner_namespace().is_some_and(|name| listed.contains(name));
         let known = self.listed.as_ref().is_none_or(is_listed);
         known.then(|| self.uids.contains(uid))
+    }
+
+    /// Why the objects of a namespace are not known.
+    fn why(&self, namespace: &str) -> String {
+        if self.is_served {
+            format!("you may not list the OAuthClients of namespace {namespace}")
+        } else {
+            "the cluster does not serve OAuthClients; apply the CustomResourceDefinitions".to_owned()
+        }
     }
 }
 
@@ -109,15 +120,20 @@ impl Cluster {
         }
         let (objects, providers) = (self.objects(&found).await?, self.providers().await);
         let mut entries = Vec::new();
+        let mut left_out: BTreeMap<&str, usize> = BTreeMap::new();
         for found in &found {
             match objects.has(found) {
                 Some(has_object) => entries.extend(found.entry(has_object, &providers)),
-                None => eprintln!(
-                    "record {} is left out: you may not list the OAuthClients of namespace {}",
-                    found.name(),
-                    found.owner_namespace().unwrap_or("<unknown>")
-                ),
+                None => {
+                    *left_out
+                        .entry(found.owner_namespace().unwrap_or("<unknown>"))
+                        .or_default() += 1;
+                }
             }
+        }
+        for (namespace, count) in left_out {
+            let why = objects.why(namespace);
+            eprintln!("the records of namespace {namespace} are left out ({count}): {why}");
         }
         entries.sort_by(|a, b| (a.kind, &a.time, &a.name).cmp(&(b.kind, &b.time, &b.name)));
         Ok(entries)
@@ -137,9 +153,9 @@ impl Cluster {
         let (objects, providers) = (self.objects(&found).await?, self.providers().await);
         let [found] = found;
         let Some(has_object) = objects.has(&found) else {
-            let namespace = found.owner_namespace().unwrap_or("<unknown>");
+            let why = objects.why(found.owner_namespace().unwrap_or("<unknown>"));
             return Err(Problem(format!(
-                "you may not list the OAuthClients of namespace {namespace}, so it is unknown whether the OAuthClient of {text} exists"
+                "it is unknown whether the OAuthClient of {text} exists: {why}"
             )));
         };
         found.entry(has_object, &providers).ok_or_else(|| {
@@ -187,27 +203,28 @@ impl Cluster {
     /// The objects whose absence decides what the records are. Whoever may not list them in the whole cluster lists the namespaces
     /// that the records name.
     async fn objects(&self, found: &[Found]) -> Result<Objects, Problem> {
+        let mut objects = Objects {
+            uids: HashSet::new(),
+            listed: None,
+            is_served: true,
+        };
         if found.iter().all(|found| found.owner_uid().is_none()) {
-            return Ok(Objects {
-                uids: HashSet::new(),
-                listed: None,
-            });
+            return Ok(objects);
         }
         let uids = |all: Vec<PartialObjectMeta<OAuthClient>>| all.into_iter().filter_map(|object| object.metadata.uid);
         match heads(&Api::<OAuthClient>::all(self.client.clone())).await {
             Ok(all) => {
-                return Ok(Objects {
-                    uids: uids(all).collect(),
-                    listed: None,
-                });
+                objects.uids.extend(uids(all));
+                return Ok(objects);
             }
-            Err(ApiError::Forbidden { .. }) => {}
+            Err(ApiError::NotFound) => {
+                objects.is_served = false;
+                objects.listed = Some(HashSet::new());
+                return Ok(objects);
+            }
+            Err(ApiError::Forbidden { .. }) => objects.listed = Some(HashSet::new()),
             Err(error) => return Err(Problem::of(&error, "list", "OAuthClients")),
         }
-        let mut objects = Objects {
-            uids: HashSet::new(),
-            listed: Some(HashSet::new()),
-        };
         let namespaces: BTreeSet<_> = found.iter().filter_map(Found::owner_namespace).collect();
         for namespace in namespaces {
             match heads(&Api::<OAuthClient>::namespaced(self.client.clone(), namespace)).await {
