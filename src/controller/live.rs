@@ -1,5 +1,7 @@
 //! The world as it is: caches, the API server and providers, behind what a pass may ask for.
 
+mod limits;
+
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +12,7 @@ use kube::ResourceExt;
 use ring::rand::SecureRandom;
 use serde_json::{Map, Value};
 
-use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, ProviderSettings, Reason};
+use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
 use crate::cluster::{ApiError, Key, ProviderKey, SecretMeta, SecretRevision};
 use crate::domain::breaker::{Breaker, Counted};
 use crate::domain::claim::Named;
@@ -26,8 +28,7 @@ use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 
 use super::claims::Claim;
 use super::context::{Context, lock};
-use super::permits::{Limits, Permit};
-use super::resolve;
+use super::permits::Permit;
 use super::world::World;
 
 /// Time between two looks whether a pass waits, while the operator stops.
@@ -124,28 +125,6 @@ impl<'a> Live<'a> {
 }
 
 impl Context {
-    /// Bounds on calls to the provider of this key.
-    fn limits(&self, key: &ProviderKey) -> Limits {
-        let settings = self.provider_object(key).map(|(_, _, settings)| settings);
-        self.limits_of(&settings.unwrap_or_default())
-    }
-
-    /// Bounds on calls to the provider object of this UID; the default ones if it is gone.
-    fn limits_by_uid(&self, uid: &str) -> Limits {
-        let objects = self.providers.keys().into_iter();
-        let mut objects = objects.filter_map(|key| self.provider_object(&key).ok());
-        let settings = objects.find_map(|(found, _, settings)| (found == uid).then_some(settings));
-        self.limits_of(&settings.unwrap_or_default())
-    }
-
-    fn limits_of(&self, settings: &ProviderSettings) -> Limits {
-        let limits = resolve::limits(settings);
-        Limits {
-            spacing: self.clock.real(limits.spacing),
-            ..limits
-        }
-    }
-
     /// Counts a call to a provider.
     fn counted<T>(&self, operation: Operation, begun: Instant, result: Result<T, CallError>) -> Result<T, CallError> {
         let answer = match &result {
