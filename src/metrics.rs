@@ -135,6 +135,15 @@ pub enum Watched {
     ProviderCredentials,
 }
 
+/// How the sweeper settled a suspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum SuspectResult {
+    /// Its client is deregistered.
+    Deregistered,
+    /// The record of an `OAuthClient` uses its client.
+    InUse,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: Outcome,
@@ -168,6 +177,16 @@ struct KindLabel {
     kind: Watched,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RecordLabel {
+    record: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SuspectLabel {
+    result: SuspectResult,
+}
+
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Every metric of the operator.
@@ -180,7 +199,10 @@ pub struct Metrics {
     request_seconds: Durations<OperationLabel>,
     writes: Family<WriteLabels, Counter>,
     clients: Family<ReadyLabel, Gauge>,
-    suspects: Gauge,
+    suspects: Family<RecordLabel, Gauge>,
+    suspects_settled: Family<SuspectLabel, Counter>,
+    tombstones: Gauge,
+    unmatched_records: Gauge,
     watch_errors: Family<KindLabel, Counter>,
     failing_watches: Gauge,
     watch_ages: Family<KindLabel, Gauge<f64, AtomicU64>>,
@@ -194,14 +216,27 @@ pub struct Snapshot {
     pub ready: usize,
     /// Number of all others.
     pub not_ready: usize,
-    /// Number of suspect entries.
-    pub suspects: usize,
+    /// What outlived its object.
+    pub leftovers: Leftovers,
     /// Number of watches whose last word was an error.
     pub failing_watches: usize,
     /// For each kind, how long the watch that heard nothing for longest has heard nothing.
     pub watch_ages: BTreeMap<Watched, Duration>,
     /// Whether this process leads.
     pub leads: bool,
+}
+
+/// How many records and suspects outlived their object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Suspects that hold a record, so that the sweeper can try to deregister their client.
+    pub suspects_with_record: usize,
+    /// Suspects that only a person can settle.
+    pub suspects_without_record: usize,
+    /// Records of deletions that outlived their object.
+    pub tombstones: usize,
+    /// Records of clients that are registered, and whose object is not seen.
+    pub unmatched: usize,
 }
 
 fn call_durations() -> Histogram {
@@ -218,7 +253,10 @@ impl Default for Metrics {
             request_seconds: Family::new_with_constructor(call_durations),
             writes: Family::default(),
             clients: Family::default(),
-            suspects: Gauge::default(),
+            suspects: Family::default(),
+            suspects_settled: Family::default(),
+            tombstones: Gauge::default(),
+            unmatched_records: Gauge::default(),
             watch_errors: Family::default(),
             failing_watches: Gauge::default(),
             watch_ages: Family::default(),
@@ -260,8 +298,23 @@ impl Metrics {
         );
         registry.register(
             "suspects",
-            "Clients that may exist at a provider and that nothing owns",
+            "Clients that may exist at a provider and that nothing owns, by whether a record is kept with which they can be deregistered",
             self.suspects.clone(),
+        );
+        registry.register(
+            "suspects_settled",
+            "Suspects that the operator removed, by what became of their client",
+            self.suspects_settled.clone(),
+        );
+        registry.register(
+            "tombstones",
+            "Records of clients whose deletion outlived their OAuthClient and is not finished",
+            self.tombstones.clone(),
+        );
+        registry.register(
+            "unmatched_records",
+            "Records of registered clients whose OAuthClient is not seen",
+            self.unmatched_records.clone(),
         );
         registry.register(
             "watch_errors",
@@ -313,6 +366,11 @@ impl Metrics {
         self.watch_errors.get_or_create(&KindLabel { kind }).inc();
     }
 
+    /// Counts a suspect that the sweeper settled.
+    pub fn suspect_settled(&self, result: SuspectResult) {
+        self.suspects_settled.get_or_create(&SuspectLabel { result }).inc();
+    }
+
     /// Everything in OpenMetrics text, with the values of `snapshot`.
     #[must_use]
     pub fn encode(&self, snapshot: &Snapshot) -> String {
@@ -323,7 +381,12 @@ impl Metrics {
         self.clients
             .get_or_create(&ReadyLabel { ready: false })
             .set(number(snapshot.not_ready));
-        self.suspects.set(number(snapshot.suspects));
+        let left = &snapshot.leftovers;
+        for (record, count) in [(true, left.suspects_with_record), (false, left.suspects_without_record)] {
+            self.suspects.get_or_create(&RecordLabel { record }).set(number(count));
+        }
+        self.tombstones.set(number(left.tombstones));
+        self.unmatched_records.set(number(left.unmatched));
         self.failing_watches.set(number(snapshot.failing_watches));
         for (&kind, age) in &snapshot.watch_ages {
             self.watch_ages
@@ -339,53 +402,4 @@ impl Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_labels_are_what_dashboards_expect() {
-        let metrics = Metrics::default();
-        metrics.reconciled(Outcome::Settled, Duration::from_millis(3));
-        metrics.requested(Operation::Register, Answer::of(Some(201)), Duration::from_millis(7));
-        metrics.write(Verb::Patch, Written::Status, true);
-        metrics.watch_failed(Watched::Secret);
-        let text = metrics.encode(&Snapshot {
-            ready: 2,
-            not_ready: 1,
-            suspects: 4,
-            failing_watches: 1,
-            watch_ages: BTreeMap::from([(Watched::Secret, Duration::from_millis(2500))]),
-            leads: true,
-        });
-        for line in [
-            r#"oauth_client_operator_reconcile_total{outcome="Settled"} 1"#,
-            "oauth_client_operator_reconcile_duration_seconds_count 1",
-            r#"oauth_client_operator_provider_requests_total{operation="Register",result="Success"} 1"#,
-            r#"oauth_client_operator_provider_request_duration_seconds_count{operation="Register"} 1"#,
-            r#"oauth_client_operator_kubernetes_writes_total{verb="Patch",kind="Status",success="true"} 1"#,
-            r#"oauth_client_operator_clients{ready="true"} 2"#,
-            r#"oauth_client_operator_clients{ready="false"} 1"#,
-            "oauth_client_operator_suspects 4",
-            r#"oauth_client_operator_watch_errors_total{kind="Secret"} 1"#,
-            "oauth_client_operator_failing_watches 1",
-            r#"oauth_client_operator_watch_last_event_age_seconds{kind="Secret"} 2.5"#,
-            "oauth_client_operator_leader 1",
-            concat!(
-                r#"oauth_client_operator_build_info{version=""#,
-                env!("CARGO_PKG_VERSION"),
-                r#""} 1"#
-            ),
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
-        }
-    }
-
-    #[test]
-    fn answers_are_sorted_by_status() {
-        assert_eq!(Answer::of(Some(204)), Answer::Success);
-        assert_eq!(Answer::of(Some(302)), Answer::Refused);
-        assert_eq!(Answer::of(Some(401)), Answer::Refused);
-        assert_eq!(Answer::of(Some(503)), Answer::Failed);
-        assert_eq!(Answer::of(None), Answer::None);
-    }
-}
+mod tests;

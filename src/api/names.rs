@@ -42,8 +42,10 @@ pub const SECRET_ROLE: &str = "oauth-client-operator.dev/role";
 pub const CLIENT_UID: &str = "oauth-client-operator.dev/client-uid";
 /// Label on records and suspects: digest of issuer and `client_id`, by which everything that names one client is found.
 pub const CLIENT: &str = "oauth-client-operator.dev/client";
-/// Label on records: their phase.
+/// Label on records, and on suspects that hold one: the phase.
 pub const PHASE: &str = "oauth-client-operator.dev/phase";
+/// Annotation on a suspect or a record: a new value asks the sweeper for a try at once.
+pub const RETRY: &str = "oauth-client-operator.dev/retry";
 /// Annotation on a suspect: the `client_id`, where it is known.
 pub const CLIENT_ID: &str = "oauth-client-operator.dev/client-id";
 /// Annotation on a suspect: changes when a registration anew relies on the entry.

@@ -105,7 +105,7 @@ reasons! {
     /// It is unknown whether the provider registered the client.
     OutcomeUnknown => "Look for the client at the provider and delete it there if it exists. Then change the manifest, or create the OAuthClient again.",
     /// A client that no object owns may exist at the provider.
-    SuspectedOrphan => "Look for the client at the provider. If it exists and nothing uses it, delete it there. Then delete the suspect Secret in the namespace of the operator.",
+    SuspectedOrphan => "Look for the client at the provider. If it exists and nothing uses it, delete it there. Then acknowledge the suspect with `oauth-client-operator suspects ack`, see [Suspects](suspects.md).",
     /// The record of a registered client is gone; its token cannot be restored, and nothing is registered again.
     RecordLost => "Restore the Secret of the record in the namespace of the operator from a backup. Without a backup, create a new OAuthClient and delete the client at the provider.",
     /// The provider no longer accepts the token that manages the client, and the client exists.

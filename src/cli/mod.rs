@@ -3,6 +3,7 @@
 mod check;
 mod crds;
 mod run;
+mod suspects;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,8 @@ enum Command {
     Run(run::Run),
     /// Check that the kinds are served and that no right of the operator is missing
     Check(check::Check),
+    /// List, show, acknowledge and retry clients that may have been left at a provider
+    Suspects(suspects::Suspects),
     /// Print the CustomResourceDefinitions, or write them to a directory
     Crds(crds::Crds),
 }
@@ -32,6 +35,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Suspects(command) => command.run(),
         Command::Crds(command) => command.run(),
     }
 }

@@ -49,7 +49,6 @@ struct Inner {
     by_client: HashMap<Box<str>, Vec<Arc<SecretMeta>>>,
     /// Records and suspects of the operator's namespace by the client that they name.
     by_key: HashMap<u128, Vec<Arc<SecretMeta>>>,
-    suspects: usize,
     /// Records without the label that names their client: an earlier version wrote them.
     unlabelled: usize,
 }
@@ -114,13 +113,7 @@ impl SecretIndex {
         found.filter(|meta| meta.role == Role::Suspect).cloned().collect()
     }
 
-    /// Number of all suspect entries.
-    #[must_use]
-    pub fn all_suspects_len(&self) -> usize {
-        self.read().suspects
-    }
-
-    /// Every registration record and suspect, for the sweeper.
+    /// Every registration record and suspect, for the sweeper and the metrics.
     #[must_use]
     pub fn records_and_suspects(&self) -> Vec<Arc<SecretMeta>> {
         let inner = self.read();
@@ -254,9 +247,6 @@ impl SecretIndex {
         if family != Family::Written {
             return;
         }
-        if self.counts_as(&meta, Role::Suspect) {
-            inner.suspects += 1;
-        }
         if self.counts_as(&meta, Role::Record) && meta.client.is_none() {
             inner.unlabelled += 1;
         }
@@ -277,9 +267,6 @@ impl SecretIndex {
     fn unlink(&self, inner: &mut Inner, family: Family, meta: &Arc<SecretMeta>) {
         if family != Family::Written {
             return;
-        }
-        if self.counts_as(meta, Role::Suspect) {
-            inner.suspects -= 1;
         }
         if self.counts_as(meta, Role::Record) && meta.client.is_none() {
             inner.unlabelled -= 1;

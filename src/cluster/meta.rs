@@ -58,6 +58,10 @@ pub struct Owner {
 
 /// What is known of a Secret without its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a label or an annotation of its own"
+)]
 pub struct SecretMeta {
     /// Namespace.
     pub namespace: Arc<str>,
@@ -87,6 +91,8 @@ pub struct SecretMeta {
     pub provider_credentials: bool,
     /// Whether annotation `allowed-origins` lists any.
     pub allowed_origins: bool,
+    /// Whether annotation `retry` asks for a try at once.
+    pub retry: bool,
     /// Whether it has a deletion timestamp.
     pub deleting: bool,
 }
@@ -145,6 +151,7 @@ impl SecretMeta {
             role: Role::parse(label(names::SECRET_ROLE)),
             provider_credentials: label(names::PROVIDER_CREDENTIALS) == Some("true"),
             allowed_origins: annotation(names::ALLOWED_ORIGINS).is_some_and(|text| !text.trim().is_empty()),
+            retry: annotation(names::RETRY).is_some(),
             deleting: meta.deletion_timestamp.is_some(),
             owner: meta
                 .owner_references

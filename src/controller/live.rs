@@ -1,5 +1,7 @@
 //! The world as it is: caches, the API server and providers, behind what a pass may ask for.
 
+mod limits;
+
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,8 +29,7 @@ use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 
 use super::claims::Claim;
 use super::context::{Context, lock};
-use super::permits::{Limits, Permit};
-use super::resolve;
+use super::permits::Permit;
 use super::world::World;
 
 /// Time between two looks whether a pass waits, while the operator stops.
@@ -36,6 +37,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Other clients that are looked at to compare with.
 const MOST_COMPANIONS: usize = 3;
+/// Longest wait of the sweeper for a permit: the records of other providers wait meanwhile.
+const PERMIT: Duration = Duration::from_secs(5);
 
 /// The world of one object's pass, or of the sweeper's look at one record.
 pub(super) struct Live<'a> {
@@ -125,16 +128,6 @@ impl<'a> Live<'a> {
 }
 
 impl Context {
-    /// Bounds on calls to the provider of this key.
-    fn limits(&self, key: &ProviderKey) -> Limits {
-        let settings = self.provider_object(key).map(|(_, _, settings)| settings);
-        let limits = resolve::limits(&settings.unwrap_or_default());
-        Limits {
-            spacing: self.clock.real(limits.spacing),
-            ..limits
-        }
-    }
-
     /// Counts a call to a provider.
     fn counted<T>(&self, operation: Operation, begun: Instant, result: Result<T, CallError>) -> Result<T, CallError> {
         let answer = match &result {
@@ -408,6 +401,15 @@ impl World for Live<'_> {
         self.permits
             .acquire(&provider.uid.as_str().into(), &namespace, limits)
             .await
+    }
+
+    async fn permit_for(&self, record: &Record, provider: Option<&Provider>) -> Option<Permit> {
+        let uid = provider.map_or(&record.management.provider_uid, |provider| &provider.uid);
+        let lane: Arc<str> = uid.as_str().into();
+        let namespace: Arc<str> = record.owner.namespace.as_str().into();
+        let limits = self.limits_by_uid(uid);
+        let _waiting = self.waiting();
+        self.permits.acquire_within(&lane, &namespace, limits, PERMIT).await
     }
 
     async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {

@@ -75,6 +75,34 @@ impl Permits {
         permit
     }
 
+    /// The same, for whoever has other work: `None` if there is no permit within `longest`, or if the rate allows no call so soon.
+    /// What is not taken costs the others nothing.
+    pub async fn acquire_within(
+        &self,
+        provider: &Arc<str>,
+        namespace: &Arc<str>,
+        limits: Limits,
+        longest: Duration,
+    ) -> Option<Permit> {
+        let turn = self.enqueue(provider, namespace, limits);
+        self.deal(provider);
+        let permit = tokio::time::timeout(longest, turn).await.ok()?.ok()?;
+        if self.until_start(provider) > longest {
+            return None;
+        }
+        if let Some(start) = self.reserve_start(provider, limits.spacing) {
+            tokio::time::sleep_until(start).await;
+        }
+        Some(permit)
+    }
+
+    /// How long it is until the next call may begin.
+    fn until_start(&self, provider: &Arc<str>) -> Duration {
+        let lanes = self.lock();
+        let start = lanes.get(provider).and_then(|lane| lane.next_start);
+        start.map_or(Duration::ZERO, |start| start.saturating_duration_since(Instant::now()))
+    }
+
     fn enqueue(&self, provider: &Arc<str>, namespace: &Arc<str>, limits: Limits) -> oneshot::Receiver<Permit> {
         let (go, turn) = oneshot::channel();
         let mut lanes = self.lock();
@@ -282,6 +310,34 @@ mod tests {
         let second = permits.acquire(&provider, &b, ONE).await;
         drop(second);
         assert!(permits.lock().is_empty(), "an idle provider costs nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t153_whoever_has_other_work_waits_no_longer_than_it_says_and_takes_nothing_from_others() {
+        let (provider, a, b) = names();
+        let permits = Permits::default();
+        let soon = async |limits| {
+            let longest = Duration::from_secs(5);
+            permits.acquire_within(&provider, &a, limits, longest).await
+        };
+        let held = permits.acquire(&provider, &b, ONE).await;
+        let begun = Instant::now();
+        assert!(soon(ONE).await.is_none());
+        assert_eq!(begun.elapsed(), Duration::from_secs(5));
+        drop(held);
+        drop(soon(ONE).await.unwrap());
+        let slow = Limits {
+            spacing: Duration::from_mins(1),
+            ..ONE
+        };
+        drop(soon(slow).await.unwrap());
+        for _ in 0..3 {
+            assert!(soon(slow).await.is_none(), "the rate allows no call so soon");
+        }
+        let begun = Instant::now();
+        drop(permits.acquire(&provider, &b, slow).await);
+        assert_eq!(begun.elapsed(), Duration::from_mins(1), "no call was begun meanwhile");
+        assert_eq!(permits.lock().values().map(|lane| lane.in_use).sum::<usize>(), 0);
     }
 
     #[tokio::test(start_paused = true)]

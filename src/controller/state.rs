@@ -3,8 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::admin::AdminState;
-use crate::cluster::{DefinitionsState, Leadership, Watches};
-use crate::metrics::{Metrics, Snapshot};
+use crate::cluster::{DefinitionsState, Leadership, Role, Watches};
+use crate::domain::leftover::{self, Kind};
+use crate::metrics::{Leftovers, Metrics, Snapshot};
 
 /// What the admin port tells.
 pub(super) struct State {
@@ -13,6 +14,30 @@ pub(super) struct State {
     pub metrics: Arc<Metrics>,
     /// Once there is one: the cluster's identity is found out before.
     pub leadership: OnceLock<Leadership>,
+}
+
+impl State {
+    /// What outlived its object, by what the watches show. Until all of them have listed, every record looks unmatched.
+    fn leftovers(&self) -> Leftovers {
+        let mut left = Leftovers::default();
+        if !self.watches.health.is_open() {
+            return left;
+        }
+        for meta in self.watches.secrets.records_and_suspects() {
+            let uid = meta.client_uid.as_deref().unwrap_or_default();
+            let found = leftover::kind(meta.role == Role::Suspect, meta.phase, || {
+                self.watches.clients.by_uid(uid).is_some()
+            });
+            match found {
+                Some(Kind::Suspect) if meta.phase.is_some() => left.suspects_with_record += 1,
+                Some(Kind::Suspect) => left.suspects_without_record += 1,
+                Some(Kind::Tombstone) => left.tombstones += 1,
+                Some(Kind::Unmatched) => left.unmatched += 1,
+                None => {}
+            }
+        }
+        left
+    }
 }
 
 impl AdminState for State {
@@ -34,7 +59,7 @@ impl AdminState for State {
         self.metrics.encode(&Snapshot {
             ready,
             not_ready: all - ready,
-            suspects: self.watches.secrets.all_suspects_len(),
+            leftovers: self.leftovers(),
             failing_watches: self.watches.health.failing(),
             watch_ages: self.watches.health.ages(),
             leads: self.leadership.get().is_some_and(Leadership::leads),

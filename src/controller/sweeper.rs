@@ -20,6 +20,7 @@ use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::record::Record;
+use crate::metrics::SuspectResult;
 
 use super::context::Context;
 use super::execute::claim::{self, Withheld};
@@ -42,7 +43,7 @@ pub(super) struct Looked {
     pub(super) failures: u32,
     /// When it is looked at again; `None`: when it changes.
     pub(super) again: Option<Duration>,
-    /// When the provider first refused to deregister the client, or its credentials were first missed.
+    /// When the client was first refused to be deregistered, by the provider or by what is known of it, or its credentials were missed.
     pub(super) refused: Option<Duration>,
     /// Whether the client is deregistered, and only its record is left to remove.
     deregistered: bool,
@@ -60,8 +61,13 @@ enum Look {
     Later(Failure),
     /// The client is deregistered, and its record could not be removed.
     NotRemoved(Failure),
-    /// The provider refused to deregister the client, or its credentials are missing.
-    Refused,
+    /// The client was refused to be deregistered. What may be about the provider, not about the client, comes with its failure and
+    /// is looked at again after the wait of that.
+    Refused(Option<Failure>),
+    /// A suspect is settled.
+    Settled(SuspectResult),
+    /// This process may begin nothing more.
+    Stopped,
     /// A suspect, and how long it is left alone; it was tried, or has just been met.
     Suspect { provider: Box<str>, tried: bool },
 }
@@ -76,8 +82,12 @@ enum Ended {
     Unclear,
     /// Not yet.
     Not(CallError),
+    /// No call can be made, as record and provider object are.
+    Impossible(Failure),
     /// It cannot be told yet whether it may be tried.
     Unknown(Failure),
+    /// This process may begin nothing more.
+    Stopped,
 }
 
 /// Sweeps until told to stop.
@@ -104,7 +114,15 @@ pub(super) async fn run(cx: Arc<Context>) {
             // Nobody waits for it, so it has a turn of its own.
             let world = Live::new(&cx, &meta.namespace);
             if due(&world, &meta, &looks).is_some_and(|at| at <= now) {
-                sweep(&world, &meta, &mut looks, now, cx.chance()).await;
+                let look = sweep(&world, &meta, &mut looks, now, cx.chance());
+                let settled = tokio::select! {
+                    settled = look => settled,
+                    // It waits, and has begun nothing that must end.
+                    () = world.given_up() => return,
+                };
+                if let Some(result) = settled {
+                    cx.metrics.suspect_settled(result);
+                }
             }
         }
     }
@@ -131,8 +149,14 @@ pub(super) fn due<W: World>(world: &W, meta: &SecretMeta, looks: &Looks) -> Opti
     }
 }
 
-/// Looks at a record or suspect that is due. `chance` is a random number in `0.0..1.0`.
-pub(super) async fn sweep<W: World>(world: &W, meta: &SecretMeta, looks: &mut Looks, now: Duration, chance: f64) {
+/// Looks at a record or suspect that is due. `chance` is a random number in `0.0..1.0`. Whether a suspect is settled.
+pub(super) async fn sweep<W: World>(
+    world: &W,
+    meta: &SecretMeta,
+    looks: &mut Looks,
+    now: Duration,
+    chance: f64,
+) -> Option<SuspectResult> {
     let before = looks.get(&*meta.name).cloned();
     let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
     let refused = before.as_ref().and_then(|before| before.refused);
@@ -159,12 +183,20 @@ pub(super) async fn sweep<W: World>(world: &W, meta: &SecretMeta, looks: &mut Lo
     let next = match look(world, meta, before.as_ref(), now).await {
         Look::Done => {
             looks.remove(&*meta.name);
-            return;
+            return None;
+        }
+        Look::Settled(result) => {
+            looks.remove(&*meta.name);
+            return Some(result);
         }
         Look::Nothing => looked(None),
-        Look::Refused => Looked {
+        Look::Stopped => Looked {
+            failures: failures - 1,
+            ..looked(Some(now + EVERY))
+        },
+        Look::Refused(failure) => Looked {
             refused: refused.or(Some(now)),
-            ..looked(Some(now + deletion::CONFIRM_AFTER))
+            ..failure.map_or_else(|| looked(Some(now + deletion::CONFIRM_AFTER)), later)
         },
         Look::Suspect { provider, tried } => Looked {
             failures: if tried { failures } else { 0 },
@@ -180,6 +212,7 @@ pub(super) async fn sweep<W: World>(world: &W, meta: &SecretMeta, looks: &mut Lo
         },
     };
     looks.insert((*meta.name).into(), next);
+    None
 }
 
 async fn look<W: World>(world: &W, meta: &SecretMeta, before: Option<&Looked>, now: Duration) -> Look {
@@ -204,10 +237,9 @@ async fn look<W: World>(world: &W, meta: &SecretMeta, before: Option<&Looked>, n
     if meta.role == Role::Suspect {
         return suspects::look(world, meta, &record, &revision, before).await;
     }
-    let confirmed = before
-        .and_then(|before| before.refused)
-        .is_some_and(|since| now.saturating_sub(since) >= deletion::CONFIRM_AFTER);
-    deletion::look(world, meta, &record, &revision, confirmed).await
+    let refused = before.and_then(|before| before.refused);
+    let refused_for = refused.map(|since| now.saturating_sub(since));
+    deletion::look(world, meta, &record, &revision, refused_for).await
 }
 
 fn text(meta: &SecretMeta) -> String {
@@ -227,27 +259,43 @@ async fn removed<W: World>(world: &W, meta: &SecretMeta, revision: &SecretRevisi
     }
 }
 
+/// Whether a call may begin. It is asked before each one: waiting takes time in which the leadership may end.
+fn may_begin<W: World>(world: &W) -> bool {
+    world.may_begin() && !world.is_stopping()
+}
+
 /// Deregisters a recorded client, if nothing else uses it. `own` is the Secret that says it is to go.
 async fn end<W: World>(world: &W, record: &Record, own: &str) -> Ended {
     let provider = match world.provider_of(record).await {
         Ok(provider) => Some(provider),
         // The record holds all that is needed; the provider object may know newer authorities and origins.
         Err(_) if record.management.mode != ManagementMode::Credentials => None,
-        Err(failure) => return Ended::Unknown(failure),
+        Err(failure) => return Ended::Impossible(failure),
     };
+    // One permit covers the whole chain: discovery, token and DELETE.
+    let Some(_permit) = world.permit_for(record, provider.as_deref()).await else {
+        let text = "the provider is busy with other calls";
+        return Ended::Unknown(Failure::new(Class::Transient, Reason::ProgressingWithRetry, text));
+    };
+    if !may_begin(world) {
+        return Ended::Stopped;
+    }
     let call = match management::call(world, record, provider.as_deref(), None).await {
         Ok(call) => call,
-        Err(failure) => return Ended::Unknown(failure),
+        Err(failure) => return Ended::Impossible(failure),
     };
     let Some(call) = call else {
         let text = "the provider offers no way to deregister this client";
-        return Ended::Unknown(Failure::new(Class::Denied, Reason::DeletionUnsupported, text));
+        return Ended::Impossible(Failure::new(Class::Denied, Reason::DeletionUnsupported, text));
     };
     let _claim = match claim::to_deregister(world, record, own).await {
         Ok(claim) => claim,
         Err(Withheld::InUse) => return Ended::InUse,
         Err(Withheld::Unknown(failure)) => return Ended::Unknown(failure),
     };
+    if !may_begin(world) {
+        return Ended::Stopped;
+    }
     match world.deregister(&call).await {
         Ok(Deletion::Done) => Ended::Done,
         Ok(Deletion::Unclear) => Ended::Unclear,

@@ -147,6 +147,8 @@ pub(super) trait World: Send + Sync {
     fn provider_revision(&self, uid: &str) -> Option<String>;
     /// A permit to call it.
     fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Self::Permit>;
+    /// A permit to call the provider of a recorded client, whose provider object may be gone; `None`: it was too busy for a while.
+    fn permit_for(&self, record: &Record, provider: Option<&Provider>) -> impl Answer<Option<Self::Permit>>;
     /// Its endpoints.
     fn discover(&self, provider: &Provider) -> impl Answer<Result<Endpoints, CallError>>;
     /// Registers a client: one POST.

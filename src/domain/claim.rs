@@ -17,7 +17,7 @@ pub struct Named {
     pub secret: String,
     /// UID of the object.
     pub owner_uid: String,
-    /// Phase of a record, as its label says; `None` for a suspect, and for a record without the label.
+    /// Phase of a record, as its label says; `Suspect` or `None` for a suspect, `None` for a record without the label.
     pub phase: Option<Phase>,
 }
 

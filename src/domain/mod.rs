@@ -7,6 +7,7 @@ pub mod duration;
 pub mod failure;
 pub mod identity;
 pub mod lease;
+pub mod leftover;
 pub mod marker;
 pub mod metadata;
 pub mod named_field;

@@ -59,6 +59,7 @@ pub fn secret(entry: &Entry<'_>, namespace: &str) -> Result<Secret, serde_json::
         (names::SECRET_ROLE, Some("suspect")),
         (names::CLIENT_UID, Some(entry.owner.uid.as_str())),
         (names::CLIENT, client.as_deref()),
+        (names::PHASE, entry.record.map(|_| Phase::Suspect.as_str())),
     ];
     let object = format!("{}/{}", entry.owner.namespace, entry.owner.name);
     let time = rfc3339(entry.now);
@@ -131,6 +132,7 @@ mod tests {
         assert!(kept.same_credentials(&record));
         let key = identity::client_key(&record.endpoints.issuer, &record.client_id);
         assert_eq!(secret.labels().get(names::CLIENT), Some(&key));
+        assert_eq!(secret.labels()[names::PHASE], "Suspect");
         assert_eq!(secret.annotations().get(names::CLIENT_ID), Some(&record.client_id));
         assert_eq!(data["issuer"].0, record.endpoints.issuer.as_bytes());
     }
@@ -156,6 +158,7 @@ mod tests {
         };
         let secret = secret(&entry, "system").unwrap();
         assert_eq!(secret.labels().get(names::CLIENT), None);
+        assert_eq!(secret.labels().get(names::PHASE), None);
         assert!(secret.annotations().is_empty());
         assert!(!secret.data.unwrap().contains_key(record::DATA_KEY));
     }

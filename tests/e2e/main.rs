@@ -34,6 +34,7 @@ mod seed;
 mod slice;
 mod stage;
 mod staleness;
+mod suspects;
 mod tenancy;
 mod uninstall;
 mod vanished;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::api::Reason;
 use crate::cluster::{ApiError, SecretMeta, SecretRevision};
 use crate::controller::world::World;
+use crate::domain::failure::{Class, Failure};
+use crate::domain::outcome::CallError;
 use crate::domain::plan;
 use crate::domain::record::{Phase, Record};
 use crate::domain::suspect::{self, Entry};
@@ -15,55 +17,63 @@ use super::{Ended, Look, end, object, removed, text};
 /// Two looks this far apart have to be refused: a provider in trouble answers 401 for everybody.
 pub(super) const CONFIRM_AFTER: Duration = Duration::from_mins(1);
 
-/// `confirmed`: the provider refused it before, long enough ago to let it be a suspect.
+/// What may be about the provider instead of the client, such as a firewall's page, a redirect or credentials that lack a right,
+/// has to be refused for this long. The suspect that follows is tried again, so nothing is given up.
+pub(super) const GIVE_UP_AFTER: Duration = Duration::from_hours(1);
+
+/// How long after the first refusal one like this makes a suspect of the record; `None`: never, because it may pass by itself.
+fn patience(ended: &Ended) -> Option<Duration> {
+    let lasts = |failure: &Failure| matches!(failure.class, Class::Denied | Class::Invalid);
+    match ended {
+        Ended::Unclear => Some(CONFIRM_AFTER),
+        Ended::Not(error) if provider::is_unsupported(error) => Some(Duration::ZERO),
+        Ended::Not(error) if provider::is_client_refused(error) => Some(CONFIRM_AFTER),
+        Ended::Impossible(failure) if failure.reason == Reason::DeletionUnsupported => Some(Duration::ZERO),
+        // Its own deletion has waited for them already.
+        Ended::Impossible(failure) if plan::lacks_credentials(failure) => Some(CONFIRM_AFTER),
+        Ended::Not(CallError { failure, .. }) | Ended::Impossible(failure) if lasts(failure) => Some(GIVE_UP_AFTER),
+        Ended::Done | Ended::InUse | Ended::Not(_) | Ended::Impossible(_) | Ended::Unknown(_) | Ended::Stopped => None,
+    }
+}
+
+/// `refused_for`: how long ago it was refused first.
 pub(super) async fn look<W: World>(
     world: &W,
     meta: &SecretMeta,
     record: &Record,
     revision: &SecretRevision,
-    confirmed: bool,
+    refused_for: Option<Duration>,
 ) -> Look {
     match record.phase {
         Phase::Deleted => {}
-        Phase::Deleting => match end(world, record, &meta.name).await {
-            Ended::Done => {
-                tracing::info!(client_id = %record.client_id, "a deletion that outlived its object is finished");
-            }
-            Ended::InUse => {
-                tracing::warn!(object = %object(record), client_id = %record.client_id,
-                    "a client is not deregistered: the record of another OAuthClient uses it");
-            }
-            Ended::Unclear if !confirmed => return Look::Refused,
-            Ended::Unclear => {
-                if let Err(error) = keep(world, record).await {
-                    return Look::Later(error.failure(&text(meta)));
+        Phase::Deleting => {
+            let ended = end(world, record, &meta.name).await;
+            let patience = patience(&ended);
+            let is_over = patience.is_some_and(|patience| patience.is_zero() || refused_for >= Some(patience));
+            match ended {
+                Ended::Done => {
+                    tracing::info!(client_id = %record.client_id, "a deletion that outlived its object is finished");
+                }
+                Ended::InUse => {
+                    tracing::warn!(object = %object(record), client_id = %record.client_id,
+                        "a client is not deregistered: the record of another OAuthClient uses it");
+                }
+                Ended::Stopped => return Look::Stopped,
+                Ended::Unclear | Ended::Not(_) | Ended::Impossible(_) if is_over => {
+                    if let Err(error) = keep(world, record).await {
+                        return Look::Later(error.failure(&text(meta)));
+                    }
+                }
+                Ended::Unclear => return Look::Refused(None),
+                Ended::Not(_) | Ended::Impossible(_) if patience == Some(CONFIRM_AFTER) => return Look::Refused(None),
+                Ended::Not(CallError { failure, .. }) | Ended::Impossible(failure) if patience.is_some() => {
+                    return Look::Refused(Some(failure));
+                }
+                Ended::Not(CallError { failure, .. }) | Ended::Impossible(failure) | Ended::Unknown(failure) => {
+                    return Look::Later(failure);
                 }
             }
-            Ended::Not(error) if provider::is_unsupported(&error) || provider::is_gone_or_unauthorised(&error) => {
-                if provider::is_gone_or_unauthorised(&error) && !confirmed {
-                    return Look::Refused;
-                }
-                if let Err(error) = keep(world, record).await {
-                    return Look::Later(error.failure(&text(meta)));
-                }
-            }
-            Ended::Unknown(failure) if failure.reason == Reason::DeletionUnsupported => {
-                if let Err(error) = keep(world, record).await {
-                    return Look::Later(error.failure(&text(meta)));
-                }
-            }
-            // Its own deletion has waited for them already.
-            Ended::Unknown(failure) if plan::lacks_credentials(&failure) => {
-                if !confirmed {
-                    return Look::Refused;
-                }
-                if let Err(error) = keep(world, record).await {
-                    return Look::Later(error.failure(&text(meta)));
-                }
-            }
-            Ended::Not(error) => return Look::Later(error.failure),
-            Ended::Unknown(failure) => return Look::Later(failure),
-        },
+        }
         Phase::Registered | Phase::Retained | Phase::Suspect => {
             tracing::warn!(object = %object(record), client_id = %record.client_id, phase = ?record.phase,
                 "a registration record has no OAuthClient here; it is left alone");

@@ -3,10 +3,11 @@
 use crate::cluster::{SecretMeta, SecretRevision};
 use crate::controller::world::World;
 use crate::domain::record::{Phase, Record};
+use crate::metrics::SuspectResult;
 
 use super::{Ended, Look, Looked, end, object, removed};
 
-/// One that has just been met is left alone for a while: it was refused a moment ago.
+/// One that has just been met is left alone for a while, because it was refused a moment ago; unless somebody asks for a try.
 pub(super) async fn look<W: World>(
     world: &W,
     meta: &SecretMeta,
@@ -18,26 +19,33 @@ pub(super) async fn look<W: World>(
         return Look::Nothing;
     }
     let provider: Box<str> = record.management.provider_uid.as_str().into();
-    if before.is_none() {
+    if before.is_none() && !meta.retry {
         return Look::Suspect { provider, tried: false };
     }
-    match end(world, record, &meta.name).await {
+    let result = match end(world, record, &meta.name).await {
         Ended::Done => {
             tracing::info!(object = %object(record), client_id = %record.client_id, "a suspect client is deregistered");
+            SuspectResult::Deregistered
         }
         Ended::InUse => {
             tracing::info!(object = %object(record), client_id = %record.client_id,
                 "a client is no longer a suspect: the record of an OAuthClient uses it");
+            SuspectResult::InUse
         }
         Ended::Unclear => return Look::Suspect { provider, tried: true },
         Ended::Not(error) => {
-            tracing::debug!(client_id = %record.client_id, "a suspect client is not deregistered: {error}");
+            tracing::info!(client_id = %record.client_id, "a suspect client is not deregistered: {error}");
             return Look::Suspect { provider, tried: true };
         }
-        Ended::Unknown(failure) => {
-            tracing::debug!(client_id = %record.client_id, "a suspect client cannot be tried: {failure}");
+        Ended::Impossible(failure) => {
+            tracing::info!(client_id = %record.client_id, "a suspect client cannot be tried: {failure}");
             return Look::Suspect { provider, tried: true };
         }
+        Ended::Unknown(failure) => return Look::Later(failure),
+        Ended::Stopped => return Look::Stopped,
+    };
+    match removed(world, meta, revision).await {
+        Look::Done => Look::Settled(result),
+        other => other,
     }
-    removed(world, meta, revision).await
 }

@@ -303,6 +303,10 @@ impl World for Process {
 
     async fn permit(&self, _: &OAuthClient, _: &Provider) {}
 
+    async fn permit_for(&self, _: &Record, _: Option<&Provider>) -> Option<()> {
+        Some(())
+    }
+
     async fn discover(&self, _: &Provider) -> Result<Endpoints, CallError> {
         self.call("discovery", &[Choice::Unavailable], |_| {
             Ok(Endpoints {

@@ -1,0 +1,61 @@
+//! What outlived its object in the operator's namespace, as metrics and `oauth-client-operator suspects` name it.
+
+use super::record::Phase;
+
+/// What a record or a suspect entry is, once its object is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A client that may exist at a provider and that nothing owns.
+    Suspect,
+    /// The record of a client whose deletion is not finished. The sweeper finishes it.
+    Tombstone,
+    /// The record of a registered client whose object is not seen. Nothing is done about it: a restored backup, a narrower list of
+    /// namespaces and a copied cluster look like that.
+    Unmatched,
+}
+
+impl Kind {
+    /// The word that people see.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Suspect => "Suspect",
+            Self::Tombstone => "Tombstone",
+            Self::Unmatched => "Unmatched",
+        }
+    }
+}
+
+/// What it is; `None` for a record whose object is there, and for one that its owner left on purpose. A record without a label of
+/// its phase counts as registered, as for everything that must not touch it.
+pub fn kind(is_suspect: bool, phase: Option<Phase>, has_object: impl FnOnce() -> bool) -> Option<Kind> {
+    if is_suspect {
+        return Some(Kind::Suspect);
+    }
+    let kind = match phase {
+        Some(Phase::Deleting | Phase::Deleted) => Kind::Tombstone,
+        Some(Phase::Registered) | None => Kind::Unmatched,
+        Some(Phase::Retained | Phase::Suspect) => return None,
+    };
+    (!has_object()).then_some(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t150_what_outlived_its_object_has_a_kind() {
+        let gone = |phase| kind(false, phase, || false);
+        assert_eq!(kind(true, None, || true), Some(Kind::Suspect));
+        assert_eq!(kind(true, Some(Phase::Suspect), || false), Some(Kind::Suspect));
+        assert_eq!(gone(Some(Phase::Deleting)), Some(Kind::Tombstone));
+        assert_eq!(gone(Some(Phase::Deleted)), Some(Kind::Tombstone));
+        assert_eq!(gone(Some(Phase::Registered)), Some(Kind::Unmatched));
+        assert_eq!(gone(None), Some(Kind::Unmatched));
+        assert_eq!(gone(Some(Phase::Retained)), None);
+        for phase in [Phase::Registered, Phase::Deleting, Phase::Deleted] {
+            assert_eq!(kind(false, Some(phase), || true), None, "{phase:?}");
+        }
+    }
+}
