@@ -18,7 +18,7 @@ use super::record::{Phase, Record};
 
 pub use effect::{Effect, Next, Verdict};
 pub use gone::phase_without_object;
-pub use view::{Credentials, Deregistration, Here, Known, LookUp, Memory, Provider, ProviderView, Sight, View};
+pub use view::{Credentials, Deregistration, Here, Known, LookUp, Memory, Pause, Provider, ProviderView, Sight, View};
 
 /// Decides what comes next.
 #[must_use]

@@ -14,7 +14,7 @@ use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::plan::{Here, Known, Provider};
+use crate::domain::plan::{Here, Known, Pause, Provider};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
@@ -69,6 +69,10 @@ impl World for Process {
     }
 
     fn barred(&self, _: &Provider, _: &str, _: Counted) -> Option<Duration> {
+        None
+    }
+
+    fn pause_of(&self, _: &Provider) -> Option<Pause> {
         None
     }
 
