@@ -53,6 +53,13 @@ impl Clock {
         then.elapsed().saturating_mul(self.scale)
     }
 
+    /// Time until then; zero if it has passed.
+    #[must_use]
+    pub fn until(self, then: Instant) -> Duration {
+        then.saturating_duration_since(Instant::now())
+            .saturating_mul(self.scale)
+    }
+
     /// How long an interval takes.
     #[must_use]
     pub fn real(self, interval: Duration) -> Duration {

@@ -293,11 +293,24 @@ pub struct OAuthClientStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub suspects: Vec<Suspect>,
+    /// Annotation values that were acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled: Option<Box<Handled>>,
     /// `Ready`, `Registered`, `SecretSynced`, and `Reconciling` or `Stalled` while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// Annotation values that were acted on. Another value asks for the same again.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Handled {
+    /// Value of the `reconcile` annotation at the last verdict; a digest where the value is longer than 64 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reconcile: Option<String>,
 }
 
 /// An attempt at registering.

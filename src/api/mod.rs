@@ -12,7 +12,7 @@ pub mod rules;
 
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use client::{
-    AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, KeyNames, LabelValue, OAuthClient,
+    AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, Handled, KeyNames, LabelValue, OAuthClient,
     OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,
 };
 pub use condition::Condition;

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Auth, OAuthClient, ProviderKind, ProviderSettings, Reason};
+use crate::api::{Auth, OAuthClient, ProviderKind, ProviderSettings, ProviderStatus, Reason};
 use crate::bounded::Bounded;
 use crate::clock::Clock;
 use crate::cluster::{
@@ -19,15 +20,20 @@ use crate::domain::outcome::CallError;
 use crate::domain::plan::{Here, Provider};
 use crate::domain::probe::ProbeKind;
 use crate::domain::record::Record;
+use crate::domain::status;
+use crate::domain::target::Endpoints;
 use crate::metrics::Metrics;
 use crate::provider::{Discovered, DiscoveryCache, Transport};
 
 use super::claims::Claims;
+use super::comparisons::Comparisons;
 use super::credentials::{CredentialCache, Source};
 use super::kept_credentials::KeptCredentials;
 use super::outcomes::Outcomes;
+use super::pauses::Pauses;
 use super::permits::{Limits, Permit, Permits};
 use super::resolve;
+use super::revision::RevisionKey;
 
 /// Calls to the API server at the same time. What waits for a turn costs it nothing, and a tenant with thousands of objects
 /// waits behind itself: beside others, its share keeps an API server of few cores busy and not more.
@@ -58,6 +64,8 @@ pub(super) struct Context {
     pub transport: Transport,
     pub discovery: DiscoveryCache,
     pub permits: Permits,
+    /// Pauses that providers asked for.
+    pub pauses: Pauses,
     /// Turns at the API server, dealt over the namespaces whose objects need it.
     pub turns: Permits,
     /// Breakers by the UID of the provider object.
@@ -73,6 +81,11 @@ pub(super) struct Context {
     pub holder: String,
     /// Whether a kind of look at clients' own credentials tells clients apart, by issuer and kind.
     pub probe_controls: Mutex<Bounded<(String, ProbeKind), bool>>,
+    /// Clients that are being compared with their provider objects.
+    pub comparisons: Comparisons,
+    pub revision_key: RevisionKey,
+    /// Takes the provider objects of which a pass found something else than their status says.
+    pub learned: mpsc::UnboundedSender<ProviderKey>,
     /// Clients that a pass is storing or deregistering.
     pub claims: Claims,
     /// Digests of attempts of other replicas, and when each was first seen.
@@ -225,6 +238,30 @@ impl Context {
         }
     }
 
+    /// Status and generation of a provider object.
+    pub(super) fn provider_status(&self, key: &ProviderKey) -> Option<(ProviderStatus, Option<i64>)> {
+        let (status, generation) = match key.kind {
+            ProviderKind::OAuthProvider => {
+                let object = self.providers.provider(&key.namespace, &key.name)?;
+                (object.status.clone(), object.metadata.generation)
+            }
+            ProviderKind::ClusterOAuthProvider => {
+                let object = self.providers.cluster_provider(&key.name)?;
+                (object.status.clone(), object.metadata.generation)
+            }
+        };
+        Some((status.unwrap_or_default(), generation))
+    }
+
+    /// Has a provider object judged again, if what a pass found is not what its status says.
+    pub(super) fn learn(&self, key: &ProviderKey, found: Result<&Endpoints, &Failure>) {
+        let known = self.provider_status(key);
+        if known.is_some_and(|(status, generation)| status::is_news(&status, found, generation)) {
+            // Nobody listens any more when the operator stops.
+            let _ = self.learned.send(key.clone());
+        }
+    }
+
     /// Forgets what is kept of provider objects and Secrets that do not exist any more.
     pub(super) fn forget_the_gone(&self) {
         let uid = |key: &ProviderKey| self.provider_object(key).ok().map(|(uid, _, _)| uid);
@@ -232,6 +269,8 @@ impl Context {
         self.note_vanished(|uid, _| !uids.contains(uid));
         self.discovery.retain(|uid| uids.contains(uid));
         self.permits.retain(|uid| uids.contains(uid));
+        self.pauses.retain(|uid| uids.contains(uid));
+        self.comparisons.retain(|key| self.provider_object(key).is_ok());
         lock(&self.breakers).retain(|(uid, _)| uids.contains(uid));
         self.credentials
             .retain(|namespace, name| self.index.provider_credentials(namespace, name).is_some());

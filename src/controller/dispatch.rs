@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tokio_util::time::DelayQueue;
 
@@ -14,13 +15,14 @@ use crate::api::Reason;
 use crate::cluster::{Cause, Key, SecretRevision, Trigger};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
+use crate::domain::status;
 use crate::metrics::Outcome;
 
 use super::context::Context;
 use super::live::Live;
 use super::pass::{End, Pass};
 use super::rounds::Rounds;
-use super::slot::Slot;
+use super::slot::{After, Slot};
 
 /// Decides which object is worked on next.
 pub(super) struct Dispatcher {
@@ -39,6 +41,8 @@ struct Ended {
     key: Key,
     end: End,
     written: Vec<SecretRevision>,
+    /// When the pass began.
+    begun: Instant,
 }
 
 impl Dispatcher {
@@ -56,7 +60,13 @@ impl Dispatcher {
     }
 
     /// Works until told to stop. Tasks that are under way go on: the tracker tells when they are done.
-    pub(super) async fn run(mut self, mut triggers: mpsc::UnboundedReceiver<Trigger>) {
+    ///
+    /// `comparing`: clients whose provider changed.
+    pub(super) async fn run(
+        mut self,
+        mut triggers: mpsc::UnboundedReceiver<Trigger>,
+        mut comparing: mpsc::UnboundedReceiver<Trigger>,
+    ) {
         let stopping = self.cx.stopping.clone();
         let mut leadership = self.cx.leadership.clone();
         loop {
@@ -66,6 +76,7 @@ impl Dispatcher {
                 Some(ended) = self.endings.recv() => self.end(ended),
                 () = leadership.next_term() => self.take_office(),
                 Some(expired) = self.timers.next(), if !self.timers.is_empty() => self.timer_rang(expired.into_inner()),
+                Some(trigger) = comparing.recv() => self.trigger(trigger),
                 trigger = triggers.recv() => match trigger {
                     Some(trigger) => self.trigger(trigger),
                     None => return,
@@ -111,15 +122,18 @@ impl Dispatcher {
 
     fn start_next(&mut self) {
         let Some(key) = self.rounds.pop() else { return };
-        let object = self.cx.object(&key).filter(|_| self.cx.leadership.leads());
-        let Some(object) = object else {
+        let object = self.cx.object(&key);
+        if object.is_none() {
+            self.cx.comparisons.compared(&key, Instant::now());
+        }
+        let Some(object) = object.filter(|_| self.cx.leadership.leads()) else {
             self.slots.remove(&key);
             return;
         };
         let deep = self.slots.entry(key.clone()).or_default().begins();
         let (cx, ended) = (self.cx.clone(), self.ended.clone());
         self.tasks.spawn(async move {
-            let started = std::time::Instant::now();
+            let begun = Instant::now();
             let world = Live::new(&cx, &key.namespace);
             let mut pass = Pass::new(&world, object, deep);
             let end = tokio::select! {
@@ -135,15 +149,36 @@ impl Dispatcher {
                     "the operator failed while working on this object",
                 ))
             });
-            cx.metrics.reconciled(outcome(&end), started.elapsed());
+            cx.metrics.reconciled(outcome(&end), begun.elapsed());
             let written = world.written();
-            let _ = ended.send(Ended { key, end, written });
+            let _ = ended.send(Ended {
+                key,
+                end,
+                written,
+                begun,
+            });
         });
     }
 
-    fn end(&mut self, Ended { key, end, written }: Ended) {
+    fn end(&mut self, ended: Ended) {
+        let Ended {
+            key,
+            end,
+            written,
+            begun,
+        } = ended;
         let Some(slot) = self.slots.get_mut(&key) else { return };
-        if slot.ends(matches!(end, End::Retry(_)), written) {
+        let failed = matches!(end, End::Retry(_));
+        let after = slot.ends(failed, written);
+        // A failure that its status does not show would be forgotten by a restart.
+        let unsettled = || {
+            let object = self.cx.object(&key);
+            object.is_none_or(|object| !status::is_judged_ready(&object))
+        };
+        if slot.looked_deep() && (!failed || unsettled()) {
+            self.cx.comparisons.compared(&key, begun);
+        }
+        if after == After::Pass {
             return self.rounds.push(key);
         }
         match end {
@@ -152,7 +187,12 @@ impl Dispatcher {
             }
             End::Retry(failure) => {
                 tracing::info!(object = %key, reason = %failure.reason, failures = slot.failures(), "not done: {}", failure.message);
-                match backoff::delay(&failure, slot.failures(), self.cx.chance()) {
+                let (failures, chance) = (slot.failures(), self.cx.chance());
+                let wait = match after {
+                    After::Soon => Some(backoff::delay_of_news(&failure, failures, chance)),
+                    After::End | After::Pass => backoff::delay(&failure, failures, chance),
+                };
+                match wait {
                     Some(wait) => {
                         let wait = self.cx.clock.real(wait).max(Duration::from_millis(10));
                         slot.timer = Some(self.timers.insert(key, wait));

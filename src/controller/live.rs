@@ -19,7 +19,7 @@ use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::metadata::{self, hex};
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::plan::{Here, Provider};
+use crate::domain::plan::{Here, Pause, Provider};
 use crate::domain::probe::{ProbeKind, Probed};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
@@ -29,6 +29,7 @@ use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 
 use super::claims::Claim;
 use super::context::{Context, lock};
+use super::pauses;
 use super::permits::Permit;
 use super::world::World;
 
@@ -49,6 +50,8 @@ pub(super) struct Live<'a> {
     tenant: &'a str,
     /// The versions of Secrets that this pass wrote.
     written: Mutex<Vec<SecretRevision>>,
+    /// The provider object that is called: its UID, and its key if the client names it.
+    provider: Mutex<Option<(String, Option<ProviderKey>)>>,
     /// Whether the pass waits for a permit or a turn.
     waits: AtomicBool,
     /// Whether the pass has sent something that changes the cluster or the provider.
@@ -79,6 +82,7 @@ impl<'a> Live<'a> {
             cx,
             tenant,
             written: Mutex::default(),
+            provider: Mutex::default(),
             waits: AtomicBool::new(false),
             has_written: AtomicBool::new(false),
         }
@@ -111,6 +115,38 @@ impl<'a> Live<'a> {
     fn note(&self, revision: SecretRevision) -> SecretRevision {
         lock(&self.written).push(revision.clone());
         revision
+    }
+
+    /// Notes at which provider calls are made from now on.
+    fn call_at(&self, provider: &Result<Arc<Provider>, Failure>, key: Option<ProviderKey>) {
+        *lock(&self.provider) = provider.as_ref().ok().map(|provider| (provider.uid.clone(), key));
+    }
+
+    /// Calls the provider, unless it asked for a pause, and notes the pause that its answer asks for.
+    async fn calling<T>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        self.unless_paused()?;
+        let begun = Instant::now();
+        let result = call.await;
+        self.note_pause(&result);
+        self.counted(operation, begun, result)
+    }
+
+    fn unless_paused(&self) -> Result<(), CallError> {
+        let provider = lock(&self.provider).clone();
+        match provider.and_then(|(provider, _)| self.pauses.of(&provider)) {
+            Some(pause) => Err(pauses::withheld(pause)),
+            None => Ok(()),
+        }
+    }
+
+    fn note_pause<T>(&self, result: &Result<T, CallError>) {
+        if let (Some((provider, _)), Err(error)) = (&*lock(&self.provider), result) {
+            self.pauses.note(provider, error);
+        }
     }
 
     /// Waits for a turn at the API server; the turn ends when it is dropped.
@@ -213,6 +249,10 @@ impl World for Live<'_> {
         breakers
             .get(&(provider.uid.clone(), what))?
             .open_for(self.clock.since(self.begun), namespace)
+    }
+
+    fn pause_of(&self, provider: &Provider) -> Option<Pause> {
+        self.pauses.of(&provider.uid)
     }
 
     fn count(&self, provider: &Provider, namespace: &str, attempt: &str, what: Counted) {
@@ -381,7 +421,9 @@ impl World for Live<'_> {
         if key.kind == ProviderKind::ClusterOAuthProvider {
             self.check_namespace(&key, &namespace)?;
         }
-        self.cx.provider(&key).await
+        let provider = self.cx.provider(&key).await;
+        self.call_at(&provider, Some(key));
+        provider
     }
 
     async fn provider_for_deletion(&self, object: &OAuthClient, record: &Record) -> Result<Arc<Provider>, Failure> {
@@ -391,7 +433,9 @@ impl World for Live<'_> {
 
     async fn provider_of(&self, record: &Record) -> Result<Arc<Provider>, Failure> {
         let found = self.cx.provider_of(record).await;
-        self.or_kept(record, found).await
+        let provider = self.or_kept(record, found).await;
+        self.call_at(&provider, None);
+        provider
     }
 
     async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {
@@ -413,7 +457,16 @@ impl World for Live<'_> {
     }
 
     async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {
-        self.cx.discover(provider).await.map(|found| found.endpoints.clone())
+        self.unless_paused()?;
+        let found = self.cx.discover(provider).await;
+        self.note_pause(&found);
+        if let Some((uid, Some(key))) = &*lock(&self.provider)
+            && *uid == provider.uid
+        {
+            let found = found.as_ref().map(|found| &found.endpoints);
+            self.learn(key, found.map_err(|error| &error.failure));
+        }
+        found.map(|found| found.endpoints.clone())
     }
 
     async fn register(
@@ -423,24 +476,20 @@ impl World for Live<'_> {
         request: &Map<String, Value>,
     ) -> Result<Registration, CallError> {
         self.begin();
-        let begun = Instant::now();
-        let result = self.transport.register(&provider.target, endpoints, request).await;
-        self.counted(Operation::Register, begun, result)
+        let call = self.transport.register(&provider.target, endpoints, request);
+        self.calling(Operation::Register, call).await
     }
 
     async fn marked(&self, call: &MarkedCall) -> Result<Option<String>, CallError> {
-        let begun = Instant::now();
-        let result = self.transport.marked(call).await;
-        self.counted(Operation::Find, begun, result)
+        self.calling(Operation::Find, self.transport.marked(call)).await
     }
 
     async fn read(&self, call: &ManagementCall) -> Result<Registration, CallError> {
-        let begun = Instant::now();
-        let result = self.transport.read(call).await;
-        self.counted(Operation::Read, begun, result)
+        self.calling(Operation::Read, self.transport.read(call)).await
     }
 
     async fn probe(&self, call: &ProbeCall) -> Probed {
+        // A pause would be taken for an answer here, and few of these are sent.
         let answer = self.ask(call).await;
         match answer {
             Probed::Accepted(kind) if !self.tells_clients_apart(call, kind).await => Probed::Unclear,
@@ -450,15 +499,12 @@ impl World for Live<'_> {
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
         self.begin();
-        let begun = Instant::now();
-        let result = self.transport.update(call, request).await;
-        self.counted(Operation::Update, begun, result)
+        self.calling(Operation::Update, self.transport.update(call, request))
+            .await
     }
 
     async fn deregister(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
         self.begin();
-        let begun = Instant::now();
-        let result = self.transport.delete(call).await;
-        self.counted(Operation::Delete, begun, result)
+        self.calling(Operation::Delete, self.transport.delete(call)).await
     }
 }

@@ -1,6 +1,7 @@
 //! The loop: observe, ask the planner, do one thing, observe again.
 
 mod claims;
+mod comparisons;
 mod context;
 mod credentials;
 mod dispatch;
@@ -12,10 +13,12 @@ mod live;
 mod management;
 mod outcomes;
 mod pass;
+mod pauses;
 mod permits;
 mod providers;
 mod record_of;
 mod resolve;
+mod revision;
 mod rounds;
 mod settings;
 mod slot;

@@ -1,5 +1,5 @@
-//! Provider objects: are they usable, and what was found. Their status helps whoever set them up; clients do not wait for it. And
-//! their credentials are kept for deregistrations.
+//! Provider objects: are they usable, and what was found. Their status helps whoever set them up; clients do not wait for it. It
+//! also holds what their clients were compared with. And their credentials are kept for deregistrations.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,13 +11,21 @@ use tokio_util::task::TaskTracker;
 use crate::api::{ProviderKind, ProviderStatus};
 use crate::cluster::{ApiError, ProviderKey};
 use crate::domain::failure::Failure;
+use crate::domain::target::Endpoints;
 use crate::domain::{backoff, status};
-use crate::provider::Discovered;
 
+use super::comparisons::Comparison;
 use super::context::Context;
+use super::revision;
 
-/// Works on provider objects as they change, each in a task of its own.
-pub(super) async fn run(cx: Arc<Context>, tasks: TaskTracker, mut changed: mpsc::UnboundedReceiver<ProviderKey>) {
+/// Works on provider objects as they change, each in a task of its own. `learned`: those of which a pass found something else than
+/// their status says.
+pub(super) async fn run(
+    cx: Arc<Context>,
+    tasks: TaskTracker,
+    mut changed: mpsc::UnboundedReceiver<ProviderKey>,
+    mut learned: mpsc::UnboundedReceiver<ProviderKey>,
+) {
     // A change while the task works or waits replaces it: what it found is out of date.
     let mut working: HashMap<ProviderKey, tokio::task::AbortHandle> = HashMap::new();
     let mut leadership = cx.leadership.clone();
@@ -33,6 +41,10 @@ pub(super) async fn run(cx: Arc<Context>, tasks: TaskTracker, mut changed: mpsc:
                 Some(key) => vec![key],
                 None => return,
             },
+            Some(key) = learned.recv() => {
+                let judging = working.get(&key).is_some_and(|task| !task.is_finished());
+                if judging { Vec::new() } else { vec![key] }
+            }
         };
         if keys.iter().any(|key| cx.provider_object(key).is_err()) {
             cx.forget_the_gone();
@@ -74,17 +86,45 @@ async fn until_kept(cx: &Context, key: &ProviderKey, mut kept: Result<(), Failur
     }
 }
 
-/// Looks at a provider until there is nothing more to find out by looking again.
+/// Looks at a provider until there is nothing more to find out by looking again, and its clients are compared.
 async fn until_judged(cx: &Context, key: &ProviderKey) {
+    if cx.provider_object(key).is_err() {
+        // What waits for it says so.
+        return cx.comparisons.look_at(cx.clients.of_provider(key));
+    }
     let mut failures = 0;
+    let mut comparison = None;
     while cx.leadership.leads() {
-        let found = discover(cx, key).await;
-        let failure = match write(cx, key, found.as_ref().map(|found| &**found)).await {
+        let provider = cx.provider(key).await;
+        let compared = match revision::of(cx, key, &provider).await {
+            Ok(revision) => {
+                compare(cx, key, revision, &mut comparison);
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        };
+        let found = match provider {
+            Ok(provider) => cx.discover(&provider).await.map_err(|error| error.failure),
+            Err(failure) => Err(failure),
+        };
+        let done = comparison.as_ref().filter(|comparison| comparison.is_done());
+        let revision = done.map(|comparison| comparison.revision.clone());
+        let endpoints = found.as_ref().map(|found| &found.endpoints);
+        let written = write(cx, key, endpoints, revision.as_deref()).await;
+        if let (Ok(()), Some(revision)) = (&written, &revision) {
+            cx.comparisons.written(key, revision);
+            comparison = None;
+        }
+        let failure = match written {
             Err(ApiError::NotFound) => return,
             Err(ApiError::Conflict) => None,
             Err(error) => Some(error.failure(&key.to_string())),
-            Ok(()) => match found {
-                Ok(_) => return,
+            Ok(()) => match found.map(|_| ()).and(compared) {
+                Ok(()) if comparison.is_none() => return,
+                Ok(()) => {
+                    compared_all(comparison.as_ref()).await;
+                    continue;
+                }
                 Err(failure) => Some(failure),
             },
         };
@@ -94,22 +134,60 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
             Some(failure) => backoff::delay(failure, failures, cx.chance()),
         };
         match wait {
-            Some(wait) => cx.clock.sleep(wait).await,
+            Some(wait) => tokio::select! {
+                () = cx.clock.sleep(wait) => {}
+                () = compared_all(comparison.as_ref()) => {}
+            },
+            None if comparison.is_some() => compared_all(comparison.as_ref()).await,
             None => return,
         }
     }
 }
 
-async fn discover(cx: &Context, key: &ProviderKey) -> Result<Arc<Discovered>, Failure> {
-    let provider = cx.provider(key).await?;
-    cx.discover(&provider).await.map_err(|error| error.failure)
+/// Begins to compare the clients of a provider object with its revision, if that is due.
+fn compare<'a>(cx: &'a Context, key: &ProviderKey, revision: String, comparison: &mut Option<Comparison<'a>>) {
+    if comparison
+        .as_ref()
+        .is_some_and(|comparison| comparison.revision == revision)
+    {
+        return;
+    }
+    *comparison = None;
+    let stated = cx.provider_status(key).and_then(|(status, _)| status.compared_revision);
+    if !cx.comparisons.is_due(key, &revision, stated.as_deref()) {
+        return;
+    }
+    let clients = cx.clients.of_provider(key).into_iter();
+    let settled = |object: Arc<crate::api::OAuthClient>| {
+        object.metadata.deletion_timestamp.is_none() && status::is_judged_ready(&object)
+    };
+    let clients = clients.map(|client| {
+        let settled = cx.object(&client).is_some_and(settled);
+        (client, settled)
+    });
+    *comparison = Some(cx.comparisons.begin(key, revision, clients.collect()));
 }
 
-async fn write(cx: &Context, key: &ProviderKey, found: Result<&Discovered, &Failure>) -> Result<(), ApiError> {
-    let endpoints = found.map(|found| &found.endpoints);
+/// Waits for the end of a comparison; without one, for ever.
+async fn compared_all(comparison: Option<&Comparison<'_>>) {
+    match comparison.filter(|comparison| !comparison.is_done()) {
+        Some(comparison) => comparison.done().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn write(
+    cx: &Context,
+    key: &ProviderKey,
+    found: Result<&Endpoints, &Failure>,
+    revision: Option<&str>,
+) -> Result<(), ApiError> {
     let judged = |previous: Option<&ProviderStatus>, generation| {
         let previous = previous.cloned().unwrap_or_default();
-        let next = status::of_provider(&previous, endpoints, generation, cx.clock.now());
+        let mut next = status::of_provider(&previous, found, generation, cx.clock.now());
+        if let Some(revision) = revision {
+            next.compared_revision = Some(revision.to_owned());
+        }
         (next != previous).then_some(next)
     };
     match key.kind {

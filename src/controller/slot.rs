@@ -9,12 +9,19 @@ const MOST_SHOWN: usize = 128;
 
 /// One object between and during its passes.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts of an object")]
 pub(super) struct Slot {
     running: bool,
     /// Whether it stands in the queue of those whose pass is to begin.
     queued: bool,
     /// Whether there is a reason for another pass, and whether that is to look deep.
     again: Option<bool>,
+    /// Whether the pass that runs looks deep.
+    deep: bool,
+    /// Whether a pass that was to look deep failed, so that the next one has to.
+    owed: bool,
+    /// Whether a Secret was taken away while the pass ran, or more were shown than are remembered.
+    stirred: bool,
     /// Versions of Secrets that the watch showed while the pass ran. Some are the pass's own writes: the event of a write may
     /// come before its answer.
     shown: Vec<SecretRevision>,
@@ -23,6 +30,18 @@ pub(super) struct Slot {
     failures: u32,
     /// The timer that ends the wait for the next try.
     pub(super) timer: Option<delay_queue::Key>,
+}
+
+/// What follows a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// Another one, at once: the object is to be queued.
+    Pass,
+    /// What its end asks for.
+    End,
+    /// It failed, and Secrets changed meanwhile, perhaps by a write of its own whose answer was lost: the next pass comes as soon
+    /// as after a failure that may pass, and no sooner, or the two would follow each other without a wait.
+    Soon,
 }
 
 impl Slot {
@@ -34,9 +53,9 @@ impl Slot {
         }
         let deep = matches!(cause, Cause::Provider | Cause::Asked | Cause::Resync);
         match cause {
+            Cause::Secret(Some(revision)) if self.running && self.shown.len() < MOST_SHOWN => self.shown.push(revision),
             // A pass writes few: among more there is somebody else's.
-            Cause::Secret(Some(_)) if self.running && self.shown.len() >= MOST_SHOWN => return self.wants(deep),
-            Cause::Secret(Some(revision)) if self.running => self.shown.push(revision),
+            Cause::Secret(_) if self.running => self.stirred = true,
             Cause::Secret(Some(revision)) if self.written.contains(&revision) => {}
             _ => return self.wants(deep),
         }
@@ -53,21 +72,33 @@ impl Slot {
     /// A pass begins. Whether it is to look deep.
     pub(super) fn begins(&mut self) -> bool {
         (self.running, self.queued) = (true, false);
-        self.again.take() == Some(true)
+        self.deep = self.again.take() == Some(true) || std::mem::take(&mut self.owed);
+        self.deep
     }
 
-    /// The pass ended, having written these versions of Secrets. Whether the object is to be queued for another.
+    /// Whether the last pass looked deep, and nothing has asked for that since.
+    pub(super) fn looked_deep(&self) -> bool {
+        self.deep && self.again != Some(true)
+    }
+
+    /// The pass ended, having written these versions of Secrets.
     ///
-    /// A failure counts even then, or the wait for a failing object would not grow.
+    /// A failure counts even if another pass follows at once, or the wait for a failing object would not grow.
     #[must_use]
-    pub(super) fn ends(&mut self, failed: bool, written: Vec<SecretRevision>) -> bool {
+    pub(super) fn ends(&mut self, failed: bool, written: Vec<SecretRevision>) -> After {
         self.running = false;
         self.failures = self.failures.saturating_add(u32::from(failed));
-        let news = self.shown.drain(..).any(|revision| !written.contains(&revision));
+        self.owed = failed && self.deep;
+        let others = self.shown.drain(..).any(|revision| !written.contains(&revision));
+        let news = std::mem::take(&mut self.stirred) || others;
         self.written = written;
         match self.again {
-            None if !news => false,
-            again => self.wants(again == Some(true)),
+            None if !news => After::End,
+            None if failed => After::Soon,
+            again => {
+                let queue = self.wants(again == Some(true));
+                if queue { After::Pass } else { After::End }
+            }
         }
     }
 
@@ -119,9 +150,9 @@ mod tests {
         ] {
             let mut slot = at_work();
             assert!(!slot.hears(cause.clone()), "one pass at a time: {cause:?}");
-            assert!(slot.ends(false, Vec::new()), "{cause:?}");
+            assert_eq!(slot.ends(false, Vec::new()), After::Pass, "{cause:?}");
             assert_eq!(slot.begins(), deep, "{cause:?}");
-            assert!(!slot.ends(false, Vec::new()), "once: {cause:?}");
+            assert_eq!(slot.ends(false, Vec::new()), After::End, "once: {cause:?}");
         }
     }
 
@@ -131,7 +162,7 @@ mod tests {
         assert!(slot.hears(Cause::Spec));
         assert!(!slot.hears(Cause::Provider) && !slot.rings());
         assert!(slot.begins(), "the pass looks as deep as the second trigger asked");
-        assert!(!slot.ends(false, Vec::new()));
+        assert_eq!(slot.ends(false, Vec::new()), After::End);
     }
 
     #[test]
@@ -140,14 +171,30 @@ mod tests {
         for cause in [Cause::Provider, Cause::Spec, shows("1")] {
             assert!(!slot.hears(cause));
         }
-        assert!(slot.ends(false, Vec::new()));
+        assert_eq!(slot.ends(false, Vec::new()), After::Pass);
         assert!(slot.begins());
+    }
+
+    #[test]
+    fn t146_a_deep_look_that_failed_is_made_again() {
+        let mut slot = at_work();
+        assert!(!slot.hears(Cause::Provider));
+        assert_eq!(slot.ends(false, Vec::new()), After::Pass);
+        for _ in 0..2 {
+            assert!(slot.begins());
+            assert_eq!(slot.ends(true, Vec::new()), After::End);
+            assert!(slot.rings());
+        }
+        assert!(slot.begins());
+        assert_eq!(slot.ends(false, Vec::new()), After::End);
+        assert!(slot.hears(Cause::Spec));
+        assert!(!slot.begins(), "it has succeeded");
     }
 
     #[test]
     fn a_wait_that_is_over_calls_for_a_pass_that_looks_at_what_is_known() {
         let mut slot = at_work();
-        assert!(!slot.ends(true, Vec::new()));
+        assert_eq!(slot.ends(true, Vec::new()), After::End);
         assert!(slot.rings());
         assert!(!slot.begins());
         assert!(!slot.rings(), "never two passes at once");
@@ -157,7 +204,7 @@ mod tests {
     fn the_event_of_an_own_write_calls_for_nothing_whether_it_comes_early_or_late() {
         let mut slot = at_work();
         assert!(!slot.hears(shows("1")));
-        assert!(!slot.ends(true, vec![version("1"), version("2")]));
+        assert_eq!(slot.ends(true, vec![version("1"), version("2")]), After::End);
         assert!(!slot.hears(shows("2")));
         assert!(slot.hears(shows("3")), "somebody else's");
     }
@@ -169,28 +216,40 @@ mod tests {
             assert!(!slot.hears(shows(&version.to_string())));
         }
         assert_eq!(slot.shown.len(), MOST_SHOWN);
-        assert!(slot.ends(false, (0..MOST_SHOWN).map(|own| version(&own.to_string())).collect()));
+        let written = (0..MOST_SHOWN).map(|own| version(&own.to_string())).collect();
+        assert_eq!(slot.ends(false, written), After::Pass);
     }
 
     #[test]
     fn what_somebody_else_wrote_between_own_writes_is_looked_at() {
         let mut slot = at_work();
         assert!(!slot.hears(shows("1")) && !slot.hears(shows("2")));
-        assert!(slot.ends(true, vec![version("1")]));
+        assert_eq!(slot.ends(false, vec![version("1")]), After::Pass);
+    }
+
+    /// The answer to a write was lost, and its event shows that it was done.
+    #[test]
+    fn t149_own_secrets_do_not_call_a_failing_pass_back_at_once() {
+        for cause in [shows("1"), Cause::Secret(None)] {
+            let mut slot = at_work();
+            assert!(!slot.hears(cause.clone()));
+            assert_eq!(slot.ends(true, Vec::new()), After::Soon, "{cause:?}");
+        }
     }
 
     #[test]
-    fn failures_count_although_a_trigger_calls_back_and_until_something_changes_that_may_help() {
+    fn failures_count_until_something_changes_that_may_help() {
         let mut slot = at_work();
         for failures in 1..4 {
             assert!(!slot.hears(shows("1")));
-            assert!(slot.ends(true, Vec::new()));
+            assert_eq!(slot.ends(true, Vec::new()), After::Soon);
             assert_eq!(slot.failures(), failures);
+            assert!(slot.rings());
             slot.begins();
         }
         for cause in [Cause::Spec, Cause::Provider, Cause::Asked] {
             let mut slot = at_work();
-            assert!(!slot.ends(true, Vec::new()));
+            assert_eq!(slot.ends(true, Vec::new()), After::End);
             assert!(slot.hears(cause.clone()));
             assert_eq!(slot.failures(), 0, "{cause:?}");
         }

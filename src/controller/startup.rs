@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ring::rand::SystemRandom;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,7 +14,8 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{self, AdminError};
 use crate::bounded::Bounded;
 use crate::cluster::{
-    self, ConnectError, Definitions, Events, IdentityError, Leadership, Objects, Scope, Secrets, Streams, Watches,
+    self, ConnectError, Definitions, Events, IdentityError, Leadership, Objects, ProviderKey, Scope, Secrets, Streams,
+    Watches,
 };
 use crate::domain::metadata;
 use crate::domain::plan::Here;
@@ -22,11 +24,14 @@ use crate::provider::{DiscoveryCache, EgressPolicy, Transport};
 use crate::supervisor::{Endings, Supervisor, TaskEnded};
 
 use super::claims::Claims;
+use super::comparisons::Comparisons;
 use super::context::{self, Context};
 use super::credentials::CredentialCache;
 use super::dispatch::Dispatcher;
 use super::kept_credentials::KeptCredentials;
+use super::pauses::Pauses;
 use super::permits::Permits;
+use super::revision::RevisionKey;
 use super::settings::Settings;
 use super::state::State;
 use super::{providers, sweeper};
@@ -103,6 +108,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         (Leadership::unrivalled(), None)
     };
     let _ = state.leadership.set(leadership.clone());
+    let (comparisons, comparing) = Comparisons::new();
+    let (learned, learning) = mpsc::unbounded_channel();
     let cx = Arc::new(context(
         client,
         settings,
@@ -111,12 +118,20 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         leadership,
         metrics,
         stopping.clone(),
+        comparisons,
+        learned,
     ));
     let passes = TaskTracker::new();
     let Streams { clients, providers } = streams;
     let workers = [
-        tasks.spawn("clients", Dispatcher::new(Arc::clone(&cx), passes.clone()).run(clients)),
-        tasks.spawn("providers", providers::run(Arc::clone(&cx), passes.clone(), providers)),
+        tasks.spawn(
+            "clients",
+            Dispatcher::new(Arc::clone(&cx), passes.clone()).run(clients, comparing),
+        ),
+        tasks.spawn(
+            "providers",
+            providers::run(Arc::clone(&cx), passes.clone(), providers, learning),
+        ),
         tasks.spawn("sweeper", sweeper::run(cx)),
     ];
 
@@ -178,6 +193,7 @@ async fn cluster_is_known(
 }
 
 /// What every pass shares.
+#[allow(clippy::too_many_arguments, reason = "each is made elsewhere and used once")]
 fn context(
     client: kube::Client,
     settings: Settings,
@@ -186,6 +202,8 @@ fn context(
     leadership: Leadership,
     metrics: Arc<Metrics>,
     stopping: CancellationToken,
+    comparisons: Comparisons,
+    learned: mpsc::UnboundedSender<ProviderKey>,
 ) -> Context {
     Context {
         clock: settings.clock,
@@ -212,12 +230,16 @@ fn context(
         }),
         discovery: DiscoveryCache::new(settings.clock),
         permits: Permits::default(),
+        pauses: Pauses::new(settings.clock),
         turns: Permits::default(),
         breakers: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         begun: tokio::time::Instant::now(),
         credentials: CredentialCache::default(),
         probe_controls: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         kept: KeptCredentials::default(),
+        comparisons,
+        revision_key: RevisionKey::default(),
+        learned,
         claims: Claims::default(),
         stopping,
         random: SystemRandom::new(),

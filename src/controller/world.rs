@@ -16,7 +16,7 @@ use crate::domain::breaker::Counted;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::plan::{Here, Provider};
+use crate::domain::plan::{Here, Pause, Provider};
 use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
@@ -53,6 +53,8 @@ pub(super) trait World: Send + Sync {
     fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration>;
     /// How long the provider's breaker keeps objects of this namespace from starting more of this.
     fn barred(&self, provider: &Provider, namespace: &str, what: Counted) -> Option<Duration>;
+    /// The pause that the provider asked for, while it lasts.
+    fn pause_of(&self, provider: &Provider) -> Option<Pause>;
     /// Counts one more of this in the namespace; an attempt counts once.
     fn count(&self, provider: &Provider, namespace: &str, attempt: &str, what: Counted);
     /// Waits.

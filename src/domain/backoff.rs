@@ -57,6 +57,17 @@ pub fn delay(failure: &Failure, failures: u32, random: f64) -> Option<Duration> 
     }
 }
 
+/// The same where something changed meanwhile that may help.
+#[must_use]
+pub fn delay_of_news(failure: &Failure, failures: u32, random: f64) -> Duration {
+    let passing = Failure {
+        class: Class::Transient,
+        ..failure.clone()
+    };
+    let soon = delay(&passing, failures, random).unwrap_or(LONGEST);
+    delay(failure, failures, random).map_or(soon, |wait| wait.min(soon))
+}
+
 /// Something beside the manifest has to change, and a watch usually tells; this is for what no watch sees.
 fn slow(failures: u32) -> Duration {
     RECHECK.saturating_mul(1 << failures.saturating_sub(1).min(4))
@@ -113,6 +124,16 @@ mod tests {
             assert_eq!([1, 2, 3, 5, 6, 40].map(minutes), [1, 2, 4, 16, 16, 16], "{class:?}");
         }
         assert_eq!(delay(&failure(Class::Denied), 1, 0.0), Some(RECHECK / 2));
+    }
+
+    #[test]
+    fn t149_what_may_have_helped_is_tried_soon_and_ever_more_seldom() {
+        for class in [Class::Invalid, Class::Denied, Class::Transient] {
+            let seconds = |n| delay_of_news(&failure(class), n, 1.0).as_secs();
+            assert_eq!([1, 2, 4].map(seconds), [1, 2, 8], "{class:?}");
+        }
+        let asked = failure(Class::Transient).after(Some(LONGEST_WISH));
+        assert_eq!(delay_of_news(&asked, 1, 1.0), LONGEST_WISH);
     }
 
     #[test]

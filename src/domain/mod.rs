@@ -1,5 +1,6 @@
 //! Decisions, and nothing else: no async, no Kubernetes client, no HTTP, no clock.
 
+pub mod asked;
 pub mod backoff;
 pub mod breaker;
 pub mod claim;

@@ -3,7 +3,8 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::{
-    Attempt, AttemptOutcome, Binding, Condition, OAuthClientStatus, ProviderStatus, Reason, SecretVersion, Suspect,
+    Attempt, AttemptOutcome, Binding, Condition, OAuthClient, OAuthClientStatus, ProviderStatus, Reason, SecretVersion,
+    Suspect,
 };
 
 use super::failure::{Class, Failure};
@@ -35,8 +36,14 @@ pub struct Facts<'a> {
     pub generation: Option<i64>,
     /// The record, if there is one.
     pub record: Option<&'a Record>,
+    /// Whether it is known that there is none.
+    pub unrecorded: bool,
     /// Name and version of the credentials Secret, if it holds the recorded credentials.
     pub secret: Option<(String, SecretVersion)>,
+    /// Whether it is known that it does not hold them, unless `secret` says that it does.
+    pub unsynced: bool,
+    /// Value of the `reconcile` annotation that the verdict takes into account.
+    pub asked: Option<String>,
     /// The attempt that this pass closed, if it did.
     pub attempt: Option<Attempt>,
     /// Whether the credentials were tried.
@@ -96,6 +103,10 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
         Verdict::Failed(failure) => Some(failure),
         _ => None,
     };
+    let judged =
+        !failure.is_some_and(|failure| matches!(failure.class, Class::Transient | Class::Conflict | Class::Lost));
+    // A failure that may pass says nothing about what is there.
+    let known = failure.filter(|_| judged);
     if registered {
         conditions.set(
             "Registered",
@@ -103,7 +114,9 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
             Reason::Registered,
             "the client is registered and recorded",
         );
-    } else if let Some(failure) = failure {
+    } else if let Some(failure) = known
+        && facts.unrecorded
+    {
         conditions.set("Registered", "False", failure.reason, &failure.message);
     }
     if facts.secret.is_some() {
@@ -113,15 +126,17 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
             Reason::SecretWritten,
             "the Secret holds the recorded credentials",
         );
-    } else if let Some(failure) = failure
+    } else if let Some(failure) = known
+        && facts.unsynced
         && failure.reason != Reason::RecordLost
     {
         conditions.set("SecretSynced", "False", failure.reason, &failure.message);
     }
-    let judged =
-        !failure.is_some_and(|failure| matches!(failure.class, Class::Transient | Class::Conflict | Class::Lost));
     if judged {
         status.observed_generation = facts.generation;
+        if let (Some(asked), false) = (&facts.asked, *verdict == Verdict::Suspended) {
+            status.handled.get_or_insert_default().reconcile = Some(asked.clone());
+        }
     }
     status
 }
@@ -206,6 +221,33 @@ pub fn is_stalled(failure: &Failure) -> bool {
         Reason::ProviderNotFound | Reason::CredentialsMissing | Reason::ConsentMissing | Reason::SecretWriteDenied
     );
     matches!(failure.class, Class::Invalid | Class::Denied | Class::Bug) && !awaited
+}
+
+/// Whether there is a verdict for the newest generation of an object.
+#[must_use]
+pub fn is_judged(object: &OAuthClient) -> bool {
+    let observed = object.status.as_ref().and_then(|status| status.observed_generation);
+    observed.is_some() && observed == object.metadata.generation
+}
+
+/// Whether the newest generation of an object was judged Ready, and nothing has failed since.
+#[must_use]
+pub fn is_judged_ready(object: &OAuthClient) -> bool {
+    let conditions = || object.status.iter().flat_map(|status| &status.conditions);
+    let ready = |condition: &Condition| {
+        condition.type_ == "Ready"
+            && condition.status == "True"
+            && condition.observed_generation == object.metadata.generation
+    };
+    is_judged(object)
+        && conditions().any(ready)
+        && conditions().all(|condition| condition.type_ != "Reconciling" && condition.type_ != "Stalled")
+}
+
+/// Whether a look at a provider found something else than its status says.
+#[must_use]
+pub fn is_news(previous: &ProviderStatus, found: Result<&Endpoints, &Failure>, generation: Option<i64>) -> bool {
+    of_provider(previous, found, generation, 0) != *previous
 }
 
 struct Conditions<'a> {

@@ -21,6 +21,7 @@ mod install;
 mod judge;
 mod kubectl;
 mod leaders;
+mod levels;
 mod moved_installation;
 mod outage;
 mod page;

@@ -28,9 +28,9 @@ fn sent(provider: &Proxy, method: &str) -> usize {
 /// Lets the operator miss what `change` does: it lists anew, and sees the end of it only.
 async fn unobserved(scene: &Scene, resource: &'static str, change: impl AsyncFnOnce()) {
     let expired = scene.proxy.once(step::watch(resource), Action::ExpiredWatch);
-    let lists = scene.count(step::list(resource));
     scene.proxy.go_down();
     change().await;
+    // It lists at once when it meets the expired version.
     scene.proxy.come_up();
     scene.met(&expired, 1).await;
     eventually("it is listed anew", async || {

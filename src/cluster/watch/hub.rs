@@ -323,15 +323,13 @@ impl Hub {
         }
     }
 
-    /// A provider object, or something that it takes from, is not what it was.
+    /// A provider object, or something that it takes from, may not be what it was. Whoever works on provider objects compares
+    /// their clients.
     fn provider_changed(&self, key: &ProviderKey) {
         if !*self.open.borrow() {
             return;
         }
         let _ = self.providers.send(key.clone());
-        for client in self.watches.clients.of_provider(key) {
-            self.trigger(client, Cause::Provider);
-        }
     }
 
     fn secret_changed(&self, family: Family, change: &Change) {

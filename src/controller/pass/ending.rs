@@ -3,6 +3,7 @@
 use crate::api::{OAuthClientStatus, Reason, SecretVersion};
 use crate::cluster::ApiError;
 use crate::controller::world::World;
+use crate::domain::asked;
 use crate::domain::plan::Verdict;
 use crate::domain::probe::Probed;
 use crate::domain::secret;
@@ -48,6 +49,8 @@ impl<W: World> Pass<'_, W> {
     }
 
     fn facts(&self) -> Facts<'_> {
+        // What was read and differs, is somebody else's, or is not there.
+        let unsynced = !matches!(self.credentials, Held::Unseen { .. });
         let secret = match (&self.credentials, &self.record) {
             (Held::Ours { secret, revision }, Stored::Present { record, .. }) => {
                 let equal = secret::repair(secret, &self.object, record) == secret::Repair::None;
@@ -71,7 +74,10 @@ impl<W: World> Pass<'_, W> {
                 Stored::Present { record, .. } => Some(record),
                 _ => None,
             },
+            unrecorded: matches!(self.record, Stored::Absent { .. }),
             secret: secret.map(|version| (secret::name(&self.object), version)),
+            unsynced,
+            asked: asked::value(&self.object),
             attempt: self.closed.clone(),
             verified: self.verified(),
             suspects: &self.suspects,

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use crate::api::{SecretVersion, Suspect, names};
 use crate::cluster::SecretMeta;
 use crate::controller::world::World;
+use crate::domain::asked;
 use crate::domain::breaker::Counted;
 use crate::domain::marker::{self, Marker};
 use crate::domain::plan::{Credentials, ProviderView, Sight, View};
@@ -56,11 +57,15 @@ impl<W: World> Pass<'_, W> {
     }
 
     pub(super) fn view<'v>(&'v self, fresh_attempt: &'v str) -> View<'v> {
+        let pause = match &self.provider {
+            Some(Ok(provider)) => self.world.pause_of(provider),
+            _ => None,
+        };
         View {
             object: &self.object,
             here: self.world.here(),
             namespace_terminating: self.world.is_terminating(&self.key.namespace),
-            deep: self.deep,
+            deep: self.deep || asked::is_open(&self.object),
             record: match &self.record {
                 Stored::Unseen => Sight::Unseen,
                 Stored::Absent { live } => Sight::Absent { live: *live },
@@ -86,7 +91,8 @@ impl<W: World> Pass<'_, W> {
             suspects: &self.suspects,
             memory: &self.memory,
             registrations_barred: self.barred(Counted::UnknownOutcome),
-            recreations_barred: self.barred(Counted::Recreation),
+            recreations_barred: self.barred(Counted::Recreation).or(pause.map(|pause| pause.rest)),
+            pause,
             foreign_attempt_age: self.foreign_attempt_age(),
             foreign_update_age: self.foreign_update_age(),
             deleting_for: self.deleting_for(),

@@ -9,7 +9,8 @@ use crate::domain::marker::{self, Marker};
 use crate::domain::{metadata, secret};
 
 use super::{
-    Credentials, Effect, LookUp, Next, ProviderView, Sight, Verdict, View, failed, foreign_secret, former_secret, lost,
+    Credentials, Effect, LookUp, Next, Pause, ProviderView, Sight, Verdict, View, failed, foreign_secret,
+    former_secret, lost,
 };
 
 /// Time after a provider's answer within which another replica has recorded it.
@@ -99,6 +100,10 @@ pub(super) fn next(view: &View<'_>, live: bool) -> Next {
     if !view.was_registered() && view.was_rejected(|| fingerprint(&request, provider)) {
         return Next::Finish(Verdict::Nothing);
     }
+    // C9a
+    if let (Some(pause), None) = (view.pause, &view.memory.attempt) {
+        return paused(pause);
+    }
     // C10
     if view.endpoints.is_none() {
         return Effect::Discover.into();
@@ -173,6 +178,11 @@ pub(super) fn barred(rest: Duration) -> Next {
     Next::Finish(Verdict::Failed(
         Failure::new(Class::Transient, Reason::ProviderUnavailable, text).after(Some(rest)),
     ))
+}
+
+/// The provider asked for a pause.
+pub(super) fn paused(pause: Pause) -> Next {
+    Next::Finish(Verdict::Failed(pause.failure(Reason::RateLimited)))
 }
 
 /// Our Secret is there and nothing tells whose credentials it holds: whether it is ours has to be read first, for a name

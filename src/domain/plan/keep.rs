@@ -103,6 +103,11 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
         // K8
         ProviderView::Unresolved => return Some(Effect::ResolveProvider.into()),
         // K9
+        ProviderView::Refused(failure)
+            if view.is_judged_ready() && record.in_flight.is_none() && needs_somebody(failure) =>
+        {
+            return None;
+        }
         ProviderView::Refused(failure) => return Some(Next::Finish(Verdict::Failed(failure.clone()))),
         ProviderView::Resolved(provider) => provider,
     };
@@ -132,6 +137,10 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
     // K13
     if record.management_uri().is_none() {
         return Some(Next::Finish(Verdict::Failed(unsupported())));
+    }
+    // K13a
+    if let (Some(pause), None) = (view.pause, &view.memory.marked) {
+        return Some(create::paused(pause));
     }
     // K14
     match view.endpoints {
@@ -198,6 +207,11 @@ fn replace(view: &View<'_>, record: &Record, provider: &Provider, request: Reque
         Some(_) if !view.memory.object_read => Effect::ReadObject.into(),
         Some(_) => recreate::replace(view, record, request),
     }
+}
+
+/// Whether a look at the provider cannot succeed before somebody changes something. One that may succeed is made again.
+const fn needs_somebody(failure: &Failure) -> bool {
+    matches!(failure.class, Class::Invalid | Class::Denied)
 }
 
 /// Another replica may be in the middle of it: what it sent must not arrive after what is sent now.

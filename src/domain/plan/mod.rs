@@ -19,7 +19,7 @@ use super::record::{Phase, Record};
 pub use delete::{DEFAULT_TIMEOUT, lacks_credentials, timeout as deletion_timeout};
 pub use effect::{Effect, Next, Verdict};
 pub use gone::phase_without_object;
-pub use view::{Credentials, Deregistration, Here, LookUp, Memory, Provider, ProviderView, Sight, View};
+pub use view::{Credentials, Deregistration, Here, LookUp, Memory, Pause, Provider, ProviderView, Sight, View};
 
 /// Decides what comes next.
 #[must_use]

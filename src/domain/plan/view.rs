@@ -6,12 +6,14 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
 use crate::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
-use crate::domain::failure::Failure;
+use crate::domain::asked;
+use crate::domain::failure::{Class, Failure};
 use crate::domain::marker::Marker;
 use crate::domain::metadata::Request;
 use crate::domain::probe::{Control, Probed};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
+use crate::domain::status::{self, rfc3339};
 use crate::domain::target::{Endpoints, Target};
 
 /// Everything that a decision rests on.
@@ -43,6 +45,8 @@ pub struct View<'a> {
     pub registrations_barred: Option<Duration>,
     /// The same for clients that would be registered anew because the provider has lost them.
     pub recreations_barred: Option<Duration>,
+    /// The pause that the provider asked for, while it lasts.
+    pub pause: Option<Pause>,
     /// How long this process has known the open attempt of the marker, if another replica opened it.
     pub foreign_attempt_age: Option<Duration>,
     /// How long this process has known the update that the record marks as in flight, if another replica sends it.
@@ -120,6 +124,27 @@ pub enum ProviderView<'a> {
     Refused(&'a Failure),
     /// It can.
     Resolved(&'a Provider),
+}
+
+/// A pause that a provider asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Time until it ends.
+    pub rest: Duration,
+    /// When it ends, in seconds since the epoch.
+    pub until: i64,
+}
+
+impl Pause {
+    /// Why nothing is sent while it lasts.
+    #[must_use]
+    pub fn failure(self, reason: Reason) -> Failure {
+        let text = format!(
+            "the provider asked the operator to slow down, so nothing is sent to it before {}",
+            rfc3339(self.until)
+        );
+        Failure::new(Class::Transient, reason, text).after(Some(self.rest))
+    }
 }
 
 /// A provider object with its profile applied and its credentials read.
@@ -301,25 +326,12 @@ impl View<'_> {
 
     /// Whether there is a verdict for this generation.
     pub(super) fn is_judged(&self) -> bool {
-        let observed = self
-            .object
-            .status
-            .as_ref()
-            .and_then(|status| status.observed_generation);
-        observed.is_some() && observed == self.object.metadata.generation
+        status::is_judged(self.object)
     }
 
     /// Whether this generation was judged Ready.
     pub(super) fn is_judged_ready(&self) -> bool {
-        let ready = |status: &crate::api::OAuthClientStatus| {
-            status.conditions.iter().any(|c| {
-                c.type_ == "Ready" && c.status == "True" && c.observed_generation == self.object.metadata.generation
-            }) && status
-                .conditions
-                .iter()
-                .all(|c| c.type_ != "Reconciling" && c.type_ != "Stalled")
-        };
-        self.is_judged() && self.object.status.as_ref().is_some_and(ready)
+        status::is_judged_ready(self.object)
     }
 
     /// Row A9: metadata alone shows that nothing has changed since the object was judged Ready.
@@ -344,11 +356,15 @@ impl View<'_> {
         attempt.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Registered)
     }
 
-    /// Whether exactly this request was refused for good by exactly this provider; its fingerprint is asked for if anything was.
+    /// Whether exactly this request was refused for good by exactly this provider, and nobody asked for another try since; its
+    /// fingerprint is asked for if anything was.
     pub(super) fn was_rejected(&self, fingerprint: impl FnOnce() -> String) -> bool {
         let Some(status) = &self.object.status else {
             return false;
         };
+        if asked::is_open(self.object) {
+            return false;
+        }
         // Another failure since then, of a later step or a later try, is no refusal.
         let refusals = [
             Reason::RegistrationRejected,

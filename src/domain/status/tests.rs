@@ -22,6 +22,7 @@ fn failed(previous: &OAuthClientStatus, class: Class, reason: Reason) -> OAuthCl
     let facts = Facts {
         generation: Some(2),
         record: Some(&record),
+        unsynced: true,
         now: 200,
         ..Facts::default()
     };
@@ -141,6 +142,55 @@ fn a_secret_is_not_out_of_step_because_its_record_is_lost() {
     assert_eq!(condition(&lost, "SecretSynced").unwrap().status, "True");
     let foreign = failed(&ready(), Class::Denied, Reason::SecretConflict);
     assert_eq!(condition(&foreign, "SecretSynced").unwrap().reason, "SecretConflict");
+}
+
+#[test]
+fn t147_a_failure_that_may_pass_says_nothing_of_what_is_there() {
+    let unseen = Facts {
+        generation: Some(1),
+        now: 200,
+        ..Facts::default()
+    };
+    let absent = Facts {
+        unrecorded: true,
+        unsynced: true,
+        ..unseen.clone()
+    };
+    let after = |class, facts: &Facts<'_>| {
+        let failure = Failure::new(class, Reason::ProviderUnavailable, "why");
+        super::after(&ready(), &Verdict::Failed(failure), facts)
+    };
+    let said = |status: &OAuthClientStatus| {
+        ["Registered", "SecretSynced"].map(|type_| condition(status, type_).unwrap().status == "True")
+    };
+    for class in [Class::Transient, Class::Conflict, Class::Lost] {
+        assert_eq!(said(&after(class, &absent)), [true, true], "{class:?}");
+    }
+    assert_eq!(said(&after(Class::Denied, &unseen)), [true, true], "nothing was seen");
+    assert_eq!(said(&after(Class::Denied, &absent)), [false, false]);
+}
+
+#[test]
+fn t145_a_value_is_handled_with_a_verdict_and_not_with_a_failure_that_may_pass() {
+    let record = record();
+    let facts = Facts {
+        record: Some(&record),
+        asked: Some("now".to_owned()),
+        ..Facts::default()
+    };
+    let handled = |verdict: &Verdict| after(&ready(), verdict, &facts).handled.unwrap_or_default().reconcile;
+    let failed = |class| Verdict::Failed(Failure::new(class, Reason::InternalError, "why"));
+    for verdict in [Verdict::Ready, failed(Class::Invalid), failed(Class::Denied)] {
+        assert_eq!(handled(&verdict).as_deref(), Some("now"), "{verdict:?}");
+    }
+    for verdict in [
+        Verdict::Nothing,
+        Verdict::Suspended,
+        failed(Class::Transient),
+        failed(Class::Conflict),
+    ] {
+        assert_eq!(handled(&verdict), None, "{verdict:?}");
+    }
 }
 
 #[test]

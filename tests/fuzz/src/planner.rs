@@ -201,6 +201,7 @@ impl World {
             suspects: &self.suspects,
             memory: &self.memory,
             registrations_barred: self.barred,
+            pause: None,
             recreations_barred: self.barred,
             foreign_attempt_age: self.foreign_attempt_age,
             foreign_update_age: self.foreign_update_age,
@@ -295,6 +296,7 @@ impl World {
             verified: status::Verified::Unchanged,
             suspects: &self.suspects,
             now: 1_000_000,
+            ..Facts::default()
         };
         let before = self.object.status.clone().unwrap_or_default();
         let after = status::after(&before, verdict, &facts);

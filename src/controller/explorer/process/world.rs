@@ -14,7 +14,7 @@ use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::plan::{Here, Provider};
+use crate::domain::plan::{Here, Pause, Provider};
 use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
@@ -70,6 +70,10 @@ impl World for Process {
     }
 
     fn barred(&self, _: &Provider, _: &str, _: Counted) -> Option<Duration> {
+        None
+    }
+
+    fn pause_of(&self, _: &Provider) -> Option<Pause> {
         None
     }
 

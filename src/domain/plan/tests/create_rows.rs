@@ -315,3 +315,21 @@ fn c11a_too_many_unknown_outcomes_bar_the_next_registration() {
     let begun = barred.with(|w| w.memory.attempt = Some("fresh".to_owned()));
     assert_eq!(begun.short(), "ProveWritable", "what was begun is finished");
 }
+
+#[test]
+fn t148_c9a_nothing_is_registered_during_a_pause() {
+    let pause = Pause {
+        rest: Duration::from_secs(30),
+        until: 1_000_030,
+    };
+    let paused = |proven| World::fresh().with(|w| (w.pause, w.memory.proven) = (Some(pause), proven));
+    for proven in [false, true] {
+        assert_eq!(paused(proven).short(), "RateLimited");
+    }
+    let opened = paused(true).with(|w| w.memory.attempt = Some("a1".to_owned()));
+    assert_eq!(
+        opened.short(),
+        "Register",
+        "nothing is waited for between marker and registration"
+    );
+}

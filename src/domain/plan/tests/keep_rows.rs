@@ -92,6 +92,24 @@ fn k9_a_provider_that_is_gone_changes_nothing_at_rest() {
 }
 
 #[test]
+fn t147_k9_a_deep_look_at_an_unchanged_client_needs_no_provider() {
+    let world = |class| {
+        World::kept().with(|w| {
+            let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
+            (w.secret, w.deep) = (Held::Ours(Box::new(wanted)), true);
+            w.provider = Err(Failure::new(class, Reason::ProviderNotFound, "x"));
+        })
+    };
+    for class in [Class::Denied, Class::Invalid] {
+        assert_eq!(world(class).short(), "Ready", "{class:?}");
+        let in_flight = world(class).recorded(|r| r.in_flight = Some(InFlight::default()));
+        assert_eq!(in_flight.short(), "ProviderNotFound", "an update in flight has to end");
+    }
+    let transient = world(Class::Transient).short();
+    assert_eq!(transient, "ProviderNotFound", "it is looked at again");
+}
+
+#[test]
 fn k7_only_what_was_judged_ready_asks_nothing_of_the_provider() {
     let in_step = |change: fn(&mut World)| {
         let world = World::kept().with(|w| {
@@ -137,6 +155,39 @@ fn k11_a_change_that_the_provider_does_not_see_needs_no_update() {
         w.secret = Held::Ours(Box::new(wanted));
     });
     assert_eq!(world.short(), "Ready");
+}
+
+#[test]
+fn t148_k13a_an_update_waits_for_the_end_of_a_pause() {
+    let pause = Pause {
+        rest: Duration::from_secs(30),
+        until: 1_000_030,
+    };
+    let paused = changed().with(|w| (w.pause, w.memory.object_read) = (Some(pause), true));
+    let Next::Finish(Verdict::Failed(failure)) = paused.next() else {
+        panic!("{}", paused.short())
+    };
+    assert_eq!(
+        (failure.reason, failure.retry_after),
+        (Reason::RateLimited, Some(pause.rest))
+    );
+    assert!(failure.message.contains("1970-01-12T13:47:10Z"), "{}", failure.message);
+    assert_eq!(World::kept().with(|w| w.pause = Some(pause)).short(), "Ready");
+}
+
+#[test]
+fn t145_a_rejected_change_is_sent_again_when_that_is_asked_for() {
+    let hash = changed().hash();
+    let world = changed().with(|w| {
+        w.object["status"]["attempt"]["requestHash"] = json!(hash);
+        w.object["status"]["conditions"] =
+            json!([{"type": "Stalled", "status": "True", "reason": "UpdateRejected", "lastTransitionTime": ""}]);
+        w.object["metadata"]["annotations"] = json!({names::RECONCILE: "2"});
+        w.memory.object_read = true;
+    });
+    assert_eq!(world.short(), "SaveRecord");
+    let handled = world.with(|w| w.object["status"]["handled"] = json!({"reconcile": "2"}));
+    assert_eq!(handled.short(), "Nothing");
 }
 
 #[test]

@@ -1,0 +1,189 @@
+//! The revision of a provider object: a digest of all that a verdict about a client rests on there. Its status holds the one that
+//! every client was compared with.
+//!
+//! It covers UID and generation of the object (and with the generation its authorities), and of the Secrets that it names the
+//! values in use and the consent. What it covers of Secrets is keyed: a plain digest in a status would tell whoever reads it whether
+//! a guessed password is the right one. The key is made when the first provider object has credentials.
+
+use std::sync::Arc;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use ring::rand::SecureRandom as _;
+use ring::{digest, hmac};
+use secrecy::ExposeSecret as _;
+use tokio::sync::OnceCell;
+
+use crate::api::{Reason, names};
+use crate::cluster::{ApiError, ProviderKey};
+use crate::domain::failure::{Class, Failure};
+use crate::domain::metadata::hex;
+use crate::domain::plan::Provider;
+use crate::domain::target::{AuthScheme, Credentials};
+
+use super::context::Context;
+
+/// Name of the Secret that holds the key, in the operator's namespace.
+const NAME: &str = "oauth-client-operator-revision-key";
+/// Its one key.
+const DATA_KEY: &str = "key";
+/// Length of the key, in bytes.
+const LENGTH: usize = 32;
+
+/// The key, once it was read.
+#[derive(Default)]
+pub(super) struct RevisionKey(OnceCell<hmac::Key>);
+
+/// The revision of a provider object that resolved, or could not be resolved for a reason that does not pass by itself.
+///
+/// # Errors
+/// It cannot be told now.
+pub(super) async fn of(
+    cx: &Context,
+    key: &ProviderKey,
+    provider: &Result<Arc<Provider>, Failure>,
+) -> Result<String, Failure> {
+    let (uid, generation, _) = cx.provider_object(key)?;
+    let mut plain = digest::Context::new(&digest::SHA256);
+    let mut add = |text: &str| feed(text, |bytes| plain.update(bytes));
+    add(&uid);
+    add(&generation.to_string());
+    let credentials = match provider {
+        Ok(provider) => {
+            let target = &provider.target;
+            [&target.discovery, &target.registration, &target.management]
+        }
+        Err(failure) if matches!(failure.class, Class::Invalid | Class::Denied) => {
+            // Which Secret lacks what; nothing of a value.
+            add(&failure.message);
+            return Ok(hex(plain.finish().as_ref()));
+        }
+        Err(failure) => return Err(failure.clone()),
+    };
+    let plain = plain.finish();
+    if credentials
+        .iter()
+        .all(|credentials| matches!(credentials.scheme, AuthScheme::None))
+    {
+        return Ok(hex(plain.as_ref()));
+    }
+    let mut keyed = hmac::Context::with_key(hmac_key(cx).await?);
+    keyed.update(plain.as_ref());
+    for credentials in credentials {
+        for part in parts(credentials) {
+            feed(part, |bytes| keyed.update(bytes));
+        }
+    }
+    Ok(hex(keyed.sign().as_ref()))
+}
+
+/// A text with its length before it, so that no two lists of texts look the same.
+fn feed(text: &str, mut update: impl FnMut(&[u8])) {
+    update(&text.len().to_be_bytes());
+    update(text.as_bytes());
+}
+
+fn parts(credentials: &Credentials) -> Vec<&str> {
+    let mut parts = match &credentials.scheme {
+        AuthScheme::None => vec!["none"],
+        AuthScheme::Basic { username, password } => vec!["basic", username.expose_secret(), password.expose_secret()],
+        AuthScheme::Bearer(token) => vec!["bearer", token.expose_secret()],
+        AuthScheme::ClientCredentials {
+            client_id,
+            client_secret,
+        } => vec!["client", client_id.expose_secret(), client_secret.expose_secret()],
+        AuthScheme::Header { name, value } => vec!["header", name, value.expose_secret()],
+    };
+    match &credentials.origins {
+        None => parts.push("anywhere"),
+        Some(origins) => parts.extend(origins.iter().map(String::as_str)),
+    }
+    parts
+}
+
+/// The key, from its Secret, which is made if there is none. Whoever deletes it has every client looked at once.
+async fn hmac_key(cx: &Context) -> Result<&hmac::Key, Failure> {
+    cx.revision_key.0.get_or_try_init(|| read_or_make(cx)).await
+}
+
+async fn read_or_make(cx: &Context) -> Result<hmac::Key, Failure> {
+    let home = &cx.here.namespace;
+    let failed = |error: &ApiError| error.failure(&format!("Secret {home}/{NAME}"));
+    for _ in 0..2 {
+        if let Some(secret) = cx.secrets.get(home, NAME).await.map_err(|error| failed(&error))? {
+            let bytes = secret.data.as_ref().and_then(|data| data.get(DATA_KEY));
+            return match bytes {
+                Some(bytes) if bytes.0.len() >= LENGTH => Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes.0)),
+                _ => Err(unusable(home)),
+            };
+        }
+        let mut bytes = vec![0; LENGTH];
+        cx.random.fill(&mut bytes).map_err(|_| unusable(home))?;
+        let made = Secret {
+            metadata: ObjectMeta {
+                name: Some(NAME.to_owned()),
+                namespace: Some(home.clone()),
+                labels: Some([(names::MANAGED_BY.to_owned(), names::FIELD_MANAGER.to_owned())].into()),
+                ..ObjectMeta::default()
+            },
+            data: Some([(DATA_KEY.to_owned(), ByteString(bytes.clone()))].into()),
+            ..Secret::default()
+        };
+        match cx.secrets.create(&made).await {
+            Ok(_) => return Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes)),
+            Err(ApiError::AlreadyExists) => {}
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+    Err(failed(&ApiError::Conflict))
+}
+
+fn unusable(home: &str) -> Failure {
+    let text = format!("Secret {home}/{NAME} holds no key of {LENGTH} bytes; delete it, so that another one is made");
+    Failure::new(Class::Transient, Reason::InternalError, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revision(scheme: AuthScheme, origins: Option<&[&str]>) -> Vec<u8> {
+        let credentials = Credentials {
+            scheme,
+            origins: origins.map(|origins| origins.iter().map(|origin| (*origin).to_owned()).collect()),
+        };
+        let mut keyed = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, b"key"));
+        for part in parts(&credentials) {
+            feed(part, |bytes| keyed.update(bytes));
+        }
+        keyed.sign().as_ref().to_vec()
+    }
+
+    #[test]
+    fn t146_a_revision_tells_apart_what_is_sent_and_where_it_may_go() {
+        let bearer = |token: &str| AuthScheme::Bearer(token.into());
+        let basic = |username: &str, password: &str| AuthScheme::Basic {
+            username: username.into(),
+            password: password.into(),
+        };
+        let header = |name: &str| AuthScheme::Header {
+            name: name.to_owned(),
+            value: "a".into(),
+        };
+        let all = [
+            revision(bearer("a"), None),
+            revision(bearer("b"), None),
+            revision(bearer("a"), Some(&[])),
+            revision(bearer("a"), Some(&["https://a"])),
+            revision(bearer("a"), Some(&["https://a", "https://b"])),
+            revision(basic("a", "bc"), None),
+            revision(basic("ab", "c"), None),
+            revision(header("X-A"), None),
+            revision(header("X-B"), None),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert_eq!(all.iter().position(|other| other == one), Some(at));
+        }
+    }
+}
