@@ -28,6 +28,7 @@ fn sent(provider: &Proxy, method: &str) -> usize {
 /// Lets the operator miss what `change` does: it lists anew, and sees the end of it only.
 async fn unobserved(scene: &Scene, resource: &'static str, change: impl AsyncFnOnce()) {
     let expired = scene.proxy.once(step::watch(resource), Action::ExpiredWatch);
+    let lists = scene.count(step::list(resource));
     scene.proxy.go_down();
     change().await;
     // It lists at once when it meets the expired version.
