@@ -26,6 +26,7 @@ mod outage;
 mod page;
 mod pages;
 mod quiet;
+mod reinstalled;
 mod rules;
 mod scale;
 mod scene;

@@ -39,17 +39,22 @@ pub(super) fn next(view: &View<'_>) -> Next {
             if timed_out(view) {
                 return Effect::RemoveFinalizer.into();
             }
-            stopped(view).unwrap_or_else(|| blocked(&super::other_cluster(view, record), None))
+            let text = view.here.held.clone();
+            let text = text.unwrap_or_else(|| super::other_cluster(view, record));
+            stopped(view).unwrap_or_else(|| blocked(&text, None))
         }
         Sight::Present(record) => match record.phase {
             // D7
             Phase::Deleted | Phase::Retained | Phase::Suspect => {
                 stopped(view).unwrap_or_else(|| Effect::RemoveFinalizer.into())
             }
-            Phase::Registered => stopped(view)
+            // Given up while it is being deregistered: as good as from the start.
+            Phase::Deleting if view.memory.deregistration.is_some() || !view.abandons(&record.client_id) => {
+                doubt(view, record).unwrap_or_else(|| deleting(view, record))
+            }
+            Phase::Registered | Phase::Deleting => stopped(view)
                 .or_else(|| doubt(view, record))
                 .unwrap_or_else(|| begin(view, record)),
-            Phase::Deleting => doubt(view, record).unwrap_or_else(|| deleting(view, record)),
         },
     }
 }
@@ -80,10 +85,11 @@ pub(super) fn elsewhere(view: &View<'_>, marker: &Marker<'_>, text: &str) -> Nex
     .into()
 }
 
-/// Whether the client is another cluster's, and the user has not given it up.
+/// Whether the client is another cluster's, or may be, and the user has not given it up.
 fn is_of_others(view: &View<'_>, record: &Record) -> bool {
     let begun = matches!(record.phase, Phase::Registered | Phase::Deleting);
-    begun && view.is_of_another_cluster(record) && !view.abandons(&record.client_id)
+    let others = view.is_of_another_cluster(record) || view.here.held.is_some();
+    begun && others && !view.abandons(&record.client_id)
 }
 
 /// D3 to D5: nothing is recorded, although something may have been registered.
@@ -139,7 +145,7 @@ fn unrecorded(view: &View<'_>) -> Next {
 
 /// D3c: a mark leads to the client that would be a suspect, as long as the deletion has time.
 fn find(view: &View<'_>, attempt: &str) -> Option<Next> {
-    if timed_out(view) {
+    if timed_out(view) || view.here.held.is_some() {
         return None;
     }
     match view.provider {

@@ -85,6 +85,10 @@ pub fn next(view: &View<'_>) -> Next {
     if view.is_settled() {
         return Next::Finish(Verdict::Nothing);
     }
+    // A9a
+    if let Some(held) = &view.here.held {
+        return failed(Class::Denied, Reason::ManagedElsewhere, held.clone());
+    }
     match view.record {
         // A10
         Sight::Unseen => Effect::ReadRecord.into(),

@@ -44,6 +44,7 @@ struct World {
     registrations_barred: Option<Duration>,
     recreations_barred: Option<Duration>,
     serves_own_namespace: bool,
+    held: Option<String>,
     foreign_attempt_age: Option<Duration>,
     foreign_update_age: Option<Duration>,
 }
@@ -111,6 +112,7 @@ impl World {
             registrations_barred: None,
             recreations_barred: None,
             serves_own_namespace: false,
+            held: None,
             foreign_attempt_age: None,
             foreign_update_age: None,
         }
@@ -172,6 +174,7 @@ impl World {
         let here = Here {
             namespace: "system".into(),
             cluster_id: "cluster".into(),
+            held: self.held.clone(),
             serves_own_namespace: self.serves_own_namespace,
         };
         next(&View {

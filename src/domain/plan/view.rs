@@ -63,6 +63,8 @@ pub struct Here {
     pub namespace: String,
     /// Identity of the cluster.
     pub cluster_id: String,
+    /// Why nothing may be changed at a provider: this may be a copy of another installation, which may still run.
+    pub held: Option<String>,
     /// Whether objects in that namespace are served although its deletion would take their records along.
     pub serves_own_namespace: bool,
 }

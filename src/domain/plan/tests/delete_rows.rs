@@ -126,6 +126,18 @@ fn d6a_a_client_of_another_cluster_is_not_deregistered() {
 }
 
 #[test]
+fn t163_d8_a_client_is_given_up_while_it_is_being_deregistered() {
+    let abandoned = World::dying()
+        .recorded(|r| r.phase = Phase::Deleting)
+        .with(|w| w.object["metadata"]["annotations"][names::ABANDON] = json!("id"));
+    assert_eq!(abandoned.short(), "ReadCredentials");
+    let released = abandoned.with(|w| w.secret = Held::Foreign);
+    assert!(matches!(released.next(), Next::Do(Effect::SaveRecord(saved)) if saved.phase == Phase::Retained));
+    let done = released.with(|w| w.memory.deregistration = Some(Deregistration::Done));
+    assert!(matches!(done.next(), Next::Do(Effect::SaveRecord(saved)) if saved.phase == Phase::Deleted));
+}
+
+#[test]
 fn d7_d9_d12_d16_the_order_of_a_deletion() {
     assert_eq!(World::dying().short(), "SaveRecord");
     let deleting = || World::dying().recorded(|r| r.phase = Phase::Deleting);
