@@ -41,8 +41,8 @@ pub fn delay(failure: &Failure, failures: u32, random: f64) -> Option<Duration> 
     let spread = 0.5 + random.clamp(0.0, 1.0) / 2.0;
     match failure.class {
         Class::Invalid => None,
-        Class::Conflict | Class::Lost => Some(SHORTEST.mul_f64(spread)),
-        Class::Denied | Class::Bug => Some(slow(failures).mul_f64(spread)),
+        Class::Conflict => Some(SHORTEST.mul_f64(spread)),
+        Class::Denied | Class::Bug => Some(RECHECK.mul_f64(spread)),
         Class::Transient | Class::Ambiguous => {
             let doubled = SHORTEST
                 .saturating_mul(1 << failures.saturating_sub(1).min(12))
@@ -51,11 +51,6 @@ pub fn delay(failure: &Failure, failures: u32, random: f64) -> Option<Duration> 
             Some(doubled.mul_f64(spread).max(wish))
         }
     }
-}
-
-/// Something beside the manifest has to change, and a watch usually tells; this is for what no watch sees.
-fn slow(failures: u32) -> Duration {
-    RECHECK.saturating_mul(1 << failures.saturating_sub(1).min(4))
 }
 
 #[cfg(test)]
@@ -89,10 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn what_no_watch_tells_is_looked_at_ever_more_seldom() {
+    fn t162_what_no_watch_tells_is_looked_at_every_minute() {
         for class in [Class::Denied, Class::Bug] {
-            let minutes = |n| delay(&failure(class), n, 1.0).unwrap().as_secs() / 60;
-            assert_eq!([1, 2, 3, 5, 6, 40].map(minutes), [1, 2, 4, 16, 16, 16], "{class:?}");
+            let seconds = |n| delay(&failure(class), n, 1.0).unwrap().as_secs();
+            assert_eq!([1, 2, 6, 40].map(seconds), [60; 4], "{class:?}");
         }
         assert_eq!(delay(&failure(Class::Denied), 1, 0.0), Some(RECHECK / 2));
     }

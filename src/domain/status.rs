@@ -97,8 +97,7 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
     {
         conditions.set("SecretSynced", "False", failure.reason, &failure.message);
     }
-    let judged =
-        !failure.is_some_and(|failure| matches!(failure.class, Class::Transient | Class::Conflict | Class::Lost));
+    let judged = !failure.is_some_and(|failure| matches!(failure.class, Class::Transient | Class::Conflict));
     if judged {
         status.observed_generation = facts.generation;
     }
@@ -163,7 +162,7 @@ pub fn of_provider(
         }
         Err(failure) => {
             conditions.fail(failure);
-            if !matches!(failure.class, Class::Transient | Class::Conflict | Class::Lost) {
+            if !matches!(failure.class, Class::Transient | Class::Conflict) {
                 status.observed_generation = generation;
             }
         }
@@ -209,10 +208,7 @@ impl Conditions<'_> {
     }
 
     fn fail(&mut self, failure: &Failure) {
-        let passing = matches!(
-            failure.class,
-            Class::Transient | Class::Conflict | Class::Lost | Class::Ambiguous
-        );
+        let passing = matches!(failure.class, Class::Transient | Class::Conflict | Class::Ambiguous);
         let keeps_ready = passing && failure.reason != Reason::DeletionBlocked && self.is_true("Ready");
         if !keeps_ready {
             self.set("Ready", "False", failure.reason, &failure.message);

@@ -210,7 +210,15 @@ async fn t156_a_copy_of_an_installation_changes_nothing_until_the_installer_says
 
     let operator = cluster.operator(&[], &["--cluster-id", &identity]).await;
     cluster
-        .kubectl(&["-n", APPS, "delete", "oauthclient", "going", "--timeout=60s"])
+        .kubectl(&[
+            "-n",
+            APPS,
+            "delete",
+            "oauthclient",
+            "going",
+            "--timeout=60s",
+            "--ignore-not-found",
+        ])
         .await;
     cluster.registered(&id, &redirect("copied")).await;
     operator.stop().await.unwrap();

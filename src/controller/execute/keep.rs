@@ -58,9 +58,18 @@ impl<W: World> Pass<'_, W> {
     }
 
     pub(super) async fn replace_credentials(&mut self, secret: Secret) {
-        let Held::Ours { revision, .. } = &self.credentials else {
+        let Held::Ours { revision, secret: old } = &self.credentials else {
             return;
         };
+        // Deleted already, and kept by a finalizer that is not ours: the watch tells when it is gone.
+        if old.metadata.deletion_timestamp.is_some() {
+            let text = format!(
+                "{} is being deleted, and finalizers of something else keep it; the operator creates it again once they are removed",
+                self.secret_text()
+            );
+            self.memory.failure = Some(Failure::new(Class::Transient, Reason::SecretBeingRemoved, text));
+            return;
+        }
         match self
             .world
             .delete_secret(&self.key.namespace, &secret.name_any(), revision)

@@ -8,6 +8,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
 use crate::domain::marker::Marker;
 use crate::domain::record::{Phase, Record};
+use crate::domain::secret;
 
 use super::create;
 use super::{Credentials, Deregistration, Effect, Next, ProviderView, Sight, Verdict, View};
@@ -33,7 +34,7 @@ pub(super) fn next(view: &View<'_>) -> Next {
         Sight::Absent { live: true } => stopped(view).unwrap_or_else(|| unrecorded(view)),
         // D6
         Sight::Unreadable if timed_out(view) => Effect::RemoveFinalizer.into(),
-        Sight::Unreadable => blocked("the registration record cannot be read", None),
+        Sight::Unreadable => blocked(&super::unreadable(view), None),
         // D6a
         Sight::Present(record) if is_of_others(view, record) => {
             if timed_out(view) {
@@ -185,6 +186,18 @@ fn begin(view: &View<'_>, record: &Record) -> Next {
     let retain = view.object.spec.deletion_policy == DeletionPolicy::Retain || view.abandons(&record.client_id);
     let phase = match (retain, view.credentials) {
         (true, Credentials::Unseen { .. }) => return Effect::ReadCredentials.into(),
+        // The garbage collector was faster, as in a foreground deletion: the application keeps its Secret all the same.
+        (true, Credentials::Ours(secret)) if secret.metadata.deletion_timestamp.is_some() && !timed_out(view) => {
+            return blocked(
+                "the Secret of the retained client is being removed, and is created again after that",
+                None,
+            );
+        }
+        (true, Credentials::Absent) if !view.namespace_terminating => {
+            let mut secret = secret::credentials(view.object, record);
+            secret.metadata.owner_references = None;
+            return Effect::CreateCredentials(Box::new(secret)).into();
+        }
         (true, Credentials::Ours(_)) => return Effect::ReleaseCredentials.into(),
         (true, _) => Phase::Retained,
         (false, _) => Phase::Deleting,
@@ -280,7 +293,7 @@ fn stopped(view: &View<'_>) -> Option<Next> {
 
 fn delayed(view: &View<'_>, failure: &Failure) -> Next {
     // D15
-    if matches!(failure.class, Class::Conflict | Class::Lost) {
+    if failure.class == Class::Conflict {
         return Next::Finish(Verdict::Failed(failure.clone()));
     }
     // D14

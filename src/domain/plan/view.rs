@@ -144,6 +144,8 @@ pub struct Memory {
     pub attempt: Option<String>,
     /// Attempt whose outcome this process knows.
     pub outcome: Option<(String, AttemptOutcome)>,
+    /// Version of the record's form, where that is newer than this program's.
+    pub newer_schema: Option<u32>,
     /// Whether the dry runs succeeded.
     pub proven: bool,
     /// A client that the provider issued and that no record holds.

@@ -175,6 +175,33 @@ fn a11_a12a_records_that_cannot_be_used() {
 }
 
 #[test]
+fn t157_t163_what_cannot_be_used_names_a_remedy_that_works() {
+    let said = |world: World| match world.next() {
+        Next::Finish(Verdict::Failed(failure)) => failure.message,
+        _ => panic!("{}", world.short()),
+    };
+    let unreadable = |world: World| world.with(|w| w.record_sight = Some(Sight::Unreadable));
+    let newer = |world: World| unreadable(world).with(|w| w.memory.newer_schema = Some(7));
+    for world in [newer(World::kept()), newer(World::dying())] {
+        let said = said(world);
+        assert!(
+            said.contains("(schema 7); upgrade the operator; do not delete or abandon it"),
+            "{said}"
+        );
+    }
+    for world in [
+        unreadable(World::kept()),
+        World::kept().recorded(|r| r.phase = Phase::Deleting),
+    ] {
+        let said = said(world);
+        assert!(
+            !said.contains(names::ABANDON),
+            "this row does not look at the annotation: {said}"
+        );
+    }
+}
+
+#[test]
 fn a12_a_client_of_another_cluster_is_left_alone() {
     let cloned = World::kept()
         .recorded(|r| r.cluster_id = "production".into())
