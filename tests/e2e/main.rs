@@ -31,6 +31,7 @@ mod rules;
 mod scale;
 mod scene;
 mod secret_fields;
+mod secret_held;
 mod seed;
 mod slice;
 mod stage;
