@@ -27,12 +27,6 @@ impl Clock {
         }
     }
 
-    /// Whether intervals take as long as they say.
-    #[must_use]
-    pub const fn is_real(self) -> bool {
-        self.scale == 1
-    }
-
     /// Seconds since the epoch, as everybody counts them.
     #[must_use]
     pub fn now(self) -> i64 {

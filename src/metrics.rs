@@ -29,8 +29,6 @@ pub enum Outcome {
     Conflict,
     /// [`Class::Ambiguous`].
     Ambiguous,
-    /// [`Class::Lost`].
-    Lost,
     /// [`Class::Bug`].
     Bug,
 }
@@ -43,7 +41,6 @@ impl From<Class> for Outcome {
             Class::Transient => Self::Transient,
             Class::Conflict => Self::Conflict,
             Class::Ambiguous => Self::Ambiguous,
-            Class::Lost => Self::Lost,
             Class::Bug => Self::Bug,
         }
     }
@@ -52,8 +49,6 @@ impl From<Class> for Outcome {
 /// What a provider is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum Operation {
-    /// WebFinger and metadata.
-    Discover,
     /// Registration (RFC 7591).
     Register,
     /// Read of a client (RFC 7592).

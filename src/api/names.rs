@@ -32,6 +32,10 @@ pub const WRITTEN: &str = "oauth-client-operator.dev/written";
 pub const SUSPECT_TYPE: &str = "oauth-client-operator.dev/suspect";
 /// Type of the Secrets that hold records.
 pub const RECORD_TYPE: &str = "oauth-client-operator.dev/record";
+/// Name of the Secret that keeps the identity of the installation.
+pub const IDENTITY: &str = "oauth-client-operator-identity";
+/// Type of that Secret.
+pub const IDENTITY_TYPE: &str = "oauth-client-operator.dev/identity";
 /// Label on a Secret that the operator may use as a provider's credentials; value `"true"`.
 pub const PROVIDER_CREDENTIALS: &str = "oauth-client-operator.dev/provider-credentials";
 /// Annotation on such a Secret: space-separated origins that it may be sent to.

@@ -362,7 +362,7 @@ pub struct Timeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
     pub connect: Option<String>,
-    /// Until the answer has been read completely. Default 15s, at most 5m.
+    /// Until the answer has been read completely. Default 15s, at most 30s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
     pub request: Option<String>,

@@ -360,8 +360,8 @@ pub(super) fn of_provider(spec: &mut Value) {
     );
     for name in ["connect", "request"] {
         properties["timeouts"]["properties"][name]["x-kubernetes-validations"] = rule(
-            "duration(self) > duration('0s') && duration(self) <= duration('5m')".to_owned(),
-            format!("timeouts.{name} is more than 0s and at most 5m"),
+            "duration(self) > duration('0s') && duration(self) <= duration('30s')".to_owned(),
+            format!("timeouts.{name} is more than 0s and at most 30s"),
         );
     }
     if let Some(names) = properties

@@ -57,12 +57,6 @@ impl Leadership {
             std::future::pending::<()>().await;
         }
     }
-
-    /// Number of terms so far.
-    #[must_use]
-    pub fn term(&self) -> u64 {
-        *self.terms.borrow()
-    }
 }
 
 /// Takes part in the election until `resigning` is cancelled, then gives the lease back if it holds it. The future is to be

@@ -29,7 +29,7 @@ pub use definitions::{Definitions, DefinitionsState};
 pub use election::{Leadership, elect};
 pub use error::ApiError;
 pub use events::Events;
-pub use identity::{ClusterId, IdentityError, cluster_id};
+pub use identity::{Identifier, IdentityError};
 pub use index::SecretIndex;
 pub use key::{Key, ProviderKey};
 pub use meta::{Owner, Role, SecretMeta};

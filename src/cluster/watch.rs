@@ -8,6 +8,7 @@ mod backoff;
 mod health;
 mod hub;
 mod listening;
+mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;

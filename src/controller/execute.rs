@@ -107,7 +107,10 @@ impl<W: World> Pass<'_, W> {
             .get_secret(&self.world.here().namespace, &self.record_name())
             .await
         {
-            Ok(found) => self.record = found.as_ref().map_or(Stored::Absent { live: true }, stored),
+            Ok(found) => {
+                self.memory.newer_schema = found.as_ref().and_then(newer_schema);
+                self.record = found.as_ref().map_or(Stored::Absent { live: true }, stored);
+            }
             Err(error) => self.fail(&error, &self.record_text()),
         }
     }
@@ -181,6 +184,12 @@ pub(super) fn stored(secret: &Secret) -> Stored {
         },
         _ => Stored::Unreadable,
     }
+}
+
+/// The version of the record's form, if a newer program wrote it.
+fn newer_schema(secret: &Secret) -> Option<u32> {
+    let bytes = secret.data.as_ref()?.get(record::DATA_KEY)?;
+    Record::schema_version_of(&bytes.0).filter(|version| *version > record::SCHEMA_VERSION)
 }
 
 fn unstorable() -> Failure {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::api::OAuthClient;
 use crate::domain::metadata::Request;
 use crate::domain::plan::{Here, Provider};
-use crate::domain::record::{Access, Owner, Phase, Record, SCHEMA_VERSION};
+use crate::domain::record::{Access, Nested, Owner, Phase, Record, SCHEMA_VERSION};
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 
@@ -34,7 +34,7 @@ pub(super) fn registration(origin: &Origin<'_>, answer: Registration) -> Record 
         credential_generation: 1,
         client_id: answer.client_id,
         client_secret: answer.client_secret,
-        client_secret_expires_at: answer.client_secret_expires_at,
+        client_secret_expires_at: answer.client_secret_expires_at.filter(|at| *at != 0),
         registration_access_token: answer.registration_access_token,
         registration_client_uri: answer.registration_client_uri,
         registered_at: origin.now,
@@ -55,6 +55,7 @@ pub(super) fn registration(origin: &Origin<'_>, answer: Registration) -> Record 
         accepted: None,
         missing_since: None,
         other: Map::new(),
+        nested: Nested::default(),
     }
 }
 
@@ -82,6 +83,7 @@ pub(super) fn sample(object: &OAuthClient, here: &Here) -> Record {
         accepted: None,
         missing_since: None,
         other: Map::new(),
+        nested: Nested::default(),
     }
 }
 

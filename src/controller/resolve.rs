@@ -14,6 +14,9 @@ use super::permits::Limits;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const REQUEST: Duration = Duration::from_secs(15);
+/// Longest deadline of a request: with the deadline of storing its answer it is shorter than the drain at a shutdown, and that than the
+/// pod's grace period. The schema says so too; an object of an earlier version may hold more.
+const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 const CONCURRENCY: usize = 16;
 
 /// Resolves a provider object.
@@ -89,8 +92,8 @@ fn deadlines(settings: &ProviderSettings) -> Deadlines {
     let timeouts = settings.timeouts.clone().unwrap_or_default();
     let read = |text: Option<String>| text.as_deref().and_then(duration::parse).filter(|d| !d.is_zero());
     Deadlines {
-        connect: read(timeouts.connect).unwrap_or(CONNECT),
-        request: read(timeouts.request).unwrap_or(REQUEST),
+        connect: read(timeouts.connect).unwrap_or(CONNECT).min(LONGEST_REQUEST),
+        request: read(timeouts.request).unwrap_or(REQUEST).min(LONGEST_REQUEST),
     }
 }
 

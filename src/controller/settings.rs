@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::clock::Clock;
-use crate::cluster::{ClusterId, Scope};
+use crate::cluster::Scope;
 
 /// How the operator runs.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct Settings {
     pub allow_same_namespace: bool,
     /// Whether plain http and loopback addresses are allowed.
     pub allow_insecure_origins: bool,
-    /// Identity of the cluster, if it is not to be found out.
+    /// Identity of the installation, if it is given: it replaces the one that is kept.
     pub cluster_id: Option<String>,
     /// Address of the admin port.
     pub admin: SocketAddr,
@@ -37,15 +37,6 @@ impl Settings {
         match self.namespaces.as_slice() {
             [] => Scope::All,
             namespaces => Scope::Namespaces(namespaces.to_vec()),
-        }
-    }
-
-    /// Where the cluster's identity comes from.
-    pub(super) fn identity_source(&self) -> ClusterId {
-        match (&self.cluster_id, self.namespaces.is_empty()) {
-            (Some(id), _) => ClusterId::Given(id.clone()),
-            (None, true) => ClusterId::KubeSystem,
-            (None, false) => ClusterId::ServiceAccount,
         }
     }
 }

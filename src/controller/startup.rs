@@ -14,9 +14,10 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{self, AdminError};
 use crate::bounded::Bounded;
 use crate::cluster::{
-    self, ConnectError, Definitions, Events, IdentityError, Leadership, Objects, ProviderKey, Scope, Secrets, Streams,
-    Watches,
+    self, ConnectError, Definitions, Events, Identifier, IdentityError, Leadership, Objects, ProviderKey, Scope,
+    Secrets, Streams, Watches,
 };
+use crate::domain::installation::Installation;
 use crate::domain::metadata;
 use crate::domain::plan::Here;
 use crate::metrics::Metrics;
@@ -94,12 +95,15 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     tasks.spawn("admin port", admin.serve(Arc::clone(&state)));
 
     // Nothing below begins before the cluster is known and serves what this version needs.
-    let cluster_id = tokio::select! {
+    let installation = tokio::select! {
         () = stopping.cancelled() => return Ok(()),
         ended = endings.first() => return Err(ended.into()),
         known = cluster_is_known(&client, &settings, definitions_state) => known?,
     };
-    tracing::info!(cluster_id, "cluster identified");
+    tracing::info!(cluster_id = installation.cluster_id, "cluster identified");
+    if let Some(held) = &installation.held {
+        tracing::error!("{held}");
+    }
     let resigning = CancellationToken::new();
     let (leadership, election) = if settings.leader_election {
         let (leadership, election) = cluster::elect(client.clone(), &home, &settings.identity, resigning.clone());
@@ -113,7 +117,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let cx = Arc::new(context(
         client,
         settings,
-        cluster_id,
+        installation,
         watches,
         leadership,
         metrics,
@@ -173,14 +177,20 @@ async fn drain(workers: [JoinHandle<()>; 3], passes: TaskTracker) {
     }
 }
 
-/// The identity of the cluster, once it serves the operator's kinds. An API server that is away is waited for.
+/// The identity of the installation, once the cluster serves the operator's kinds. An API server that is away is waited for.
 async fn cluster_is_known(
     client: &kube::Client,
     settings: &Settings,
     mut definitions: cluster::DefinitionsState,
-) -> Result<String, RunError> {
+) -> Result<Installation, RunError> {
+    let identifier = Identifier {
+        client,
+        home: &settings.operator_namespace,
+        given: settings.cluster_id.as_deref(),
+        reads_namespaces: settings.scope() == Scope::All,
+    };
     let id = loop {
-        match cluster::cluster_id(client, settings.identity_source()).await {
+        match identifier.identify().await {
             Ok(id) => break id,
             // The watches say that the API server is away.
             Err(error) if error.may_pass() => tracing::debug!(%error, "the cluster is not identified yet"),
@@ -197,7 +207,7 @@ async fn cluster_is_known(
 fn context(
     client: kube::Client,
     settings: Settings,
-    cluster_id: String,
+    installation: Installation,
     watches: Watches,
     leadership: Leadership,
     metrics: Arc<Metrics>,
@@ -210,7 +220,8 @@ fn context(
         namespaced: settings.scope() != Scope::All,
         here: Here {
             namespace: settings.operator_namespace,
-            cluster_id,
+            cluster_id: installation.cluster_id,
+            held: installation.held,
             serves_own_namespace: settings.allow_same_namespace,
         },
         objects: Objects::new(client.clone(), Arc::clone(&watches.clients), Arc::clone(&metrics)),

@@ -226,7 +226,7 @@ async fn look<W: World>(world: &W, meta: &SecretMeta, before: Option<&Looked>, n
     if label::is_missing(meta) && meta.role == Role::Record {
         return label::add(world, meta, &record, &revision).await;
     }
-    if record.cluster_id != world.here().cluster_id {
+    if record.cluster_id != world.here().cluster_id || world.here().held.is_some() {
         return Look::Nothing;
     }
     // Another Secret may have taken the name since.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::api::Reason;
+
 use super::failure::{Class, Failure};
 
 /// Longest wait between two tries of one object.
@@ -41,7 +43,8 @@ pub fn delay(failure: &Failure, failures: u32, random: f64) -> Option<Duration> 
     let spread = 0.5 + random.clamp(0.0, 1.0) / 2.0;
     let wait = match failure.class {
         Class::Invalid => None,
-        Class::Conflict | Class::Lost => Some(SHORTEST.mul_f64(spread)),
+        Class::Conflict => Some(SHORTEST.mul_f64(spread)),
+        Class::Denied if is_unwatched(failure.reason) => Some(RECHECK.mul_f64(spread)),
         Class::Denied | Class::Bug => Some(slow(failures).mul_f64(spread)),
         Class::Transient | Class::Ambiguous => {
             let doubled = SHORTEST
@@ -68,6 +71,12 @@ pub fn delay_of_news(failure: &Failure, failures: u32, random: f64) -> Duration 
     delay(failure, failures, random).map_or(soon, |wait| wait.min(soon))
 }
 
+/// Whether no watch tells when the cause is gone: a Secret of somebody else, a quota, a missing right. A look costs the provider
+/// nothing.
+const fn is_unwatched(reason: Reason) -> bool {
+    matches!(reason, Reason::SecretConflict | Reason::SecretWriteDenied)
+}
+
 /// Something beside the manifest has to change, and a watch usually tells; this is for what no watch sees.
 fn slow(failures: u32) -> Duration {
     RECHECK.saturating_mul(1 << failures.saturating_sub(1).min(4))
@@ -76,7 +85,6 @@ fn slow(failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Reason;
 
     fn failure(class: Class) -> Failure {
         Failure::new(class, Reason::ProviderUnavailable, "x")
@@ -118,7 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn what_no_watch_tells_is_looked_at_ever_more_seldom() {
+    fn t162_what_no_watch_tells_is_looked_at_every_minute_and_a_provider_ever_more_seldom() {
+        let denied = |reason| Failure::new(Class::Denied, reason, "x");
+        for reason in [Reason::SecretConflict, Reason::SecretWriteDenied] {
+            let seconds = |n| delay(&denied(reason), n, 1.0).unwrap().as_secs();
+            assert_eq!([1, 2, 6, 40].map(seconds), [60; 4], "{reason}");
+        }
         for class in [Class::Denied, Class::Bug] {
             let minutes = |n| delay(&failure(class), n, 1.0).unwrap().as_secs() / 60;
             assert_eq!([1, 2, 3, 5, 6, 40].map(minutes), [1, 2, 4, 16, 16, 16], "{class:?}");

@@ -1,11 +1,11 @@
-//! What can go wrong, in seven classes. The class decides what happens next; the reason and the message tell the user.
+//! What can go wrong, in six classes. The class decides what happens next; the reason and the message tell the user.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::api::{Reason, names};
 
-/// The seven classes of failure.
+/// The six classes of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     /// The manifest has to change.
@@ -18,8 +18,6 @@ pub enum Class {
     Conflict,
     /// A request was sent and it is unknown whether it took effect.
     Ambiguous,
-    /// The operator is stopping or no longer leads.
-    Lost,
     /// The operator is at fault.
     Bug,
 }

@@ -7,6 +7,7 @@ pub mod claim;
 pub mod duration;
 pub mod failure;
 pub mod identity;
+pub mod installation;
 pub mod lease;
 pub mod leftover;
 pub mod marker;

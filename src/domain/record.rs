@@ -6,8 +6,12 @@ use serde_json::{Map, Value};
 
 use crate::api::ManagementMode;
 
+mod nested;
+
 use super::registration::Registration;
 use super::target::Endpoints;
+
+pub use nested::Nested;
 
 /// Version of the record's form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -140,6 +144,9 @@ pub struct Record {
     /// Members that this version does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+    /// The structures of this record as they were read, for the members in them that this version does not know.
+    #[serde(skip)]
+    pub nested: Nested,
 }
 
 /// The object that a record belongs to.
@@ -194,7 +201,7 @@ impl Record {
         });
         // What an answer leaves out about the same secret still holds; about another one it says nothing.
         if secret_changed || answer.client_secret_expires_at.is_some() {
-            self.client_secret_expires_at = answer.client_secret_expires_at;
+            self.client_secret_expires_at = answer.client_secret_expires_at.filter(|at| *at != 0);
         }
         if secret_changed {
             self.client_secret = answer.client_secret;
@@ -273,7 +280,12 @@ impl Record {
     /// # Errors
     /// If it cannot be written as JSON, which none of its members allows.
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+        if self.nested.is_empty() {
+            return serde_json::to_vec(self);
+        }
+        let mut members = serde_json::to_value(self)?;
+        self.nested.add_to(&mut members);
+        serde_json::to_vec(&members)
     }
 
     /// Reads a stored record.
@@ -281,7 +293,17 @@ impl Record {
     /// # Errors
     /// If it is not a record of a version that this program reads.
     pub fn from_json(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+        let stored: Value = serde_json::from_slice(bytes)?;
+        let mut record = Self::deserialize(&stored)?;
+        record.nested = Nested::unknown(&stored, &serde_json::to_value(&record)?);
+        Ok(record)
+    }
+
+    /// The version of a stored record's form, also where nothing else of it can be read.
+    #[must_use]
+    pub fn schema_version_of(bytes: &[u8]) -> Option<u32> {
+        let stored: Value = serde_json::from_slice(bytes).ok()?;
+        stored.get("schemaVersion")?.as_u64()?.try_into().ok()
     }
 }
 

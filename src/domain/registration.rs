@@ -10,7 +10,7 @@ pub struct Registration {
     pub client_id: String,
     /// Client secret, if this answer holds one.
     pub client_secret: Option<SecretString>,
-    /// When the secret expires, in seconds since the epoch; `None`: never, or not stated.
+    /// When the secret expires, in seconds since the epoch; 0: never (RFC 7591 section 3.2.1); `None`: not stated.
     pub client_secret_expires_at: Option<i64>,
     /// When the identifier was issued, in seconds since the epoch.
     pub client_id_issued_at: Option<i64>,

@@ -103,8 +103,7 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
         Verdict::Failed(failure) => Some(failure),
         _ => None,
     };
-    let judged =
-        !failure.is_some_and(|failure| matches!(failure.class, Class::Transient | Class::Conflict | Class::Lost));
+    let judged = !failure.is_some_and(|failure| matches!(failure.class, Class::Transient | Class::Conflict));
     // A failure that may pass says nothing about what is there.
     let known = failure.filter(|_| judged);
     if registered {
@@ -204,7 +203,7 @@ pub fn of_provider(
         }
         Err(failure) => {
             conditions.fail(failure);
-            if !matches!(failure.class, Class::Transient | Class::Conflict | Class::Lost) {
+            if !matches!(failure.class, Class::Transient | Class::Conflict) {
                 status.observed_generation = generation;
             }
         }
@@ -277,10 +276,7 @@ impl Conditions<'_> {
     }
 
     fn fail(&mut self, failure: &Failure) {
-        let passing = matches!(
-            failure.class,
-            Class::Transient | Class::Conflict | Class::Lost | Class::Ambiguous
-        );
+        let passing = matches!(failure.class, Class::Transient | Class::Conflict | Class::Ambiguous);
         let keeps_ready = passing && failure.reason != Reason::DeletionBlocked && self.is_true("Ready");
         if !keeps_ready {
             self.set("Ready", "False", failure.reason, &failure.message);

@@ -17,76 +17,17 @@ use crate::domain::identity;
 use crate::domain::metadata::hex;
 use crate::domain::probe::ProbeKind;
 use crate::domain::record::{self, Access, Record};
-use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Location, Mark, Target};
+use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Mark, Target};
 
 use super::probe::ClientAuth;
 use super::token::Site;
 use super::{auth, origin};
 
-/// A provider object together with the issuer that it leads to now.
-#[derive(Clone, Copy, Debug)]
-pub struct Located<'a> {
-    target: &'a Target,
-    issuer: &'a str,
-    endpoints: Option<&'a Endpoints>,
-}
+mod located;
 
-impl<'a> Located<'a> {
-    /// A provider object that states its issuer itself. `None`: only discovery tells the issuer.
-    #[must_use]
-    pub fn stated(target: &'a Target) -> Option<Self> {
-        Some(Self {
-            target,
-            issuer: target.stated_issuer()?,
-            endpoints: None,
-        })
-    }
+pub use located::Located;
 
-    /// A provider object with the endpoints that its discovery found.
-    ///
-    /// # Errors
-    /// [`Reason::ProviderChanged`]: the endpoints belong to another issuer than the object states.
-    pub fn discovered(target: &'a Target, endpoints: &'a Endpoints) -> Result<Self, Failure> {
-        if let Some(stated) = target.stated_issuer()
-            && stated != endpoints.issuer
-        {
-            return Err(changed(&endpoints.issuer, stated));
-        }
-        Ok(Self {
-            target,
-            issuer: &endpoints.issuer,
-            endpoints: Some(endpoints),
-        })
-    }
-
-    /// The same provider, if a client that is registered at `issuer` is one of its clients.
-    fn leads_to(self, issuer: &str) -> Result<Self, Failure> {
-        if self.issuer == issuer {
-            return Ok(self);
-        }
-        Err(changed(issuer, self.issuer))
-    }
-
-    /// Origins that the credentials of the provider object may be sent to, unless their owner allows fewer.
-    pub(super) fn origins(self) -> Vec<String> {
-        let named = match &self.target.location {
-            Location::Issuer(issuer) => Some(issuer.as_str()),
-            Location::WebFinger { .. } | Location::MetadataUrl(_) => None,
-        };
-        let found = self.endpoints.map(|endpoints| endpoints.registration.as_str());
-        [
-            Some(self.issuer),
-            named,
-            found,
-            self.target.registration_endpoint.as_deref(),
-        ]
-        .into_iter()
-        .flatten()
-        .chain(self.target.allowed_origins.iter().map(String::as_str))
-        .map(str::to_owned)
-        .collect()
-    }
-
+impl Located<'_> {
     /// How the provider is called with the credentials of its management. `token`: where they buy a token, if discovery did not
     /// tell.
     fn route(self, token: Option<&String>) -> Route {

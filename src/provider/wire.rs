@@ -78,7 +78,7 @@ pub fn parse(body: &[u8]) -> Result<Registration, Undecodable> {
     let client_secret = text(object.remove("client_secret"))
         .filter(|secret| !secret.chars().any(char::is_control))
         .map(SecretString::from);
-    let expires_at = instant(object.remove("client_secret_expires_at")).filter(|at| *at > 0);
+    let expires_at = instant(object.remove("client_secret_expires_at")).filter(|at| *at >= 0);
     let token = text(object.remove("registration_access_token"))
         .filter(|token| token.bytes().all(|byte| (b' '..=b'~').contains(&byte)))
         .map(SecretString::from);
@@ -177,8 +177,8 @@ mod tests {
             ))
             .client_secret_expires_at
         };
-        assert_eq!(expiry("0"), None);
-        assert_eq!(expiry(r#""0""#), None);
+        assert_eq!(expiry("0"), Some(0), "never");
+        assert_eq!(expiry(r#""0""#), Some(0));
         assert_eq!(expiry("null"), None);
         assert_eq!(expiry("1900000000"), Some(1_900_000_000));
         assert_eq!(expiry("1900000000000"), Some(1_900_000_000));

@@ -21,7 +21,7 @@ use super::super::space::Put;
 use super::backoff::{Backoff, is_expired};
 use super::health::Pulse;
 use super::listening::listening;
-use super::{Cause, PAGE, PARTS, PATIENCE, RESYNC, Scope, Trigger, WATCH, Watches};
+use super::{Cause, PAGE, Scope, Trigger, WATCH, Watches};
 use crate::api::{ClusterOAuthProvider, OAuthClient, OAuthProvider};
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Watched};
@@ -303,7 +303,7 @@ impl Hub {
     }
 
     /// Passes triggers on from now on, beginning with everything there is.
-    fn open(&self) {
+    pub(super) fn open(&self) {
         if self.open.send_replace(true) {
             return;
         }
@@ -316,7 +316,7 @@ impl Hub {
         }
     }
 
-    fn trigger(&self, key: Key, cause: Cause) {
+    pub(super) fn trigger(&self, key: Key, cause: Cause) {
         if *self.open.borrow() {
             // Nobody listens any more when the operator stops.
             let _ = self.clients.send(Trigger { key, cause });
@@ -361,35 +361,6 @@ impl Hub {
                 if let (Some(key), Some(meta)) = (after, &change.new) {
                     self.trigger(key, Cause::Secret(Some(meta.revision())));
                 }
-            }
-        }
-    }
-
-    /// Begins without the watches that cannot list.
-    pub(super) async fn open_in_time(&self) {
-        let mut opened = self.open.subscribe();
-        tokio::select! {
-            () = self.tasks.stopping().cancelled() => {}
-            _ = opened.wait_for(|open| *open) => {}
-            () = tokio::time::sleep(PATIENCE) => {
-                if let Err(missing) = self.watches.health.ready() {
-                    tracing::warn!("beginning without some watches: {missing}");
-                }
-                self.open();
-            }
-        }
-    }
-
-    /// Looks at every client once in [`RESYNC`], a part at a time.
-    pub(super) async fn resync(&self) {
-        let pause = RESYNC / u32::try_from(PARTS).unwrap_or(u32::MAX);
-        for part in (0..PARTS).cycle() {
-            tokio::select! {
-                () = self.tasks.stopping().cancelled() => return,
-                () = self.clock.sleep(pause) => {}
-            }
-            for key in self.watches.clients.part(part, PARTS) {
-                self.trigger(key, Cause::Resync);
             }
         }
     }

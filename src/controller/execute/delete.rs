@@ -65,7 +65,14 @@ impl<W: World> Pass<'_, W> {
             }
         };
         match self.world.deregister(&call).await {
-            Ok(Deletion::Done) => self.memory.deregistration = Some(Deregistration::Done),
+            Ok(Deletion::Done) => {
+                self.memory.deregistration = Some(Deregistration::Done);
+                self.world.tell(
+                    &self.object,
+                    Reason::Deregistered,
+                    "the provider deregistered the client",
+                );
+            }
             Ok(Deletion::Unclear) => self.memory.deregistration = Some(Deregistration::Refused),
             Err(error) if provider::is_unsupported(&error) => {
                 self.memory.deregistration = Some(Deregistration::Unsupported);

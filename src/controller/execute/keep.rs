@@ -24,6 +24,16 @@ impl<W: World> Pass<'_, W> {
     pub(super) async fn create_credentials(&mut self, secret: Secret) {
         match self.world.create_secret(&secret).await {
             Ok(revision) => {
+                // The status names the Secret of an earlier pass.
+                if self
+                    .object
+                    .status
+                    .as_ref()
+                    .is_some_and(|status| status.secret.is_some())
+                {
+                    let text = format!("{} was created again from the registration record", self.secret_text());
+                    self.world.tell(&self.object, Reason::SecretRestored, &text);
+                }
                 self.credentials = Held::Ours {
                     secret: Box::new(secret),
                     revision,
@@ -58,9 +68,18 @@ impl<W: World> Pass<'_, W> {
     }
 
     pub(super) async fn replace_credentials(&mut self, secret: Secret) {
-        let Held::Ours { revision, .. } = &self.credentials else {
+        let Held::Ours { revision, secret: old } = &self.credentials else {
             return;
         };
+        // Deleted already, and kept by a finalizer that is not ours: the watch tells when it is gone.
+        if old.metadata.deletion_timestamp.is_some() {
+            let text = format!(
+                "{} is being deleted, and finalizers of something else keep it; the operator creates it again once they are removed",
+                self.secret_text()
+            );
+            self.memory.failure = Some(Failure::new(Class::Transient, Reason::SecretBeingRemoved, text));
+            return;
+        }
         match self
             .world
             .delete_secret(&self.key.namespace, &secret.name_any(), revision)
@@ -127,7 +146,13 @@ impl<W: World> Pass<'_, W> {
         {
             Ok(revision) => {
                 self.memory.marked = wanted.in_flight.as_ref().map(|update| update.attempt.clone());
-                self.memory.answer = None;
+                if self.memory.answer.take().is_some() {
+                    let text = format!(
+                        "the provider accepted the changed metadata of client {}",
+                        wanted.client_id
+                    );
+                    self.world.tell(&self.object, Reason::Updated, &text);
+                }
                 self.holds(wanted, revision);
             }
             // The planner merges what it has to save into what it then sees.

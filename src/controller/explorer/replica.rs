@@ -69,6 +69,7 @@ impl Replica {
             here: Arc::new(Here {
                 namespace: home.to_owned(),
                 cluster_id: cluster_id.to_owned(),
+                held: None,
                 serves_own_namespace: false,
             }),
             narrowed: false,

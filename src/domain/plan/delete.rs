@@ -8,6 +8,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
 use crate::domain::marker::Marker;
 use crate::domain::record::{Phase, Record};
+use crate::domain::secret;
 
 use super::create;
 use super::{Credentials, Deregistration, Effect, Next, ProviderView, Sight, Verdict, View};
@@ -50,23 +51,28 @@ fn decide(view: &View<'_>) -> Next {
         Sight::Absent { live: true } => stopped(view).unwrap_or_else(|| unrecorded(view)),
         // D6
         Sight::Unreadable if timed_out(view) => Effect::RemoveFinalizer.into(),
-        Sight::Unreadable => blocked("the registration record cannot be read", None),
+        Sight::Unreadable => blocked(&super::unreadable(view), None),
         // D6a
         Sight::Present(record) if is_of_others(view, record) => {
             if timed_out(view) {
                 return Effect::RemoveFinalizer.into();
             }
-            stopped(view).unwrap_or_else(|| blocked(&super::other_cluster(view, record), None))
+            let text = view.here.held.clone();
+            let text = text.unwrap_or_else(|| super::other_cluster(view, record));
+            stopped(view).unwrap_or_else(|| blocked(&text, None))
         }
         Sight::Present(record) => match record.phase {
             // D7
             Phase::Deleted | Phase::Retained | Phase::Suspect => {
                 stopped(view).unwrap_or_else(|| Effect::RemoveFinalizer.into())
             }
-            Phase::Registered => stopped(view)
+            // Given up while it is being deregistered: as good as from the start.
+            Phase::Deleting if view.memory.deregistration.is_some() || !view.abandons(&record.client_id) => {
+                doubt(view, record).unwrap_or_else(|| deleting(view, record))
+            }
+            Phase::Registered | Phase::Deleting => stopped(view)
                 .or_else(|| doubt(view, record))
                 .unwrap_or_else(|| begin(view, record)),
-            Phase::Deleting => doubt(view, record).unwrap_or_else(|| deleting(view, record)),
         },
     }
 }
@@ -97,10 +103,11 @@ pub(super) fn elsewhere(view: &View<'_>, marker: &Marker<'_>, text: &str) -> Nex
     .into()
 }
 
-/// Whether the client is another cluster's, and the user has not given it up.
+/// Whether the client is another cluster's, or may be, and the user has not given it up.
 fn is_of_others(view: &View<'_>, record: &Record) -> bool {
     let begun = matches!(record.phase, Phase::Registered | Phase::Deleting);
-    begun && view.is_of_another_cluster(record) && !view.abandons(&record.client_id)
+    let others = view.is_of_another_cluster(record) || view.here.held.is_some();
+    begun && others && !view.abandons(&record.client_id)
 }
 
 /// D3 to D5: nothing is recorded, although something may have been registered.
@@ -156,7 +163,7 @@ fn unrecorded(view: &View<'_>) -> Next {
 
 /// D3c: a mark leads to the client that would be a suspect, as long as the deletion has time.
 fn find(view: &View<'_>, attempt: &str) -> Option<Next> {
-    if timed_out(view) {
+    if timed_out(view) || view.here.held.is_some() {
         return None;
     }
     match view.provider {
@@ -196,6 +203,18 @@ fn begin(view: &View<'_>, record: &Record) -> Next {
     let retain = view.object.spec.deletion_policy == DeletionPolicy::Retain || view.abandons(&record.client_id);
     let phase = match (retain, view.credentials) {
         (true, Credentials::Unseen { .. }) => return Effect::ReadCredentials.into(),
+        // The garbage collector was faster, as in a foreground deletion: the application keeps its Secret all the same.
+        (true, Credentials::Ours(secret)) if secret.metadata.deletion_timestamp.is_some() && !timed_out(view) => {
+            return blocked(
+                "the Secret of the retained client is being removed, and is created again after that",
+                None,
+            );
+        }
+        (true, Credentials::Absent) if !view.namespace_terminating => {
+            let mut secret = secret::credentials(view.object, record);
+            secret.metadata.owner_references = None;
+            return Effect::CreateCredentials(Box::new(secret)).into();
+        }
         (true, Credentials::Ours(_)) => return Effect::ReleaseCredentials.into(),
         (true, _) => Phase::Retained,
         (false, _) => Phase::Deleting,
@@ -314,7 +333,7 @@ fn stopped(view: &View<'_>) -> Option<Next> {
 
 fn delayed(view: &View<'_>, failure: &Failure) -> Next {
     // D15
-    if matches!(failure.class, Class::Conflict | Class::Lost) {
+    if failure.class == Class::Conflict {
         return Next::Finish(Verdict::Failed(failure.clone()));
     }
     // D14

@@ -86,15 +86,15 @@ pub fn next(view: &View<'_>) -> Next {
     if view.is_settled() {
         return Next::Finish(Verdict::Nothing);
     }
+    // A9a
+    if let Some(held) = &view.here.held {
+        return failed(Class::Denied, Reason::ManagedElsewhere, held.clone());
+    }
     match view.record {
         // A10
         Sight::Unseen => Effect::ReadRecord.into(),
         // A11
-        Sight::Unreadable => failed(
-            Class::Bug,
-            Reason::InternalError,
-            "the registration record cannot be read; restore the record's Secret, or set the abandon annotation to the client_id",
-        ),
+        Sight::Unreadable => failed(Class::Bug, Reason::InternalError, unreadable(view)),
         // A12
         Sight::Present(record) if view.is_of_another_cluster(record) => Next::Finish(Verdict::Failed(Failure::new(
             Class::Denied,
@@ -102,7 +102,7 @@ pub fn next(view: &View<'_>) -> Next {
             other_cluster(view, record),
         ))),
         // A12a
-        Sight::Present(record) if record.phase != Phase::Registered => lost(),
+        Sight::Present(record) if record.phase != Phase::Registered => ended(record),
         // A13
         Sight::Present(record) => keep::next(view, record),
         // A14
@@ -112,6 +112,30 @@ pub fn next(view: &View<'_>) -> Next {
 
 fn failed(class: Class, reason: Reason, message: impl Into<String>) -> Next {
     Next::Finish(Verdict::Failed(Failure::new(class, reason, message)))
+}
+
+/// Why a record cannot be read, and what to do.
+fn unreadable(view: &View<'_>) -> String {
+    match view.memory.newer_schema {
+        Some(schema) => format!(
+            "the record was written by a newer version of the operator (schema {schema}); upgrade the operator; do not delete or abandon it"
+        ),
+        None => "the registration record cannot be read; restore its Secret in the operator's namespace from a backup"
+            .to_owned(),
+    }
+}
+
+/// A12a: the object was restored after its deletion had begun.
+fn ended(record: &Record) -> Next {
+    failed(
+        Class::Denied,
+        Reason::RecordLost,
+        format!(
+            "an earlier deletion of this OAuthClient is recorded (phase {}), so nothing is registered again; delete the OAuthClient, and create it again once \
+             it is gone",
+            record.phase.as_str()
+        ),
+    )
 }
 
 fn own_namespace() -> Next {

@@ -45,6 +45,7 @@ struct World {
     pause: Option<Pause>,
     recreations_barred: Option<Duration>,
     serves_own_namespace: bool,
+    held: Option<String>,
     foreign_attempt_age: Option<Duration>,
     foreign_update_age: Option<Duration>,
 }
@@ -114,6 +115,7 @@ impl World {
             pause: None,
             recreations_barred: None,
             serves_own_namespace: false,
+            held: None,
             foreign_attempt_age: None,
             foreign_update_age: None,
         }
@@ -175,6 +177,7 @@ impl World {
         let here = Here {
             namespace: "system".into(),
             cluster_id: "cluster".into(),
+            held: self.held.clone(),
             serves_own_namespace: self.serves_own_namespace,
         };
         next(&View {

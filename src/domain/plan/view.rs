@@ -68,6 +68,8 @@ pub struct Here {
     pub namespace: String,
     /// Identity of the cluster.
     pub cluster_id: String,
+    /// Why nothing may be changed at a provider: this may be a copy of another installation, which may still run.
+    pub held: Option<String>,
     /// Whether objects in that namespace are served although its deletion would take their records along.
     pub serves_own_namespace: bool,
 }
@@ -168,6 +170,8 @@ pub struct Memory {
     pub attempt: Option<String>,
     /// Attempt whose outcome this process knows.
     pub outcome: Option<(String, AttemptOutcome)>,
+    /// Version of the record's form, where that is newer than this program's.
+    pub newer_schema: Option<u32>,
     /// Whether the dry runs succeeded.
     pub proven: bool,
     /// A client that the provider issued and that no record holds.

@@ -31,6 +31,7 @@ pub(crate) fn record() -> Record {
         accepted: None,
         missing_since: None,
         other: Map::new(),
+        nested: Nested::default(),
     }
 }
 
@@ -177,4 +178,51 @@ fn a_record_is_another_only_if_every_member_is_the_same() {
         change(&mut other);
         assert!(!record().is(&other) && !other.is(&record()), "{other:?}");
     }
+}
+
+#[test]
+fn t158_an_expiry_of_zero_means_never_and_replaces_the_old_one() {
+    let mut record = record();
+    record.client_secret_expires_at = Some(100);
+    record.absorb(Registration {
+        client_secret_expires_at: Some(0),
+        ..answer()
+    });
+    assert_eq!(record.client_secret_expires_at, None);
+}
+
+#[test]
+fn t157_a_downgrade_keeps_what_a_newer_version_wrote_into_every_structure() {
+    let mut written: Value = serde_json::from_slice(&record().to_json().unwrap()).unwrap();
+    written["inFlight"] = serde_json::json!({"requestHash": "h", "attempt": "u1", "op": "Update"});
+    for name in ["owner", "endpoints", "management"] {
+        written[name]["new"] = serde_json::json!({"member": [name]});
+    }
+    written["newer"] = serde_json::json!({"whole": true});
+    let bytes = serde_json::to_vec(&written).unwrap();
+    let mut read = Record::from_json(&bytes).unwrap();
+    let again = |record: &Record| serde_json::from_slice::<Value>(&record.to_json().unwrap()).unwrap();
+    for name in ["owner", "endpoints", "management", "inFlight", "newer"] {
+        for (member, value) in written[name].as_object().unwrap() {
+            assert_eq!(&again(&read)[name][member], value, "{name}.{member}");
+        }
+    }
+    // Another update is not the one of which the newer version said more; the maps of the protocol lose what is removed.
+    read.in_flight.as_mut().unwrap().attempt = "u2".into();
+    assert_eq!(again(&read)["inFlight"].get("op"), None);
+    read.request.insert("scope".into(), "openid".into());
+    let mut stored = Record::from_json(&read.to_json().unwrap()).unwrap();
+    stored.request.clear();
+    assert_eq!(again(&stored)["request"], serde_json::json!({}));
+    read.in_flight = None;
+    assert_eq!(again(&read).get("inFlight"), None);
+}
+
+#[test]
+fn t157_the_version_of_a_record_can_be_read_when_nothing_else_can() {
+    assert_eq!(
+        Record::schema_version_of(br#"{"schemaVersion": 7, "clients": []}"#),
+        Some(7)
+    );
+    assert_eq!(Record::schema_version_of(b"no json"), None);
 }

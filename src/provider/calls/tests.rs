@@ -1,6 +1,7 @@
 use crate::api::{OnUnknownOutcome, Profile};
 use crate::domain::profile;
 use crate::domain::record::tests::record as stored;
+use crate::domain::target::Location;
 use secrecy::ExposeSecret as _;
 
 use super::super::double::{PATIENT, bearer};

@@ -111,8 +111,8 @@ pub(super) fn providers() -> Vec<Case> {
         cases.push(case(
             &format!(".spec.timeouts.{name}"),
             &said,
-            timeout("6m"),
-            timeout("5m"),
+            timeout("31s"),
+            timeout("30s"),
         ));
         cases.push(case(
             &format!(".spec.timeouts.{name}"),

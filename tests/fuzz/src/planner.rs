@@ -169,6 +169,7 @@ impl World {
         let here = Here {
             namespace: "system".into(),
             cluster_id: "c".into(),
+            held: bytes.rarely(8).then(|| "held".to_owned()),
             serves_own_namespace: bytes.rarely(4),
         };
         let missing_for = self.record.as_ref().and_then(|record| record.missing_since);

@@ -148,6 +148,21 @@ fn a9_metadata_alone_shows_that_nothing_changed() {
 }
 
 #[test]
+fn t156_a9a_a_copy_changes_nothing_at_a_provider() {
+    let held = |world: World| world.with(|w| w.held = Some("start it with --cluster-id".into()));
+    for world in [World::fresh(), World::kept().with(|w| w.deep = true)] {
+        assert_eq!(held(world).short(), "ManagedElsewhere");
+    }
+    let settled = World::kept().with(|w| w.record_sight = Some(Sight::Unseen));
+    assert_eq!(held(settled).short(), "Nothing", "nothing to do, nothing to say");
+    for phase in [Phase::Registered, Phase::Deleting] {
+        let dying = || held(World::dying().recorded(|r| r.phase = phase));
+        assert_eq!(dying().short(), "DeletionBlocked");
+        assert_eq!(dying().with(|w| w.now += 3600).short(), "RemoveFinalizer");
+    }
+}
+
+#[test]
 fn a11_a12a_records_that_cannot_be_used() {
     assert_eq!(
         World::kept().with(|w| w.record_sight = Some(Sight::Unreadable)).short(),
@@ -157,6 +172,33 @@ fn a11_a12a_records_that_cannot_be_used() {
         World::kept().recorded(|r| r.phase = Phase::Deleted).short(),
         "RecordLost"
     );
+}
+
+#[test]
+fn t157_t163_what_cannot_be_used_names_a_remedy_that_works() {
+    let said = |world: World| match world.next() {
+        Next::Finish(Verdict::Failed(failure)) => failure.message,
+        _ => panic!("{}", world.short()),
+    };
+    let unreadable = |world: World| world.with(|w| w.record_sight = Some(Sight::Unreadable));
+    let newer = |world: World| unreadable(world).with(|w| w.memory.newer_schema = Some(7));
+    for world in [newer(World::kept()), newer(World::dying())] {
+        let said = said(world);
+        assert!(
+            said.contains("(schema 7); upgrade the operator; do not delete or abandon it"),
+            "{said}"
+        );
+    }
+    for world in [
+        unreadable(World::kept()),
+        World::kept().recorded(|r| r.phase = Phase::Deleting),
+    ] {
+        let said = said(world);
+        assert!(
+            !said.contains(names::ABANDON),
+            "this row does not look at the annotation: {said}"
+        );
+    }
 }
 
 #[test]

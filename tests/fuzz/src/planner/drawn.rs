@@ -9,13 +9,12 @@ use serde_json::{Map, Value, json};
 use super::super::bytes::Bytes;
 use super::parts::{DEREGISTRATIONS, answer};
 
-const CLASSES: [Class; 7] = [
+const CLASSES: [Class; 6] = [
     Class::Invalid,
     Class::Denied,
     Class::Transient,
     Class::Conflict,
     Class::Ambiguous,
-    Class::Lost,
     Class::Bug,
 ];
 const OUTCOMES: [AttemptOutcome; 4] = [
@@ -110,6 +109,7 @@ pub(super) fn memory(bytes: &mut Bytes<'_>) -> Memory {
         outcome: bytes
             .rarely(4)
             .then(|| (bytes.one_of(&["a1", "a2"]).to_owned(), bytes.one_of(&OUTCOMES))),
+        newer_schema: bytes.rarely(8).then_some(2),
         proven: bytes.flip(),
         registration: bytes.rarely(16).then(answer),
         unrecordable: bytes.rarely(16).then(|| failure(bytes)),

@@ -32,8 +32,10 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
             | Effect::ReplaceCredentials(_)
             | Effect::AddFinalizer
     );
+    // The Secret of a retained client, that the garbage collector took, is made again without owner.
+    let retained = matches!(effect, Effect::CreateCredentials(secret) if secret.metadata.owner_references.is_none());
     assert!(
-        !creates || !(deleting || view.namespace_terminating),
+        !creates || !(deleting && !retained || view.namespace_terminating),
         "{kind} under deletion"
     );
     assert!(held || deleting || !object.spec.suspend, "{kind} of a suspended object");
@@ -71,12 +73,10 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
             assert!(deleting, "{kind} of a living object");
             let tombstone = record.is_some_and(|record| record.phase != Phase::Registered);
             let absent = matches!(view.record, Sight::Absent { live: true }) && memory.failure.is_none();
-            let hopeless = memory.failure.as_ref().is_none_or(|failure| {
-                !matches!(
-                    failure.class,
-                    Class::Transient | Class::Conflict | Class::Lost | Class::Ambiguous
-                )
-            });
+            let hopeless = memory
+                .failure
+                .as_ref()
+                .is_none_or(|failure| !matches!(failure.class, Class::Transient | Class::Conflict | Class::Ambiguous));
             let unreadable = matches!(view.record, Sight::Unreadable);
             let late = view.deleting_for >= DEFAULT_TIMEOUT && (hopeless || unreadable);
             assert!(tombstone || absent || late, "{kind} while a client is registered");
