@@ -19,9 +19,9 @@ use crate::domain::target::Endpoints;
 use super::world::World;
 
 /// More steps than any pass needs; a planner that goes in circles is stopped here and reported.
-const MOST_STEPS: u32 = 64;
+const MOST_STEPS: u16 = 64;
 /// Times that a pass starts over because the object changed under it.
-const MOST_CONFLICTS: u32 = 5;
+const MOST_CONFLICTS: u16 = 5;
 
 /// One pass over one object.
 pub(super) struct Pass<'a, W: World> {
@@ -41,13 +41,13 @@ pub(super) struct Pass<'a, W: World> {
     pub(super) permit: Option<W::Permit>,
     /// The client in hand is this pass's to record.
     pub(super) claim: Option<W::Claim>,
-    pub(super) conflicts: u32,
+    pub(super) conflicts: u16,
     pub(super) gone: bool,
     /// The request that was sent in this pass.
     pub(super) sent: Request,
     /// The attempt of this pass whose client it has recorded.
     pub(super) recorded_attempt: Option<String>,
-    pub(super) steps: u32,
+    pub(super) steps: u16,
 }
 
 /// The record, as this pass knows it.
@@ -136,7 +136,7 @@ impl<'a, W: World> Pass<'a, W> {
     /// Does what the planner decides, once. `Some`: that was all.
     pub(super) async fn step(&mut self) -> Option<End> {
         // What a provider has issued is worked on until it is stored, however long the API server is away.
-        self.steps += u32::from(!self.holds_an_answer());
+        self.steps += u16::from(!self.holds_an_answer());
         if self.steps > MOST_STEPS {
             tracing::error!(object = %self.key, "the planner does not come to an end; this is a defect of the operator");
             return Some(End::Retry(Failure::new(

@@ -1,11 +1,12 @@
 //! A credentials Secret that something else collects or keeps.
 
 use kube::ResourceExt;
+use oauth_client_operator::api::OAuthClient;
 use serde_json::json;
 use testbed::site::{Site, oauth_client};
 
 use crate::scene::{CLIENT, edited};
-use crate::stage::{Stage, eventually};
+use crate::stage::{Stage, condition, eventually, is};
 
 #[tokio::test]
 async fn t160_a_secret_that_a_finalizer_keeps_is_waited_for() {
@@ -23,8 +24,12 @@ async fn t160_a_secret_that_a_finalizer_keeps_is_waited_for() {
     // Another type needs another Secret.
     let typed = format!("{CLIENT}\nsecret: {{template: {{type: kubernetes.io/basic-auth}}}}");
     stage.apply(&oauth_client("app", &typed)).await;
-    let message = stage.failed("app", "SecretBeingRemoved").await;
-    assert!(message.contains("finalizers"), "{message}");
+    let held = |object: &OAuthClient| {
+        condition(object, "SecretSynced")
+            .is_some_and(|c| c.reason == "SecretBeingRemoved" && c.message.contains("finalizers"))
+    };
+    let object = stage.until("app", "waiting for its Secret", held).await;
+    assert!(is(&object, "Ready", "True"), "it still has what it had");
     let log = stage.operator.log();
     assert!(!log.contains("did not converge"), "{log}");
     let free = finalizers(&[]);
@@ -34,7 +39,7 @@ async fn t160_a_secret_that_a_finalizer_keeps_is_waited_for() {
     stage.ready("app").await;
     let secret = stage.secrets().get("app").await.unwrap();
     assert_eq!(secret.type_.as_deref(), Some("kubernetes.io/basic-auth"));
-    assert_eq!(stage.secret("app").await.unwrap()["client_id"], before["client_id"]);
+    assert_eq!(stage.secret("app").await.unwrap()["username"], before["client_id"]);
     assert_eq!(site.clients().await.unwrap().len(), 1);
 }
 
@@ -69,7 +74,7 @@ async fn t160_a_retained_client_keeps_its_secret_in_a_foreground_deletion() {
 async fn t163_normal_events_tell_of_updates_repairs_and_deregistrations() {
     let site = Site::oidc_provider().await.unwrap();
     let stage = Stage::with("normal-events", |options| {
-        options.args.push("--normal-events".to_owned())
+        options.args.push("--normal-events".to_owned());
     })
     .await;
     stage.apply(&site.manifests).await;
