@@ -35,7 +35,8 @@ pub(super) struct Run {
     /// Talk to providers over plain http and at loopback addresses. For tests
     #[arg(long)]
     allow_insecure_origins: bool,
-    /// Identity of this cluster in the records; found out from the API server if not given. Never the same for two clusters
+    /// Identity of this installation in the records. If it is not given, the one kept in Secret oauth-client-operator-identity is used. An
+    /// identity that is given replaces the kept one. Never the same for two installations
     #[arg(long, value_name = "ID")]
     cluster_id: Option<String>,
     /// Address of /livez, /readyz and /metrics

@@ -112,3 +112,24 @@ fn location(settings: &ProviderSettings) -> Result<Location, Failure> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t161_a_request_and_storing_its_answer_end_within_the_drain() {
+        let asked = |request: &str| ProviderSettings {
+            timeouts: Some(crate::api::Timeouts {
+                connect: Some("5m".into()),
+                request: Some(request.into()),
+            }),
+            ..ProviderSettings::default()
+        };
+        let longest = deadlines(&asked("5m"));
+        assert_eq!((longest.connect, longest.request), (LONGEST_REQUEST, LONGEST_REQUEST));
+        assert_eq!(deadlines(&asked("7s")).request, Duration::from_secs(7));
+        // The deadline of a call to the API server is 10 s.
+        assert!(longest.request + Duration::from_secs(10) < super::super::startup::DRAIN);
+    }
+}

@@ -39,7 +39,7 @@ use super::{providers, sweeper};
 
 /// Time for what is in flight at a shutdown: the deadline of a provider call, and of storing what it answered. Less than the
 /// pod's grace period.
-const DRAIN: Duration = Duration::from_secs(50);
+pub(super) const DRAIN: Duration = Duration::from_secs(50);
 
 /// Pause between two tries to learn the identity of the cluster.
 const IDENTIFY_AGAIN: Duration = Duration::from_secs(5);
