@@ -174,7 +174,8 @@ async fn shapes(stage: &Stage) -> Vec<Value> {
             continue;
         };
         let keys: Vec<_> = secret.data.iter().flatten().map(|(key, _)| key.clone()).collect();
-        let kept = stage.kept().list(&ListParams::default()).await.unwrap().items;
+        let records = ListParams::default().labels("oauth-client-operator.dev/role=record");
+        let kept = stage.kept().list(&records).await.unwrap().items;
         let record = kept.iter().find_map(|kept| {
             let json = &kept.data.as_ref()?.get("record.json")?.0;
             let record: Value = serde_json::from_slice(json).ok()?;
@@ -182,6 +183,10 @@ async fn shapes(stage: &Stage) -> Vec<Value> {
         });
         let mut record = record.unwrap_or_default();
         mask(&mut record);
+        // Noted with the first update, whenever that is.
+        if let Some(members) = record.as_object_mut() {
+            members.remove("accepted");
+        }
         shapes.push(serde_json::json!({
             "conditions": conditions,
             "type": secret.type_,

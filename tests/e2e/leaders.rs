@@ -149,7 +149,7 @@ async fn t41_a_leader_that_stood_still_in_the_middle_of_a_registration_is_fenced
     // Long enough for the answer to be taken when it goes on.
     let patient = site
         .manifests
-        .replacen("spec:\n", "spec:\n  timeouts: {request: 45s}\n", 1);
+        .replacen("spec:\n", "spec:\n  timeouts: {request: 30s}\n", 1);
     stage.apply(&patient).await;
     let slow = provider.once(|asked| asked.method == "POST", Action::Delay(Duration::from_secs(3)));
     stage.apply(&oauth_client("app", CLIENT)).await;

@@ -51,7 +51,7 @@ async fn t118_the_watches_are_back_within_seconds_of_an_outage_although_their_ve
     })
     .await;
     let took = back.elapsed();
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
     assert_eq!(expired.iter().map(testbed::proxy::Hits::hits).sum::<usize>(), 5);
     scene.judge().await;
 }
