@@ -25,8 +25,7 @@ async fn t160_a_secret_that_a_finalizer_keeps_is_waited_for() {
     let typed = format!("{CLIENT}\nsecret: {{template: {{type: kubernetes.io/basic-auth}}}}");
     stage.apply(&oauth_client("app", &typed)).await;
     let held = |object: &OAuthClient| {
-        condition(object, "SecretSynced")
-            .is_some_and(|c| c.reason == "SecretBeingRemoved" && c.message.contains("finalizers"))
+        condition(object, "Reconciling").is_some_and(|reconciling| reconciling.message.contains("finalizers"))
     };
     let object = stage.until("app", "waiting for its Secret", held).await;
     assert!(is(&object, "Ready", "True"), "it still has what it had");

@@ -409,9 +409,9 @@ async fn t150_tombstones_and_unmatched_records_are_counted_listed_and_can_be_end
     assert!(error.contains("in use"), "{error}");
     suspects(&stage, &["ack", "--unmatched", unmatched]).await;
     metric(&stage, "oauth_client_operator_unmatched_records 0").await;
+    suspects(&stage, &["retry", tombstone]).await;
     // The provider is back; the sweeper ends the tombstone.
     double.behave();
-    suspects(&stage, &["retry", tombstone]).await;
     metric(&stage, "oauth_client_operator_tombstones 0").await;
     assert_eq!(double.clients().into_keys().collect::<Vec<_>>(), [ids[1].clone()]);
     assert_eq!(stage.records().await.len(), 1);
