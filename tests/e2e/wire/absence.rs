@@ -83,7 +83,7 @@ fn t135_a_refused_deletion_keeps_the_client_named_until_it_is_really_gone() {
         let metrics = case.stage.operator.metrics().await.unwrap();
         let gauge = metrics
             .lines()
-            .find(|line| line.contains("suspects") && !line.starts_with('#'))
+            .find(|line| line.starts_with("oauth_client_operator_suspects{record=\"true\"}"))
             .unwrap();
         assert!(!gauge.ends_with(" 0"), "{gauge}");
         // Somebody mends it at the provider, and says so here.

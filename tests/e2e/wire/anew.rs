@@ -8,6 +8,8 @@ fn t143_a_registration_anew_is_reported_with_the_old_and_the_new_client_id() {
     case("t143", async |case| {
         let double = case.double().await;
         let before = case.ready_app("", "one").await["client_id"].clone();
+        // Another client, which the provider accepts all the time.
+        case.ready_app("other", "other").await;
         case.client("", app("changed")).await;
         case.ready("").await;
         double.regenerate_token(&before);

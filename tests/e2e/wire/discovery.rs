@@ -20,12 +20,12 @@ fn by_webfinger(double: &ScriptableProvider, version: u32) -> Value {
     json!({
         "webFinger": {"resource": "acct:admin@localhost", "host": double.host()},
         "tls": {"caBundle": double.ca()},
-        "timeouts": {"request": format!("{}s", 20 + version)},
+        "timeouts": {"request": format!("{}ms", 20_000 + version)},
     })
 }
 
 fn by_issuer(double: &ScriptableProvider, version: u32) -> Value {
-    json!({"issuer": double.url(), "timeouts": {"request": format!("{}s", 20 + version)}})
+    json!({"issuer": double.url(), "timeouts": {"request": format!("{}ms", 20_000 + version)}})
 }
 
 /// From now on WebFinger answers so.
@@ -308,8 +308,7 @@ fn t65_a_name_that_is_unknown_or_leads_to_this_machine_is_told() {
         .into_iter()
         .enumerate()
         {
-            let spec =
-                json!({"issuer": format!("https://{host}"), "timeouts": {"request": format!("{}s", 20 + version)}});
+            let spec = json!({"issuer": format!("https://{host}"), "timeouts": {"request": format!("{}ms", 20_000 + version)}});
             case.provider(spec).await;
             case.provider_failed("AddressRefused").await;
         }

@@ -70,7 +70,7 @@ fn t51_a_provider_that_comes_back_is_not_trampled_on() {
         for name in &names {
             case.failed(name, "ProviderUnavailable").await;
         }
-        let is_post = |asked: &Asked| asked.method == "POST";
+        let is_post = |asked: &Asked| asked.method == "POST" && asked.path.ends_with("/reg");
         proxy.always(is_post, Action::Delay(Duration::from_millis(50)));
         proxy.come_up();
         for name in &names {
@@ -176,7 +176,7 @@ fn t52_an_update_that_drips_is_done_again() {
 #[test]
 fn t64_connections_that_break_under_a_registration_are_doubts() {
     case("t64", async |all| {
-        let is_post = |asked: &Asked| asked.method == "POST";
+        let is_post = |asked: &Asked| asked.method == "POST" && asked.path.ends_with("/reg");
         // A provider object for each: the third doubt at one would bar registrations there for a while.
         for (name, action) in [
             ("t64-reset", Action::Reset),

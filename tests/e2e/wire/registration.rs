@@ -210,7 +210,7 @@ fn w23_a_wait_that_is_asked_for_is_kept() {
             .await
             .unwrap();
         let slow = |header: &str, value: &str| Action::Answer(Reply::empty(429).header(header, value));
-        let is_post = |asked: &testbed::proxy::Asked| asked.method == "POST";
+        let is_post = |asked: &testbed::proxy::Asked| asked.method == "POST" && asked.path.ends_with("/reg");
         // Forty seconds are two here.
         proxy.once(is_post, slow("retry-after", "40"));
         proxy.once(is_post, slow("ratelimit-reset", "40"));
