@@ -27,7 +27,7 @@ impl<'a> Located<'a> {
     /// A provider object with the endpoints that its discovery found.
     ///
     /// # Errors
-    /// [`Reason::ProviderChanged`]: the endpoints belong to another issuer than the object states.
+    /// `ProviderChanged`: the endpoints belong to another issuer than the object states.
     pub fn discovered(target: &'a Target, endpoints: &'a Endpoints) -> Result<Self, Failure> {
         if let Some(stated) = target.stated_issuer()
             && stated != endpoints.issuer
