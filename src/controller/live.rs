@@ -192,8 +192,8 @@ impl Live<'_> {
         let tells = match self.ask(&call.made_up().only(kind)).await {
             Probed::Rejected(_) => true,
             Probed::Accepted(_) => false,
-            // The introspection endpoint never says that it rejects a client.
-            Probed::Unclear => kind == ProbeKind::Introspection,
+            // Nothing is known yet. The introspection endpoint never says that it rejects a client.
+            Probed::Unclear => return kind == ProbeKind::Introspection,
         };
         lock(&self.probe_controls).insert(key, tells);
         tells

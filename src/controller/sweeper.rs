@@ -8,7 +8,7 @@ mod deletion;
 mod label;
 mod suspects;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,8 +76,8 @@ enum Look {
 enum Ended {
     /// The client is deregistered.
     Done,
-    /// A record of another object uses it.
-    InUse,
+    /// The record of the object of this UID uses it.
+    InUse(String),
     /// The answer was a success that proves nothing.
     Unclear,
     /// Not yet.
@@ -105,7 +105,8 @@ pub(super) async fn run(cx: Arc<Context>) {
         let mut metas = cx.index.records_and_suspects();
         // Labels first: nothing is deregistered before all records carry them.
         metas.sort_by_key(|meta| !label::is_missing(meta));
-        looks.retain(|name, _| metas.iter().any(|meta| *meta.name == **name));
+        let names: HashSet<&str> = metas.iter().map(|meta| &*meta.name).collect();
+        looks.retain(|name, _| names.contains(&**name));
         for meta in metas {
             if cx.stopping.is_cancelled() || !cx.leadership.leads() {
                 break;
@@ -290,7 +291,7 @@ async fn end<W: World>(world: &W, record: &Record, own: &str) -> Ended {
     };
     let _claim = match claim::to_deregister(world, record, own).await {
         Ok(claim) => claim,
-        Err(Withheld::InUse) => return Ended::InUse,
+        Err(Withheld::InUse(user)) => return Ended::InUse(user),
         Err(Withheld::Unknown(failure)) => return Ended::Unknown(failure),
     };
     if !may_begin(world) {

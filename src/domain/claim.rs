@@ -50,7 +50,9 @@ pub struct Answer<'a> {
 /// Judges whose client it is.
 #[must_use]
 pub fn provenance(answer: &Answer<'_>) -> Provenance {
-    if let Some(other) = answer.named.iter().find(|named| named.owner_uid != answer.uid) {
+    // What is deregistered names nothing that exists, whatever identifier the provider gives next.
+    let names = |named: &&Named| named.owner_uid != answer.uid && named.phase != Some(Phase::Deleted);
+    if let Some(other) = answer.named.iter().find(names) {
         return Provenance::Another(other.owner_uid.clone());
     }
     let earlier = answer
@@ -67,6 +69,13 @@ pub fn provenance(answer: &Answer<'_>) -> Provenance {
 pub fn in_use<'a>(records: &'a [Named], own: &str) -> Option<&'a Named> {
     let uses = |phase: Option<Phase>| matches!(phase, None | Some(Phase::Registered | Phase::Retained));
     records.iter().find(|record| record.secret != own && uses(record.phase))
+}
+
+/// Whether the record `own` is one that is kept, so that whoever takes it for one to be deregistered saw an earlier version.
+#[must_use]
+pub fn is_kept(records: &[Named], own: &str) -> bool {
+    let kept = |phase: Option<Phase>| matches!(phase, Some(Phase::Registered | Phase::Retained));
+    records.iter().any(|record| record.secret == own && kept(record.phase))
 }
 
 #[cfg(test)]
@@ -96,6 +105,10 @@ mod tests {
         let others = [named("u", None), named("v", Some(Phase::Deleting))];
         assert_eq!(provenance(&answer(&others)), Provenance::Another("v".to_owned()));
         assert_eq!(provenance(&answer(&others[..1])), Provenance::Ours);
+        assert_eq!(
+            provenance(&answer(&[named("v", Some(Phase::Deleted))])),
+            Provenance::Ours
+        );
         let echoed = Answer {
             echoed: true,
             ..answer(&others)
@@ -127,6 +140,11 @@ mod tests {
     #[test]
     fn a_client_in_use_elsewhere_is_not_deregistered() {
         let own = named("u", Some(Phase::Registered));
+        assert!(is_kept(std::slice::from_ref(&own), &own.secret));
+        assert!(!is_kept(
+            &[named("u", Some(Phase::Deleting)), named("v", Some(Phase::Retained))],
+            &own.secret
+        ));
         for (phase, used) in [
             (None, true),
             (Some(Phase::Registered), true),

@@ -16,8 +16,8 @@ use super::super::world::World;
 
 /// Why no DELETE may be sent for a client.
 pub(in crate::controller) enum Withheld {
-    /// A record of another object uses the client.
-    InUse,
+    /// The record of the object of this UID uses the client.
+    InUse(String),
     /// It cannot be told yet.
     Unknown(Failure),
 }
@@ -40,8 +40,13 @@ pub(in crate::controller) async fn to_deregister<W: World>(
     }
     match world.records_naming(&key).await {
         Err(error) => Err(Withheld::Unknown(error.failure("the registration records"))),
-        Ok(records) if claim::in_use(&records, own).is_some() => Err(Withheld::InUse),
-        Ok(_) => Ok(claimed),
+        Ok(records) if claim::is_kept(&records, own) => Err(busy(
+            "the record was changed while its deletion waited; it is read again",
+        )),
+        Ok(records) => match claim::in_use(&records, own) {
+            Some(user) => Err(Withheld::InUse(user.owner_uid.clone())),
+            None => Ok(claimed),
+        },
     }
 }
 
@@ -107,8 +112,11 @@ impl<W: World> Pass<'_, W> {
     /// How long ago the first attempt began that may have registered a client of this object.
     fn first_attempt_ago(&self, begun: i64) -> Duration {
         let doubts = self.world.suspects_of(self.uid());
-        let first = doubts.iter().filter_map(|doubt| doubt.created);
-        self.world.age(first.chain([begun]).min().unwrap_or(begun))
+        // A doubt is entered later than its attempt began, and no attempt began before the object did.
+        let created = self.object.metadata.creation_timestamp.as_ref();
+        let created = created.filter(|_| !doubts.is_empty()).map(|time| time.0.as_second());
+        self.world
+            .age(created.into_iter().chain([begun]).min().unwrap_or(begun))
     }
 }
 

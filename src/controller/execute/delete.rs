@@ -48,9 +48,13 @@ impl<W: World> Pass<'_, W> {
             Some(provider) => Some(self.world.permit(&self.object, provider).await),
             None => None,
         };
+        // A successor may have taken over while the permit was waited for.
+        if !self.world.may_begin() {
+            return;
+        }
         let _claim = match claim::to_deregister(self.world, &record, &self.record_name()).await {
             Ok(claim) => claim,
-            Err(Withheld::InUse) => {
+            Err(Withheld::InUse(_)) => {
                 self.memory.deregistration = Some(Deregistration::HeldByAnother);
                 let text = format!(
                     "client {} was not deregistered: the record of another OAuthClient uses it",
@@ -89,6 +93,10 @@ impl<W: World> Pass<'_, W> {
     /// before it that has lost its way. A read tells which.
     async fn look_whether_it_is_there(&mut self, call: &ManagementCall, record: &Record, refusal: CallError) {
         match self.world.read(call).await {
+            // What shows another client says nothing about this one.
+            Ok(found) if found.client_id != record.client_id => {
+                self.memory.deregistration = Some(Deregistration::Refused);
+            }
             Ok(found) => {
                 self.memory.deregistration = Some(Deregistration::Unsupported);
                 let mut record = record.clone();
@@ -110,7 +118,12 @@ impl<W: World> Pass<'_, W> {
 
     pub(super) async fn remove_finalizer(&mut self) {
         if let Stored::Present { record, .. } = &self.record {
+            let here = self.world.here();
+            let others = here.held.is_some() || record.cluster_id != here.cluster_id;
             let left = match record.phase {
+                Phase::Deleting | Phase::Registered if others => {
+                    Some("it may be in use by the cluster that registered it, so do not remove it")
+                }
                 Phase::Deleting => Some("the operator keeps its record and keeps trying"),
                 Phase::Registered => Some("its record could not be written; remove the client at the provider"),
                 Phase::Deleted | Phase::Retained | Phase::Suspect => None,

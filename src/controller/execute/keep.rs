@@ -241,6 +241,10 @@ impl<W: World> Pass<'_, W> {
         self.memory.marked = record.in_flight.as_ref().map(|update| update.attempt.clone());
         let mut body = record_of::update_body(request, &record.client_id);
         let permit = self.world.permit(&self.object, &provider).await;
+        // A successor may have sent its own while the permit was waited for.
+        if !self.world.may_begin() {
+            return;
+        }
         let mut result = self.world.update(&call, &body).await;
         if let (Err(error), Some(secret)) = (&result, &record.client_secret)
             && provider::wants_client_secret(error)

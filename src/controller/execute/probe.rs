@@ -63,14 +63,15 @@ impl<W: World> Pass<'_, W> {
             let Some(Stored::Present { record, .. }) = found.ok().flatten().as_ref().map(stored) else {
                 continue;
             };
-            let newer = record.phase == Phase::Registered && record.registered_at >= accepted;
+            let newer = record.registered_at >= accepted;
             let same_provider = record.endpoints.issuer == own.endpoints.issuer && record.client_id != own.client_id;
-            let Some(call) = ProbeCall::of(&self.as_discovered(&record), located).filter(|_| newer && same_provider)
-            else {
+            let registered = record.phase == Phase::Registered && same_provider;
+            let Some(call) = ProbeCall::of(&self.as_discovered(&record), located).filter(|_| registered) else {
                 continue;
             };
             match self.world.probe(&call.only(kind)).await {
-                Probed::Accepted(_) => return Control::Accepted,
+                Probed::Accepted(_) if newer => return Control::Accepted,
+                Probed::Accepted(_) => {}
                 Probed::Rejected(_) | Probed::Unclear => control = Control::NotAccepted,
             }
         }

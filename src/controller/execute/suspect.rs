@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use crate::api::{AttemptOutcome, Reason, Suspect, names};
-use crate::cluster::{ApiError, SecretRevision};
+use crate::cluster::{ApiError, SecretMeta, SecretRevision};
 use crate::domain::breaker::Counted;
 use crate::domain::identity;
 use crate::domain::marker::{self, Marker};
@@ -100,7 +100,16 @@ impl<W: World> Pass<'_, W> {
         }
         let name = marker::suspect_name(self.uid(), attempt);
         let entries = self.world.suspects_of(self.uid());
-        if let Some(meta) = entries.into_iter().find(|meta| *meta.name == *name) {
+        // An entry of another issuer is about another client, although the identifier may be the same.
+        let key = match &self.record {
+            Stored::Present { record, .. } => {
+                let key = identity::client_key(&record.endpoints.issuer, &record.client_id);
+                u128::from_str_radix(&key, 16).ok()
+            }
+            _ => None,
+        };
+        let of_client = |meta: &SecretMeta| meta.client.is_none() || key.is_none() || meta.client == key;
+        if let Some(meta) = entries.into_iter().find(|meta| *meta.name == *name && of_client(meta)) {
             let revision = SecretRevision {
                 uid: meta.uid.to_string(),
                 resource_version: meta.resource_version.to_string(),

@@ -177,7 +177,7 @@ scenarios! {
     "provider lost": [Apply(1), LoseProvider, Apply(2)], excuses: &["ManagementLost", "ClientMissing"];
     "token and secret regenerated": [Apply(1), Regenerate, Apply(2)], excuses: &["ManagementLost", "ClientMissing"];
     "token and secret regenerated, and delete": [Apply(1), Regenerate, Delete];
-    "token and secret regenerated, update and delete": [Apply(1), Regenerate, Apply(2), Delete], excuses: &["ManagementLost", "ClientMissing"];
+    "token and secret regenerated, update and delete": [Apply(1), Regenerate, Apply(2), Delete], excuses: &["ManagementLost", "ClientMissing", "DeletionBlocked"];
     "provider lost and delete": [Apply(1), LoseProvider, Delete];
     "provider and credentials deleted first": [Apply(1), RemoveProvider, Delete], chosen: true;
     "provider and credentials deleted first, with a token": [Apply(1), RemoveProvider, Delete];

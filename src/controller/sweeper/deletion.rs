@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use serde_json::json;
+
 use crate::api::Reason;
 use crate::cluster::{ApiError, SecretMeta, SecretRevision};
 use crate::controller::world::World;
@@ -32,7 +36,9 @@ fn patience(ended: &Ended) -> Option<Duration> {
         // Its own deletion has waited for them already.
         Ended::Impossible(failure) if plan::lacks_credentials(failure) => Some(CONFIRM_AFTER),
         Ended::Not(CallError { failure, .. }) | Ended::Impossible(failure) if lasts(failure) => Some(GIVE_UP_AFTER),
-        Ended::Done | Ended::InUse | Ended::Not(_) | Ended::Impossible(_) | Ended::Unknown(_) | Ended::Stopped => None,
+        Ended::Done | Ended::InUse(_) | Ended::Not(_) | Ended::Impossible(_) | Ended::Unknown(_) | Ended::Stopped => {
+            None
+        }
     }
 }
 
@@ -54,7 +60,7 @@ pub(super) async fn look<W: World>(
                 Ended::Done => {
                     tracing::info!(client_id = %record.client_id, "a deletion that outlived its object is finished");
                 }
-                Ended::InUse => {
+                Ended::InUse(_) => {
                     tracing::warn!(object = %object(record), client_id = %record.client_id,
                         "a client is not deregistered: the record of another OAuthClient uses it");
                 }
@@ -97,12 +103,31 @@ async fn keep<W: World>(world: &W, record: &Record) -> Result<(), ApiError> {
     let Ok(entry) = suspect::secret(&entry, &world.here().namespace) else {
         return Err(ApiError::Conflict);
     };
-    match world.create_secret(&entry).await {
-        Ok(_) | Err(ApiError::AlreadyExists) => {
+    let written = match world.create_secret(&entry).await {
+        // A doubt about the same attempt may stand there, without the record.
+        Err(ApiError::AlreadyExists) => complete(world, &entry).await,
+        other => other.map(|_| ()),
+    };
+    match written {
+        Ok(()) => {
             tracing::warn!(object = %object(record), client_id = %record.client_id,
                 "a client whose object is gone could not be deregistered; its record is kept as a suspect");
             Ok(())
         }
         Err(error) => Err(error),
     }
+}
+
+/// Writes an entry that exists again, with the record.
+async fn complete<W: World>(world: &W, entry: &Secret) -> Result<(), ApiError> {
+    let (namespace, name) = (&world.here().namespace, entry.name_any());
+    let Some(found) = world.get_secret(namespace, &name).await? else {
+        return Err(ApiError::Conflict);
+    };
+    let patch = json!({
+        "metadata": {"labels": entry.labels(), "annotations": entry.annotations()},
+        "data": entry.data,
+    });
+    let revision = SecretRevision::of(&found);
+    world.patch_secret(namespace, &name, &revision, patch).await.map(|_| ())
 }

@@ -27,7 +27,12 @@ pub(super) async fn look<W: World>(
             tracing::info!(object = %object(record), client_id = %record.client_id, "a suspect client is deregistered");
             SuspectResult::Deregistered
         }
-        Ended::InUse => {
+        // The object is about to have another client registered in the place of this one, perhaps: then only this entry names it. What
+        // a pass over the object finds settled, it removes itself.
+        Ended::InUse(user) if meta.client_uid.as_deref() == Some(user.as_str()) => {
+            return Look::Suspect { provider, tried: true };
+        }
+        Ended::InUse(_) => {
             tracing::info!(object = %object(record), client_id = %record.client_id,
                 "a client is no longer a suspect: the record of an OAuthClient uses it");
             SuspectResult::InUse

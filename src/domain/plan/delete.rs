@@ -220,6 +220,8 @@ fn begin(view: &View<'_>, record: &Record) -> Next {
         (false, _) => Phase::Deleting,
     };
     Effect::SaveRecord(Box::new(Record {
+        // What was missed before the deletion is no first refusal of it.
+        missing_since: None,
         phase,
         ..record.clone()
     }))

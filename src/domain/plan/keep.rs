@@ -122,7 +122,15 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Next> {
     }
     // K11
     if record.in_flight.is_none() && record.request == request {
-        return None;
+        // K11b: what was missed before is no first look of a later change.
+        let missed = record.missing_since.is_some();
+        return missed.then(|| {
+            Effect::SaveRecord(Box::new(Record {
+                missing_since: None,
+                ..record.clone()
+            }))
+            .into()
+        });
     }
     // K11a
     if view.memory.disowned {

@@ -260,3 +260,15 @@ fn k10a_a_client_is_replaced_once_by_its_owners_wish_and_stays_named() {
     let barred = to_be_replaced().with(|w| w.registrations_barred = Some(Duration::from_mins(1)));
     assert_eq!(barred.short(), "ProviderUnavailable");
 }
+
+#[test]
+fn k11b_what_was_missed_before_is_no_first_look_of_a_later_change() {
+    let reverted = World::kept().recorded(|r| r.missing_since = Some(1)).with(|w| {
+        w.deep = true;
+        w.secret = Held::Ours(Box::new(secret::credentials(&w.parsed(), w.record.as_ref().unwrap())));
+    });
+    let Next::Do(Effect::SaveRecord(record)) = reverted.next() else {
+        panic!("{}", reverted.short())
+    };
+    assert_eq!(record.missing_since, None);
+}
