@@ -28,6 +28,22 @@ pub struct Auth {
     pub client_credentials: Option<SecretBacked>,
 }
 
+impl Auth {
+    /// Names of the Secrets that these credentials are in. A kind that is added has to be named here.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let Self {
+            basic,
+            bearer,
+            header,
+            client_credentials,
+        } = self;
+        let backed = [basic, bearer, client_credentials].into_iter().flatten();
+        let backed = backed.map(|SecretBacked { secret_ref }| secret_ref);
+        let header = header.iter().map(|HeaderAuth { secret_ref, .. }| secret_ref);
+        backed.chain(header).map(|secret_ref| secret_ref.name.as_str())
+    }
+}
+
 /// Credentials in a Secret.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]

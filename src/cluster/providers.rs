@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::key::{Key, ProviderKey};
 use super::space::{Held, Put, Source, Space};
-use crate::api::{Auth, ClusterOAuthProvider, HeaderAuth, OAuthProvider, ProviderSettings, SecretBacked};
+use crate::api::{Auth, ClusterOAuthProvider, OAuthProvider, ProviderSettings};
 
 /// What is known of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(super) trait ProviderObject:
             &settings.registration_auth,
             &settings.management_auth,
         ];
-        auths.into_iter().flatten().flat_map(names)
+        auths.into_iter().flatten().flat_map(Auth::secrets)
     }
 }
 
@@ -82,20 +82,6 @@ impl ProviderObject for ClusterOAuthProvider {
     fn key(_: &str, name: &str) -> ProviderKey {
         ProviderKey::cluster(name)
     }
-}
-
-/// Names of the Secrets that these credentials are in. A kind that is added has to be named here.
-fn names(auth: &Auth) -> impl Iterator<Item = &str> {
-    let Auth {
-        basic,
-        bearer,
-        header,
-        client_credentials,
-    } = auth;
-    let backed = [basic, bearer, client_credentials].into_iter().flatten();
-    let backed = backed.map(|SecretBacked { secret_ref }| secret_ref);
-    let header = header.iter().map(|HeaderAuth { secret_ref, .. }| secret_ref);
-    backed.chain(header).map(|secret_ref| secret_ref.name.as_str())
 }
 
 impl<P: ProviderObject> Held for Arc<P> {
@@ -261,7 +247,7 @@ mod tests {
         for kind in ["basic", "bearer", "header", "clientCredentials"] {
             let auth: Auth =
                 serde_json::from_value(json!({kind: {"name": "X-Key", "secretRef": {"name": "s"}}})).unwrap();
-            assert_eq!(names(&auth).collect::<Vec<_>>(), ["s"], "{kind}");
+            assert_eq!(auth.secrets().collect::<Vec<_>>(), ["s"], "{kind}");
         }
     }
 }

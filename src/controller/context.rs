@@ -79,7 +79,7 @@ pub(super) struct Context {
     pub leadership: Leadership,
     /// Digest of this process's identity, with which its attempts begin.
     pub holder: String,
-    /// Whether a kind of look at clients' own credentials tells clients apart, by issuer and kind.
+    /// Whether a kind of look at clients' own credentials tells clients apart, by the UID of the provider object and kind.
     pub probe_controls: Mutex<Bounded<(String, ProbeKind), bool>>,
     /// Clients that are being compared with their provider objects.
     pub comparisons: Comparisons,
@@ -157,7 +157,7 @@ impl Context {
             &settings.registration_auth,
             &settings.management_auth,
         ];
-        let versions = auths.into_iter().flatten().flat_map(secret_names).map(|name| {
+        let versions = auths.into_iter().flatten().flat_map(Auth::secrets).map(|name| {
             let meta = self.index.provider_credentials(namespace, name);
             meta.map(|meta| meta.resource_version.to_string()).unwrap_or_default()
         });
@@ -315,21 +315,6 @@ impl Context {
             .get(&self.transport, &provider.uid, &provider.fingerprint, &provider.target)
             .await
     }
-}
-
-/// Secrets that credentials are taken from.
-fn secret_names(auth: &Auth) -> impl Iterator<Item = &str> {
-    let Auth {
-        basic,
-        bearer,
-        header,
-        client_credentials,
-    } = auth;
-    let backed = [basic, bearer, client_credentials].into_iter().flatten();
-    backed
-        .map(|auth| &auth.secret_ref)
-        .chain(header.iter().map(|auth| &auth.secret_ref))
-        .map(|reference| reference.name.as_str())
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -81,6 +81,14 @@ impl<W: World> Pass<'_, W> {
         }
     }
 
+    /// Waits for a permit of the provider, if this pass has none. False: it may not begin anything any more.
+    async fn has_permit(&mut self) -> bool {
+        if let (None, Some(Ok(provider))) = (&self.permit, self.provider.clone()) {
+            self.permit = Some(self.world.permit(&self.object, &provider).await);
+        }
+        self.world.may_begin()
+    }
+
     fn fail(&mut self, error: &ApiError, what: &str) {
         self.memory.failure = Some(error.failure(what));
     }

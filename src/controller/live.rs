@@ -1,9 +1,11 @@
 //! The world as it is: caches, the API server and providers, behind what a pass may ask for.
 
+mod calling;
 mod limits;
+mod waiting;
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,24 +22,18 @@ use crate::domain::failure::Failure;
 use crate::domain::metadata::{self, hex};
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::plan::{Here, Pause, Provider};
-use crate::domain::probe::{ProbeKind, Probed};
+use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
-use crate::metrics::{Answer, Operation};
+use crate::metrics::Operation;
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 
 use super::claims::Claim;
 use super::context::{Context, lock};
-use super::pauses;
 use super::permits::Permit;
 use super::world::World;
 
-/// Time between two looks whether a pass waits, while the operator stops.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// Other clients that are looked at to compare with.
-const MOST_COMPANIONS: usize = 3;
 /// Longest wait of the sweeper for a permit: the records of other providers wait meanwhile.
 const PERMIT: Duration = Duration::from_secs(5);
 
@@ -56,15 +52,6 @@ pub(super) struct Live<'a> {
     waits: AtomicBool,
     /// Whether the pass has sent something that changes the cluster or the provider.
     has_written: AtomicBool,
-}
-
-/// A pass waits for as long as this lives.
-struct Waiting<'a>(&'a AtomicBool);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
 }
 
 impl Deref for Live<'_> {
@@ -88,25 +75,6 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Waits until the operator stops while the pass waits and has written nothing. The pass is then to be dropped: thousands
-    /// that wait for one slow provider would otherwise hold up the shutdown.
-    pub(super) async fn given_up(&self) {
-        self.stopping.cancelled().await;
-        while !self.waits.load(Ordering::Relaxed) || self.has_written.load(Ordering::Relaxed) {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    }
-
-    /// Notes that the pass waits, until the answer is dropped.
-    fn waiting(&self) -> Waiting<'_> {
-        self.waits.store(true, Ordering::Relaxed);
-        Waiting(&self.waits)
-    }
-
-    fn begin(&self) {
-        self.has_written.store(true, Ordering::Relaxed);
-    }
-
     /// The versions of Secrets that this pass wrote: a watch that shows one of them says nothing new.
     pub(super) fn written(&self) -> Vec<SecretRevision> {
         std::mem::take(&mut lock(&self.written))
@@ -122,33 +90,6 @@ impl<'a> Live<'a> {
         *lock(&self.provider) = provider.as_ref().ok().map(|provider| (provider.uid.clone(), key));
     }
 
-    /// Calls the provider, unless it asked for a pause, and notes the pause that its answer asks for.
-    async fn calling<T>(
-        &self,
-        operation: Operation,
-        call: impl Future<Output = Result<T, CallError>>,
-    ) -> Result<T, CallError> {
-        self.unless_paused()?;
-        let begun = Instant::now();
-        let result = call.await;
-        self.note_pause(&result);
-        self.counted(operation, begun, result)
-    }
-
-    fn unless_paused(&self) -> Result<(), CallError> {
-        let provider = lock(&self.provider).clone();
-        match provider.and_then(|(provider, _)| self.pauses.of(&provider)) {
-            Some(pause) => Err(pauses::withheld(pause)),
-            None => Ok(()),
-        }
-    }
-
-    fn note_pause<T>(&self, result: &Result<T, CallError>) {
-        if let (Some((provider, _)), Err(error)) = (&*lock(&self.provider), result) {
-            self.pauses.note(provider, error);
-        }
-    }
-
     /// Waits for a turn at the API server; the turn ends when it is dropped.
     async fn turn(&self) -> Permit {
         let _waiting = self.waiting();
@@ -160,43 +101,6 @@ impl<'a> Live<'a> {
         let turn = self.turn().await;
         self.begin();
         turn
-    }
-}
-
-impl Context {
-    /// Counts a call to a provider.
-    fn counted<T>(&self, operation: Operation, begun: Instant, result: Result<T, CallError>) -> Result<T, CallError> {
-        let answer = match &result {
-            Ok(_) => Answer::Success,
-            Err(error) => Answer::of(error.status.filter(|status| !(200..300).contains(status))),
-        };
-        self.metrics.requested(operation, answer, begun.elapsed());
-        result
-    }
-}
-
-impl Live<'_> {
-    async fn ask(&self, call: &ProbeCall) -> Probed {
-        self.begin();
-        let begun = Instant::now();
-        let result = self.transport.probe(call).await;
-        self.counted(Operation::Probe, begun, result).unwrap_or(Probed::Unclear)
-    }
-
-    /// Whether this kind of look rejects a client that nobody registered; asked once for each issuer and kind.
-    async fn tells_clients_apart(&self, call: &ProbeCall, kind: ProbeKind) -> bool {
-        let key = (call.issuer().to_owned(), kind);
-        if let Some(known) = lock(&self.probe_controls).get(&key) {
-            return *known;
-        }
-        let tells = match self.ask(&call.made_up().only(kind)).await {
-            Probed::Rejected(_) => true,
-            Probed::Accepted(_) => false,
-            // Nothing is known yet. The introspection endpoint never says that it rejects a client.
-            Probed::Unclear => return kind == ProbeKind::Introspection,
-        };
-        lock(&self.probe_controls).insert(key, tells);
-        tells
     }
 }
 
@@ -294,23 +198,7 @@ impl World for Live<'_> {
     }
 
     fn companions(&self, object: &OAuthClient) -> Vec<String> {
-        let key = ProviderKey::of(&object.namespace().unwrap_or_default(), &object.spec.provider_ref);
-        let others = self.clients.of_provider(&key).into_iter();
-        let mut known: Vec<_> = others
-            .filter_map(|key| {
-                let other = self.clients.get(&key.namespace, &key.name)?;
-                let uid = other.uid().filter(|uid| Some(uid) != object.uid().as_ref())?;
-                Some((other.status.as_ref()?.registered_at.clone()?, uid))
-            })
-            .collect();
-        // Times of RFC 3339 in UTC sort as texts.
-        known.sort();
-        known
-            .into_iter()
-            .rev()
-            .take(MOST_COMPANIONS)
-            .map(|(_, uid)| uid)
-            .collect()
+        self.newest_companions(object)
     }
 
     fn name_of(&self, uid: &str) -> Option<String> {
@@ -489,7 +377,6 @@ impl World for Live<'_> {
     }
 
     async fn probe(&self, call: &ProbeCall) -> Probed {
-        // A pause would be taken for an answer here, and few of these are sent.
         let answer = self.ask(call).await;
         match answer {
             Probed::Accepted(kind) if !self.tells_clients_apart(call, kind).await => Probed::Unclear,

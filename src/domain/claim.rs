@@ -28,6 +28,8 @@ pub enum Provenance {
     Ours,
     /// It is named by a record or a suspect of another object, the one of this UID.
     Another(String),
+    /// It is named by the record of another object that is being deregistered: this passes by itself.
+    Leaving,
     /// It was issued before this object ever asked for one.
     Earlier,
 }
@@ -52,8 +54,12 @@ pub struct Answer<'a> {
 pub fn provenance(answer: &Answer<'_>) -> Provenance {
     // What is deregistered names nothing that exists, whatever identifier the provider gives next.
     let names = |named: &&Named| named.owner_uid != answer.uid && named.phase != Some(Phase::Deleted);
-    if let Some(other) = answer.named.iter().find(names) {
+    let mut others = answer.named.iter().filter(names);
+    if let Some(other) = others.clone().find(|named| named.phase != Some(Phase::Deleting)) {
         return Provenance::Another(other.owner_uid.clone());
+    }
+    if others.next().is_some() {
+        return Provenance::Leaving;
     }
     let earlier = answer
         .issued_ago
@@ -102,7 +108,11 @@ mod tests {
 
     #[test]
     fn a_client_that_another_object_names_is_not_ours() {
-        let others = [named("u", None), named("v", Some(Phase::Deleting))];
+        assert_eq!(
+            provenance(&answer(&[named("v", Some(Phase::Deleting))])),
+            Provenance::Leaving
+        );
+        let others = [named("u", None), named("v", Some(Phase::Registered))];
         assert_eq!(provenance(&answer(&others)), Provenance::Another("v".to_owned()));
         assert_eq!(provenance(&answer(&others[..1])), Provenance::Ours);
         assert_eq!(

@@ -7,25 +7,23 @@
 
 use std::time::Duration;
 
-use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::SecretString;
 use url::Url;
 
 use crate::api::{ManagementMode, Reason};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
-use crate::domain::metadata::hex;
-use crate::domain::probe::ProbeKind;
 use crate::domain::record::{self, Access, Record};
 use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Mark, Target};
 
-use super::probe::ClientAuth;
 use super::token::Site;
 use super::{auth, origin};
 
 mod located;
+mod probe;
 
 pub use located::Located;
+pub use probe::ProbeCall;
 
 impl Located<'_> {
     /// How the provider is called with the credentials of its management. `token`: where they buy a token, if discovery did not
@@ -262,104 +260,6 @@ impl MarkedCall {
     pub(super) const fn route(&self) -> &Route {
         &self.route
     }
-}
-
-/// The question whether a provider knows a client, by that client's own credentials.
-#[derive(Clone, Debug)]
-pub struct ProbeCall {
-    revocation: Option<String>,
-    introspection: Option<String>,
-    token: Option<String>,
-    client_id: String,
-    client_secret: SecretString,
-    method: ClientAuth,
-    route: Route,
-}
-
-impl ProbeCall {
-    /// How the provider is asked. `None`: the client authenticates in a way that cannot be tried.
-    #[must_use]
-    pub fn of(record: &Record, provider: Option<Located<'_>>) -> Option<Self> {
-        let method = ClientAuth::parse(record.auth_method().unwrap_or("client_secret_basic"))?;
-        let client_secret = record.client_secret.clone()?;
-        Some(Self {
-            revocation: record.endpoints.revocation.clone(),
-            introspection: record.endpoints.introspection.clone(),
-            token: record.endpoints.token.clone(),
-            client_id: record.client_id.clone(),
-            method,
-            route: Route::own(record, client_credentials(method, &record.client_id, &client_secret))
-                .refreshed(provider),
-            client_secret,
-        })
-    }
-
-    /// The same question about a client that nobody ever registered. An endpoint that accepts it accepts anybody.
-    #[must_use]
-    pub fn made_up(&self) -> Self {
-        let mut bytes = [0; 24];
-        let _ = SystemRandom::new().fill(&mut bytes);
-        let (client_id, client_secret) = (hex(&bytes[..12]), SecretString::from(hex(&bytes[12..])));
-        let mut call = self.clone();
-        call.route.credentials = client_credentials(self.method, &client_id, &client_secret);
-        (call.client_id, call.client_secret) = (client_id, client_secret);
-        call
-    }
-
-    /// Where it is asked, in this order, and as which kind of look.
-    pub(super) fn endpoints(&self) -> impl Iterator<Item = (ProbeKind, &str)> {
-        let places = [
-            (ProbeKind::Revocation, &self.revocation),
-            (ProbeKind::Introspection, &self.introspection),
-            (ProbeKind::Token, &self.token),
-        ];
-        places.into_iter().filter_map(|(kind, at)| Some((kind, at.as_deref()?)))
-    }
-
-    /// The same question at this kind of endpoint only.
-    #[must_use]
-    pub fn only(&self, kind: ProbeKind) -> Self {
-        let keep = |own: ProbeKind, at: &Option<String>| at.clone().filter(|_| own == kind);
-        Self {
-            revocation: keep(ProbeKind::Revocation, &self.revocation),
-            introspection: keep(ProbeKind::Introspection, &self.introspection),
-            token: keep(ProbeKind::Token, &self.token),
-            ..self.clone()
-        }
-    }
-
-    /// Issuer of the client.
-    #[must_use]
-    pub fn issuer(&self) -> &str {
-        &self.route.issuer
-    }
-
-    /// Client identifier.
-    #[must_use]
-    pub fn client_id(&self) -> &str {
-        &self.client_id
-    }
-
-    pub(super) const fn client_secret(&self) -> &SecretString {
-        &self.client_secret
-    }
-
-    pub(super) const fn method(&self) -> ClientAuth {
-        self.method
-    }
-
-    pub(super) const fn route(&self) -> &Route {
-        &self.route
-    }
-}
-
-/// How a client authenticates in the header, if it does it there.
-fn client_credentials(method: ClientAuth, client_id: &str, client_secret: &SecretString) -> Credentials {
-    let scheme = match method {
-        ClientAuth::Basic => auth::client_basic(client_id, client_secret),
-        ClientAuth::Post => AuthScheme::None,
-    };
-    Credentials { scheme, origins: None }
 }
 
 /// The credentials that a provider issued for a client.

@@ -86,6 +86,15 @@ impl<W: World> Pass<'_, W> {
                 || "another OAuthClient".to_owned(),
                 |name| format!("the OAuthClient {name}"),
             ),
+            Provenance::Leaving => {
+                self.claim = None;
+                let text = format!(
+                    "the provider answered the registration with client {}, which another OAuthClient is about to deregister; the operator tries again when that \
+                     is done",
+                    registration.client_id
+                );
+                return Err(Failure::new(Class::Transient, Reason::AlreadyManaged, text));
+            }
             Provenance::Earlier => {
                 self.suspect_client(&registration.client_id).await;
                 "nobody here; it was registered before this OAuthClient asked for one".to_owned()

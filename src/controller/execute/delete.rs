@@ -44,9 +44,9 @@ impl<W: World> Pass<'_, W> {
                 return;
             }
         };
-        let _permit = match &provider {
-            Some(provider) => Some(self.world.permit(&self.object, provider).await),
-            None => None,
+        let _permit = match (self.permit.take(), &provider) {
+            (None, Some(provider)) => Some(self.world.permit(&self.object, provider).await),
+            (held, _) => held,
         };
         // A successor may have taken over while the permit was waited for.
         if !self.world.may_begin() {
@@ -132,6 +132,21 @@ impl<W: World> Pass<'_, W> {
                 let text = format!("client {} was not deregistered in time; {left}", record.client_id);
                 self.world.warn(&self.object, Reason::DeletionTimedOut, &text);
             }
+        }
+        if matches!(self.record, Stored::Unreadable) {
+            let id = self
+                .object
+                .status
+                .as_ref()
+                .and_then(|status| status.client_id.as_deref());
+            let text = format!(
+                "client {} was not deregistered, because its record in Secret {}/{} cannot be read; the Secret is kept. Remove the client at the provider, then \
+                 the Secret",
+                id.unwrap_or("(unknown)"),
+                self.world.here().namespace,
+                self.record_name()
+            );
+            self.world.warn(&self.object, Reason::DeletionTimedOut, &text);
         }
         if let (Stored::Absent { .. }, Some(failure)) = (&self.record, &self.memory.failure) {
             let text = format!(

@@ -240,7 +240,11 @@ impl<W: World> Pass<'_, W> {
         let certain = !record.token_is_in_doubt();
         self.memory.marked = record.in_flight.as_ref().map(|update| update.attempt.clone());
         let mut body = record_of::update_body(request, &record.client_id);
-        let permit = self.world.permit(&self.object, &provider).await;
+        // One that this pass holds already is enough: where the provider allows one call at a time, a second one never comes.
+        let permit = match self.permit.take() {
+            Some(permit) => permit,
+            None => self.world.permit(&self.object, &provider).await,
+        };
         // A successor may have sent its own while the permit was waited for.
         if !self.world.may_begin() {
             return;

@@ -15,6 +15,9 @@ impl<W: World> Pass<'_, W> {
     /// Finds out whether the provider accepts the recorded client's credentials; where it rejects those of a client whose management
     /// token it refused, whether it accepts another client's.
     pub(super) async fn probe(&mut self) {
+        if !self.has_permit().await {
+            return;
+        }
         let Stored::Present { record, .. } = &self.record else {
             return;
         };
@@ -29,6 +32,7 @@ impl<W: World> Pass<'_, W> {
         };
         self.memory.probed = Some(probed);
         self.memory.control = control;
+        self.permit = None;
     }
 
     fn located(&self) -> Option<Located<'_>> {

@@ -50,6 +50,10 @@ impl<W: World> Pass<'_, W> {
     }
 
     pub(super) async fn open_attempt(&mut self, marker: &Marker<'_>) {
+        // A registration anew has no dry run, which takes it otherwise: nothing is waited for between marker and POST.
+        if !self.has_permit().await {
+            return;
+        }
         match self.world.open_attempt(&self.object, &marker.to_string()).await {
             Ok(object) => {
                 self.adopt(object);

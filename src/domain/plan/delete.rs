@@ -274,12 +274,13 @@ fn unsuspected(view: &View<'_>, record: &Record) -> Next {
     }
 }
 
-/// D10: the client stays at the provider, and the suspect entry says so and keeps all that a later try needs.
+/// D10: the client stays at the provider, and the suspect entry says so and keeps all that a later try needs. An entry that exists
+/// may lack the record, or hold an older token.
 fn leave(view: &View<'_>, record: &Record) -> Next {
-    match view.suspected(&record.client_id) {
-        Some(_) => deleted(record),
-        None => Effect::KeepSuspect(Box::new(record.clone())).into(),
+    if view.memory.kept {
+        return deleted(record);
     }
+    Effect::KeepSuspect(Box::new(record.clone())).into()
 }
 
 /// D13: a refusal says that this call was refused, and nothing about the client: "gone" and "bad token" are one answer. After a

@@ -163,8 +163,8 @@ fn lost() -> Next {
 fn elsewhere(view: &View<'_>, marker: &Marker<'_>) -> Next {
     let text = format!(
         "the operator in namespace {} registered this client and holds its record, and this operator runs in namespace {}, so nothing is changed at the \
-         provider; run one operator only, or move the records of that namespace to this one",
-        marker.record_namespace, view.here.namespace
+         provider. If both run, remove one; if the operator was moved, run it in namespace {} again",
+        marker.record_namespace, view.here.namespace, marker.record_namespace
     );
     if view.object.metadata.deletion_timestamp.is_some() {
         return delete::elsewhere(view, marker, &text);

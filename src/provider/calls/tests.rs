@@ -6,6 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use super::super::double::{PATIENT, bearer};
 use super::*;
+use crate::domain::probe::ProbeKind;
 
 /// The explorer's planted mistake.
 impl ManagementCall {

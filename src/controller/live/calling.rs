@@ -1,0 +1,114 @@
+//! What every call to a provider has in common: it is counted, and it keeps to a pause that the provider asked for. And looks at
+//! clients' own credentials, with what they are compared with.
+
+use std::future::Future;
+use std::time::Instant;
+
+use kube::ResourceExt;
+
+use crate::api::OAuthClient;
+use crate::cluster::ProviderKey;
+use crate::controller::context::{Context, lock};
+use crate::controller::pauses;
+use crate::domain::outcome::CallError;
+use crate::domain::probe::{ProbeKind, Probed};
+use crate::metrics::{Answer, Operation};
+use crate::provider::ProbeCall;
+
+use super::Live;
+
+/// Other clients that are looked at to compare with.
+const MOST_COMPANIONS: usize = 3;
+
+impl Context {
+    /// Counts a call to a provider.
+    pub(super) fn counted<T>(
+        &self,
+        operation: Operation,
+        begun: Instant,
+        result: Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let answer = match &result {
+            Ok(_) => Answer::Success,
+            Err(error) => Answer::of(error.status.filter(|status| !(200..300).contains(status))),
+        };
+        self.metrics.requested(operation, answer, begun.elapsed());
+        result
+    }
+}
+
+impl Live<'_> {
+    /// Calls the provider, unless it asked for a pause, and notes the pause that its answer asks for.
+    pub(super) async fn calling<T>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        self.unless_paused()?;
+        let begun = Instant::now();
+        let result = call.await;
+        self.note_pause(&result);
+        self.counted(operation, begun, result)
+    }
+
+    pub(super) fn unless_paused(&self) -> Result<(), CallError> {
+        let provider = lock(&self.provider).clone();
+        match provider.and_then(|(provider, _)| self.pauses.of(&provider)) {
+            Some(pause) => Err(pauses::withheld(pause)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn note_pause<T>(&self, result: &Result<T, CallError>) {
+        if let (Some((provider, _)), Err(error)) = (&*lock(&self.provider), result) {
+            self.pauses.note(provider, error);
+        }
+    }
+
+    /// During a pause that the provider asked for, nothing is sent and nothing is told.
+    pub(super) async fn ask(&self, call: &ProbeCall) -> Probed {
+        self.begin();
+        self.calling(Operation::Probe, self.transport.probe(call))
+            .await
+            .unwrap_or(Probed::Unclear)
+    }
+
+    /// Whether this kind of look rejects a client that nobody registered; asked once for each provider object and kind, because a
+    /// tenant's object may lead elsewhere under the same issuer.
+    pub(super) async fn tells_clients_apart(&self, call: &ProbeCall, kind: ProbeKind) -> bool {
+        let uid = lock(&self.provider).as_ref().map(|(uid, _)| uid.clone());
+        let key = (uid.unwrap_or_default(), kind);
+        if let Some(known) = lock(&self.probe_controls).get(&key) {
+            return *known;
+        }
+        let tells = match self.ask(&call.made_up().only(kind)).await {
+            Probed::Rejected(_) => true,
+            Probed::Accepted(_) => false,
+            // Nothing is known yet. The introspection endpoint never says that it rejects a client.
+            Probed::Unclear => return kind == ProbeKind::Introspection,
+        };
+        lock(&self.probe_controls).insert(key, tells);
+        tells
+    }
+
+    /// UIDs of other objects of this provider, the newest first.
+    pub(super) fn newest_companions(&self, object: &OAuthClient) -> Vec<String> {
+        let key = ProviderKey::of(&object.namespace().unwrap_or_default(), &object.spec.provider_ref);
+        let others = self.clients.of_provider(&key).into_iter();
+        let mut known: Vec<_> = others
+            .filter_map(|key| {
+                let other = self.clients.get(&key.namespace, &key.name)?;
+                let uid = other.uid().filter(|uid| Some(uid) != object.uid().as_ref())?;
+                Some((other.status.as_ref()?.registered_at.clone()?, uid))
+            })
+            .collect();
+        // Times of RFC 3339 in UTC sort as texts.
+        known.sort();
+        known
+            .into_iter()
+            .rev()
+            .take(MOST_COMPANIONS)
+            .map(|(_, uid)| uid)
+            .collect()
+    }
+}

@@ -1,0 +1,40 @@
+//! Whether a pass waits, so that a stop of the operator gives up one that has sent nothing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::Live;
+
+/// Time between two looks whether a pass waits, while the operator stops.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A pass waits for as long as this lives.
+pub(super) struct Waiting<'a>(&'a AtomicBool);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Live<'_> {
+    /// Waits until the operator stops while the pass waits and has written nothing. The pass is then to be dropped: thousands
+    /// that wait for one slow provider would otherwise hold up the shutdown.
+    pub(in crate::controller) async fn given_up(&self) {
+        self.stopping.cancelled().await;
+        while !self.waits.load(Ordering::Relaxed) || self.has_written.load(Ordering::Relaxed) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Notes that the pass waits, until the answer is dropped.
+    pub(super) fn waiting(&self) -> Waiting<'_> {
+        self.waits.store(true, Ordering::Relaxed);
+        Waiting(&self.waits)
+    }
+
+    /// Notes that the pass sends something that changes the cluster or the provider.
+    pub(super) fn begin(&self) {
+        self.has_written.store(true, Ordering::Relaxed);
+    }
+}
