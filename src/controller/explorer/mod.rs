@@ -133,7 +133,7 @@ fn replay() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
-/// Three mistakes that an operator of this kind can make, each of which has to be found.
+/// Mistakes that an operator of this kind can make, each of which has to be found.
 mod planted {
     use super::*;
 
@@ -151,6 +151,29 @@ mod planted {
     #[test]
     fn a_finalizer_set_after_the_post_is_found() {
         println!("{}", found(Plant::FinalizerAfterPost));
+    }
+
+    /// A living client that nothing names, and not only a broken rule beside it.
+    fn loses_a_client(plant: Plant) {
+        let violations = explored(scenario::ALL, 0, Some(plant)).into_iter();
+        let texts: Vec<_> = violations.filter_map(|found| found.violation).collect();
+        let lost = texts
+            .iter()
+            .find(|text| text.contains("P2: nothing tells of the client"));
+        println!(
+            "{}",
+            lost.unwrap_or_else(|| panic!("{plant:?} was not found: {texts:#?}"))
+        );
+    }
+
+    #[test]
+    fn a_refusal_that_counts_as_gone_is_found() {
+        loses_a_client(Plant::RefusalCountsAsGone);
+    }
+
+    #[test]
+    fn an_old_client_that_is_forgotten_is_found() {
+        loses_a_client(Plant::OldClientForgotten);
     }
 
     #[test]

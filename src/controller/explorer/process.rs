@@ -46,6 +46,10 @@ pub(super) enum Plant {
     FinalizerAfterPost,
     /// The management token is shown to the URI of another client.
     TokenAtAnotherUri,
+    /// A refused deregistration is taken for one that took place.
+    RefusalCountsAsGone,
+    /// The client that another one is registered in the place of is forgotten.
+    OldClientForgotten,
 }
 
 /// Everything that an API server may answer to a write instead of doing it, and everything that may happen around it.
