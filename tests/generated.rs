@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use oauth_client_operator::api::Reason;
+use oauth_client_operator::domain::pass::{Part, Row};
 use serde_yaml::Value;
 
 /// Directories that hold a copy of every definition.
@@ -118,4 +119,31 @@ fn the_chart_lists_its_values() {
         &chart.join("README.md"),
         &format!("{before}{BEGIN}\n{table}\n{END}{after}"),
     );
+}
+
+/// The tables of the decision table are those of the code; what stands between them is written by hand.
+#[test]
+fn the_decision_table_has_the_rows_of_the_code() {
+    let page = repository().join("docs/decisions.md");
+    let mut text = fs::read_to_string(&page).unwrap();
+    let parts = [
+        Part::Before,
+        Part::First,
+        Part::Create,
+        Part::Keep,
+        Part::Recreate,
+        Part::Delete,
+        Part::Gone,
+    ];
+    for part in parts {
+        let begin = format!("<!-- rows: {part:?} -->\n");
+        let from = text.find(&begin).unwrap_or_else(|| panic!("no table of {part:?}")) + begin.len();
+        let to = from + text[from..].find("<!-- end of rows -->").unwrap();
+        let mut table = "| row | when | then |\n|---|---|---|\n".to_owned();
+        for row in Row::ALL.iter().filter(|row| row.part() == part) {
+            writeln!(table, "| {row:?} | {} | {} |", row.when(), row.then()).unwrap();
+        }
+        text.replace_range(from..to, &table);
+    }
+    keep(&page, &text);
 }

@@ -123,7 +123,8 @@ impl SecretMeta {
     }
 
     /// The version that this is.
-    pub(super) fn revision(&self) -> SecretRevision {
+    #[must_use]
+    pub fn revision(&self) -> SecretRevision {
         SecretRevision {
             uid: self.uid.to_string(),
             resource_version: self.resource_version.to_string(),

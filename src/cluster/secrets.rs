@@ -16,30 +16,11 @@ use super::index::SecretIndex;
 use super::meta::SecretMeta;
 use crate::api::names;
 use crate::domain::claim::Named;
+pub use crate::domain::secret::SecretRevision;
 use crate::metrics::{Metrics, Verb, Written};
 
 /// Asks for the metadata of the answer only (`PartialObjectMetadata`).
 const METADATA: HeaderValue = HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
-
-/// One version of one Secret: the precondition of a write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretRevision {
-    /// UID.
-    pub uid: String,
-    /// Resource version.
-    pub resource_version: String,
-}
-
-impl SecretRevision {
-    /// The revision of a Secret that was read.
-    #[must_use]
-    pub fn of(secret: &Secret) -> Self {
-        Self {
-            uid: secret.metadata.uid.clone().unwrap_or_default(),
-            resource_version: secret.metadata.resource_version.clone().unwrap_or_default(),
-        }
-    }
-}
 
 /// Reads and writes of Secrets.
 ///

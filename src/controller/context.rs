@@ -17,7 +17,7 @@ use crate::cluster::{
 use crate::domain::breaker::{Breaker, Counted};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
-use crate::domain::plan::{Here, Provider};
+use crate::domain::pass::{Operator, Provider};
 use crate::domain::probe::ProbeKind;
 use crate::domain::record::Record;
 use crate::domain::status;
@@ -50,7 +50,7 @@ pub(super) const MOST_FOREIGN_ATTEMPTS: usize = 4096;
 
 /// What every pass shares.
 pub(super) struct Context {
-    pub here: Here,
+    pub here: Operator,
     pub clock: Clock,
     /// Whether only namespaces are watched, and no cluster-wide provider is served.
     pub namespaced: bool,

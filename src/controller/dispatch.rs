@@ -216,9 +216,10 @@ fn outcome(end: &End) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::pass::State;
 
     fn size<F>(_: impl Fn(&'static mut Pass<'static, Live<'static>>) -> F) -> usize {
-        size_of::<Pass<'static, Live<'static>>>() + size_of::<F>()
+        size_of::<Pass<'static, Live<'static>>>() + size_of::<State>() + size_of::<F>()
     }
 
     /// In a burst of thousands, most passes wait for a permit.

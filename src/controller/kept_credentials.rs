@@ -18,7 +18,7 @@ use crate::bounded::Bounded;
 use crate::clock::Clock;
 use crate::cluster::ProviderKey;
 use crate::domain::failure::Failure;
-use crate::domain::plan::{self, Provider};
+use crate::domain::pass::{self, Provider};
 use crate::domain::profile;
 use crate::domain::record::Record;
 
@@ -216,8 +216,8 @@ impl Context {
     pub(super) fn note_vanished(&self, vanished: impl Fn(&str, &ProviderKey) -> bool) {
         self.kept.limit(vanished, |key| {
             let clients = self.clients.of_provider(key).into_iter();
-            let timeouts = clients.filter_map(|client| Some(plan::deletion_timeout(&*self.object(&client)?)));
-            timeouts.max().unwrap_or(plan::DEFAULT_TIMEOUT)
+            let timeouts = clients.filter_map(|client| Some(pass::deletion_timeout(&*self.object(&client)?)));
+            timeouts.max().unwrap_or(pass::DEFAULT_TIMEOUT)
         });
     }
 

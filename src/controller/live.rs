@@ -21,7 +21,7 @@ use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::metadata::{self, hex};
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::plan::{Here, Pause, Provider};
+use crate::domain::pass::{Operator, Pause, Provider};
 use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
@@ -109,7 +109,7 @@ impl World for Live<'_> {
     // Thousands of passes wait without one.
     type Claim = Box<Claim>;
 
-    fn here(&self) -> &Here {
+    fn here(&self) -> &Operator {
         &self.cx.here
     }
 

@@ -3,7 +3,7 @@
 
 use crate::api::ManagementMode;
 use crate::domain::failure::Failure;
-use crate::domain::plan::Provider;
+use crate::domain::pass::Provider;
 use crate::domain::record::Record;
 use crate::domain::target::{Endpoints, Location};
 use crate::provider::{Located, ManagementCall};

@@ -1,11 +1,11 @@
-//! The loop: observe, ask the planner, do one thing, observe again.
+//! The loop: observe, ask the machine of [`crate::domain::pass`], admit, perform one call, hand its answer back.
 
+mod claim;
 mod claims;
 mod comparisons;
 mod context;
 mod credentials;
 mod dispatch;
-mod execute;
 #[cfg(test)]
 mod explorer;
 mod kept_credentials;
@@ -15,8 +15,8 @@ mod outcomes;
 mod pass;
 mod pauses;
 mod permits;
+mod probe;
 mod providers;
-mod record_of;
 mod resolve;
 mod revision;
 mod rounds;

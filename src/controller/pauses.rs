@@ -10,7 +10,7 @@ use crate::bounded::Bounded;
 use crate::clock::Clock;
 use crate::domain::backoff::LONGEST_WISH;
 use crate::domain::outcome::{CallError, Effect};
-use crate::domain::plan::Pause;
+use crate::domain::pass::Pause;
 
 use super::context::lock;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::{ProviderSettings, Reason};
 use crate::cluster::ProviderKey;
 use crate::domain::failure::{Class, Failure};
-use crate::domain::plan::Provider;
+use crate::domain::pass::Provider;
 use crate::domain::target::{Deadlines, Location, Target};
 use crate::domain::{duration, metadata, profile};
 

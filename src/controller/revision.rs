@@ -19,7 +19,7 @@ use crate::api::{Reason, names};
 use crate::cluster::{ApiError, ProviderKey};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::hex;
-use crate::domain::plan::Provider;
+use crate::domain::pass::Provider;
 use crate::domain::target::{AuthScheme, Credentials};
 
 use super::context::Context;

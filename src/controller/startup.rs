@@ -19,7 +19,7 @@ use crate::cluster::{
 };
 use crate::domain::installation::Installation;
 use crate::domain::metadata;
-use crate::domain::plan::Here;
+use crate::domain::pass::Operator;
 use crate::metrics::Metrics;
 use crate::provider::{DiscoveryCache, EgressPolicy, Transport};
 use crate::supervisor::{Endings, Supervisor, TaskEnded};
@@ -218,7 +218,7 @@ fn context(
     Context {
         clock: settings.clock,
         namespaced: settings.scope() != Scope::All,
-        here: Here {
+        here: Operator {
             namespace: settings.operator_namespace,
             cluster_id: installation.cluster_id,
             held: installation.held,

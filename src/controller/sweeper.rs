@@ -17,17 +17,17 @@ use tokio::time::Instant;
 use crate::api::{ManagementMode, Reason};
 use crate::cluster::{Role, SecretMeta, SecretRevision};
 use crate::domain::backoff;
+use crate::domain::claim::Withheld;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Deletion};
+use crate::domain::pass::{CONFIRM_AFTER, StoredRecord, stored};
 use crate::domain::record::Record;
 use crate::metrics::SuspectResult;
 
+use super::claim;
 use super::context::Context;
-use super::execute::claim::{self, Withheld};
-use super::execute::stored;
 use super::live::Live;
 use super::management;
-use super::pass::Stored;
 use super::world::World;
 
 /// Time between two looks at the records, in memory.
@@ -197,7 +197,7 @@ pub(super) async fn sweep<W: World>(
         },
         Look::Refused(failure) => Looked {
             refused: refused.or(Some(now)),
-            ..failure.map_or_else(|| looked(Some(now + deletion::CONFIRM_AFTER)), later)
+            ..failure.map_or_else(|| looked(Some(now + CONFIRM_AFTER)), later)
         },
         Look::Suspect { provider, tried } => Looked {
             failures: if tried { failures } else { 0 },
@@ -219,7 +219,7 @@ pub(super) async fn sweep<W: World>(
 async fn look<W: World>(world: &W, meta: &SecretMeta, before: Option<&Looked>, now: Duration) -> Look {
     let found = world.get_secret(&meta.namespace, &meta.name).await;
     let (record, revision) = match found.map(|found| found.as_ref().map(stored)) {
-        Ok(Some(Stored::Present { record, revision })) => (record, revision),
+        Ok(Some(StoredRecord::Present { record, revision })) => (record, revision),
         Ok(None) => return Look::Done,
         Ok(Some(_)) => return Look::Nothing,
         Err(error) => return Look::Later(error.failure(&text(meta))),
@@ -293,6 +293,7 @@ async fn end<W: World>(world: &W, record: &Record, own: &str) -> Ended {
         Ok(claim) => claim,
         Err(Withheld::InUse(user)) => return Ended::InUse(user),
         Err(Withheld::Unknown(failure)) => return Ended::Unknown(failure),
+        Err(Withheld::NoCall) => return Ended::Stopped,
     };
     if !may_begin(world) {
         return Ended::Stopped;

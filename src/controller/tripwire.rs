@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::cluster::Key;
-use crate::domain::plan::Effect;
+use crate::domain::pass::Effect;
 
 /// `NAMESPACE/NAME/EFFECT`: the first such effect panics.
 const VARIABLE: &str = "OAUTH_CLIENT_OPERATOR_PANIC";

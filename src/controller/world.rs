@@ -16,7 +16,7 @@ use crate::domain::breaker::Counted;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::plan::{Here, Pause, Provider};
+use crate::domain::pass::{Operator, Pause, Provider, Row};
 use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
@@ -37,8 +37,10 @@ pub(super) trait World: Send + Sync {
 
     // --- This installation ---
 
+    /// A row decided what comes next. The explorer notes which rows its schedules reach.
+    fn decides(&self, _: Row) {}
     /// Who the operator is.
-    fn here(&self) -> &Here;
+    fn here(&self) -> &Operator;
     /// Seconds since the epoch.
     fn now(&self) -> i64;
     /// How old something of that time is, in seconds since the epoch.

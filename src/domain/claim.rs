@@ -5,6 +5,10 @@
 
 use std::time::Duration;
 
+use crate::api::Reason;
+
+use super::failure::{Class, Failure};
+use super::pass::Claimed;
 use super::record::Phase;
 
 /// How far the clocks of a provider's machines may be apart.
@@ -47,6 +51,41 @@ pub struct Answer<'a> {
     pub first_attempt_ago: Duration,
     /// Whether the answer repeats a value that only this object sends.
     pub echoed: bool,
+}
+
+/// Why no DELETE may be sent for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// The record of the object of this UID uses the client.
+    InUse(String),
+    /// It cannot be told yet, or the call cannot be made.
+    Unknown(Failure),
+    /// There is no call that deregisters it.
+    NoCall,
+}
+
+/// Whether a client may be deregistered, by what was found out before. `own` is the Secret that says it is to go.
+///
+/// # Errors
+/// Why it may not.
+pub fn judge(found: Claimed, own: &str) -> Result<(), Withheld> {
+    let busy = |text: &str| Withheld::Unknown(Failure::new(Class::Transient, Reason::ProgressingWithRetry, text));
+    match found {
+        Claimed::NotCallable(Some(failure)) => Err(Withheld::Unknown(failure)),
+        Claimed::NotCallable(None) => Err(Withheld::NoCall),
+        Claimed::Busy => Err(busy("another object is about to record or deregister the same client")),
+        Claimed::Unlabelled => Err(busy(
+            "records that an earlier version of the operator wrote are being labelled; nothing is deregistered before that is done",
+        )),
+        Claimed::Named(Err(error)) => Err(Withheld::Unknown(error.failure("the registration records"))),
+        Claimed::Named(Ok(records)) if is_kept(&records, own) => Err(busy(
+            "the record was changed while its deletion waited; it is read again",
+        )),
+        Claimed::Named(Ok(records)) => match in_use(&records, own) {
+            Some(user) => Err(Withheld::InUse(user.owner_uid.clone())),
+            None => Ok(()),
+        },
+    }
 }
 
 /// Judges whose client it is.

@@ -1,5 +1,6 @@
 //! Decisions, and nothing else: no async, no Kubernetes client, no HTTP, no clock.
 
+pub mod api_error;
 pub mod asked;
 pub mod backoff;
 pub mod breaker;
@@ -14,10 +15,11 @@ pub mod marker;
 pub mod metadata;
 pub mod named_field;
 pub mod outcome;
-pub mod plan;
+pub mod pass;
 pub mod probe;
 pub mod profile;
 pub mod record;
+pub mod refusal;
 pub mod registration;
 pub mod secret;
 pub mod status;

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::record::{Phase, Record};
+
 /// Where a look is made, and what is sent there cannot succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProbeKind {
@@ -67,6 +69,15 @@ pub fn weigh(probed: Probed, control: Control, verified: bool) -> Standing {
         }
         _ => Standing::Keep,
     }
+}
+
+/// Whether another client can be looked at in comparison with this one, and whether its acceptance proves something: only where it
+/// was recorded after this one was last accepted, for a store that lags behind may know older ones only.
+#[must_use]
+pub fn compares(own: &Record, accepted: Option<i64>, other: &Record) -> Option<bool> {
+    let same_provider = other.endpoints.issuer == own.endpoints.issuer && other.client_id != own.client_id;
+    let comparable = other.phase == Phase::Registered && same_provider;
+    comparable.then(|| accepted.is_some_and(|accepted| other.registered_at >= accepted))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::api::ManagementMode;
 
+pub mod made;
 mod nested;
 
 use super::registration::Registration;

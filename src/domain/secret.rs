@@ -2,6 +2,7 @@
 
 mod check;
 mod credentials;
+mod revision;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -16,6 +17,7 @@ use super::record::Record;
 
 pub use check::check;
 pub use credentials::{Repair, credentials, repair};
+pub use revision::SecretRevision;
 
 /// Who controls a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

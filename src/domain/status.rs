@@ -8,7 +8,7 @@ use crate::api::{
 };
 
 use super::failure::{Class, Failure};
-use super::plan::Verdict;
+use super::pass::Verdict;
 use super::record::Record;
 use super::target::Endpoints;
 

@@ -41,6 +41,5 @@ pub use probe::ClientAuth;
 pub use transport::{Transport, not_sent};
 #[cfg(test)]
 pub(crate) use verdict::made_of;
-pub use verdict::{is_client_refused, is_gone_or_unauthorised, is_nowhere, is_unsupported, wants_client_secret};
 pub use webfinger::{Resource, issuer as parse_webfinger};
 pub use wire::{Undecodable, parse as parse_registration};

@@ -12,7 +12,7 @@ use crate::api::{OAuthClient, Reason};
 use crate::cluster::{ApiError, Role, SecretMeta};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
-use crate::domain::plan::{self, Here, Provider};
+use crate::domain::pass::{self, Operator, Provider};
 use crate::provider::made_of;
 
 use super::cluster::{Cluster, Name, named};
@@ -29,7 +29,7 @@ pub(super) struct Process {
     pub state: Arc<Mutex<State>>,
     /// Its place among the replicas.
     pub who: usize,
-    pub here: Arc<Here>,
+    pub here: Arc<Operator>,
     pub provider: Arc<Provider>,
     /// Whether others may act in the middle of its effects.
     pub interruptible: bool,
@@ -263,7 +263,7 @@ impl Process {
         let Some(removed) = removed else {
             return Ok(self.provider.clone());
         };
-        let in_time = u64::try_from(now - removed).is_ok_and(|since| since < plan::DEFAULT_TIMEOUT.as_secs());
+        let in_time = u64::try_from(now - removed).is_ok_and(|since| since < pass::DEFAULT_TIMEOUT.as_secs());
         if kept && in_time && self.me(|replica| replica.keeps) {
             return Ok(self.provider.clone());
         }

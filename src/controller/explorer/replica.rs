@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::{Role, SecretMeta, cause};
-use crate::domain::plan::Here;
+use crate::domain::pass::Operator;
 
 use super::super::outcomes::Outcomes;
 use super::super::sweeper::Looks;
@@ -22,7 +22,7 @@ pub(super) struct Replica {
     /// Name of the process; it survives a crash, as a pod's does.
     pub identity: &'static str,
     pub cluster: usize,
-    pub here: Arc<Here>,
+    pub here: Arc<Operator>,
     /// Whether the applications' namespace is not among those that it watches.
     pub narrowed: bool,
     /// Whether it leads, but for a moment.
@@ -66,7 +66,7 @@ impl Replica {
         Self {
             identity,
             cluster,
-            here: Arc::new(Here {
+            here: Arc::new(Operator {
                 namespace: home.to_owned(),
                 cluster_id: cluster_id.to_owned(),
                 held: None,

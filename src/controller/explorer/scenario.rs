@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use crate::api::{ManagementMode, OAuthClient, OnUnknownOutcome, Profile, names};
-use crate::domain::plan::Provider;
+use crate::domain::pass::Provider;
 use crate::domain::profile;
 use crate::domain::target::{Credentials, Deadlines, Knobs, Location, Target};
 

@@ -45,6 +45,11 @@ pub(super) fn explore_and_compare(scenario: &'static Scenario, faults: usize, pl
 }
 
 impl Found {
+    /// Equal for explorations that met the same states. It is printed, so that two versions of the operator can be compared.
+    pub(super) fn digest(&self) -> u64 {
+        self.states.iter().fold(0, |digest, state| digest ^ state)
+    }
+
     fn of(mut self, scenario: &'static Scenario, faults: usize, plant: Option<Plant>) -> Self {
         let schedule = Schedule {
             most: faults,

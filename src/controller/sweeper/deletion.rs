@@ -11,15 +11,12 @@ use crate::cluster::{ApiError, SecretMeta, SecretRevision};
 use crate::controller::world::World;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
-use crate::domain::plan;
+use crate::domain::pass::{self, CONFIRM_AFTER};
 use crate::domain::record::{Phase, Record};
+use crate::domain::refusal;
 use crate::domain::suspect::{self, Entry};
-use crate::provider;
 
 use super::{Ended, Look, end, object, removed, text};
-
-/// Two looks this far apart have to be refused: a provider in trouble answers 401 for everybody.
-pub(super) const CONFIRM_AFTER: Duration = Duration::from_mins(1);
 
 /// What may be about the provider instead of the client, such as a firewall's page, a redirect or credentials that lack a right,
 /// has to be refused for this long. The suspect that follows is tried again, so nothing is given up.
@@ -30,11 +27,11 @@ fn patience(ended: &Ended) -> Option<Duration> {
     let lasts = |failure: &Failure| matches!(failure.class, Class::Denied | Class::Invalid);
     match ended {
         Ended::Unclear => Some(CONFIRM_AFTER),
-        Ended::Not(error) if provider::is_unsupported(error) => Some(Duration::ZERO),
-        Ended::Not(error) if provider::is_client_refused(error) => Some(CONFIRM_AFTER),
+        Ended::Not(error) if refusal::is_unsupported(error) => Some(Duration::ZERO),
+        Ended::Not(error) if refusal::is_client_refused(error) => Some(CONFIRM_AFTER),
         Ended::Impossible(failure) if failure.reason == Reason::DeletionUnsupported => Some(Duration::ZERO),
         // Its own deletion has waited for them already.
-        Ended::Impossible(failure) if plan::lacks_credentials(failure) => Some(CONFIRM_AFTER),
+        Ended::Impossible(failure) if pass::lacks_credentials(failure) => Some(CONFIRM_AFTER),
         Ended::Not(CallError { failure, .. }) | Ended::Impossible(failure) if lasts(failure) => Some(GIVE_UP_AFTER),
         Ended::Done | Ended::InUse(_) | Ended::Not(_) | Ended::Impossible(_) | Ended::Unknown(_) | Ended::Stopped => {
             None

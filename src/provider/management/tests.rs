@@ -203,7 +203,7 @@ async fn w45_a_refused_token_that_was_bought_says_nothing_about_the_client() {
         .await;
         let given = call(&double, &format!("{}/reg/a", double.origin));
         let given = transport().delete(&given).await.unwrap_err();
-        assert!(super::super::is_gone_or_unauthorised(&given), "{status}");
+        assert!(crate::domain::refusal::is_gone_or_unauthorised(&given), "{status}");
         let call = bought(&double);
         let transport = transport();
         for error in [
@@ -211,7 +211,7 @@ async fn w45_a_refused_token_that_was_bought_says_nothing_about_the_client() {
             transport.read(&call).await.unwrap_err(),
             transport.update(&call, &body()).await.unwrap_err(),
         ] {
-            assert!(!super::super::is_gone_or_unauthorised(&error), "{status}");
+            assert!(!crate::domain::refusal::is_gone_or_unauthorised(&error), "{status}");
             assert_eq!(error.failure.reason, Reason::CredentialsRejected, "{status}");
         }
     }

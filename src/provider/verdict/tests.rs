@@ -1,5 +1,8 @@
 use super::super::auth;
 use super::*;
+use crate::domain::refusal::{
+    is_client_refused, is_gone_or_unauthorised, is_nowhere, is_unsupported, wants_client_secret,
+};
 
 fn answer(status: u16, body: &str, headers: &[(&'static str, &str)]) -> Answer {
     let headers = headers

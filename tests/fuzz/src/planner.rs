@@ -10,8 +10,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use oauth_client_operator::api::{Attempt, ManagementMode, OAuthClient, Profile, SecretVersion, Suspect, names};
 use oauth_client_operator::domain::failure::Failure;
-use oauth_client_operator::domain::plan::{
-    Credentials, Here, Memory, Next, Provider, ProviderView, Sight, Verdict, View, next,
+use oauth_client_operator::domain::pass::{
+    CredentialsView, Journal, Next, Operator, Provider, ProviderView, RecordView, Verdict, View, decide,
 };
 use oauth_client_operator::domain::profile::knobs;
 use oauth_client_operator::domain::record::{InFlight, Phase, Record};
@@ -76,7 +76,7 @@ struct World {
     resolved: bool,
     endpoints: Option<Endpoints>,
     suspects: Vec<Suspect>,
-    memory: Memory,
+    journal: Journal,
     terminating: bool,
     deep: bool,
     deleting_for: Duration,
@@ -136,7 +136,7 @@ impl World {
             resolved: bytes.flip(),
             endpoints: None,
             suspects: vec![],
-            memory: Memory::default(),
+            journal: Journal::default(),
             terminating: bytes.rarely(8),
             deep: bytes.rarely(4),
             deleting_for: Duration::from_secs(bytes.one_of(&[0, 59, 60, 239, 240, 100_000])),
@@ -153,9 +153,9 @@ impl World {
         while bytes.rarely(3) {
             world.suspects.push(drawn::suspect(bytes));
         }
-        world.memory = drawn::memory(bytes);
+        world.journal = drawn::journal(bytes);
         if !matches!(world.record_seen, RecordSeen::Present) {
-            world.memory.answer = None;
+            world.journal.answer = None;
         }
         if bytes.rarely(4) {
             world.provider.target.knobs = marking();
@@ -166,7 +166,7 @@ impl World {
     /// What the planner says, after a look at whether it may say that.
     fn judged(&self, bytes: &mut Bytes<'_>) -> Next {
         let fresh = format!("fresh-{}", self.attempts);
-        let here = Here {
+        let operator = Operator {
             namespace: "system".into(),
             cluster_id: "c".into(),
             held: bytes.rarely(8).then(|| "held".to_owned()),
@@ -175,22 +175,22 @@ impl World {
         let missing_for = self.record.as_ref().and_then(|record| record.missing_since);
         let view = View {
             object: &self.object,
-            here: &here,
+            operator: &operator,
             namespace_terminating: self.terminating,
             deep: self.deep,
             record: match (self.record_seen, &self.record) {
-                (RecordSeen::Unseen, _) => Sight::Unseen,
-                (RecordSeen::Unreadable, _) => Sight::Unreadable,
-                (RecordSeen::Present, Some(record)) => Sight::Present(record),
-                (RecordSeen::Absent(live), _) => Sight::Absent { live },
-                (RecordSeen::Present, None) => Sight::Absent { live: true },
+                (RecordSeen::Unseen, _) => RecordView::Unseen,
+                (RecordSeen::Unreadable, _) => RecordView::Unreadable,
+                (RecordSeen::Present, Some(record)) => RecordView::Present(record),
+                (RecordSeen::Absent(live), _) => RecordView::Absent { live },
+                (RecordSeen::Present, None) => RecordView::Absent { live: true },
             },
             credentials: match (self.secret_seen, &self.secret) {
-                (SecretSeen::Ours, Some(secret)) => Credentials::Ours(secret),
-                (SecretSeen::Unseen(as_written), _) => Credentials::Unseen { as_written },
-                (SecretSeen::Former, _) => Credentials::Former,
-                (SecretSeen::Foreign, _) => Credentials::Foreign,
-                (SecretSeen::Absent, _) | (SecretSeen::Ours, None) => Credentials::Absent,
+                (SecretSeen::Ours, Some(secret)) => CredentialsView::Ours(secret),
+                (SecretSeen::Unseen(as_written), _) => CredentialsView::Unseen { as_written },
+                (SecretSeen::Former, _) => CredentialsView::Former,
+                (SecretSeen::Foreign, _) => CredentialsView::Foreign,
+                (SecretSeen::Absent, _) | (SecretSeen::Ours, None) => CredentialsView::Absent,
             },
             former_names: &self.former,
             provider: match &self.refusal {
@@ -200,7 +200,7 @@ impl World {
             },
             endpoints: self.endpoints.as_ref(),
             suspects: &self.suspects,
-            memory: &self.memory,
+            journal: &self.journal,
             registrations_barred: self.barred,
             pause: None,
             recreations_barred: self.barred,
@@ -211,16 +211,16 @@ impl World {
             fresh_attempt: &fresh,
             now: 1_000_000,
         };
-        let next = next(&view);
+        let next = decide(&view).next;
         rules::allowed(&view, &next);
         next
     }
 
     /// One pass, to its end.
     fn pass(&mut self, bytes: &mut Bytes<'_>) {
-        self.memory = Memory {
-            outcome: self.memory.outcome.take(),
-            ..Memory::default()
+        self.journal = Journal {
+            outcome: self.journal.outcome.take(),
+            ..Journal::default()
         };
         self.resolved = false;
         self.endpoints = None;
@@ -237,6 +237,7 @@ impl World {
             match self.judged(bytes) {
                 Next::Do(effect) => self.take(effect, bytes),
                 Next::Finish(verdict) => return self.end(&verdict),
+                Next::Stop(end) => panic!("{end:?} by a row about the object"),
             }
         }
         panic!("the planner does not come to an end");
@@ -256,7 +257,7 @@ impl World {
             2 => self.secret = None,
             3 => self.record = None,
             4 => self.deleting_for += Duration::from_mins(10),
-            5 => self.memory.outcome = None,
+            5 => self.journal.outcome = None,
             6 => self.refusal = None,
             7 => {
                 let text = bytes.one_of(&["https://a/cb", "https://c/cb"]);
@@ -289,7 +290,7 @@ impl World {
             generation: self.object.metadata.generation,
             record,
             secret: self.secret.as_ref().map(|_| (secret::name(&self.object), version)),
-            attempt: self.memory.outcome.clone().map(|(id, outcome)| Attempt {
+            attempt: self.journal.outcome.clone().map(|(id, outcome)| Attempt {
                 id,
                 outcome,
                 request_hash: String::new(),

@@ -14,7 +14,7 @@ use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::plan::{Here, Pause, Provider};
+use crate::domain::pass::{Operator, Pause, Provider, Row};
 use crate::domain::probe::Probed;
 use crate::domain::record::{DATA_KEY, Record};
 use crate::domain::registration::Registration;
@@ -24,6 +24,7 @@ use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 use super::super::super::world::World;
 use super::super::cluster::secret_name;
 use super::super::provider::REGISTRATION;
+use super::super::rows;
 use super::super::scenario;
 use super::super::schedule::Choice;
 use super::{CALL_FAULTS, Plant, Process, key};
@@ -32,7 +33,11 @@ impl World for Process {
     type Permit = ();
     type Claim = ();
 
-    fn here(&self) -> &Here {
+    fn decides(&self, row: Row) {
+        rows::reached(row);
+    }
+
+    fn here(&self) -> &Operator {
         &self.here
     }
 

@@ -2,7 +2,7 @@
 
 use oauth_client_operator::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
 use oauth_client_operator::domain::failure::{Class, Failure};
-use oauth_client_operator::domain::plan::{LookUp, Memory};
+use oauth_client_operator::domain::pass::{Journal, LookUp};
 use oauth_client_operator::domain::probe::{Control, ProbeKind, Probed};
 use serde_json::{Map, Value, json};
 
@@ -102,8 +102,8 @@ pub(super) fn suspect(bytes: &mut Bytes<'_>) -> Suspect {
 }
 
 /// What a pass may have done.
-pub(super) fn memory(bytes: &mut Bytes<'_>) -> Memory {
-    Memory {
+pub(super) fn journal(bytes: &mut Bytes<'_>) -> Journal {
+    Journal {
         object_read: bytes.flip(),
         attempt: bytes.rarely(4).then(|| bytes.one_of(&["a1", "a2"]).to_owned()),
         outcome: bytes
@@ -129,5 +129,6 @@ pub(super) fn memory(bytes: &mut Bytes<'_>) -> Memory {
             None
         },
         failure: bytes.rarely(4).then(|| failure(bytes)),
+        ..Journal::default()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use oauth_client_operator::api::{ManagementMode, OnUnknownOutcome, Profile};
-use oauth_client_operator::domain::plan::{Deregistration, Provider};
+use oauth_client_operator::domain::pass::{Deregistration, Provider};
 use oauth_client_operator::domain::profile::knobs;
 use oauth_client_operator::domain::record::Record;
 use oauth_client_operator::domain::registration::Registration;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use oauth_client_operator::api::ManagementMode;
 use oauth_client_operator::domain::failure::Class;
-use oauth_client_operator::domain::plan::{Credentials, DEFAULT_TIMEOUT, Effect, Next, ProviderView, Sight, View};
+use oauth_client_operator::domain::pass::{
+    CredentialsView, DEFAULT_TIMEOUT, Effect, Next, ProviderView, RecordView, View,
+};
 use oauth_client_operator::domain::probe::Probed;
 use oauth_client_operator::domain::record::Phase;
 use oauth_client_operator::domain::secret;
@@ -14,23 +16,19 @@ use super::PHASES;
 /// The steps that are never taken.
 #[allow(clippy::too_many_lines, reason = "one rule after the other, one arm for each effect")]
 pub(super) fn allowed(view: &View<'_>, next: &Next) {
-    let memory = view.memory;
+    let journal = view.journal;
     let object = view.object;
     let deleting = object.metadata.deletion_timestamp.is_some();
-    let held = memory.registration.is_some() || memory.answer.is_some();
+    let held = journal.registration.is_some() || journal.answer.is_some();
     let Next::Do(effect) = next else { return };
     let kind = effect.kind();
     let record = match view.record {
-        Sight::Present(record) => Some(record),
-        Sight::Unseen | Sight::Absent { .. } | Sight::Unreadable => None,
+        RecordView::Present(record) => Some(record),
+        RecordView::Unseen | RecordView::Absent { .. } | RecordView::Unreadable => None,
     };
     let creates = matches!(
         effect,
-        Effect::OpenAttempt(_)
-            | Effect::Register(_)
-            | Effect::CreateCredentials(_)
-            | Effect::ReplaceCredentials(_)
-            | Effect::AddFinalizer
+        Effect::OpenAttempt(_) | Effect::Register { .. } | Effect::CreateCredentials(_) | Effect::AddFinalizer
     );
     // The Secret of a retained client, that the garbage collector took, is made again without owner.
     let retained = matches!(effect, Effect::CreateCredentials(secret) if secret.metadata.owner_references.is_none());
@@ -40,47 +38,47 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
     );
     assert!(held || deleting || !object.spec.suspend, "{kind} of a suspended object");
     match effect {
-        Effect::Register(_) | Effect::OpenAttempt(_) => {
-            let lost = memory.disowned
-                && matches!(memory.probed, Some(Probed::Rejected(_)))
+        Effect::Register { .. } | Effect::OpenAttempt(_) => {
+            let lost = journal.disowned
+                && matches!(journal.probed, Some(Probed::Rejected(_)))
                 && view
                     .missing_for
                     .is_some_and(|missing| missing >= Duration::from_mins(1));
             assert!(
-                lost || matches!(view.record, Sight::Absent { .. }),
+                lost || matches!(view.record, RecordView::Absent { .. }),
                 "{kind} with a record of a client that is not known to be lost"
             );
             assert!(
-                memory.proven || record.is_some(),
+                journal.proven || record.is_some(),
                 "{kind} before the Secrets were proven writable"
             );
-            let free = !matches!(view.credentials, Credentials::Foreign | Credentials::Former);
+            let free = !matches!(view.credentials, CredentialsView::Foreign | CredentialsView::Former);
             assert!(free, "{kind} with another's Secret");
             assert_eq!(
-                memory.attempt.is_some(),
-                matches!(effect, Effect::Register(_)),
+                journal.attempt.is_some(),
+                matches!(effect, Effect::Register { .. }),
                 "{kind}"
             );
         }
-        Effect::StoreRecord => assert!(memory.registration.is_some()),
-        Effect::ReplaceRecord => assert!(memory.registration.is_some() && record.is_some()),
+        Effect::StoreRecord(_) => assert!(journal.registration.is_some()),
+        Effect::ReplaceRecord(_) => assert!(journal.registration.is_some() && record.is_some()),
         Effect::Probe => assert!(!deleting && record.is_some(), "{kind}"),
-        Effect::LookUp => assert!(
-            !deleting || matches!(view.record, Sight::Absent { live: true }),
+        Effect::LookUp(_) | Effect::FindMarked(_) => assert!(
+            !deleting || matches!(view.record, RecordView::Absent { live: true }),
             "{kind}"
         ),
         Effect::RemoveFinalizer => {
             assert!(deleting, "{kind} of a living object");
             let tombstone = record.is_some_and(|record| record.phase != Phase::Registered);
-            let absent = matches!(view.record, Sight::Absent { live: true }) && memory.failure.is_none();
-            let hopeless = memory
+            let absent = matches!(view.record, RecordView::Absent { live: true }) && journal.failure.is_none();
+            let hopeless = journal
                 .failure
                 .as_ref()
                 .is_none_or(|failure| !matches!(failure.class, Class::Transient | Class::Conflict | Class::Ambiguous));
-            let unreadable = matches!(view.record, Sight::Unreadable);
+            let unreadable = matches!(view.record, RecordView::Unreadable);
             let late = view.deleting_for >= DEFAULT_TIMEOUT && (hopeless || unreadable);
             // The record of a client that may be another installation's stays whole.
-            let others = view.here.held.is_some() && record.is_some() && view.deleting_for >= DEFAULT_TIMEOUT;
+            let others = view.operator.held.is_some() && record.is_some() && view.deleting_for >= DEFAULT_TIMEOUT;
             assert!(
                 tombstone || absent || late || others,
                 "{kind} while a client is registered"
@@ -97,7 +95,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
                 old.phase
             );
         }
-        Effect::Update(_) => {
+        Effect::Update { .. } => {
             let record = record.unwrap();
             assert!(
                 !deleting && record.phase == Phase::Registered && record.in_flight.is_some(),
@@ -105,21 +103,29 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
             );
         }
         // Credentials that vanished are for a deregistration, and for nothing else.
-        Effect::Deregister | Effect::ResolveForDeletion => {
+        Effect::Claim { compensates: false, .. } | Effect::Deregister | Effect::ResolveForDeletion => {
             assert!(deleting && record.unwrap().phase == Phase::Deleting, "{kind}");
         }
         Effect::RemoveRecord => assert!(deleting && record.unwrap().phase == Phase::Deleted, "{kind}"),
         Effect::CreateCredentials(_) => assert!(
-            record.is_some() && matches!(view.credentials, Credentials::Absent),
+            record.is_some() && matches!(view.credentials, CredentialsView::Absent),
             "{kind}"
         ),
-        Effect::PatchCredentials(_) | Effect::ReplaceCredentials(_) | Effect::ReleaseCredentials => {
+        Effect::PatchCredentials(_) | Effect::DeleteCredentials | Effect::ReleaseCredentials => {
             assert!(
-                record.is_some() && matches!(view.credentials, Credentials::Ours(_)),
+                record.is_some() && matches!(view.credentials, CredentialsView::Ours(_)),
                 "{kind}"
             );
         }
         Effect::DeleteFormer(name) => assert!(!deleting && *name != secret::name(object), "{kind}"),
+        Effect::Claim { compensates: true, .. } | Effect::Compensate => assert!(
+            journal.registration.is_some() && journal.unrecordable.is_some(),
+            "{kind}"
+        ),
+        Effect::KeepSuspect(kept) if journal.registration.is_some() => {
+            let registration = journal.registration.as_ref().unwrap();
+            assert_eq!(kept.client_id, registration.client_id, "{kind}");
+        }
         Effect::KeepSuspect(kept) => {
             let record = record.unwrap();
             assert_eq!(
@@ -130,7 +136,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
             let waits = deleting
                 && record.management.mode == ManagementMode::Credentials
                 && matches!(view.provider, ProviderView::Refused(_))
-                && memory.deregistration.is_none();
+                && journal.deregistration.is_none();
             assert!(
                 !waits || view.deleting_for >= Duration::from_mins(1),
                 "{kind} before the credentials had time to return"
@@ -147,7 +153,14 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
         | Effect::ResolveProvider
         | Effect::Discover
         | Effect::ProveWritable
-        | Effect::Compensate
+        | Effect::ConfirmRecord
         | Effect::AddFinalizer => {}
+        // They answer to what part B is about, and nothing of that is drawn.
+        Effect::Wait(_)
+        | Effect::StartOver
+        | Effect::ReadOwner
+        | Effect::RestoreRecord(_)
+        | Effect::ClaimAnswer
+        | Effect::ReadClient => panic!("{kind} without an answer that asks for it"),
     }
 }

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use oauth_client_operator::api::{AttemptOutcome, Profile, names};
 use oauth_client_operator::domain::marker::Marker;
-use oauth_client_operator::domain::plan::{Effect, LookUp};
+use oauth_client_operator::domain::pass::{Compensation, Effect, LookUp};
 use oauth_client_operator::domain::probe::{Control, ProbeKind, Probed};
 use oauth_client_operator::domain::profile::knobs;
 use oauth_client_operator::domain::{metadata, secret, suspect};
@@ -13,23 +13,28 @@ use super::{Bytes, RecordSeen, SecretSeen, World, drawn};
 
 impl World {
     fn fail(&mut self, bytes: &mut Bytes<'_>) {
-        self.memory.failure = Some(drawn::failure(bytes));
+        self.journal.failure = Some(drawn::failure(bytes));
     }
 
     /// Takes a step, or lets it fail.
+    #[allow(clippy::too_many_lines, reason = "one arm for each effect")]
     pub(super) fn take(&mut self, effect: Effect, bytes: &mut Bytes<'_>) {
         let fails = bytes.rarely(6);
         match effect {
-            Effect::StoreRecord if fails => self.memory.unrecordable = Some(drawn::failure(bytes)),
-            Effect::Register(_) => self.registered(fails, bytes),
-            Effect::Compensate => {
-                self.memory.registration = None;
-                self.memory.attempt = None;
-                self.memory.failure = self.memory.unrecordable.take();
+            Effect::StoreRecord(_) if fails => self.journal.unrecordable = Some(drawn::failure(bytes)),
+            Effect::Register { .. } => self.registered(fails, bytes),
+            Effect::ReadRecord if self.journal.unrecordable.is_some() => {
+                self.journal.compensation = Compensation::Unrecorded;
             }
+            Effect::Claim { compensates: true, .. } => {
+                let ends = [Compensation::Claimed, Compensation::Failed];
+                self.journal.compensation = bytes.one_of(&ends);
+            }
+            Effect::Compensate => self.compensated(),
+            Effect::KeepSuspect(_) if self.journal.compensation == Compensation::Failed => self.compensated(),
             Effect::ResolveProvider | Effect::ResolveForDeletion => self.resolved = true,
             // What a provider has issued is kept until it is stored.
-            Effect::SaveRecord(_) if fails && self.memory.answer.is_some() => {}
+            Effect::SaveRecord(_) if fails && self.journal.answer.is_some() => {}
             _ if fails => self.fail(bytes),
             Effect::ReadRecord => {
                 self.record_seen = self
@@ -40,12 +45,12 @@ impl World {
             Effect::ReadCredentials => {
                 self.secret_seen = self.secret.as_ref().map_or(SecretSeen::Absent, |_| SecretSeen::Ours);
             }
-            Effect::ReadObject => self.memory.object_read = true,
+            Effect::ReadObject => self.journal.object_read = true,
             Effect::Discover => self.endpoints = Some(stored().endpoints),
-            Effect::ProveWritable => self.memory.proven = true,
+            Effect::ProveWritable => self.journal.proven = true,
             Effect::EnterSuspect(suspect) => self.suspects.push(suspect),
             Effect::KeepSuspect(record) => {
-                self.memory.kept = true;
+                self.journal.kept = true;
                 self.suspects.retain(|suspect| suspect.attempt != record.attempt);
                 self.suspects.push(suspect::of(&record));
             }
@@ -55,35 +60,41 @@ impl World {
                 let annotations = self.object.metadata.annotations.get_or_insert_default();
                 annotations.insert(names::CREATE_PENDING.into(), marker.to_string());
                 self.object.metadata.finalizers = Some(vec![names::FINALIZER.into()]);
-                self.memory.attempt = Some(marker.attempt.into_owned());
-                self.memory.replaces = self.record.as_ref().map(|record| record.attempt.clone());
+                self.journal.attempt = Some(marker.attempt.into_owned());
+                self.journal.replaces = self.record.as_ref().map(|record| record.attempt.clone());
             }
-            Effect::StoreRecord => {
-                self.memory.registration = None;
+            Effect::StoreRecord(_) => {
+                self.journal.registration = None;
                 let mut record = stored();
-                record.attempt = self.memory.attempt.clone().unwrap_or_default();
+                record.attempt = self.journal.attempt.clone().unwrap_or_default();
                 record.request = metadata::request(&self.object.spec, "ns/app", &knobs(Profile::Rfc7592)).unwrap();
                 self.record = Some(record);
                 self.record_seen = RecordSeen::Present;
             }
-            Effect::LookUp => self.looked_up(bytes),
+            Effect::FindMarked(_) if bytes.flip() => self.journal.look_up = Some(LookUp::NotSeen),
+            Effect::FindMarked(_) => self.journal.marked_client = Some("id".to_owned()),
+            Effect::LookUp(_) => self.looked_up(bytes),
             Effect::Probe => {
                 let kind = ProbeKind::Token;
                 let answers = [Probed::Accepted(kind), Probed::Rejected(kind), Probed::Unclear];
-                self.memory.probed = Some(bytes.one_of(&answers));
-                self.memory.control = Some(bytes.one_of(&[Control::Accepted, Control::NotAccepted, Control::Missing]));
+                self.journal.probed = Some(bytes.one_of(&answers));
+                self.journal.control = Some(bytes.one_of(&[Control::Accepted, Control::NotAccepted, Control::Missing]));
             }
-            Effect::ReplaceRecord => {
-                self.memory.registration = None;
-                self.memory.disowned = false;
-                self.memory.replaces = None;
+            Effect::ReplaceRecord(_) => {
+                self.journal.registration = None;
+                self.journal.disowned = false;
+                self.journal.replaces = None;
                 let mut record = stored();
-                record.attempt = self.memory.attempt.clone().unwrap_or_default();
+                record.attempt = self.journal.attempt.clone().unwrap_or_default();
                 record.request = metadata::request(&self.object.spec, "ns/app", &knobs(Profile::Rfc7592)).unwrap();
                 self.record = Some(record);
             }
             Effect::AddFinalizer => self.object.metadata.finalizers = Some(vec![names::FINALIZER.into()]),
-            Effect::CreateCredentials(secret) | Effect::ReplaceCredentials(secret) => self.write(*secret),
+            Effect::CreateCredentials(secret) => self.write(*secret),
+            Effect::DeleteCredentials => {
+                self.secret = None;
+                self.secret_seen = SecretSeen::Absent;
+            }
             Effect::PatchCredentials(_) => {
                 if let Some(record) = &self.record {
                     self.write(secret::credentials(&self.object, record));
@@ -95,29 +106,44 @@ impl World {
                 self.secret_seen = SecretSeen::Foreign;
             }
             Effect::SaveRecord(record) => {
-                self.memory.marked = record.in_flight.as_ref().map(|update| update.attempt.clone());
-                self.memory.answer = None;
+                self.journal.marked = record.in_flight.as_ref().map(|update| update.attempt.clone());
+                self.journal.answer = None;
                 self.record = Some(*record);
             }
-            Effect::Update(request) => match bytes.below(4) {
-                0 => self.memory.answer = Some((request, answer())),
+            Effect::Update { request, .. } => match bytes.below(4) {
+                0 => self.journal.answer = Some((request, answer())),
                 1 => {
-                    self.memory.refused = true;
+                    self.journal.refused = true;
                     self.fail(bytes);
                 }
-                2 => (self.memory.refused, self.memory.disowned) = (true, true),
+                2 => (self.journal.refused, self.journal.disowned) = (true, true),
                 _ => self.fail(bytes),
             },
+            Effect::Claim { compensates: false, .. } => self.journal.claimed = true,
+            Effect::ConfirmRecord => self.journal.confirmed = true,
             Effect::Deregister => match DEREGISTRATIONS[bytes.below(4)] {
                 None => self.fail(bytes),
-                ended => self.memory.deregistration = ended,
+                ended => self.journal.deregistration = ended,
             },
             Effect::RemoveFinalizer => self.object.metadata.finalizers = None,
             Effect::RemoveRecord => {
                 self.record = None;
                 self.record_seen = RecordSeen::Absent(true);
             }
+            Effect::Wait(_)
+            | Effect::StartOver
+            | Effect::ReadOwner
+            | Effect::RestoreRecord(_)
+            | Effect::ClaimAnswer
+            | Effect::ReadClient => {}
         }
+    }
+
+    fn compensated(&mut self) {
+        self.journal.compensation = Compensation::Begin;
+        self.journal.registration = None;
+        self.journal.attempt = None;
+        self.journal.failure = self.journal.unrecordable.take();
     }
 
     /// The provider shows the client of the open attempt's mark, or does not.
@@ -129,28 +155,31 @@ impl World {
             .and_then(|(_, text)| Some(Marker::parse(text)?.attempt.into_owned()));
         assert!(attempt.is_some(), "a look without an open attempt");
         if bytes.flip() {
-            self.memory.look_up = Some(LookUp::NotSeen);
+            self.journal.look_up = Some(LookUp::NotSeen);
             return;
         }
-        self.memory.outcome = attempt.clone().map(|attempt| (attempt, AttemptOutcome::Registered));
-        self.memory.attempt = attempt;
-        self.memory.look_up = Some(LookUp::Found);
-        self.memory.adopted = true;
-        self.memory.registration = Some(answer());
+        self.journal.outcome = attempt.clone().map(|attempt| (attempt, AttemptOutcome::Registered));
+        self.journal.attempt = attempt;
+        self.journal.marked_client = None;
+        self.journal.look_up = Some(LookUp::Found);
+        self.journal.adopted = true;
+        self.journal.registration = Some(answer());
     }
 
     fn registered(&mut self, fails: bool, bytes: &mut Bytes<'_>) {
-        let attempt = self.memory.attempt.clone().unwrap_or_default();
+        let attempt = self.journal.attempt.clone().unwrap_or_default();
         if fails {
             let outcome = bytes.one_of(&[AttemptOutcome::NotApplied, AttemptOutcome::Unknown]);
-            self.memory.outcome = Some((attempt, outcome));
-            self.memory.attempt = None;
+            self.journal.outcome = Some((attempt, outcome));
+            self.journal.attempt = None;
             return self.fail(bytes);
         }
         self.posts += 1;
-        assert!(self.record.is_none() || self.memory.disowned || matches!(self.record_seen, RecordSeen::Absent(false)));
-        self.memory.outcome = Some((attempt, AttemptOutcome::Registered));
-        self.memory.registration = Some(answer());
+        assert!(
+            self.record.is_none() || self.journal.disowned || matches!(self.record_seen, RecordSeen::Absent(false))
+        );
+        self.journal.outcome = Some((attempt, AttemptOutcome::Registered));
+        self.journal.registration = Some(answer());
     }
 
     fn write(&mut self, secret: Secret) {

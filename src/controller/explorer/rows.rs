@@ -1,0 +1,56 @@
+//! The rows of the decision table that schedules reach.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::domain::pass::Row;
+
+static REACHED: [AtomicBool; Row::ALL.len()] = [const { AtomicBool::new(false) }; Row::ALL.len()];
+
+/// Rows that lead to others and decide nothing themselves.
+const LEAD_ON: [Row; 8] = [
+    Row::A4,
+    Row::A13,
+    Row::A14,
+    Row::K2a,
+    Row::K2,
+    Row::K7,
+    Row::K11,
+    Row::K11a,
+];
+
+/// Rows that nothing in this world leads to yet. Each has a test beside its part, or one on real parts.
+pub(super) const SHOWN_ELSEWHERE: [Row; 21] = [
+    Row::B6,
+    Row::A1a,
+    Row::A2d,
+    Row::A2e,
+    Row::A5,
+    Row::A6,
+    Row::A9a,
+    Row::A11,
+    Row::C3,
+    Row::C8,
+    Row::C9a,
+    Row::C11a,
+    Row::K10,
+    Row::K10a,
+    Row::K11b,
+    Row::K13a,
+    Row::K15a,
+    Row::R5,
+    Row::D4a,
+    Row::D6,
+    Row::D12a,
+];
+
+/// A row decided.
+pub(super) fn reached(row: Row) {
+    REACHED[row as usize].store(true, Ordering::Relaxed);
+}
+
+/// Rows that no schedule reached.
+pub(super) fn unreached() -> Vec<Row> {
+    let is_unreached = |row: &&Row| !REACHED[**row as usize].load(Ordering::Relaxed);
+    let decides = |row: &&Row| !LEAD_ON.contains(row);
+    Row::ALL.iter().filter(is_unreached).filter(decides).copied().collect()
+}

@@ -1,0 +1,80 @@
+//! Entries of suspects, written and removed.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use serde_json::json;
+
+use crate::api::{Suspect, names};
+use crate::cluster::{ApiError, SecretRevision};
+use crate::controller::world::World;
+use crate::domain::record::Record;
+use crate::domain::{identity, marker, suspect};
+
+use super::super::{Pass, observe};
+
+impl<W: World> Pass<'_, W> {
+    pub(super) async fn keep_suspect(&mut self, record: &Record) {
+        self.enter_suspect(suspect::of(record), Some(record)).await;
+    }
+
+    /// Writes the entry of a suspect; one that was made from a record holds it whole.
+    pub(super) async fn enter_suspect(&mut self, suspect: Suspect, record: Option<&Record>) {
+        let seen = observe::observed(self.world, &self.state, "");
+        let Ok(entry) = self.state.suspect_entry(&suspect, record, &seen) else {
+            return self.state.unstorable();
+        };
+        let answer = match self.world.create_secret(&entry).await {
+            // A doubt about the same attempt may stand there, without the record.
+            Err(ApiError::AlreadyExists) if record.is_some() => self.complete_suspect(&entry).await,
+            Ok(_) | Err(ApiError::AlreadyExists) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let seen = observe::observed(self.world, &self.state, "");
+        self.state.suspect_entered(suspect, record.is_some(), answer, &seen);
+    }
+
+    /// Writes an entry that exists again, with the record.
+    async fn complete_suspect(&self, entry: &Secret) -> Result<(), ApiError> {
+        let (namespace, name) = (&self.world.here().namespace, entry.name_any());
+        let Some(found) = self.world.get_secret(namespace, &name).await? else {
+            return Err(ApiError::Conflict);
+        };
+        let mut annotations = entry.annotations().clone();
+        // Makes another version of it in any case: nobody who has seen the one before may remove it.
+        annotations.insert(names::RENEWED.to_owned(), self.world.fresh_attempt());
+        let patch = json!({
+            "metadata": {"labels": entry.labels(), "annotations": annotations},
+            "data": entry.data,
+        });
+        let revision = SecretRevision::of(&found);
+        self.world.patch_secret(namespace, &name, &revision, patch).await?;
+        Ok(())
+    }
+
+    /// Lists the records that name the recorded client, by the API server.
+    pub(super) async fn confirm_record(&mut self) {
+        let Some((record, _)) = self.state.record() else { return };
+        let key = identity::client_key(&record.endpoints.issuer, &record.client_id);
+        let answer = self.world.records_naming(&key).await;
+        let seen = observe::observed(self.world, &self.state, "");
+        self.state.record_confirmed(answer, &seen);
+    }
+
+    pub(super) async fn remove_suspect(&mut self, attempt: &str) {
+        let uid = self.state.object().uid().unwrap_or_default();
+        let name = marker::suspect_name(&uid, attempt);
+        let entries = self.world.suspects_of(&uid);
+        let found = entries
+            .into_iter()
+            .find(|meta| *meta.name == *name && self.state.is_of_record(meta.client));
+        let answer = match found {
+            Some(meta) => {
+                let home = &self.world.here().namespace;
+                self.world.delete_secret(home, &name, &meta.revision()).await
+            }
+            None => Ok(()),
+        };
+        let seen = observe::observed(self.world, &self.state, "");
+        self.state.suspect_removed(attempt, answer, &seen);
+    }
+}

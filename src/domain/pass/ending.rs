@@ -1,0 +1,154 @@
+//! How a pass ends: the verdict as status and events.
+
+use crate::api::{OAuthClient, OAuthClientStatus, Reason, SecretVersion};
+use crate::domain::api_error::ApiError;
+use crate::domain::asked;
+use crate::domain::failure::Failure;
+use crate::domain::probe::Probed;
+use crate::domain::secret;
+use crate::domain::status::{self, Facts, Verified};
+
+use super::effect::{End, Verdict};
+use super::observed::{Note, Observed};
+use super::state::{State, StoredCredentials, StoredRecord};
+
+/// What follows a write of the status.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// The pass ends as its verdict says.
+    Ends,
+    /// The pass goes on.
+    GoesOn,
+    /// The status could not be written.
+    Failed(Failure),
+}
+
+impl State {
+    /// The status that a verdict makes.
+    #[must_use]
+    pub fn status(&self, verdict: &Verdict, seen: &Observed<'_>) -> OAuthClientStatus {
+        let previous = self.object.status.clone().unwrap_or_default();
+        status::after(&previous, verdict, &self.facts(seen))
+    }
+
+    /// The status was written.
+    pub fn told(&mut self, verdict: &Verdict, next: &OAuthClientStatus, answer: Result<OAuthClient, ApiError>) -> Told {
+        // The status names the Secret of the new name now, so that those of former names may go.
+        let goes_on = *verdict == Verdict::Ready && !self.former_names.is_empty();
+        match answer {
+            Ok(object) => {
+                self.announce(next);
+                self.adopt(object);
+                if goes_on { Told::GoesOn } else { Told::Ends }
+            }
+            Err(ApiError::NotFound) => {
+                self.is_gone();
+                Told::GoesOn
+            }
+            Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => {
+                self.start_over(true);
+                Told::GoesOn
+            }
+            Err(error) => Told::Failed(error.failure(&self.object_text())),
+        }
+    }
+
+    /// The end that a verdict is; `None`: the object is gone, which is not the end.
+    pub fn ends(&mut self, verdict: Verdict) -> Option<End> {
+        match verdict {
+            Verdict::Failed(failure) => Some(End::Retry(failure)),
+            Verdict::Gone => {
+                self.is_gone();
+                None
+            }
+            Verdict::Nothing | Verdict::Suspended | Verdict::Ready => Some(End::Rest),
+        }
+    }
+
+    fn facts(&self, seen: &Observed<'_>) -> Facts<'_> {
+        // What was read and differs, is somebody else's, or is not there.
+        let unsynced = !matches!(self.credentials, StoredCredentials::Unseen { .. });
+        let secret = match (&self.credentials, &self.record) {
+            (StoredCredentials::Ours { secret, revision }, StoredRecord::Present { record, .. }) => {
+                let equal = secret::repair(secret, &self.object, record) == secret::Repair::None;
+                equal.then(|| SecretVersion {
+                    uid: revision.uid.clone(),
+                    resource_version: revision.resource_version.clone(),
+                })
+            }
+            (
+                StoredCredentials::Unseen {
+                    version,
+                    as_written: true,
+                },
+                _,
+            ) => Some(version.clone()),
+            _ => None,
+        };
+        Facts {
+            generation: self.object.metadata.generation,
+            record: self.record().map(|(record, _)| record),
+            unrecorded: matches!(self.record, StoredRecord::Absent { .. }),
+            secret: secret.map(|version| (secret::name(&self.object), version)),
+            unsynced,
+            asked: asked::value(&self.object),
+            attempt: self.closed.clone(),
+            verified: self.verified(),
+            suspects: &self.suspects,
+            now: seen.now,
+        }
+    }
+
+    /// What is known of the credentials of a client that this pass registered.
+    fn verified(&self) -> Verified {
+        let Some((record, _)) = self.record() else {
+            return Verified::Unchanged;
+        };
+        match self.journal.probed {
+            _ if self.recorded_attempt.as_ref() != Some(&record.attempt) => Verified::Unchanged,
+            Some(Probed::Accepted(_)) => Verified::Accepted,
+            _ => Verified::Untold,
+        }
+    }
+
+    fn announce(&mut self, next: &OAuthClientStatus) {
+        let previous = self.object.status.clone().unwrap_or_default();
+        let ready = |status: &OAuthClientStatus| {
+            let condition = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+            condition.map(|condition| {
+                (
+                    condition.status.clone(),
+                    condition.reason.clone(),
+                    condition.message.clone(),
+                )
+            })
+        };
+        let (before, after) = (ready(&previous), ready(next));
+        if let Some((status, reason, message)) = after {
+            let changed = before.as_ref().is_none_or(|(s, r, _)| *s != status || *r != reason);
+            let reason = Reason::parse(&reason).unwrap_or(Reason::InternalError);
+            match status.as_str() {
+                "False" if changed => self.note(Note::Warn(reason, message)),
+                "True" if changed => self.note(Note::Tell(reason, message)),
+                _ => {}
+            }
+        }
+        if let (Some(old), Some(new)) = (&previous.client_id, &next.client_id)
+            && old != new
+        {
+            let text = format!(
+                "client {old} was replaced by client {new}, which was registered anew because the provider no longer accepted the first one; applications that \
+                 do not reload the Secret have to be restarted"
+            );
+            self.note(Note::Warn(Reason::RegisteredAnew, text));
+        }
+        self.tell_deferred();
+    }
+
+    /// Tells what waited for the write that makes it true.
+    pub(super) fn tell_deferred(&mut self) {
+        for (reason, text) in std::mem::take(&mut self.deferred) {
+            self.note(Note::Warn(reason, text));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Rows A1 and A2: what a provider has issued is handed over to a record before anything else is done.
+//!
+//! Invariant: as long as a registration or the answer of an update is in hand, nothing but these rows matches. It is the only copy of
+//! the client's credentials.
+
+use kube::ResourceExt;
+
+use crate::api::{Reason, Suspect, names};
+use crate::domain::failure::Class;
+use crate::domain::identity;
+use crate::domain::metadata::Request;
+use crate::domain::record::Record;
+use crate::domain::record::made::{self, Origin};
+
+use super::effect::{Decision, Effect};
+use super::journal::Compensation;
+use super::keep;
+use super::row::Row;
+use super::view::{ProviderView, RecordView, View};
+
+pub(super) fn next(view: &View<'_>) -> Option<Decision> {
+    let journal = view.journal;
+    if journal.answered.is_some() {
+        return Some(Row::A1.does(Effect::ClaimAnswer));
+    }
+    if let Some(client_id) = journal.disputed.as_ref().and_then(|disputed| disputed.suspect.clone()) {
+        let attempt = journal.attempt.clone();
+        return Some(Row::A1a.does(Effect::EnterSuspect(Suspect {
+            attempt: attempt.unwrap_or_else(|| identity::unknown_attempt(&client_id)),
+            client_id: Some(client_id),
+        })));
+    }
+    if journal.registration.is_some() {
+        return Some(registration(view));
+    }
+    if let (Some((request, answer)), RecordView::Present(record)) = (&journal.answer, view.record) {
+        return Some(Row::A2.does(Effect::SaveRecord(Box::new(keep::after_update(
+            record, request, answer,
+        )))));
+    }
+    // A call that was answered with 404: whether the client is there decides what that means.
+    journal.nowhere.is_some().then(|| Row::A2e.does(Effect::ReadClient))
+}
+
+fn registration(view: &View<'_>) -> Decision {
+    let journal = view.journal;
+    // What a compensation stores is not for updates, so it needs no request.
+    let sent = if journal.unrecordable.is_none() {
+        journal.sent.clone()
+    } else {
+        Request::new()
+    };
+    let Some(record) = in_hand(view, sent) else {
+        return Row::A1d.refuses(
+            Class::Bug,
+            Reason::InternalError,
+            "a registration in hand has no provider",
+        );
+    };
+    let record = Box::new(record);
+    if journal.unrecordable.is_some() {
+        return match journal.compensation {
+            Compensation::Begin => Row::A1e.does(Effect::ReadRecord),
+            Compensation::Unrecorded => Row::A1f.does(Effect::Claim {
+                record,
+                compensates: true,
+            }),
+            Compensation::Claimed => Row::A1g.does(Effect::Compensate),
+            Compensation::Failed => Row::A1h.does(Effect::KeepSuspect(record)),
+        };
+    }
+    match view.record {
+        RecordView::Present(old) if journal.replaces.as_ref() == Some(&old.attempt) => {
+            Row::A1c.does(Effect::ReplaceRecord(Box::new(Record {
+                credential_generation: old.credential_generation + 1,
+                other: old.other.clone(),
+                replaced: view.object.annotations().get(names::REPLACE).cloned(),
+                ..*record
+            })))
+        }
+        _ => Row::A1d.does(Effect::StoreRecord(record)),
+    }
+}
+
+/// The registration in hand as a record.
+pub(super) fn in_hand(view: &View<'_>, request: Request) -> Option<Record> {
+    let registration = view.journal.registration.clone()?;
+    let ProviderView::Resolved(provider) = view.provider else {
+        return None;
+    };
+    let origin = Origin {
+        object: view.object,
+        operator: view.operator,
+        provider,
+        endpoints: view.endpoints?,
+        attempt: view.journal.attempt.as_ref()?,
+        request,
+        now: view.now,
+    };
+    Some(made::of_registration(&origin, registration))
+}

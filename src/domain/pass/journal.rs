@@ -1,0 +1,190 @@
+//! The journal of a pass: what it did, and what it must not forget.
+//!
+//! Everything else is observed anew at every step. What is kept here, and why: a client that a provider issued and nothing holds (it
+//! is the only copy of its credentials), the attempt that is open (whether its request was sent decides whether it is a doubt),
+//! what was refused (so that it is not asked twice in one pass), and what was found out by a call that a pass makes once.
+
+use std::time::Duration;
+
+use crate::api::AttemptOutcome;
+use crate::domain::failure::Failure;
+use crate::domain::metadata::Request;
+use crate::domain::outcome::CallError;
+use crate::domain::probe::{Control, Probed};
+use crate::domain::record::Record;
+use crate::domain::registration::Registration;
+
+/// What a pass has done so far and must not forget.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts of a pass")]
+pub struct Journal {
+    /// Whether the API server itself showed the object in this pass.
+    pub object_read: bool,
+    /// What the last answer calls for, before anything else is decided.
+    pub follow_up: Option<FollowUp>,
+    /// Attempt opened in this pass.
+    pub attempt: Option<String>,
+    /// The request that was sent in this pass.
+    pub sent: Request,
+    /// Attempt whose outcome this process knows.
+    pub outcome: Option<(String, AttemptOutcome)>,
+    /// Version of the record's form, where that is newer than this program's.
+    pub newer_schema: Option<u32>,
+    /// Whether the dry runs succeeded.
+    pub proven: bool,
+    /// A client that the provider issued and that no record holds.
+    pub registration: Option<Registration>,
+    /// Why that client cannot be recorded.
+    pub unrecordable: Option<Failure>,
+    /// How far the deregistration of that client has come.
+    pub compensation: Compensation,
+    /// The client of an answer that cannot be taken over.
+    pub disputed: Option<Box<Disputed>>,
+    /// A registration's answer that nobody has claimed yet.
+    pub answered: Option<Box<Answered>>,
+    /// Whether that client was found at the provider, by the identifier that the operator chose or by the attempt's mark.
+    pub adopted: bool,
+    /// What a look for the client found.
+    pub look_up: Option<LookUp>,
+    /// Identifier of the client that carries the mark of the open attempt.
+    pub marked_client: Option<String>,
+    /// Attempt whose record the registration in hand replaces, because the provider has lost its client.
+    pub replaces: Option<String>,
+    /// The update of this pass was answered as if the client were gone or its token void, and nothing was in flight before.
+    pub disowned: bool,
+    /// Whether this pass has kept the recorded client as a suspect.
+    pub kept: bool,
+    /// Whether a live list has confirmed that the record names its client.
+    pub confirmed: bool,
+    /// What the client's own credentials told.
+    pub probed: Option<Probed>,
+    /// What a look at another client's credentials told, after this one's were rejected.
+    pub control: Option<Control>,
+    /// An accepted update: the request and what the provider answered.
+    pub answer: Option<(Request, Registration)>,
+    /// The attempt under which this pass has marked an update as in flight.
+    pub marked: Option<String>,
+    /// Whether the provider refused an update for good.
+    pub refused: bool,
+    /// Whether the update is to be sent again with the client's secret in it.
+    pub with_secret: bool,
+    /// The update or the deregistration that was answered with 404, which may only mean that it is not offered.
+    pub nowhere: Option<Box<Nowhere>>,
+    /// Whether the client is claimed for its deregistration, and nothing else uses it.
+    pub claimed: bool,
+    /// How the deregistration of this pass ended.
+    pub deregistration: Option<Deregistration>,
+    /// The step that failed last.
+    pub failure: Option<Failure>,
+}
+
+/// What an answer calls for at once.
+#[derive(Clone, Debug)]
+pub enum FollowUp {
+    /// Time has to pass.
+    Wait(Duration),
+    /// The object is not what this pass took it for. `told`: its status was about to be written.
+    StartOver {
+        /// Whether the pass was about to end.
+        told: bool,
+    },
+    /// A write of the credentials Secret found another version of it.
+    ReadCredentials,
+    /// The same of the record.
+    ReadRecord,
+    /// The name of the record of the registration in hand is taken.
+    Collided,
+    /// A save of this record found another version.
+    Reread(Box<Record>),
+    /// This record, which holds an answer, went meanwhile.
+    Vanished(Box<Record>),
+    /// The same; it is created anew. `gone`: its object is gone, too.
+    Restore {
+        /// The record.
+        wanted: Box<Record>,
+        /// Whether its object is gone.
+        gone: bool,
+    },
+    /// It could not be created, because there is one again.
+    Restored {
+        /// The record.
+        wanted: Box<Record>,
+        /// Whether its object is gone.
+        gone: bool,
+    },
+    /// A read brought other credentials.
+    Save(Box<Record>),
+    /// The pass cannot go on.
+    Stop(Failure),
+}
+
+/// How far the deregistration of a client that cannot be recorded has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compensation {
+    /// It has not begun.
+    #[default]
+    Begin,
+    /// No record holds the client.
+    Unrecorded,
+    /// Nothing else uses it.
+    Claimed,
+    /// It is not deregistered.
+    Failed,
+}
+
+/// A registration's answer as it came.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The client.
+    pub registration: Registration,
+    /// What was sent.
+    pub sent: Request,
+    /// When that was, in seconds since the epoch.
+    pub begun: i64,
+    /// Digest of the request and of the provider.
+    pub hash: String,
+}
+
+/// A registration's answer whose client is not this object's.
+#[derive(Clone, Debug)]
+pub struct Disputed {
+    /// Why, and what to do.
+    pub failure: Failure,
+    /// The client, if no record names it, so that it has to become a suspect.
+    pub suspect: Option<String>,
+    /// Digest of the request and of the provider.
+    pub hash: String,
+}
+
+/// A call that was answered with 404.
+#[derive(Clone, Debug)]
+pub enum Nowhere {
+    /// An update, by the refusal and with this digest of the request.
+    Update(CallError, String),
+    /// A deregistration.
+    Deregistration(CallError),
+}
+
+/// End of a deregistration that is an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deregistration {
+    /// The client is gone.
+    Done,
+    /// The provider does not delete clients.
+    Unsupported,
+    /// The provider refused the call: the client may be gone, or its token not accepted, or the call not offered.
+    Refused,
+    /// Nothing was sent: another object's record names this client.
+    HeldByAnother,
+}
+
+/// What a look for the client of a registration whose answer was lost found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookUp {
+    /// The client; it is the registration in hand.
+    Found,
+    /// No client of the chosen identifier: there is none.
+    Absent,
+    /// No client of this mark: it may still come.
+    NotSeen,
+}

@@ -1,0 +1,106 @@
+//! A client that cannot be recorded: it is deregistered, or else becomes a suspect; if not even that can be written, all of it is
+//! tried again.
+//!
+//! A client of the chosen identifier is left alone: another replica may find and record it at any moment, and as long as nobody has,
+//! its attempt stays open, so that it is looked up again. So is one that carries a mark, where there is no record: with one of
+//! another client, nobody looks for it.
+
+use crate::api::AttemptOutcome;
+use crate::domain::identity::{self, Finds};
+use crate::domain::outcome::{CallError, Deletion};
+use crate::domain::pass::journal::{Compensation, FollowUp};
+use crate::domain::pass::observed::{Note, Observed};
+use crate::domain::pass::state::{State, StoredRecord};
+
+use super::{REFUSED_AGAIN, STORE_AGAIN};
+
+impl State {
+    /// A try of storing it may have succeeded although its answer was lost.
+    pub(super) fn read_before_compensation(&mut self, failed: bool, seen: &Observed<'_>) {
+        self.journal.failure = None;
+        if failed {
+            self.record = StoredRecord::Unseen;
+            self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN));
+            return;
+        }
+        if self.yields_to_record() {
+            return;
+        }
+        let Some(registration) = &self.journal.registration else {
+            return;
+        };
+        self.journal.compensation = Compensation::Unrecorded;
+        let left_alone = self.left_alone(&registration.client_id, seen);
+        if !left_alone {
+            return;
+        }
+        if matches!(self.record, StoredRecord::Absent { .. }) {
+            if let Some(attempt) = self.journal.attempt.clone() {
+                self.close(&attempt, AttemptOutcome::Unknown, String::new());
+            }
+            self.compensated();
+        } else {
+            self.journal.compensation = Compensation::Failed;
+        }
+    }
+
+    fn left_alone(&self, client_id: &str, seen: &Observed<'_>) -> bool {
+        let Some(provider) = self.provider() else {
+            return false;
+        };
+        match identity::finds(&provider.target.knobs) {
+            Some(Finds::ByIdentifier) => self.is_chosen(client_id, seen),
+            Some(Finds::ByMark(_)) => {
+                let marks =
+                    self.journal.adopted || identity::mark_of(&self.journal.sent, &provider.target.knobs).is_some();
+                marks
+                    && matches!(self.record, StoredRecord::Absent { .. })
+                    && self.object.metadata.deletion_timestamp.is_none()
+            }
+            None => false,
+        }
+    }
+
+    /// The deregistration of the client in hand ended.
+    pub fn compensation_ended(&mut self, answer: &Result<Deletion, CallError>) {
+        self.journal.claimed = false;
+        if !matches!(answer, Ok(Deletion::Done)) {
+            self.journal.compensation = Compensation::Failed;
+            return;
+        }
+        if let Some(attempt) = self.journal.attempt.clone() {
+            self.close(&attempt, AttemptOutcome::NotApplied, String::new());
+        }
+        self.compensated();
+    }
+
+    /// The client in hand is a suspect now, or that could not be written either.
+    pub(super) fn kept_instead(&mut self, client_id: &str, written: bool) {
+        if !written {
+            self.journal.failure = None;
+            self.journal.unrecordable = None;
+            self.journal.compensation = Compensation::Begin;
+            return self.hold(client_id);
+        }
+        // Its entry may be settled before the next pass, which then is no doubt.
+        if let (StoredRecord::Present { .. }, Some(attempt)) = (&self.record, self.journal.attempt.clone()) {
+            self.close(&attempt, AttemptOutcome::Suspected, String::new());
+        }
+        self.compensated();
+    }
+
+    /// What a provider has issued can be stored nowhere now, and is kept for the next try.
+    pub(super) fn hold(&mut self, client_id: &str) {
+        self.note(Note::Log(format!(
+            "the API server refuses all that would tell of the registered client {client_id}; tried again"
+        )));
+        self.journal.follow_up = Some(FollowUp::Wait(REFUSED_AGAIN));
+    }
+
+    fn compensated(&mut self) {
+        self.journal.compensation = Compensation::Begin;
+        self.journal.registration = None;
+        self.journal.attempt = None;
+        self.journal.failure = self.journal.unrecordable.take();
+    }
+}

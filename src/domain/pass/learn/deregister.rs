@@ -1,0 +1,112 @@
+//! Answers to a deregistration, and to what is found out before it.
+
+use crate::api::Reason;
+use crate::domain::api_error::ApiError;
+use crate::domain::claim::{self, Named, Withheld};
+use crate::domain::failure::Failure;
+use crate::domain::outcome::{CallError, Deletion};
+use crate::domain::pass::journal::{Compensation, Deregistration, FollowUp, Nowhere};
+use crate::domain::pass::observed::Note;
+use crate::domain::pass::state::State;
+use crate::domain::refusal;
+use crate::domain::registration::Registration;
+
+/// What was found out before a deregistration.
+#[derive(Clone, Debug)]
+pub enum Claimed {
+    /// The call cannot be made; without a failure, there is no call.
+    NotCallable(Option<Failure>),
+    /// Another pass is about to record or deregister the client.
+    Busy,
+    /// Not every record carries the label by which it is found.
+    Unlabelled,
+    /// The client is claimed, and these records name it by a live list.
+    Named(Result<Vec<Named>, ApiError>),
+}
+
+impl State {
+    /// A client was claimed for its deregistration. `compensates`: it is the registration in hand.
+    pub fn claimed(&mut self, answer: Claimed, compensates: bool) {
+        if compensates {
+            let free = claim::judge(answer, "").is_ok();
+            self.journal.claimed = free;
+            self.journal.compensation = if free {
+                Compensation::Claimed
+            } else {
+                Compensation::Failed
+            };
+            return;
+        }
+        match claim::judge(answer, &self.record_name()) {
+            Ok(()) => self.journal.claimed = true,
+            Err(Withheld::InUse(_)) => {
+                self.journal.deregistration = Some(Deregistration::HeldByAnother);
+                let client_id = self.record().map(|(record, _)| record.client_id.clone());
+                let text = format!(
+                    "client {} was not deregistered: the record of another OAuthClient uses it",
+                    client_id.unwrap_or_default()
+                );
+                self.deferred.push((Reason::AlreadyManaged, text));
+            }
+            Err(Withheld::Unknown(failure)) => self.journal.failure = Some(failure),
+            Err(Withheld::NoCall) => {}
+        }
+    }
+
+    /// The deregistration was answered, or not.
+    pub fn deregistered(&mut self, answer: Result<Deletion, CallError>) {
+        self.journal.claimed = false;
+        let ended = match answer {
+            Ok(Deletion::Done) => {
+                let text = "the provider deregistered the client".to_owned();
+                self.note(Note::Tell(Reason::Deregistered, text));
+                Deregistration::Done
+            }
+            Ok(Deletion::Unclear) => Deregistration::Refused,
+            Err(error) if refusal::is_unsupported(&error) => Deregistration::Unsupported,
+            // By a provider that has no such client, by one that offers no deletion, or by something before it that has lost its way.
+            Err(error) if refusal::is_nowhere(&error) => {
+                self.journal.nowhere = Some(Box::new(Nowhere::Deregistration(error)));
+                return;
+            }
+            Err(error) if refusal::is_gone_or_unauthorised(&error) => Deregistration::Refused,
+            Err(error) => {
+                self.journal.failure = Some(error.failure);
+                return;
+            }
+        };
+        self.journal.deregistration = Some(ended);
+    }
+
+    /// The client was read after a call of its own was answered with 404.
+    pub fn client_read(&mut self, answer: Result<Registration, CallError>) {
+        match self.journal.nowhere.take().map(|nowhere| *nowhere) {
+            Some(Nowhere::Update(refused, hash)) => self.read_after_update(answer, &refused, hash),
+            Some(Nowhere::Deregistration(refused)) => self.read_after_deregistration(answer, refused),
+            None => {}
+        }
+    }
+
+    fn read_after_deregistration(&mut self, answer: Result<Registration, CallError>, refused: CallError) {
+        let Some((record, _)) = self.record() else { return };
+        let ended = match answer {
+            // What shows another client says nothing about this one.
+            Ok(found) if found.client_id != record.client_id => Deregistration::Refused,
+            Ok(found) => {
+                let mut now = record.clone();
+                now.absorb(found);
+                if !now.same_credentials(record) {
+                    self.journal.follow_up = Some(FollowUp::Save(Box::new(now)));
+                }
+                Deregistration::Unsupported
+            }
+            Err(error) if refusal::is_gone_or_unauthorised(&error) => Deregistration::Refused,
+            Err(_) if refusal::is_gone_or_unauthorised(&refused) => Deregistration::Refused,
+            Err(_) => {
+                self.journal.failure = Some(refused.failure);
+                return;
+            }
+        };
+        self.journal.deregistration = Some(ended);
+    }
+}

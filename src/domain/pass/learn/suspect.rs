@@ -1,0 +1,172 @@
+//! Answers about entries of suspects: written before what they stand for is forgotten, removed when it is settled.
+
+use k8s_openapi::api::core::v1::Secret;
+
+use crate::api::{AttemptOutcome, Reason, Suspect};
+use crate::domain::api_error::ApiError;
+use crate::domain::breaker::Counted;
+use crate::domain::claim::Named;
+use crate::domain::failure::Failure;
+use crate::domain::identity;
+use crate::domain::marker;
+use crate::domain::pass::journal::{Compensation, Deregistration};
+use crate::domain::pass::observed::{Note, Observed};
+use crate::domain::pass::state::{State, StoredRecord};
+use crate::domain::record::{Phase, Record, made};
+use crate::domain::suspect::{self, Entry};
+
+use super::unstorable;
+
+impl State {
+    /// The entry of a suspect as a Secret; one that was made from a record holds it whole.
+    ///
+    /// # Errors
+    /// If the record cannot be written as JSON, which none of its members allows.
+    pub fn suspect_entry(
+        &self,
+        suspect: &Suspect,
+        record: Option<&Record>,
+        seen: &Observed<'_>,
+    ) -> Result<Secret, Failure> {
+        let issuer = self.object.status.as_ref().and_then(|status| status.issuer.as_deref());
+        let reference = &self.object.spec.provider_ref;
+        let provider = format!("{:?} {}", reference.kind, reference.name);
+        let entry = Entry {
+            owner: &made::owner(&self.object),
+            suspect,
+            issuer,
+            provider: Some(&provider),
+            record,
+            now: seen.now,
+        };
+        suspect::secret(&entry, &seen.operator.namespace).map_err(|_| unstorable())
+    }
+
+    /// The entry of a suspect was written; `kept`: it holds the record.
+    pub fn suspect_entered(&mut self, suspect: Suspect, kept: bool, answer: Result<(), ApiError>, seen: &Observed<'_>) {
+        let failure = answer.err().map(|error| {
+            let name = marker::suspect_name(self.uid(), &suspect.attempt);
+            error.failure(&format!("Secret {}/{name}", seen.operator.namespace))
+        });
+        let compensates = kept && self.journal.compensation == Compensation::Failed;
+        let client_id = suspect.client_id.clone();
+        let written = failure.is_none();
+        if written {
+            self.journal.kept |= kept;
+            self.entered(suspect, seen);
+        }
+        if compensates {
+            return self.kept_instead(client_id.as_deref().unwrap_or_default(), written);
+        }
+        match (failure, self.journal.disputed.take()) {
+            (None, None) => {}
+            (None, Some(disputed)) => self.concluded(*disputed),
+            (Some(failure), disputed) => {
+                if disputed.is_some() {
+                    // What could not be entered as a suspect stays an open attempt.
+                    self.journal.attempt = None;
+                }
+                self.journal.failure = Some(failure);
+            }
+        }
+    }
+
+    fn entered(&mut self, suspect: Suspect, seen: &Observed<'_>) {
+        if suspect.client_id.is_none() {
+            self.note(Note::Count(suspect.attempt.clone(), Counted::UnknownOutcome));
+            if matches!(self.record, StoredRecord::Present { .. }) {
+                self.close(&suspect.attempt, AttemptOutcome::Suspected, String::new());
+            }
+        }
+        let warning = self.warning_of(&suspect, seen);
+        self.deferred.push(warning);
+        self.suspects.retain(|known| known.attempt != suspect.attempt);
+        self.suspects.push(suspect);
+    }
+
+    /// The records that name the recorded client were listed.
+    pub fn record_confirmed(&mut self, answer: Result<Vec<Named>, ApiError>, seen: &Observed<'_>) {
+        let own = self.record_name();
+        match answer {
+            Ok(records) => {
+                let named = records
+                    .iter()
+                    .any(|named| named.secret == own && named.phase == Some(Phase::Registered));
+                self.journal.confirmed = named;
+                if !named {
+                    // The record that this pass has read is out of date.
+                    self.record = StoredRecord::Unseen;
+                }
+            }
+            Err(error) => self.fail(&error, &self.record_text(seen)),
+        }
+    }
+
+    /// Whether an entry that carries this digest of its client is about the recorded one. An entry of another issuer is about
+    /// another client, although the identifier may be the same.
+    #[must_use]
+    pub fn is_of_record(&self, client: Option<u128>) -> bool {
+        let Some((record, _)) = self.record() else {
+            return true;
+        };
+        let key = identity::client_key(&record.endpoints.issuer, &record.client_id);
+        let key = u128::from_str_radix(&key, 16).ok();
+        client.is_none() || key.is_none() || client == key
+    }
+
+    /// The entry of this attempt was removed: its client is deregistered, or the record of this object names it.
+    pub fn suspect_removed(&mut self, attempt: &str, answer: Result<(), ApiError>, seen: &Observed<'_>) {
+        self.journal.confirmed = false;
+        if let Err(error) = answer {
+            let name = marker::suspect_name(self.uid(), attempt);
+            return self.fail(&error, &format!("Secret {}/{name}", seen.operator.namespace));
+        }
+        self.suspects.retain(|suspect| suspect.attempt != attempt);
+    }
+
+    /// Whether the operator of another namespace holds the record.
+    fn is_elsewhere(&self, seen: &Observed<'_>) -> bool {
+        self.marker()
+            .is_some_and(|marker| marker.record_namespace != seen.operator.namespace)
+    }
+
+    fn warning_of(&self, suspect: &Suspect, seen: &Observed<'_>) -> (Reason, String) {
+        let deleting = self.object.metadata.deletion_timestamp.is_some();
+        let Some(client_id) = &suspect.client_id else {
+            let text = format!(
+                "attempt {} may have left a client at the provider; look for it there",
+                suspect.attempt
+            );
+            return (Reason::SuspectedOrphan, text);
+        };
+        if self.journal.deregistration == Some(Deregistration::Refused) {
+            let text = format!(
+                "the provider refused to deregister client {client_id}, which may still exist there; its record is kept as a suspect, and the operator tries \
+                 again from time to time"
+            );
+            return (Reason::SuspectedOrphan, text);
+        }
+        if deleting && self.is_elsewhere(seen) {
+            let text = format!(
+                "client {client_id} was registered by the operator of another namespace and is not deregistered here; deregister it there, or remove it at the \
+                 provider"
+            );
+            return (Reason::SuspectedOrphan, text);
+        }
+        if deleting && let Some(Err(failure)) = &self.provider {
+            let text = format!(
+                "client {client_id} could not be deregistered and may stay at the provider: {}; its record is kept as a suspect, and the operator tries again \
+                 from time to time",
+                failure.message
+            );
+            return (Reason::SuspectedOrphan, text);
+        }
+        if deleting {
+            let text =
+                format!("client {client_id} could not be deregistered and stays at the provider; remove it there");
+            return (Reason::DeletionUnsupported, text);
+        }
+        let text = format!("client {client_id} may be left at the provider; check it there");
+        (Reason::SuspectedOrphan, text)
+    }
+}

@@ -1,0 +1,320 @@
+//! The rows of the decision table, with their texts. The tables of `docs/decisions.md` are generated from here.
+
+/// Declares the rows: name, condition, what follows.
+macro_rules! rows {
+    ($($part:ident { $($row:ident $when:literal => $then:literal;)+ })+) => {
+        /// A row of the decision table. Its name is that of the document.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(missing_docs, reason = "each row has its text, which `when` and `then` give")]
+        pub enum Row { $($($row,)+)+ }
+
+        impl Row {
+            /// Every row, in the order of the table.
+            pub const ALL: &[Self] = &[$($(Self::$row,)+)+];
+
+            /// When it matches, if none before it does.
+            #[must_use]
+            pub const fn when(self) -> &'static str {
+                match self { $($(Self::$row => $when,)+)+ }
+            }
+
+            /// What follows: an effect, or the verdict.
+            #[must_use]
+            pub const fn then(self) -> &'static str {
+                match self { $($(Self::$row => $then,)+)+ }
+            }
+
+            /// The part of the table that it stands in.
+            #[must_use]
+            pub const fn part(self) -> Part {
+                match self { $($(Self::$row => Part::$part,)+)+ }
+            }
+        }
+    };
+}
+
+/// A part of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// B: what the last answer calls for, and what ends a pass.
+    Before,
+    /// A: what every object is asked first.
+    First,
+    /// C: a client without a record.
+    Create,
+    /// K: a recorded client.
+    Keep,
+    /// R: a recorded client that the provider seems to have lost.
+    Recreate,
+    /// D: an object under deletion.
+    Delete,
+    /// E: an object that is gone.
+    Gone,
+}
+
+rows! {
+    Before {
+        B1 "the last call failed in a way that has to be tried again until it succeeds, because a provider has issued what it is about"
+            => "wait";
+        B2 "the object is another one than this pass took it for (a conditional write was refused)"
+            => "read it, take over what the watches know, and begin anew; after five times, verdict: failed";
+        B3 "a write of the credentials Secret, or of the record, found another version of it"
+            => "read it";
+        B4 "the pass has taken 64 steps"
+            => "the pass ends: a defect of the planner, which is reported";
+        B5 "the leadership has ended, and nothing that a provider has issued is in hand"
+            => "part E, else the pass ends; an attempt that was opened and not sent is noted as not applied";
+        B6 "the operator stops, and nothing is in hand: no answer, no opened attempt, no update marked as in flight"
+            => "the pass ends";
+        B7 "the write of the status failed"
+            => "the pass ends";
+    }
+    First {
+        A1 "a registration's answer came, and nobody claimed its client yet"
+            => "claim it, with all that names the client (part \"One owner\")";
+        A1a "it is another object's client, or was there before"
+            => "enter a suspect with its client_id, where no record names it; then verdict: failed (AlreadyManaged)";
+        A1b "a registration is in hand, and its record was refused because another one is there"
+            => "read the record: of the same attempt or client, it counts; of the client that is replaced, go on; else it can never be stored";
+        A1c "a registration is in hand that replaces the client of the record (part R)"
+            => "replace the record";
+        A1d "a registration is in hand"
+            => "store the record";
+        A1e "a registration in hand cannot be stored, and whether a record is there was not read since"
+            => "read the record";
+        A1f "the same, its client neither of a chosen identifier, nor carrying a mark while no record is there and the object lives"
+            => "claim it for its deregistration";
+        A1g "the same, claimed"
+            => "deregister the client in hand";
+        A1h "the same, not deregistered"
+            => "keep it as a suspect, with its record; if that is refused too, all of it is tried again";
+        A2 "the answer of an update is in hand"
+            => "save the record with everything that the answer states";
+        A2a "a save found another version of the record"
+            => "read the record: what it holds already, or what a newer update replaced, is no longer to be saved";
+        A2b "the same, the record is gone, and what was to be saved holds an answer"
+            => "read whether the object is gone";
+        A2c "the same, read"
+            => "create the record anew, as a tombstone if its object is gone too (part E)";
+        A2d "a read after a refused call brought other credentials"
+            => "save the record with them";
+        A2e "an update or a deregistration was answered with 404, which may only mean that the call is not offered"
+            => "read the client";
+        A3 "marker elsewhere, object lives / is being deleted"
+            => "verdict: failed (ManagedElsewhere, which names that namespace) / verdict: failed (DeletionBlocked) until the timeout has passed; then read the object, enter a suspect with the client_id of the status, and remove the finalizer";
+        A4 "deletionTimestamp"
+            => "part D";
+        A5 "namespace terminating / the operator's own, and not asked to serve it"
+            => "verdict: nothing / failed (NamespaceNotAllowed)";
+        A6 "`suspend`"
+            => "verdict: suspended";
+        A7 "an update was refused and the record still says that it is in flight, with no earlier one unanswered that may have rotated the token"
+            => "save the record without it";
+        A7a "no record, the provider lets a registration choose its client_id, this one was rejected, the client not looked up since"
+            => "look the client up";
+        A8 "a step failed"
+            => "verdict: failed";
+        A9 "verdict of this generation is Ready, finalizer is there, record and credentials metadata agree with it, no deep look asked for"
+            => "verdict: nothing";
+        A9a "this may be a copy of another installation (its identity was kept under another UID of kube-system, of the operator's namespace or of the Secret that keeps it)"
+            => "verdict: failed (ManagedElsewhere)";
+        A10 "record unseen"
+            => "read the record";
+        A11 "record unreadable"
+            => "verdict: failed (InternalError)";
+        A12 "record present, of another cluster (this one is a clone or a restored backup of it)"
+            => "verdict: failed (ManagedElsewhere)";
+        A12a "record present, phase not Registered (the object was restored while its deletion ran)"
+            => "verdict: failed (RecordLost)";
+        A13 "record present"
+            => "part K";
+        A14 "else"
+            => "part C";
+    }
+    Create {
+        C1 "absence of the record known from the watch only, and marker, clientID or our Secret say that there was an attempt"
+            => "read the record live";
+        C2 "clientID known, or our credentials Secret exists, and not abandoned"
+            => "verdict: failed (RecordLost)";
+        C2a "our credentials Secret exists, and no clientID is known: it was not read"
+            => "read it";
+        C3 "that client was abandoned and is no suspect yet"
+            => "enter a suspect with its client_id";
+        C4 "provider unresolved"
+            => "resolve it";
+        C5 "provider refused"
+            => "verdict: failed";
+        C5a "marker open, opened by another replica, and known for less than the provider's deadline and that of a record"
+            => "verdict: failed (Progressing, transient)";
+        C5b "marker open, the provider can be looked up (below), its attempt not abandoned if it is known by a mark, endpoints unknown"
+            => "discover";
+        C5c "the same, not looked up"
+            => "look the client up: found, it is the registration in hand (A1)";
+        C6 "marker open, its attempt is no suspect yet, not known to be absent"
+            => "enter a suspect";
+        C7 "marker open, attempt not abandoned, not known to be absent, and (policy Hold, or another suspect of this UID)"
+            => "verdict: failed (OutcomeUnknown)";
+        C8 "the manifest can never work"
+            => "verdict: failed (InvalidSpec)";
+        C9 "this very request was rejected by this very provider, the last attempt did not register a client, and no new `reconcile` value asks for another try"
+            => "verdict: nothing";
+        C9a "no attempt opened, and the provider asked for a pause that lasts"
+            => "verdict: failed (RateLimited, transient, after the rest)";
+        C10 "endpoints unknown"
+            => "discover";
+        C11 "credentials Secret foreign / a former owner's"
+            => "verdict: failed (SecretConflict / SecretBeingRemoved)";
+        C11a "no attempt opened, registrations at this provider barred"
+            => "verdict: failed (ProviderUnavailable, after the rest)";
+        C12 "dry runs not done"
+            => "dry-run both Secrets";
+        C13 "no attempt opened in this pass"
+            => "open an attempt: marker and finalizer in one conditional patch";
+        C14 "else"
+            => "register";
+    }
+    Keep {
+        K1 "finalizer missing"
+            => "put it back";
+        K1a "marker open, of another attempt than the record's, opened by another replica less than a minute ago"
+            => "verdict: failed (Progressing, transient)";
+        K1b "the same, opened by this one or long ago, client_id not a chosen one, no suspect yet"
+            => "enter a suspect, which closes the attempt as suspected";
+        K1c "the same, client_id a chosen one, not looked up"
+            => "resolve the provider, discover, look the client up: found, it is the registration in hand (A1), whose secret may be another";
+        K2a "the client authenticates by a secret that the provider never issued"
+            => "go on with K7";
+        K2 "credentials metadata is what the status says and the generation is judged"
+            => "(in sync, go on with K7)";
+        K3 "credentials Secret unseen"
+            => "read it";
+        K4 "absent"
+            => "create it from the record";
+        K5 "foreign / a former owner's"
+            => "verdict: failed (SecretConflict / SecretBeingRemoved)";
+        K6 "ours and different"
+            => "patch it, or replace it where a patch cannot do it";
+        K7 "the client was registered in this pass, or the generation is judged Ready, no deep look asked for, nothing in flight"
+            => "go on with K15a";
+        K8 "provider unresolved"
+            => "resolve it";
+        K9 "provider refused: for a reason that does not pass by itself, the generation is judged Ready and nothing is in flight / else"
+            => "go on with K15a / verdict: failed";
+        K10 "the manifest can never work"
+            => "verdict: failed (InvalidSpec)";
+        K10a "the `replace` annotation names the recorded client, and that was not done: this request was rejected / endpoints unknown / of another issuer / object not read / else"
+            => "verdict: nothing / discover / verdict: failed (ProviderChanged) / read it / rows R4a to R7, without the breaker for clients registered anew";
+        K11b "nothing in flight, the stored request equals the wanted one, and the client was noted as missing"
+            => "save the record without that";
+        K11 "nothing in flight and the stored request equals the wanted one"
+            => "go on with K15a";
+        K11a "the update of this pass was answered \"gone or unauthorised\", and nothing was in flight before"
+            => "part R";
+        K12 "nothing else in flight, and this very change was rejected by this very provider, nothing else has failed since, and no new `reconcile` value asks for another try"
+            => "verdict: nothing";
+        K13 "the provider offers no management"
+            => "verdict: failed (UpdateUnsupported)";
+        K13a "no update marked in this pass, and the provider asked for a pause that lasts"
+            => "verdict: failed (RateLimited, transient, after the rest)";
+        K14 "endpoints unknown / of another issuer"
+            => "discover / verdict: failed (ProviderChanged)";
+        K14a "the object was not read live in this pass"
+            => "read it: a view that lags behind must not undo a newer change";
+        K14b "an update in flight, sent by another replica, and known for less than the provider's deadline and that of a record"
+            => "verdict: failed (Progressing, transient)";
+        K15 "this very change not marked in flight by this pass, nor by an earlier one of this process after an update that was not answered; else"
+            => "save the record with `inFlight`; update";
+        K15a "the client authenticates by a secret that the provider never issued"
+            => "verdict: failed (InvalidResponse)";
+        K15c "registered in this pass, credentials not tried, `verify` is not Never"
+            => "try them once";
+        K15b "a suspect names the recorded client, and a live list of the records confirms it"
+            => "remove that suspect";
+        K16 "our Secrets under other names, and the status names the new one"
+            => "delete one of them";
+        K17 "else"
+            => "verdict: Ready";
+    }
+    Recreate {
+        R1 "the client's own credentials not tried"
+            => "try them; if they are rejected, try those of another client of this provider, recorded since these were last accepted";
+        R2 "accepted, or unclear, or never accepted before, or the other client is not accepted either, or `verify` is Never: noted as missing / else"
+            => "save the record without that / verdict: failed (ManagementLost)";
+        R3 "rejected, and that was not noted"
+            => "save the record with the time";
+        R4 "noted less than 60 s ago (no other client: less than an hour)"
+            => "verdict: failed (ClientMissing, transient)";
+        R4a "no attempt opened, and two suspects of this UID without client_id (policy Hold: one), none abandoned"
+            => "verdict: failed (OutcomeUnknown)";
+        R5 "no attempt opened, recreations or registrations barred"
+            => "verdict: failed (ClientMissing, transient, after the rest)";
+        R5a "no attempt opened, the record not kept as a suspect in this pass"
+            => "keep the record as a suspect; an entry that exists is written again";
+        R6 "no attempt opened in this pass"
+            => "open an attempt";
+        R7 "else"
+            => "register";
+    }
+    Delete {
+        D1 "no finalizer, record Deleted / else"
+            => "remove the record / verdict: gone";
+        D2 "record unseen or absent by the watch only"
+            => "read the record live";
+        D3a "record absent, there is a doubt to enter, and the object was not read live"
+            => "read it";
+        D3b "record absent, marker open, opened by another replica less than a minute ago"
+            => "verdict: failed (DeletionBlocked)";
+        D3c "record absent, marker open, the provider resolvable, its clients known by a mark, attempt neither a suspect nor abandoned, not looked up, timeout not passed, not a copy (A9a)"
+            => "resolve the provider, discover, look the client up: found, it is the registration in hand (A1), and then a record to delete";
+        D3 "record absent, marker open, its attempt no suspect yet"
+            => "enter a suspect";
+        D4 "record absent, clientID known and no suspect"
+            => "enter a suspect with its client_id";
+        D4a "record absent, clientID unknown, the marker's attempt known to have registered a client, and no suspect"
+            => "enter a suspect";
+        D5 "record absent"
+            => "remove the finalizer";
+        D6 "record unreadable, timeout passed / else"
+            => "remove the finalizer / verdict: failed (DeletionBlocked)";
+        D6a "phase Registered or Deleting, record of another cluster or this may be a copy (A9a), not abandoned: timeout passed / else"
+            => "remove the finalizer / verdict: failed (DeletionBlocked)";
+        D7 "phase Deleted or Retained"
+            => "remove the finalizer";
+        D7a "phase Registered or Deleting, marker open, of another attempt than the record's, which is no suspect yet: opened by another replica less than a minute ago / else"
+            => "verdict: failed (DeletionBlocked) / enter a suspect";
+        D8 "phase Registered and `Retain`, or phase Registered or Deleting and abandoned: Secret unseen / ours and being removed, timeout not passed / absent, namespace not terminating / ours / else"
+            => "read it / verdict: failed (DeletionBlocked) / create it without ownerReference / take our ownerReference off / save the record as Retained";
+        D9 "phase Registered"
+            => "save the record as Deleting";
+        D10 "no management, or the provider answered that it deletes nothing: no suspect yet / else"
+            => "keep the record as a suspect / save the record as Deleted";
+        D11 "management needs the provider's credentials, unresolved"
+            => "resolve it for the deletion: credentials that vanished count for as long as they are kept";
+        D11a "the same, the provider object or the consented Secret of its credentials missing: until the timeout, or 60 s where the namespace is terminating / later, no suspect yet / else"
+            => "verdict: failed (DeletionBlocked) / keep the record as a suspect / save the record as Deleted";
+        D12 "deregistered (204, or 200 with no body or a JSON one that is no error), a suspect names the client / else"
+            => "remove that suspect / save the record as Deleted";
+        D12a "not sent, because the record of another object uses the client"
+            => "save the record as Deleted";
+        D13 "the deregistration was refused, or answered with a success that proves nothing (202, a page): first time / 60 s later"
+            => "save when it was first refused / keep the record as a suspect, then save it as Deleted";
+        D14 "a step failed, timeout passed, and the record is a tombstone, or the step was refused for good and the status says DeletionBlocked already"
+            => "remove the finalizer; the record stays, and what could not be entered as a suspect is told by an event";
+        D15 "a step failed"
+            => "verdict: failed (DeletionBlocked; look again if the world changed meanwhile)";
+        D16 "not claimed"
+            => "claim the client, unless the record of another object uses it (part \"One owner\")";
+        D17 "else"
+            => "deregister";
+    }
+    Gone {
+        E1 "the leadership has ended, and this pass has recorded a client"
+            => "read whether the object is gone: a successor may have ended its deletion before the record was stored, or after it was, without the pass's knowing, so that it was stored again";
+        E2 "the object is gone, and this pass has recorded its client, phase Registered"
+            => "read what is there under the object's name";
+        E2a "the same, and no object of its name states that client as its own"
+            => "save the record as a tombstone: Deleting, or Retained by the deletion policy";
+        E3 "the object is gone, or the leadership has ended"
+            => "the pass ends";
+    }
+}

@@ -1,0 +1,330 @@
+//! What the planner sees.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+
+use super::journal::Journal;
+use crate::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
+use crate::domain::asked;
+use crate::domain::failure::{Class, Failure};
+use crate::domain::marker::Marker;
+use crate::domain::record::Record;
+use crate::domain::status::{self, rfc3339};
+use crate::domain::target::{Endpoints, Target};
+
+/// Everything that a decision rests on.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The object, as fresh as the pass knows it.
+    pub object: &'a OAuthClient,
+    /// This operator.
+    pub operator: &'a Operator,
+    /// Whether the object's namespace is being deleted.
+    pub namespace_terminating: bool,
+    /// Whether more than metadata has to be compared: the provider changed, or the user asked for it.
+    pub deep: bool,
+    /// The registration record.
+    pub record: RecordView<'a, Record>,
+    /// The Secret that the application reads.
+    pub credentials: CredentialsView<'a>,
+    /// Names of further credentials Secrets of this object.
+    pub former_names: &'a [String],
+    /// The provider.
+    pub provider: ProviderView<'a>,
+    /// Its endpoints, once discovered.
+    pub endpoints: Option<&'a Endpoints>,
+    /// Suspected stray clients of this object.
+    pub suspects: &'a [Suspect],
+    /// What this pass has done.
+    pub journal: &'a Journal,
+    /// How long the breaker of the provider keeps registrations from beginning, because too many ended unknown.
+    pub registrations_barred: Option<Duration>,
+    /// The same for clients that would be registered anew because the provider has lost them.
+    pub recreations_barred: Option<Duration>,
+    /// The pause that the provider asked for, while it lasts.
+    pub pause: Option<Pause>,
+    /// How long this process has known the open attempt of the marker, if another replica opened it.
+    pub foreign_attempt_age: Option<Duration>,
+    /// How long this process has known the update that the record marks as in flight, if another replica sends it.
+    pub foreign_update_age: Option<Duration>,
+    /// How long the object has been under deletion; zero: it is not.
+    pub deleting_for: Duration,
+    /// How long ago the provider first said during a deletion that it does not know the client.
+    pub missing_for: Option<Duration>,
+    /// A fresh identifier for an attempt.
+    pub fresh_attempt: &'a str,
+    /// Seconds since the epoch.
+    pub now: i64,
+}
+
+/// This installation of the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Namespace of the records.
+    pub namespace: String,
+    /// Identity of the cluster.
+    pub cluster_id: String,
+    /// Why nothing may be changed at a provider: this may be a copy of another operator, which may still run.
+    pub held: Option<String>,
+    /// Whether objects in that namespace are served although its deletion would take their records along.
+    pub serves_own_namespace: bool,
+}
+
+/// What is known about a stored thing.
+#[derive(Debug)]
+pub enum RecordView<'a, T> {
+    /// It exists by its metadata, but has not been read.
+    Unseen,
+    /// It does not exist; `live` if the API server itself said so in this pass.
+    Absent {
+        /// Whether this is more than the watch's word.
+        live: bool,
+    },
+    /// It exists and is not what it should be.
+    Unreadable,
+    /// It was read.
+    Present(&'a T),
+}
+
+impl<T> Clone for RecordView<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for RecordView<'_, T> {}
+
+/// The credentials Secret of the name that the manifest asks for.
+#[derive(Clone, Copy)]
+pub enum CredentialsView<'a> {
+    /// There is none.
+    Absent,
+    /// There is one, known by metadata only.
+    Unseen {
+        /// Whether its metadata is exactly what the status says of the operator's last write, and of the record's
+        /// generation.
+        as_written: bool,
+    },
+    /// It was read and is controlled by this object.
+    Ours(&'a Secret),
+    /// It was read and is controlled by an earlier object of the same name.
+    Former,
+    /// It was read and is somebody else's.
+    Foreign,
+}
+
+/// The provider of an object.
+#[derive(Clone, Copy, Debug)]
+pub enum ProviderView<'a> {
+    /// Not looked up in this pass.
+    Unresolved,
+    /// It cannot be used.
+    Refused(&'a Failure),
+    /// It can.
+    Resolved(&'a Provider),
+}
+
+/// A pause that a provider asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Time until it ends.
+    pub rest: Duration,
+    /// When it ends, in seconds since the epoch.
+    pub until: i64,
+}
+
+impl Pause {
+    /// Why nothing is sent while it lasts.
+    #[must_use]
+    pub fn failure(self, reason: Reason) -> Failure {
+        let text = format!(
+            "the provider asked the operator to slow down, so nothing is sent to it before {}",
+            rfc3339(self.until)
+        );
+        Failure::new(Class::Transient, reason, text).after(Some(self.rest))
+    }
+}
+
+/// A provider object with its profile applied and its credentials read.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// How to call it.
+    pub target: Target,
+    /// UID of the provider object.
+    pub uid: String,
+    /// Changes whenever the provider object or one of its credentials does.
+    pub fingerprint: String,
+}
+
+impl View<'_> {
+    pub(super) fn uid(&self) -> &str {
+        self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn has_finalizer(&self) -> bool {
+        self.object
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == names::FINALIZER)
+    }
+
+    /// The marker, if it was written for this very object.
+    pub(super) fn marker(&self) -> Option<Marker<'_>> {
+        let marker = Marker::parse(self.object.annotations().get(names::CREATE_PENDING)?)?;
+        (marker.uid == self.uid()).then_some(marker)
+    }
+
+    /// The attempt that the marker tells of, if nobody knows how it ended, or if it registered a client that nothing holds:
+    /// asked only where no record is, or one of another attempt.
+    pub(super) fn open_attempt(&self) -> Option<String> {
+        let attempt = self.marker()?.attempt;
+        let known = self.journal.outcome.as_ref().filter(|(id, _)| **id == *attempt);
+        let open = match (known, self.outcome(&attempt)) {
+            // The status does not know it yet, so the work on it was cut off.
+            (Some((_, AttemptOutcome::Registered)), _) | (_, None | Some(AttemptOutcome::Unknown)) => true,
+            (_, Some(AttemptOutcome::NotApplied | AttemptOutcome::Registered | AttemptOutcome::Suspected)) => false,
+        };
+        open.then(|| attempt.into_owned())
+    }
+
+    /// The attempt that the marker tells of, if it is known to have registered a client.
+    pub(super) fn registered_attempt(&self) -> Option<String> {
+        let attempt = self.marker()?.attempt;
+        (self.outcome(&attempt) == Some(AttemptOutcome::Registered)).then(|| attempt.into_owned())
+    }
+
+    /// How an attempt ended, by this process's memory or the status.
+    pub(super) fn outcome(&self, attempt: &str) -> Option<AttemptOutcome> {
+        let in_memory = self
+            .journal
+            .outcome
+            .as_ref()
+            .filter(|(id, _)| id == attempt)
+            .map(|(_, outcome)| *outcome);
+        let in_status = || {
+            let status = self.object.status.as_ref()?.attempt.as_ref()?;
+            (status.id == attempt).then_some(status.outcome)
+        };
+        in_memory.or_else(in_status)
+    }
+
+    /// Whether another cluster registered the client, so that it is not this one's to change.
+    pub(super) fn is_of_another_cluster(&self, record: &Record) -> bool {
+        record.cluster_id != self.operator.cluster_id
+    }
+
+    /// Identifier that the status says the client has.
+    pub(super) fn known_client_id(&self) -> Option<&str> {
+        self.object.status.as_ref()?.client_id.as_deref()
+    }
+
+    /// Whether the user gave up what this value names.
+    pub(super) fn abandons(&self, value: &str) -> bool {
+        self.object
+            .annotations()
+            .get(names::ABANDON)
+            .is_some_and(|abandoned| abandoned == value)
+    }
+
+    /// Whether the user asks to have the client of this record replaced, and that was not done.
+    pub(super) fn replaces(&self, record: &Record) -> bool {
+        let asked = self.object.annotations().get(names::REPLACE);
+        asked.is_some_and(|id| *id == record.client_id) && asked != record.replaced.as_ref()
+    }
+
+    pub(super) fn is_suspect(&self, attempt: &str, client_id: Option<&str>) -> bool {
+        self.suspects.iter().any(|suspect| match client_id {
+            Some(client_id) => suspect.client_id.as_deref() == Some(client_id),
+            None => suspect.attempt == attempt,
+        })
+    }
+
+    /// Whether the provider accepted the credentials of the recorded client once.
+    pub(super) fn was_verified(&self, record: &Record) -> bool {
+        let told = self
+            .object
+            .status
+            .as_ref()
+            .and_then(|status| status.verified_at.as_ref());
+        record.accepted.is_some() || told.is_some()
+    }
+
+    /// The suspect entry that names this client.
+    pub(super) fn suspected(&self, client_id: &str) -> Option<&Suspect> {
+        self.suspects
+            .iter()
+            .find(|suspect| suspect.client_id.as_deref() == Some(client_id))
+    }
+
+    /// Whether there is a verdict for this generation.
+    pub(super) fn is_judged(&self) -> bool {
+        status::is_judged(self.object)
+    }
+
+    /// Whether this generation was judged Ready.
+    pub(super) fn is_judged_ready(&self) -> bool {
+        status::is_judged_ready(self.object)
+    }
+
+    /// Row A9: metadata alone shows that nothing has changed since the object was judged Ready.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.deep
+            && self.is_judged_ready()
+            && self.has_finalizer()
+            && self.former_names.is_empty()
+            && self
+                .object
+                .annotations()
+                .get(names::REPLACE)
+                .map(String::as_str)
+                .is_none_or(|id| Some(id) != self.known_client_id())
+            && matches!(self.record, RecordView::Unseen)
+            && matches!(self.credentials, CredentialsView::Unseen { as_written: true })
+    }
+
+    /// Whether the last attempt that the status tells of registered a client.
+    pub(super) fn was_registered(&self) -> bool {
+        let attempt = self.object.status.as_ref().and_then(|status| status.attempt.as_ref());
+        attempt.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Registered)
+    }
+
+    /// Whether exactly this request was refused for good by exactly this provider, and nobody asked for another try since; its
+    /// fingerprint is asked for if anything was.
+    pub(super) fn was_rejected(&self, fingerprint: impl FnOnce() -> String) -> bool {
+        let Some(status) = &self.object.status else {
+            return false;
+        };
+        if asked::is_open(self.object) {
+            return false;
+        }
+        // Another failure since then, of a later step or a later try, is no refusal.
+        let refusals = [
+            Reason::RegistrationRejected,
+            Reason::UpdateRejected,
+            Reason::UpdateUnsupported,
+            Reason::InvalidResponse,
+            Reason::AlreadyManaged,
+        ];
+        let refused = |reason: &str| Reason::parse(reason).is_some_and(|reason| refusals.contains(&reason));
+        let stalled = status
+            .conditions
+            .iter()
+            .any(|c| c.type_ == "Stalled" && c.status == "True" && refused(&c.reason));
+        stalled
+            && status
+                .attempt
+                .as_ref()
+                .is_some_and(|attempt| attempt.request_hash == fingerprint())
+    }
+
+    /// Namespace and name, joined by a dot: a namespace holds none, and there are providers that allow nothing more special.
+    pub(super) fn default_client_name(&self) -> String {
+        format!(
+            "{}.{}",
+            self.object.namespace().unwrap_or_default(),
+            self.object.name_any()
+        )
+    }
+}

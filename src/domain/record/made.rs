@@ -1,0 +1,116 @@
+//! From a registration to its record, and what is made of a record.
+
+use kube::ResourceExt;
+use serde_json::{Map, Value};
+
+use crate::api::OAuthClient;
+use crate::domain::metadata::Request;
+use crate::domain::pass::{Operator, Provider};
+use crate::domain::registration::Registration;
+use crate::domain::target::Endpoints;
+
+use super::{Access, Nested, Owner, Phase, Record, SCHEMA_VERSION};
+
+/// Where a registration comes from.
+pub struct Origin<'a> {
+    /// The object that it was made for.
+    pub object: &'a OAuthClient,
+    /// This operator.
+    pub operator: &'a Operator,
+    /// The provider object that it was made at.
+    pub provider: &'a Provider,
+    /// The endpoints that were discovered.
+    pub endpoints: &'a Endpoints,
+    /// The attempt.
+    pub attempt: &'a str,
+    /// What the manifest asked for.
+    pub request: Request,
+    /// Seconds since the epoch.
+    pub now: i64,
+}
+
+/// The record of a fresh registration.
+#[must_use]
+pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
+    let target = &origin.provider.target;
+    let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Record {
+        schema_version: SCHEMA_VERSION,
+        phase: Phase::Registered,
+        cluster_id: origin.operator.cluster_id.clone(),
+        owner: owner(origin.object),
+        attempt: origin.attempt.to_owned(),
+        credential_generation: 1,
+        client_id: answer.client_id,
+        client_secret: answer.client_secret,
+        client_secret_expires_at: answer.client_secret_expires_at.filter(|at| *at != 0),
+        registration_access_token: answer.registration_access_token,
+        registration_client_uri: answer.registration_client_uri,
+        registered_at: origin.now,
+        request: origin.request.clone(),
+        metadata: answer.metadata,
+        endpoints: origin.endpoints.clone(),
+        management: Access {
+            mode: target.knobs.management,
+            provider_uid: origin.provider.uid.clone(),
+            uri_template: target.knobs.uri_template.clone(),
+            allowed_origins: target.allowed_origins.clone(),
+            ca_bundle: target.ca_bundle.clone(),
+            connect_timeout_ms: millis(target.deadlines.connect),
+            request_timeout_ms: millis(target.deadlines.request),
+        },
+        in_flight: None,
+        replaced: None,
+        accepted: None,
+        missing_since: None,
+        other: Map::new(),
+        nested: Nested::default(),
+    }
+}
+
+/// A record without content, to find out whether one could be written.
+#[must_use]
+pub fn sample(object: &OAuthClient, operator: &Operator) -> Record {
+    Record {
+        schema_version: SCHEMA_VERSION,
+        phase: Phase::Registered,
+        cluster_id: operator.cluster_id.clone(),
+        owner: owner(object),
+        attempt: "dry-run".to_owned(),
+        credential_generation: 1,
+        client_id: "dry-run".to_owned(),
+        client_secret: Some("dry-run".into()),
+        client_secret_expires_at: None,
+        registration_access_token: None,
+        registration_client_uri: None,
+        registered_at: 0,
+        request: Request::new(),
+        metadata: Map::new(),
+        endpoints: Endpoints::default(),
+        management: Access::default(),
+        in_flight: None,
+        replaced: None,
+        accepted: None,
+        missing_since: None,
+        other: Map::new(),
+        nested: Nested::default(),
+    }
+}
+
+/// Body of an update: everything that is wanted, and the `client_id` (RFC 7592 section 2.2).
+#[must_use]
+pub fn update_body(request: &Request, client_id: &str) -> Request {
+    let mut body = request.clone();
+    body.insert("client_id".to_owned(), Value::String(client_id.to_owned()));
+    body
+}
+
+/// The object as the owner of a record.
+#[must_use]
+pub fn owner(object: &OAuthClient) -> Owner {
+    Owner {
+        uid: object.uid().unwrap_or_default(),
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
+}
