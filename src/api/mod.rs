@@ -12,8 +12,9 @@ pub mod rules;
 
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use client::{
-    AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, Handled, KeyNames, LabelValue, OAuthClient,
-    OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,
+    Adopt, AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, Handled, KeyNames, LabelValue,
+    OAuthClient, OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate,
+    SecretVersion, Suspect, TokenRef,
 };
 pub use condition::Condition;
 pub use crds::{crds, file_name};

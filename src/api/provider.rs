@@ -235,6 +235,10 @@ pub struct ProviderSettings {
     /// the provider has lost is never registered again by itself.
     #[serde(default)]
     pub verify: Verify,
+    /// Whether OAuthClients may take over clients that exist at the provider, by `spec.adopt`. Whoever may create an OAuthClient can then
+    /// change and delete every client whose registration access token they know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_adoption: Option<bool>,
     /// Bounds on what the operator asks of this provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,

@@ -74,6 +74,8 @@ reasons! {
     ProviderChanged => "Restore the former issuer in the provider object. To move to another provider, create a new OAuthClient and delete this one.",
     /// A referenced credential Secret does not exist or lacks a key.
     CredentialsMissing => "Create the Secret with the keys that the message names.",
+    /// The provider does not allow that existing clients are taken over.
+    AdoptionNotAllowed => "Ask the owner of the provider object to set `allowAdoption`, or remove `spec.adopt`.",
     /// A referenced credential Secret lacks the consent label or annotation of the operator.
     ConsentMissing => "Run the kubectl commands in the message if the credentials may be sent to that origin.",
     /// The provider refused the credentials of the operator.
@@ -109,7 +111,7 @@ reasons! {
     /// The record of a registered client is gone; its token cannot be restored, and nothing is registered again.
     RecordLost => "Restore the Secret of the record in the namespace of the operator from a backup. Without a backup, create a new OAuthClient and delete the client at the provider.",
     /// The provider no longer accepts the token that manages the client, and the client exists.
-    ManagementLost => "The credentials remain valid. Ask the administrator of the provider why the token is refused. To replace the client, delete the OAuthClient and create it again: the old client then stays named by a suspect.",
+    ManagementLost => "The credentials remain valid. Ask the administrator of the provider why the token is refused. If the token was regenerated, give the operator the new one by `spec.adopt`. To replace the client, set the annotation `replace` that the message names.",
     /// The provider no longer knows a client that it registered.
     ClientMissing => "Wait: if the provider confirms this, the client is registered again. Check whether the provider lost its data.",
     /// The provider answered a registration with a client that another object, or somebody else, registered.

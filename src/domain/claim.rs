@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::api::Reason;
 
 use super::failure::{Class, Failure};
+use super::marker;
 use super::pass::Claimed;
 use super::record::Phase;
 
@@ -51,6 +52,8 @@ pub struct Answer<'a> {
     pub first_attempt_ago: Duration,
     /// Whether the answer repeats a value that only this object sends.
     pub echoed: bool,
+    /// Whether the object was told to take over a client that exists. What others gave up is no obstacle then.
+    pub adopts: bool,
 }
 
 /// Why no DELETE may be sent for a client.
@@ -88,11 +91,20 @@ pub fn judge(found: Claimed, own: &str) -> Result<(), Withheld> {
     }
 }
 
+/// Whether a record or an entry names a client that its object does not use any more: kept by the wish of its owner, or a suspect.
+#[must_use]
+pub fn is_given_up(named: &Named) -> bool {
+    marker::is_suspect_name(&named.secret) || matches!(named.phase, Some(Phase::Retained | Phase::Suspect))
+}
+
 /// Judges whose client it is.
 #[must_use]
 pub fn provenance(answer: &Answer<'_>) -> Provenance {
     // What is deregistered names nothing that exists, whatever identifier the provider gives next.
-    let names = |named: &&Named| named.owner_uid != answer.uid && named.phase != Some(Phase::Deleted);
+    let names = |named: &&Named| {
+        let given_up = answer.adopts && is_given_up(named);
+        named.owner_uid != answer.uid && named.phase != Some(Phase::Deleted) && !given_up
+    };
     let mut others = answer.named.iter().filter(names);
     if let Some(other) = others.clone().find(|named| named.phase != Some(Phase::Deleting)) {
         return Provenance::Another(other.owner_uid.clone());
@@ -103,7 +115,7 @@ pub fn provenance(answer: &Answer<'_>) -> Provenance {
     let earlier = answer
         .issued_ago
         .is_some_and(|ago| ago > answer.first_attempt_ago + TOLERANCE);
-    if earlier && !answer.echoed {
+    if earlier && !answer.echoed && !answer.adopts {
         return Provenance::Earlier;
     }
     Provenance::Ours
@@ -142,6 +154,7 @@ mod tests {
             issued_ago: None,
             first_attempt_ago: Duration::from_secs(10),
             echoed: false,
+            adopts: false,
         }
     }
 
@@ -160,6 +173,7 @@ mod tests {
         );
         let echoed = Answer {
             echoed: true,
+            adopts: false,
             ..answer(&others)
         };
         assert_eq!(provenance(&echoed), Provenance::Another("v".to_owned()));
@@ -176,6 +190,7 @@ mod tests {
         assert_eq!(provenance(&issued(311)), Provenance::Earlier);
         let echoed = Answer {
             echoed: true,
+            adopts: false,
             ..issued(86_400)
         };
         assert_eq!(provenance(&echoed), Provenance::Ours);

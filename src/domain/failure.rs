@@ -56,8 +56,9 @@ impl Failure {
     #[must_use]
     pub fn management_lost(client_id: &str) -> Self {
         let text = format!(
-            "the provider does not accept the token that manages client {client_id}. The client and its Secret are left as they are. Ask the provider's \
-             administrator for the reason, or have another client registered in its place with: kubectl annotate --overwrite oauthclient NAME {}={client_id}",
+            "the provider does not accept the token that manages client {client_id}. The client and its Secret are left as they are. If \
+             the token was regenerated, give the operator the new one by spec.adopt. Otherwise ask the provider's administrator for the reason, or have another \
+             client registered in its place with: kubectl annotate --overwrite oauthclient NAME {}={client_id}",
             names::REPLACE
         );
         Self::new(Class::Denied, Reason::ManagementLost, text)

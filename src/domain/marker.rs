@@ -62,6 +62,12 @@ pub fn suspect_name(uid: &str, attempt: &str) -> String {
     format!("oauthclient-suspect-{uid}-{attempt}")
 }
 
+/// Whether this is the name of such an entry.
+#[must_use]
+pub fn is_suspect_name(name: &str) -> bool {
+    name.starts_with("oauthclient-suspect-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +82,7 @@ mod tests {
     fn names_are_those_of_object_and_attempt() {
         assert_eq!(record_name("u-1"), "oauthclient-u-1");
         assert_eq!(suspect_name("u-1", "a-1"), "oauthclient-suspect-u-1-a-1");
+        assert!(is_suspect_name(&suspect_name("u-1", "a-1")) && !is_suspect_name(&record_name("u-1")));
     }
 
     #[test]

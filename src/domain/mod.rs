@@ -1,5 +1,6 @@
 //! Decisions, and nothing else: no async, no Kubernetes client, no HTTP, no clock.
 
+pub mod adoption;
 pub mod api_error;
 pub mod asked;
 pub mod backoff;

@@ -19,6 +19,7 @@ pub fn knobs(profile: Profile) -> Knobs {
             mark: None,
             management: ManagementMode::RegistrationAccessToken,
             uri_template: BELOW_REGISTRATION.to_owned(),
+            allow_adoption: false,
         },
         // It refuses a chosen `client_id`, and stores no `software_id`. A certificate's subject is stored whatever the client
         // authenticates by.
@@ -41,6 +42,7 @@ pub fn knobs(profile: Profile) -> Knobs {
             mark: None,
             management: ManagementMode::Credentials,
             uri_template: BELOW_REGISTRATION.to_owned(),
+            allow_adoption: false,
         },
         // `/identity/connect/register` refuses members that it does not know, and offers nothing but registration.
         Profile::Wso2Legacy => Knobs {
@@ -50,6 +52,7 @@ pub fn knobs(profile: Profile) -> Knobs {
             mark: None,
             management: ManagementMode::None,
             uri_template: BELOW_REGISTRATION.to_owned(),
+            allow_adoption: false,
         },
     }
 }
@@ -75,6 +78,7 @@ pub fn settings(provider: &ProviderSettings) -> Knobs {
         mark: profile.mark,
         management,
         uri_template,
+        allow_adoption: provider.allow_adoption.unwrap_or(false),
     }
 }
 

@@ -136,6 +136,9 @@ pub struct Record {
     /// Value of the `replace` annotation by which this client was registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<String>,
+    /// Digests of the reference and the token of `spec.adopt` that were taken over last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<String>,
     /// When the provider last accepted the client's own credentials, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<i64>,

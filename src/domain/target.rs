@@ -78,6 +78,8 @@ pub struct Knobs {
     pub management: ManagementMode,
     /// Template of a client's URI in mode `Credentials`.
     pub uri_template: String,
+    /// Whether clients that exist may be taken over.
+    pub allow_adoption: bool,
 }
 
 /// A member of a registration that says nothing to the provider, and that the provider shows to its administrators.

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::api::{ManagementMode, Reason};
+use crate::domain::adoption::Adoption;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::record::{self, Access, Record};
@@ -194,6 +195,22 @@ impl ManagementCall {
         let route = Located::discovered(target, endpoints)?.route(None);
         route.check(&uri)?;
         Ok(Some(Self { uri, route }))
+    }
+
+    /// How a client is reached by the token that its owner gave, at an origin of the provider that the owner of the token consents to.
+    ///
+    /// # Errors
+    /// As [`ManagementCall::of`].
+    pub fn adopt(target: &Target, endpoints: &Endpoints, adoption: &Adoption) -> Result<Self, Failure> {
+        let uri = adoption.uri.clone().unwrap_or_default();
+        let mut route = Located::discovered(target, endpoints)?.route(None);
+        route.known.push(adoption.token.clone());
+        route.credentials = Credentials {
+            scheme: AuthScheme::Bearer(adoption.token.clone()),
+            origins: Some(adoption.origins.clone()),
+        };
+        route.check(&uri)?;
+        Ok(Self { uri, route })
     }
 
     /// Client configuration endpoint, verbatim.

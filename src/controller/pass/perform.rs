@@ -72,6 +72,8 @@ impl<W: World> Pass<'_, W> {
             Effect::DeleteFormer(name) => self.delete_former(&name).await,
             Effect::ReleaseCredentials => self.release_credentials().await,
             Effect::EnterSuspect(suspect) => self.enter_suspect(suspect, None).await,
+            Effect::ReadAdoption => self.read_adoption().await,
+            Effect::RemoveSuperseded(name) => self.remove_superseded(&name).await,
             Effect::KeepSuspect(record) => self.keep_suspect(&record).await,
             Effect::ConfirmRecord => self.confirm_record().await,
             Effect::RemoveSuspect(attempt) => self.remove_suspect(&attempt).await,

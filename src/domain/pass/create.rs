@@ -8,6 +8,7 @@ use crate::domain::identity::{self, Finds};
 use crate::domain::marker::{self, Marker};
 use crate::domain::{metadata, secret};
 
+use super::adopt;
 use super::effect::{Decision, Effect, Verdict};
 use super::first::{foreign_secret, former_secret, lost};
 use super::journal::LookUp;
@@ -96,6 +97,9 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
         Err(failure) => return Row::C8.fails(failure),
         Ok(request) => request,
     };
+    if let Some(decision) = adopt::client(view, provider) {
+        return decision;
+    }
     if !view.was_registered() && view.was_rejected(|| fingerprint(&request, provider)) {
         return Row::C9.ends(Verdict::Nothing);
     }

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 
 use crate::api::{Reason, Suspect};
+use crate::domain::adoption::Adoption;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::marker::Marker;
 use crate::domain::metadata::Request;
@@ -142,6 +143,12 @@ pub enum Effect {
     FindMarked(String),
     /// Ask the provider for the client of this identifier.
     LookUp(String),
+    /// Read the Secret that `spec.adopt` names.
+    ReadAdoption,
+    /// Read a client with a token that its owner gave: one GET.
+    Adopt(Box<Adoption>),
+    /// Remove a record or an entry of the client that was taken over, by the name of its Secret.
+    RemoveSuperseded(String),
     /// Ask whether the provider accepts the client's own credentials.
     Probe,
     /// Create the record of the registration in hand.
@@ -221,6 +228,9 @@ impl Effect {
             Self::ClaimAnswer => "ClaimAnswer",
             Self::FindMarked(_) => "FindMarked",
             Self::LookUp(_) => "LookUp",
+            Self::ReadAdoption => "ReadAdoption",
+            Self::Adopt(_) => "Adopt",
+            Self::RemoveSuperseded(_) => "RemoveSuperseded",
             Self::Probe => "Probe",
             Self::StoreRecord(_) => "StoreRecord",
             Self::ReplaceRecord(_) => "ReplaceRecord",
@@ -251,6 +261,7 @@ impl Effect {
             | Self::Register { .. }
             | Self::Update { .. }
             | Self::Probe
+            | Self::Adopt(_)
             | Self::Claim { compensates: false, .. }
             | Self::Deregister => Admission::PermitAndLeadership,
             Self::ProveWritable | Self::FindMarked(_) | Self::ReadClient => Admission::Permit,

@@ -34,9 +34,9 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
         return Some(registration(view));
     }
     if let (Some((request, answer)), RecordView::Present(record)) = (&journal.answer, view.record) {
-        return Some(Row::A2.does(Effect::SaveRecord(Box::new(keep::after_update(
-            record, request, answer,
-        )))));
+        let mut after = keep::after_update(record, request, answer);
+        after.adopted = journal.adopts.clone().or(after.adopted);
+        return Some(Row::A2.does(Effect::SaveRecord(Box::new(after))));
     }
     // A call that was answered with 404: whether the client is there decides what that means.
     journal.nowhere.is_some().then(|| Row::A2e.does(Effect::ReadClient))
@@ -97,5 +97,7 @@ pub(super) fn in_hand(view: &View<'_>, request: Request) -> Option<Record> {
         request,
         now: view.now,
     };
-    Some(made::of_registration(&origin, registration))
+    let mut record = made::of_registration(&origin, registration);
+    record.adopted.clone_from(&view.journal.adopts);
+    Some(record)
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::api::AttemptOutcome;
+use crate::domain::adoption::Adoption;
 use crate::domain::failure::Failure;
 use crate::domain::metadata::Request;
 use crate::domain::outcome::CallError;
@@ -44,6 +45,12 @@ pub struct Journal {
     pub answered: Option<Box<Answered>>,
     /// Whether that client was found at the provider, by the identifier that the operator chose or by the attempt's mark.
     pub adopted: bool,
+    /// What `spec.adopt` and its Secret say, once read.
+    pub adoption: Option<Box<Result<Adoption, Failure>>>,
+    /// Digest of the adoption whose client or token is in hand.
+    pub adopts: Option<String>,
+    /// Records and entries of the adopted client whose objects gave it up, by the names of their Secrets.
+    pub superseded: Vec<String>,
     /// What a look for the client found.
     pub look_up: Option<LookUp>,
     /// Identifier of the client that carries the mark of the open attempt.

@@ -17,7 +17,7 @@ use super::effect::{Decision, Effect, Verdict};
 use super::first::{foreign_secret, former_secret};
 use super::row::Row;
 use super::view::{CredentialsView, Provider, ProviderView, RecordView, View};
-use super::{UNDER_WAY, recreate};
+use super::{UNDER_WAY, adopt, recreate};
 
 pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     let RecordView::Present(record) = view.record else {
@@ -128,6 +128,9 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     };
     if replaces {
         return Some(replace(view, record, provider, request));
+    }
+    if let Some(decision) = adopt::token(view, record) {
+        return Some(decision);
     }
     // K11
     if record.in_flight.is_none() && record.request == request {
@@ -248,6 +251,9 @@ fn finish(view: &View<'_>, record: &Record) -> Decision {
             Effect::ConfirmRecord
         });
     }
+    if let Some(name) = view.journal.superseded.first() {
+        return Row::K15d.does(Effect::RemoveSuperseded(name.clone()));
+    }
     let bound = view
         .object
         .status
@@ -293,7 +299,7 @@ fn unsupported() -> Failure {
     )
 }
 
-fn provider_changed(now: &str, before: &str) -> Failure {
+pub(super) fn provider_changed(now: &str, before: &str) -> Failure {
     Failure::new(
         Class::Denied,
         Reason::ProviderChanged,

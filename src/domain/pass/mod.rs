@@ -9,6 +9,7 @@
 //! that was written before it. No answer proves that a client is absent but those of [`super::probe`] and a deletion that
 //! succeeded.
 
+mod adopt;
 mod before;
 mod create;
 mod delete;

@@ -156,6 +156,8 @@ rows! {
             => "verdict: failed (OutcomeUnknown)";
         C8 "the manifest can never work"
             => "verdict: failed (InvalidSpec)";
+        C8a "`spec.adopt` is set: the provider object does not allow it, or its clients have no tokens / Secret foreign / token not read / unusable / endpoints unknown / dry runs not done / finalizer missing / else"
+            => "verdict: failed (AdoptionNotAllowed, InvalidSpec) / failed (SecretConflict) / read it / verdict: failed / discover / dry-run both Secrets / add the finalizer / read the client with the token: shown, it is the answer to claim (A1)";
         C9 "this very request was rejected by this very provider, the last attempt did not register a client, and no new `reconcile` value asks for another try"
             => "verdict: nothing";
         C9a "no attempt opened, and the provider asked for a pause that lasts"
@@ -204,6 +206,8 @@ rows! {
             => "verdict: failed (InvalidSpec)";
         K10a "the `replace` annotation names the recorded client, and that was not done: this request was rejected / endpoints unknown / of another issuer / object not read / else"
             => "verdict: nothing / discover / verdict: failed (ProviderChanged) / read it / rows R4a to R7, without the breaker for clients registered anew";
+        K10b "`spec.adopt` names another token than was taken over last: not read / unusable / endpoints unknown / of another issuer / else"
+            => "read it / verdict: failed, unless the same reference was taken over before / discover / verdict: failed (ProviderChanged) / read the client with the token: the recorded one, it is the answer to save (A2)";
         K11b "nothing in flight, the stored request equals the wanted one, and the client was noted as missing"
             => "save the record without that";
         K11 "nothing in flight and the stored request equals the wanted one"
@@ -230,6 +234,8 @@ rows! {
             => "try them once";
         K15b "a suspect names the recorded client, and a live list of the records confirms it"
             => "remove that suspect";
+        K15d "the client was taken over, and a retained record or a suspect of another object names it"
+            => "remove that";
         K16 "our Secrets under other names, and the status names the new one"
             => "delete one of them";
         K17 "else"

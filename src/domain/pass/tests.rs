@@ -4,6 +4,7 @@
 #![allow(clippy::struct_excessive_bools, reason = "a world is a set of independent facts")]
 #![allow(clippy::semicolon_if_nothing_returned, reason = "one-line changes of a world")]
 
+mod adopt_rows;
 mod create_rows;
 mod delete_rows;
 mod first_rows;

@@ -28,6 +28,7 @@ pub(crate) fn record() -> Record {
         management: Access::default(),
         in_flight: None,
         replaced: None,
+        adopted: None,
         accepted: None,
         missing_since: None,
         other: Map::new(),

@@ -5,6 +5,7 @@
 //! catalogue (`t`).
 
 mod absence;
+mod adopting;
 mod anew;
 mod answers;
 mod case;

@@ -242,6 +242,15 @@ impl Site {
         }
     }
 
+    /// The realm behind this site, if the provider is Keycloak.
+    #[must_use]
+    pub fn realm(&self) -> Option<&Realm> {
+        match &self.provider {
+            Provider::Keycloak(realm) => Some(realm),
+            Provider::Oidc(_) | Provider::Idpyoidc(_) | Provider::Scriptable(_) => None,
+        }
+    }
+
     /// The oidc-provider behind this site, if it is one.
     #[must_use]
     pub fn oidc(&self) -> Option<&OidcProvider> {

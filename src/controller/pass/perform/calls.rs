@@ -4,12 +4,13 @@ use kube::ResourceExt;
 
 use crate::controller::world::World;
 use crate::controller::{claim, management, probe};
+use crate::domain::adoption::Adoption;
 use crate::domain::failure::Failure;
 use crate::domain::identity::{self, Finds};
 use crate::domain::metadata::Request;
 use crate::domain::pass::{AnswerClaim, Claimed, Effect};
 use crate::domain::record::Record;
-use crate::provider::{ManagementCall, MarkedCall};
+use crate::provider::{self, ManagementCall, MarkedCall};
 
 use super::super::{Pass, observe};
 
@@ -41,6 +42,7 @@ impl<W: World> Pass<'_, W> {
                     self.state.probed(probed, control);
                 }
             }
+            Effect::Adopt(adoption) => self.adopt(*adoption).await,
             Effect::Claim { record, compensates } => self.claim_client(&record, compensates).await,
             Effect::Compensate => self.compensate().await,
             Effect::Deregister => self.deregister().await,
@@ -76,6 +78,19 @@ impl<W: World> Pass<'_, W> {
         };
         let seen = observe::observed(self.world, &self.state, "");
         self.state.answer_claimed(&claim, &seen, |uid| self.world.name_of(uid));
+    }
+
+    async fn adopt(&mut self, adoption: Adoption) {
+        let (Some(provider), Some(endpoints)) = (self.state.provider(), self.state.endpoints()) else {
+            return;
+        };
+        let answer = match ManagementCall::adopt(&provider.target, endpoints, &adoption) {
+            Ok(call) => self.world.read(&call).await,
+            Err(failure) => Err(provider::not_sent(failure)),
+        };
+        let attempt = self.world.fresh_attempt();
+        let seen = observe::observed(self.world, &self.state, &attempt);
+        self.state.adopted(adoption, answer, &seen);
     }
 
     async fn find_marked(&mut self, attempt: &str) {

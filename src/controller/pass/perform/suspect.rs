@@ -51,6 +51,29 @@ impl<W: World> Pass<'_, W> {
         Ok(())
     }
 
+    pub(super) async fn read_adoption(&mut self) {
+        let Some(adopt) = &self.state.object().spec.adopt else {
+            return;
+        };
+        let name = adopt.registration_access_token_ref.name.clone();
+        let answer = self.world.get_secret(&self.key.namespace, &name).await;
+        self.state.adoption_read(answer);
+    }
+
+    pub(super) async fn remove_superseded(&mut self, name: &str) {
+        let home = &self.world.here().namespace;
+        let answer = match self.world.get_secret(home, name).await {
+            Ok(Some(found)) => {
+                let revision = SecretRevision::of(&found);
+                self.world.delete_secret(home, name, &revision).await
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let seen = observe::observed(self.world, &self.state, "");
+        self.state.superseded_removed(name, answer, &seen);
+    }
+
     /// Lists the records that name the recorded client, by the API server.
     pub(super) async fn confirm_record(&mut self) {
         let Some((record, _)) = self.state.record() else { return };

@@ -2,6 +2,7 @@
 //!
 //! Learning belongs to the call, not to the row that asked for it: whoever reads a record learns the same from it.
 
+mod adopt;
 mod compensate;
 mod credentials;
 mod deregister;

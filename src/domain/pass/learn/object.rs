@@ -48,6 +48,7 @@ impl State {
                 self.journal.claimed = false;
                 self.journal.with_secret = false;
                 self.journal.nowhere = None;
+                self.journal.adoption = None;
                 self.forget_looks();
                 if let Some(closed) = &mut self.closed {
                     // What was refused before may get another answer now.

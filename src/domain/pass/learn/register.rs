@@ -112,6 +112,7 @@ impl State {
             issued_ago: issued_ago(&registration, seen.now),
             first_attempt_ago: claim.first_attempt_ago,
             echoed: identity::is_echoed(&registration, &sent, &provider.target.knobs),
+            adopts: self.journal.adopts.is_some(),
         });
         let belongs = |whose: &str| {
             format!(
@@ -121,6 +122,10 @@ impl State {
         };
         match whose {
             Provenance::Ours => {
+                if self.journal.adopts.is_some() {
+                    let given_up = claim.named.iter().filter(|named| claim::is_given_up(named));
+                    self.journal.superseded = given_up.map(|named| named.secret.clone()).collect();
+                }
                 self.journal.registration = Some(registration);
                 if let Some(attempt) = self.journal.attempt.clone() {
                     self.close(&attempt, AttemptOutcome::Registered, hash);

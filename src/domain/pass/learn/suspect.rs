@@ -124,6 +124,14 @@ impl State {
         self.suspects.retain(|suspect| suspect.attempt != attempt);
     }
 
+    /// A record or an entry of the client that was taken over was removed.
+    pub fn superseded_removed(&mut self, name: &str, answer: Result<(), ApiError>, seen: &Observed<'_>) {
+        match answer {
+            Ok(()) | Err(ApiError::NotFound) => self.journal.superseded.retain(|known| known != name),
+            Err(error) => self.fail(&error, &format!("Secret {}/{name}", seen.operator.namespace)),
+        }
+    }
+
     /// Whether the operator of another namespace holds the record.
     fn is_elsewhere(&self, seen: &Observed<'_>) -> bool {
         self.marker()

@@ -106,6 +106,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
         Effect::Claim { compensates: false, .. } | Effect::Deregister | Effect::ResolveForDeletion => {
             assert!(deleting && record.unwrap().phase == Phase::Deleting, "{kind}");
         }
+        Effect::ReadAdoption | Effect::Adopt(_) => assert!(!deleting && object.spec.adopt.is_some(), "{kind}"),
         Effect::RemoveRecord => assert!(deleting && record.unwrap().phase == Phase::Deleted, "{kind}"),
         Effect::CreateCredentials(_) => assert!(
             record.is_some() && matches!(view.credentials, CredentialsView::Absent),
@@ -154,6 +155,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
         | Effect::Discover
         | Effect::ProveWritable
         | Effect::ConfirmRecord
+        | Effect::RemoveSuperseded(_)
         | Effect::AddFinalizer => {}
         // They answer to what part B is about, and nothing of that is drawn.
         Effect::Wait(_)

@@ -130,7 +130,11 @@ impl World {
                 self.record = None;
                 self.record_seen = RecordSeen::Absent(true);
             }
-            Effect::Wait(_)
+            // No object that is drawn adopts.
+            Effect::ReadAdoption
+            | Effect::Adopt(_)
+            | Effect::RemoveSuperseded(_)
+            | Effect::Wait(_)
             | Effect::StartOver
             | Effect::ReadOwner
             | Effect::RestoreRecord(_)

@@ -205,6 +205,22 @@ impl Realm {
         Ok(clients.filter(|(id, _)| !OWN.contains(&id.as_str())).collect())
     }
 
+    /// Regenerates the registration access token of a client, as its administrator does in the console: the one that was issued is void.
+    pub async fn regenerate_token(&self, client_id: &str) -> Result<String, ProviderError> {
+        let clients = self.clients().await?;
+        let internal = clients.get(client_id).and_then(|client| client["id"].as_str());
+        let path = format!(
+            "/{}/clients/{}/registration-access-token",
+            self.name,
+            internal.unwrap_or_default()
+        );
+        let answer = self.keycloak.admin(http::Method::POST, &path, None).await?;
+        Ok(answer["registrationAccessToken"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned())
+    }
+
     /// An access token by the client credentials grant.
     pub async fn token(&self, client_id: &str, client_secret: &str) -> Result<String, ProviderError> {
         let endpoint = format!("{}/protocol/openid-connect/token", self.issuer());
