@@ -70,6 +70,7 @@ impl<W: World> Pass<'_, W> {
         };
         Facts {
             generation: self.object.metadata.generation,
+            spec: Some(&self.object.spec),
             record: match &self.record {
                 Stored::Present { record, .. } => Some(record),
                 _ => None,
