@@ -16,6 +16,8 @@ mod examples;
 mod fairness;
 mod fields;
 mod found;
+mod gitops_flux;
+mod gitops_verdicts;
 mod hygiene;
 mod install;
 mod judge;
