@@ -147,3 +147,21 @@ fn the_decision_table_has_the_rows_of_the_code() {
     }
     keep(&page, &text);
 }
+
+#[test]
+fn the_entries_for_argo_cd_hold_the_health_script() {
+    let directory = repository().join("deploy/argocd");
+    let script = fs::read_to_string(directory.join("health.lua")).unwrap();
+    let mut entries = String::from("# Generated from health.lua. Do not edit; run .ci/generate.\ndata:\n");
+    for kind in ["OAuthClient", "OAuthProvider", "ClusterOAuthProvider"] {
+        writeln!(
+            entries,
+            "  resource.customizations.health.oauth-client-operator.dev_{kind}: |"
+        )
+        .unwrap();
+        for line in script.lines() {
+            writeln!(entries, "{}", format!("    {line}").trim_end()).unwrap();
+        }
+    }
+    keep(&directory.join("argocd-cm.yaml"), &entries);
+}

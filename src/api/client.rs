@@ -294,6 +294,10 @@ pub struct OAuthClientStatus {
     /// Last generation reconciled; -1 before the first reconcile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Digest of the spec at observedGeneration, without suspend: tells whether anything but suspend has changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub observed_spec: Option<String>,
     /// Identifier of the client at the provider.
     #[serde(default, rename = "clientID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
@@ -330,7 +334,7 @@ pub struct OAuthClientStatus {
     /// Annotation values that were acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<Box<Handled>>,
-    /// `Ready`, `Registered`, `SecretSynced`, and `Reconciling` or `Stalled` while true.
+    /// `Ready`, `Registered`, `SecretSynced`, and `Reconciling`, `Stalled` or `Suspended` while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -3,14 +3,16 @@
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::{
-    Attempt, AttemptOutcome, Binding, Condition, OAuthClient, OAuthClientStatus, ProviderStatus, Reason, SecretVersion,
-    Suspect,
+    Attempt, AttemptOutcome, Binding, Condition, OAuthClient, OAuthClientSpec, OAuthClientStatus, ProviderStatus,
+    Reason, SecretVersion, Suspect,
 };
 
 use super::failure::{Class, Failure};
 use super::pass::Verdict;
 use super::record::Record;
 use super::target::Endpoints;
+
+mod suspended;
 
 /// Longest message of a condition, in bytes.
 const LONGEST_MESSAGE: usize = 1024;
@@ -34,6 +36,8 @@ pub enum Verified {
 pub struct Facts<'a> {
     /// Generation that the verdict is about.
     pub generation: Option<i64>,
+    /// The spec of that generation.
+    pub spec: Option<&'a OAuthClientSpec>,
     /// The record, if there is one.
     pub record: Option<&'a Record>,
     /// Whether it is known that there is none.
@@ -69,13 +73,18 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
         return status;
     }
     facts_into(&mut status, facts);
+    if *verdict == Verdict::Suspended {
+        suspended::suspend(&mut status, facts);
+        return status;
+    }
     let mut conditions = Conditions {
         status: &mut status.conditions,
         generation: facts.generation,
         now: facts.now,
     };
+    conditions.remove("Suspended");
     match verdict {
-        Verdict::Nothing | Verdict::Gone => {}
+        Verdict::Nothing | Verdict::Gone | Verdict::Suspended => {}
         Verdict::Ready => {
             conditions.set(
                 "Ready",
@@ -83,17 +92,6 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
                 Reason::Registered,
                 "the client is registered and its Secret is written",
             );
-            conditions.settle();
-        }
-        Verdict::Suspended => {
-            if !conditions.has("Ready") {
-                conditions.set(
-                    "Ready",
-                    "Unknown",
-                    Reason::Suspended,
-                    "spec.suspend is set; remove it to have the client registered",
-                );
-            }
             conditions.settle();
         }
         Verdict::Failed(failure) => conditions.fail(failure),
@@ -133,7 +131,8 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
     }
     if judged {
         status.observed_generation = facts.generation;
-        if let (Some(asked), false) = (&facts.asked, *verdict == Verdict::Suspended) {
+        status.observed_spec = facts.spec.map(suspended::spec_digest);
+        if let Some(asked) = &facts.asked {
             status.handled.get_or_insert_default().reconcile = Some(asked.clone());
         }
     }

@@ -1,6 +1,9 @@
 //! What users do with kubectl, and what tools like Argo CD do with server-side apply.
 
-use crate::stage::{Stage, plane};
+use std::time::Duration;
+
+use crate::stage::{Stage, eventually, plane};
+use testbed::provision::Program;
 use testbed::site::{Site, oauth_client};
 
 #[tokio::test]
@@ -59,6 +62,169 @@ async fn users_see_what_they_expect() {
     assert!(again.stdout.contains("unchanged"), "{}", again.stdout);
 }
 
+/// kubectl with a manifest on its standard input, in the applications' namespace, which must succeed; what it printed.
+async fn with_manifest(stage: &Stage, args: &[&str], manifest: &str) -> String {
+    let args = [&["-n", stage.apps.name()], args, &["-f", "-"]].concat();
+    let output = plane().await.kubectl_with(&args, manifest).await.unwrap();
+    output.stdout().unwrap()
+}
+
+/// kubectl finds no difference between a manifest and its object.
+async fn no_difference(stage: &Stage, manifest: &str, args: &[&str]) {
+    let found = with_manifest(stage, &[&["diff"], args].concat(), manifest).await;
+    assert_eq!(found, "");
+}
+
+/// The operator writes nothing because of what is done, and the client stays Ready.
+async fn quiet(stage: &Stage, what: &str, done: impl AsyncFnOnce()) {
+    let mark = stage.mark().await;
+    done().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let writes = stage.requests(mark).await.writes();
+    let writes = writes.filter(|request| request.resource != "leases");
+    assert!(writes.is_empty(), "{what}: {writes}");
+    stage.ready("app").await;
+}
+
+#[tokio::test]
+async fn t186_the_operator_writes_nothing_when_users_apply_again_label_and_annotate() {
+    let site = Site::oidc_provider().await.unwrap();
+    let stage = Stage::new("again-and-again").await;
+    let manifest = oauth_client("app", "redirectURIs: ['https://app.example/callback']\nclientName: App");
+    let all = [site.manifests.as_str(), &manifest].concat();
+    stage.apply(&all).await;
+    stage.ready("app").await;
+    eventually("the provider is Ready", async || {
+        let provider = stage.providers().get("provider").await.unwrap();
+        provider
+            .status
+            .is_some_and(|status| status.issuer.is_some())
+            .then_some(())
+    })
+    .await;
+    let version = async || stage.oauth_client("app").await.metadata.resource_version;
+    let before = version().await;
+    quiet(&stage, "apply", async || {
+        let said = with_manifest(&stage, &["apply"], &all).await;
+        assert!(said.lines().all(|line| line.ends_with("unchanged")), "{said}");
+    })
+    .await;
+    assert_eq!(version().await, before);
+    for command in ["label", "annotate"] {
+        for change in ["team=shop", "team-"] {
+            quiet(&stage, command, async || {
+                for object in ["oac/app", "oap/provider"] {
+                    stage.kubectl(&[command, object, change]).await;
+                }
+            })
+            .await;
+            no_difference(&stage, &all, &[]).await;
+        }
+    }
+    // The status names the version of the credentials Secret, so a change of that one is noted there once, and stays.
+    let mark = stage.mark().await;
+    stage.kubectl(&["label", "secret", "app", "team=shop"]).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let writes = stage
+        .requests(mark)
+        .await
+        .writes()
+        .filter(|request| request.resource != "leases");
+    assert!(
+        writes.len() == 1 && writes.iter().all(|write| write.subresource == "status"),
+        "{writes}"
+    );
+    let labels = stage
+        .secrets()
+        .get("app")
+        .await
+        .unwrap()
+        .metadata
+        .labels
+        .unwrap_or_default();
+    assert_eq!(labels.get("team").map(String::as_str), Some("shop"));
+    assert_eq!(site.clients().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn t186_an_edit_is_carried_out_once() {
+    let site = Site::oidc_provider().await.unwrap();
+    let stage = Stage::new("edit").await;
+    stage.apply(&site.manifests).await;
+    let manifest = oauth_client(
+        "app",
+        "redirectURIs: ['https://app.example/callback']\nclientName: Former",
+    );
+    stage.apply(&manifest).await;
+    let id = stage.ready("app").await.status.unwrap().client_id.unwrap();
+    let output = tokio::process::Command::new(Program::Kubectl.find().await.unwrap())
+        .args(["-n", stage.apps.name(), "edit", "oac", "app"])
+        .env("KUBECONFIG", plane().await.kubeconfig())
+        .env("KUBE_EDITOR", "sed -i s/Former/Later/")
+        .output()
+        .await
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    stage.ready("app").await;
+    assert_eq!(site.clients().await.unwrap()[&id]["client_name"], "Later");
+    // The annotation of kubectl apply holds the former text, so it is the manifest that says what is different.
+    quiet(&stage, "diff", async || {
+        no_difference(&stage, &manifest.replace("Former", "Later"), &[]).await;
+    })
+    .await;
+}
+
+/// As Argo CD and Flux apply, each under its own name; nobody forces conflicts.
+#[tokio::test]
+async fn t186_server_side_apply_by_other_managers_meets_no_conflict_with_the_operator() {
+    let site = Site::oidc_provider().await.unwrap();
+    let stage = Stage::new("managers").await;
+    let by = async |manager: &str, manifest: &str| {
+        let manager = format!("--field-manager={manager}");
+        with_manifest(&stage, &["apply", "--server-side", &manager], manifest).await
+    };
+    let manifest = |name: &str| {
+        oauth_client(
+            "app",
+            &format!("redirectURIs: ['https://app.example/callback']\nclientName: {name}"),
+        )
+    };
+    let all = |name: &str| [site.manifests.as_str(), &manifest(name)].concat();
+    by("argocd-controller", &all("App")).await;
+    let id = stage.ready("app").await.status.unwrap().client_id.unwrap();
+    for (manager, text) in [
+        ("argocd-controller", all("App")),
+        ("kustomize-controller", all("App")),
+        (
+            "helm",
+            manifest("App").replace("  name: app\n", "  name: app\n  labels: {team: shop}\n"),
+        ),
+    ] {
+        quiet(&stage, manager, async || {
+            by(manager, &text).await;
+        })
+        .await;
+        no_difference(&stage, &text, &["--server-side", &format!("--field-manager={manager}")]).await;
+    }
+    // A field of one manager alone is changed and removed by it.
+    let held = manifest("App").replace("  clientName: App\n", "  clientName: App\n  softwareID: one\n");
+    for (text, software) in [
+        (held.clone(), Some("one")),
+        (held.replace("softwareID: one", "softwareID: two"), Some("two")),
+        (manifest("App"), None),
+    ] {
+        by("helm", &text).await;
+        let generation = stage.ready("app").await.metadata.generation;
+        let client = site.clients().await.unwrap().remove(&id).unwrap();
+        assert_eq!(
+            client["software_id"].as_str(),
+            software,
+            "generation {generation:?}: {client}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_manifest_that_is_replaced_keeps_its_client_and_its_deletion() {
     let site = Site::oidc_provider().await.unwrap();
@@ -87,6 +253,7 @@ async fn a_manifest_that_is_replaced_keeps_its_client_and_its_deletion() {
         .await;
     stage.ready("app").await;
     assert_eq!(site.clients().await.unwrap(), before);
+    no_difference(&stage, &manifest, &[]).await;
     stage.kubectl(&["delete", "oac", "app", "--timeout=30s"]).await;
     assert!(site.clients().await.unwrap().is_empty());
 }

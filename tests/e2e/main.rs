@@ -17,6 +17,8 @@ mod examples;
 mod fairness;
 mod fields;
 mod found;
+mod gitops_flux;
+mod gitops_verdicts;
 mod hygiene;
 mod install;
 mod judge;

@@ -87,6 +87,7 @@ impl State {
         };
         Facts {
             generation: self.object.metadata.generation,
+            spec: Some(&self.object.spec),
             record: self.record().map(|(record, _)| record),
             unrecorded: matches!(self.record, StoredRecord::Absent { .. }),
             secret: secret.map(|version| (secret::name(&self.object), version)),

@@ -105,19 +105,105 @@ fn a_rejected_update_is_not_ready_and_stalled_while_the_secret_stays() {
     assert_eq!(status.observed_generation, Some(2));
 }
 
+/// What a suspended object says at a generation with this spec.
+fn suspended(before: &OAuthClientStatus, generation: i64, spec: &OAuthClientSpec) -> OAuthClientStatus {
+    let facts = Facts {
+        generation: Some(generation),
+        spec: Some(spec),
+        now: 300,
+        ..Facts::default()
+    };
+    after(before, &Verdict::Suspended, &facts)
+}
+
+fn spec(name: &str, suspend: bool) -> OAuthClientSpec {
+    serde_json::from_value(serde_json::json!({
+        "providerRef": {"name": "p"}, "clientName": name, "suspend": suspend,
+    }))
+    .unwrap()
+}
+
+/// Ready for generation 1 of a spec.
+fn ready_with(spec: &OAuthClientSpec) -> OAuthClientStatus {
+    let record = record();
+    let facts = Facts {
+        generation: Some(1),
+        spec: Some(spec),
+        record: Some(&record),
+        secret: Some(("app".to_owned(), SecretVersion::default())),
+        now: 100,
+        ..Facts::default()
+    };
+    after(&OAuthClientStatus::default(), &Verdict::Ready, &facts)
+}
+
 #[test]
-fn suspension_says_so_only_where_nothing_was_said_before() {
-    let suspended = |before: &OAuthClientStatus| after(before, &Verdict::Suspended, &Facts::default());
-    let fresh = suspended(&OAuthClientStatus::default());
+fn suspension_is_a_condition_and_ready_keeps_what_it_said() {
+    let fresh = suspended(&OAuthClientStatus::default(), 1, &spec("a", true));
     let said = condition(&fresh, "Ready").unwrap();
     assert_eq!((said.status.as_str(), said.reason.as_str()), ("Unknown", "Suspended"));
-    let mut unjudged = ready();
-    unjudged.conditions.retain(|condition| condition.type_ != "Ready");
-    assert_eq!(condition(&suspended(&unjudged), "Ready").unwrap().reason, "Suspended");
-    let before = failed(&ready(), Class::Invalid, Reason::UpdateRejected);
-    let rested = suspended(&before);
-    assert_eq!(condition(&rested, "Ready"), condition(&before, "Ready"));
-    assert!(condition(&before, "Stalled").is_some() && condition(&rested, "Stalled").is_none());
+    assert_eq!(condition(&fresh, "Suspended").unwrap().status, "True");
+    let rejected = failed(&ready(), Class::Invalid, Reason::UpdateRejected);
+    let rested = suspended(&rejected, 2, &spec("a", true));
+    assert_eq!(condition(&rested, "Ready"), condition(&rejected, "Ready"));
+    assert!(condition(&rejected, "Stalled").is_some() && condition(&rested, "Stalled").is_none());
+    assert_eq!(
+        suspended(&rested, 2, &spec("a", true)),
+        rested,
+        "another pass changes nothing"
+    );
+    for resumed in [
+        failed(&rested, Class::Invalid, Reason::UpdateRejected),
+        failed(&rested, Class::Transient, Reason::DeletionBlocked),
+        after(&rested, &Verdict::Ready, &Facts::default()),
+    ] {
+        assert!(condition(&resumed, "Suspended").is_none());
+    }
+}
+
+#[test]
+fn t181_a_generation_is_observed_while_suspended_only_if_nothing_else_has_changed() {
+    let (before, changed) = (spec("a", false), spec("b", false));
+    let ready = ready_with(&before);
+    let generations = |status: &OAuthClientStatus| {
+        let ready = condition(status, "Ready").unwrap().observed_generation;
+        (status.observed_generation, ready)
+    };
+    let told = |status: &OAuthClientStatus| condition(status, "Suspended").unwrap().message.contains("not applied");
+
+    let alone = suspended(&ready, 2, &spec("a", true));
+    assert_eq!((generations(&alone), told(&alone)), ((Some(2), Some(2)), false));
+    let edited = suspended(&alone, 3, &spec("b", true));
+    assert_eq!((generations(&edited), told(&edited)), ((Some(2), Some(2)), true));
+    let reverted = suspended(&edited, 4, &spec("a", true));
+    assert_eq!((generations(&reverted), told(&reverted)), ((Some(4), Some(4)), false));
+    let together = suspended(&ready, 2, &spec("b", true));
+    assert_eq!((generations(&together), told(&together)), ((Some(1), Some(1)), true));
+
+    // The provider was down when the spec changed: there is no verdict about the change.
+    let record = record();
+    let facts = Facts {
+        generation: Some(2),
+        spec: Some(&changed),
+        record: Some(&record),
+        ..Facts::default()
+    };
+    let down = Verdict::Failed(Failure::new(Class::Transient, Reason::ProviderUnavailable, "why"));
+    let waiting = suspended(&after(&ready, &down, &facts), 3, &spec("b", true));
+    assert_eq!((waiting.observed_generation, told(&waiting)), (Some(1), true));
+
+    // An object that was never reconciled, and one whose status holds no digest.
+    let unobserved = OAuthClientStatus {
+        observed_generation: Some(-1),
+        ..OAuthClientStatus::default()
+    };
+    assert_eq!(
+        suspended(&unobserved, 1, &spec("a", true)).observed_generation,
+        Some(-1)
+    );
+    let mut undigested = ready;
+    undigested.observed_spec = None;
+    assert_eq!(suspended(&undigested, 2, &spec("a", true)).observed_generation, Some(1));
 }
 
 #[test]

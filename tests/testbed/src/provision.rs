@@ -21,6 +21,7 @@
 //! # Ok(()) }
 //! ```
 
+mod flux;
 mod go;
 pub mod maven;
 pub mod npm;
@@ -31,6 +32,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use flux::flux_definitions;
 pub use go::Program;
 pub use tool::Tool;
 

@@ -1,4 +1,5 @@
-//! Programs built from published Go modules: the parts of Kubernetes, etcd, Helm, kubeconform.
+//! Programs built from published Go modules: the parts of Kubernetes, etcd, Helm, kubeconform, Flux, and a program of ours that asks
+//! libraries of others.
 //!
 //! The pinned `go.mod` and `go.sum` files lie in `tests/testbed/controlplane` and are compiled in.
 
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{ProvisionError, Tool, cached, key, write};
 use crate::process::Spec;
 
-const GO: Tool = Tool {
+pub(super) const GO: Tool = Tool {
     program: "go",
     version_args: &["version"],
     install: "Go 1.26 or newer (with a module proxy in reach)",
@@ -21,6 +22,8 @@ struct Module {
     go_sum: &'static str,
     /// What `-X` sets, so that the program knows its version.
     stamps: &'static [&'static str],
+    /// The source, if the program is ours.
+    main_go: Option<&'static str>,
 }
 
 /// Version of Kubernetes that is built.
@@ -36,24 +39,43 @@ static KUBERNETES: Module = Module {
         "k8s.io/component-base/version.gitMajor=1",
         "k8s.io/component-base/version.gitMinor=36",
     ],
+    main_go: None,
 };
 static ETCD: Module = Module {
     version: "v3.6.16",
     go_mod: include_str!("../../controlplane/etcd/go.mod"),
     go_sum: include_str!("../../controlplane/etcd/go.sum"),
     stamps: &[],
+    main_go: None,
 };
 static HELM: Module = Module {
     version: "v3.22.0",
     go_mod: include_str!("../../controlplane/helm/go.mod"),
     go_sum: include_str!("../../controlplane/helm/go.sum"),
     stamps: &["helm.sh/helm/v3/internal/version.version=v3.22.0"],
+    main_go: None,
 };
 static KUBECONFORM: Module = Module {
     version: "v0.8.0",
     go_mod: include_str!("../../controlplane/kubeconform/go.mod"),
     go_sum: include_str!("../../controlplane/kubeconform/go.sum"),
     stamps: &["main.version=v0.8.0"],
+    main_go: None,
+};
+static KUSTOMIZE_CONTROLLER: Module = Module {
+    version: "v1.9.6",
+    go_mod: include_str!("../../controlplane/kustomize-controller/go.mod"),
+    go_sum: include_str!("../../controlplane/kustomize-controller/go.sum"),
+    stamps: &[],
+    main_go: None,
+};
+static VERDICT: Module = Module {
+    // Of kstatus.
+    version: "v0.37.2",
+    go_mod: include_str!("../../controlplane/verdict/go.mod"),
+    go_sum: include_str!("../../controlplane/verdict/go.sum"),
+    stamps: &[],
+    main_go: Some(include_str!("../../controlplane/verdict/main.go")),
 };
 
 /// A program that the control plane or a check needs.
@@ -71,17 +93,23 @@ pub enum Program {
     Helm,
     /// Checks manifests against schemas.
     Kubeconform,
+    /// Flux's controller that applies what a source holds.
+    KustomizeController,
+    /// Tells what kstatus, and a health script of Argo CD, say about an object; ours.
+    Verdict,
 }
 
 impl Program {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
         Self::Kubectl,
         Self::Helm,
         Self::Kubeconform,
+        Self::KustomizeController,
+        Self::Verdict,
     ];
 
     /// Name of the executable.
@@ -94,6 +122,8 @@ impl Program {
             Self::Etcd => "etcd",
             Self::Helm => "helm",
             Self::Kubeconform => "kubeconform",
+            Self::KustomizeController => "kustomize-controller",
+            Self::Verdict => "verdict",
         }
     }
 
@@ -145,7 +175,7 @@ impl Program {
     }
 
     fn named_by_environment(self) -> Vec<(String, Option<PathBuf>)> {
-        if matches!(self, Self::Helm | Self::Kubeconform) {
+        if !self.is_of_the_control_plane() {
             return Vec::new();
         }
         let own = format!("TEST_ASSET_{}", self.name().to_uppercase().replace('-', "_"));
@@ -154,8 +184,19 @@ impl Program {
         vec![(own, own_file), ("KUBEBUILDER_ASSETS".to_owned(), dir_file)]
     }
 
+    /// Whether envtest knows it.
+    const fn is_of_the_control_plane(self) -> bool {
+        matches!(
+            self,
+            Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl | Self::Etcd
+        )
+    }
+
     /// A program in `PATH`, if its version is of the line that we test with.
     async fn in_path(self) -> Result<PathBuf, String> {
+        if matches!(self, Self::KustomizeController | Self::Verdict) {
+            return Err("PATH: not searched, for the program does not tell its version".to_owned());
+        }
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found = std::env::split_paths(&path)
             .map(|dir| dir.join(self.name()))
@@ -169,6 +210,7 @@ impl Program {
             Self::Etcd => (&["--version"], "3.6."),
             Self::Helm => (&["version", "--short"], "v3."),
             Self::Kubeconform => (&["-v"], "v0.8."),
+            Self::KustomizeController | Self::Verdict => (&[], ""),
         };
         let said = tokio::process::Command::new(&file).args(args).output().await;
         let said = said
@@ -196,6 +238,7 @@ impl Program {
         let name = if names.len() == 1 { names[0] } else { "kubernetes" };
         let stamps = module.stamps.join(" ");
         let mut inputs = vec![module.go_mod, module.go_sum, &stamps];
+        inputs.extend(module.main_go);
         inputs.extend(programs.iter().map(|program| program.package()));
         let label = format!("{} {} (Go build)", names.join(", "), module.version);
         let key = key(name, module.version, &inputs);
@@ -217,6 +260,9 @@ impl Program {
         let source = dir.join("module");
         write(&source.join("go.mod"), module.go_mod)?;
         write(&source.join("go.sum"), module.go_sum)?;
+        if let Some(main_go) = module.main_go {
+            write(&source.join("main.go"), main_go)?;
+        }
         let flags = module
             .stamps
             .iter()
@@ -227,7 +273,15 @@ impl Program {
         } else {
             dir.to_owned()
         };
-        let build = Spec::new(format!("go build {}", self.name()), "go")
+        // A part that only some tests need is built while others run, which must not wait for the compiler.
+        let politely = !(self.is_of_the_control_plane() || self == Self::Helm);
+        let (program, first): (_, &[&str]) = if politely {
+            ("nice", &["-n", "19", "go"])
+        } else {
+            ("go", &[])
+        };
+        let build = Spec::new(format!("go build {}", self.name()), program)
+            .args(first)
             .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags"])
             .arg(flags)
             .arg("-o")
@@ -245,6 +299,8 @@ impl Program {
             Self::Etcd => &ETCD,
             Self::Helm => &HELM,
             Self::Kubeconform => &KUBECONFORM,
+            Self::KustomizeController => &KUSTOMIZE_CONTROLLER,
+            Self::Verdict => &VERDICT,
         }
     }
 
@@ -256,6 +312,8 @@ impl Program {
             Self::Etcd => "go.etcd.io/etcd/server/v3",
             Self::Helm => "helm.sh/helm/v3/cmd/helm",
             Self::Kubeconform => "github.com/yannh/kubeconform/cmd/kubeconform",
+            Self::KustomizeController => "github.com/fluxcd/kustomize-controller",
+            Self::Verdict => "controlplane/verdict",
         }
     }
 }
@@ -276,7 +334,7 @@ mod tests {
             // `go build` names each program after the last element of its package.
             assert!(program.package().ends_with(&format!("/{}", program.name())));
         }
-        for program in [Program::Etcd, Program::Helm, Program::Kubeconform] {
+        for program in Program::ALL.iter().filter(|program| !together.contains(program)) {
             assert_eq!(program.siblings().count(), 0);
         }
     }
