@@ -2,6 +2,7 @@
 
 mod auth;
 mod client;
+mod client_credentials;
 mod condition;
 mod crds;
 pub mod metadata;
@@ -15,6 +16,7 @@ pub use client::{
     AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, Handled, KeyNames, LabelValue, OAuthClient,
     OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,
 };
+pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuthMethod, TokenReuse};
 pub use condition::Condition;
 pub use crds::{crds, file_name};
 pub use provider::{

@@ -89,10 +89,11 @@ fn parts(credentials: &Credentials) -> Vec<&str> {
         AuthScheme::None => vec!["none"],
         AuthScheme::Basic { username, password } => vec!["basic", username.expose_secret(), password.expose_secret()],
         AuthScheme::Bearer(token) => vec!["bearer", token.expose_secret()],
-        AuthScheme::ClientCredentials {
-            client_id,
-            client_secret,
-        } => vec!["client", client_id.expose_secret(), client_secret.expose_secret()],
+        // What is asked for, and how, stands in the object, and its generation counts already.
+        AuthScheme::ClientCredentials(grant) => {
+            let secret = grant.proof.secret();
+            vec!["client", grant.client_id.expose_secret(), secret.expose_secret()]
+        }
         AuthScheme::Header { name, value } => vec!["header", name, value.expose_secret()],
     };
     match &credentials.origins {

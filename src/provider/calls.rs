@@ -274,10 +274,8 @@ fn secrets(target: &Target) -> Vec<SecretString> {
         AuthScheme::None => None,
         AuthScheme::Basic { password: secret, .. }
         | AuthScheme::Bearer(secret)
-        | AuthScheme::ClientCredentials {
-            client_secret: secret, ..
-        }
         | AuthScheme::Header { value: secret, .. } => Some(secret.clone()),
+        AuthScheme::ClientCredentials(grant) => Some(grant.proof.secret().clone()),
     };
     [&target.discovery, &target.registration, &target.management]
         .into_iter()

@@ -21,7 +21,7 @@ impl ManagementCall {
     /// A refusal of a token that the operator has just bought is about the operator's rights, and says nothing about the client:
     /// without its status, nobody takes it for "gone or unauthorised".
     fn about_the_client(&self, error: CallError) -> CallError {
-        let bought = matches!(self.scheme(), AuthScheme::ClientCredentials { .. });
+        let bought = matches!(self.scheme(), AuthScheme::ClientCredentials(_));
         match error.status {
             Some(401 | 403) if bought => CallError {
                 status: None,

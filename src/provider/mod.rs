@@ -3,6 +3,7 @@
 //! Nothing here decides what is done next; it says how a call ended and what is known about its effect.
 
 mod about;
+mod assertion;
 mod auth;
 mod cache;
 mod calls;
@@ -28,6 +29,7 @@ mod wait;
 mod webfinger;
 mod wire;
 
+pub use assertion::check_signing_key;
 pub use cache::DiscoveryCache;
 pub use calls::{Located, ManagementCall, MarkedCall, ProbeCall};
 pub use coding::unpack;

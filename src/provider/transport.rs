@@ -57,7 +57,7 @@ pub(super) struct Exchange<'a> {
 /// What is asked for unless a call says something else.
 pub(super) const JSON: &str = "application/json";
 /// What is asked for where that is not served.
-const ANYTHING: &str = "*/*";
+pub(super) const ANYTHING: &str = "*/*";
 
 /// What a request carries.
 #[derive(Clone)]
@@ -108,7 +108,8 @@ impl Transport {
         }
     }
 
-    async fn send_once(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
+    /// The same, without a second try for other media types.
+    pub(super) async fn send_once(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
         let at = origin::of(&exchange.url);
         if self.policy.refuses_host(&exchange.url) {
             return Err(not_sent(address_refused(&at)));

@@ -140,11 +140,16 @@ pub(super) fn refused(answer: &Answer, asked: Asked, at: &str, spoken: &[SecretS
         }
         // The words may be about the credentials, which are not those of the client's owner.
         About::Credentials => {
-            let text = format!(
+            let mut text = format!(
                 "{at} refused the {noun} (status {status}){code_told}; the provider did not accept the operator's credentials, or they lack a right: check \
                  {} of the provider",
                 asked.credentials()
             );
+            if code.as_deref() == Some("insufficient_scope") {
+                text.push_str(
+                    ", and if they are clientCredentials, set clientCredentials.scopes to what the provider demands",
+                );
+            }
             (Class::Denied, Reason::CredentialsRejected, text)
         }
         About::Offer => {

@@ -8,6 +8,7 @@ mod absence;
 mod anew;
 mod answers;
 mod case;
+mod client_credentials;
 mod deletion;
 mod discovery;
 mod effects;
