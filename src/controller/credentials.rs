@@ -4,6 +4,7 @@
 
 mod all;
 mod held;
+mod presented;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,9 +17,10 @@ use crate::cluster::{ApiError, ProviderKey, SecretMeta, Secrets};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::target::{AuthScheme, ClientGrant, ClientProof, Credentials};
 
-use held::{Held, LONGEST, PRIVATE_KEY, Value};
+use held::{Held, PRIVATE_KEY, TLS_CERTIFICATE, TLS_KEY, Value};
 
 pub(super) use all::{AllRead, Unread, read_all};
+pub(super) use presented::presented;
 
 /// What the cached values weigh at most, in bytes.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
@@ -31,6 +33,7 @@ const BEARER: &[&str] = &["token"];
 const HEADER: &[&str] = &["value"];
 const CLIENT: &[&str] = &["client_id", "client_secret"];
 const CLIENT_KEY: &[&str] = &["client_id", PRIVATE_KEY];
+const TLS: &[&str] = &[TLS_CERTIFICATE, TLS_KEY];
 
 /// Namespace and name of a Secret, and its keys that are of use.
 type Named = (String, String, &'static [&'static str]);
@@ -89,23 +92,8 @@ pub(super) async fn credentials(
     })?;
     let held = read(key, field, name, members, source).await?;
     versions.push(format!("{name}@{}", held.resource_version));
-    let value = |index: usize| {
-        let what = format!("the key {} in Secret {}/{name}", members[index], source.namespace);
-        let wrong = |text: String| Err(Failure::new(Class::Denied, Reason::CredentialsMissing, text));
-        match &held.values[index] {
-            Value::Usable(value) => Ok(value.clone()),
-            Value::Absent => wrong(format!("{key}: spec.{field} needs {what}; add it")),
-            Value::TooLong(bytes) => wrong(format!(
-                "{key}: spec.{field} uses {what}, which has {bytes} bytes; no header may have more than {LONGEST}"
-            )),
-            Value::Unprintable => wrong(format!(
-                "{key}: spec.{field} uses {what}, which contains a line break or another control character; remove it"
-            )),
-            Value::NoKey(why) => wrong(format!(
-                "{key}: spec.{field} uses {what}, which is {why}; set it to a private key in PEM, RSA of 2048 bits or more, or of the curve P-256"
-            )),
-        }
-    };
+    let secret = format!("{}/{name}", source.namespace);
+    let value = |index: usize| held.value(key, field, &secret, (index, members[index]));
     let scheme = match (&auth.header, members) {
         (_, BASIC) => AuthScheme::Basic {
             username: value(0)?,
@@ -310,7 +298,7 @@ mod tests {
     #[test]
     fn t99_the_cache_keeps_no_more_than_its_bound_and_forgets_what_is_gone() {
         let cache = CredentialCache::default();
-        let long = vec![b'x'; LONGEST];
+        let long = vec![b'x'; 16 * 1024];
         let held = Arc::new(Held::of(&secret(&[("token", &long)]), BEARER));
         let slot = |number: usize| ("ns".to_owned(), format!("s{number}"), BEARER);
         for number in 0..1000 {

@@ -20,7 +20,7 @@ use crate::cluster::{ApiError, ProviderKey};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::hex;
 use crate::domain::plan::Provider;
-use crate::domain::target::{AuthScheme, Credentials};
+use crate::domain::target::{AuthScheme, Credentials, Presented};
 
 use super::context::Context;
 
@@ -49,10 +49,13 @@ pub(super) async fn of(
     let mut add = |text: &str| feed(text, |bytes| plain.update(bytes));
     add(&uid);
     add(&generation.to_string());
-    let credentials = match provider {
+    let (credentials, presented) = match provider {
         Ok(provider) => {
             let target = &provider.target;
-            [&target.discovery, &target.registration, &target.management]
+            (
+                [&target.discovery, &target.registration, &target.management],
+                shown(&target.presented),
+            )
         }
         Err(failure) if matches!(failure.class, Class::Invalid | Class::Denied) => {
             // Which Secret lacks what; nothing of a value.
@@ -62,10 +65,8 @@ pub(super) async fn of(
         Err(failure) => return Err(failure.clone()),
     };
     let plain = plain.finish();
-    if credentials
-        .iter()
-        .all(|credentials| matches!(credentials.scheme, AuthScheme::None))
-    {
+    let is_open = |credentials: &&Credentials| matches!(credentials.scheme, AuthScheme::None);
+    if credentials.iter().all(is_open) && presented.is_empty() {
         return Ok(hex(plain.as_ref()));
     }
     let mut keyed = hmac::Context::with_key(hmac_key(cx).await?);
@@ -75,7 +76,27 @@ pub(super) async fn of(
             feed(part, |bytes| keyed.update(bytes));
         }
     }
+    for part in presented {
+        feed(part, |bytes| keyed.update(bytes));
+    }
     Ok(hex(keyed.sign().as_ref()))
+}
+
+/// What is shown beside credentials; nothing if there is nothing.
+fn shown(presented: &Presented) -> Vec<&str> {
+    let mut parts = Vec::new();
+    if let Some(certificate) = &presented.certificate {
+        parts.extend([
+            "certificate",
+            certificate.chain.expose_secret(),
+            certificate.key.expose_secret(),
+        ]);
+        match &certificate.origins {
+            None => parts.push("anywhere"),
+            Some(origins) => parts.extend(origins.iter().map(String::as_str)),
+        }
+    }
+    parts
 }
 
 /// A text with its length before it, so that no two lists of texts look the same.

@@ -1,5 +1,6 @@
 //! A provider as the calls need it: the provider object with its profile applied and its credentials resolved.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -182,6 +183,26 @@ pub struct Target {
     pub ca_bundle: Option<String>,
     /// Deadlines.
     pub deadlines: Deadlines,
+    /// What is shown beside the credentials.
+    pub presented: Presented,
+}
+
+/// What the operator shows to a provider beside credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Presented {
+    /// Client certificate of connections.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+/// A client certificate (mutual TLS).
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// The certificate and those that its authority needs to be found, PEM.
+    pub chain: SecretString,
+    /// Its private key, PEM.
+    pub key: SecretString,
+    /// Origins that it may be shown to, as the Secret's owner listed them; `None`: those of the provider.
+    pub origins: Option<Vec<String>>,
 }
 
 impl Target {

@@ -5,6 +5,7 @@
 //! The credentials of a provider object are sent only where that object leads: to the issuer of the record, if the object still
 //! names that issuer, at an origin of that provider. A registration access token is sent only to the URI that came with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -14,7 +15,7 @@ use crate::api::{ManagementMode, Reason};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::record::{self, Access, Record};
-use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Mark, Target};
+use crate::domain::target::{AuthScheme, ClientCertificate, Credentials, Deadlines, Endpoints, Mark, Target};
 
 use super::token::Site;
 use super::{auth, origin};
@@ -38,6 +39,7 @@ impl Located<'_> {
             allowed_origins: self.target.allowed_origins.clone(),
             token_endpoint: found.or(token).cloned(),
             ca_bundle: self.target.ca_bundle.clone(),
+            certificate: self.target.presented.certificate.clone(),
             deadlines: self.target.deadlines,
         }
     }
@@ -53,6 +55,7 @@ pub(super) struct Route {
     allowed_origins: Vec<String>,
     token_endpoint: Option<String>,
     ca_bundle: Option<String>,
+    certificate: Option<Arc<ClientCertificate>>,
     deadlines: Deadlines,
 }
 
@@ -72,6 +75,7 @@ impl Route {
             allowed_origins: access.allowed_origins.clone(),
             token_endpoint: record.endpoints.token.clone(),
             ca_bundle: access.ca_bundle.clone(),
+            certificate: None,
             deadlines: deadlines(access),
         }
     }
@@ -85,6 +89,7 @@ impl Route {
         self.origins.extend(target.allowed_origins.iter().cloned());
         self.allowed_origins.extend(target.allowed_origins.iter().cloned());
         self.ca_bundle.clone_from(&target.ca_bundle);
+        self.certificate.clone_from(&target.presented.certificate);
         self.deadlines = target.deadlines;
         self.known.extend(secrets(target));
         self
@@ -134,6 +139,11 @@ impl Route {
 
     pub(super) fn ca_bundle(&self) -> Option<&str> {
         self.ca_bundle.as_deref()
+    }
+
+    /// The client certificate of its connections.
+    pub(super) const fn certificate(&self) -> Option<&Arc<ClientCertificate>> {
+        self.certificate.as_ref()
     }
 
     pub(super) const fn deadlines(&self) -> Deadlines {

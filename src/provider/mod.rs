@@ -8,6 +8,7 @@ mod auth;
 mod cache;
 mod calls;
 mod causes;
+mod client_certificate;
 mod coding;
 mod discovery;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod wire;
 pub use assertion::check_signing_key;
 pub use cache::DiscoveryCache;
 pub use calls::{Located, ManagementCall, MarkedCall, ProbeCall};
+pub use client_certificate::{check_certificates, check_tls_key, is_key_of};
 pub use coding::unpack;
 pub use discovery::Discovered;
 pub use egress::{EgressPolicy, is_refused};

@@ -39,6 +39,7 @@ impl Transport {
             credentials: &target.registration,
             origins: &origins,
             ca_bundle: target.ca_bundle.as_deref(),
+            certificate: target.presented.certificate.as_ref(),
             deadlines: target.deadlines,
             accept: JSON,
             limit: limits::REGISTRATION,

@@ -13,9 +13,11 @@ use url::Url;
 use crate::api::{Reason, TokenReuse};
 use crate::bounded::Bounded;
 use crate::domain::failure::{Class, Failure};
+use crate::domain::metadata::hex;
 use crate::domain::outcome::CallError;
 use crate::domain::target::{AuthScheme, Credentials};
 
+use super::client_certificate::digest_of;
 use super::egress::EgressPolicy;
 use super::transport::{ANYTHING, Answer, Exchange, Transport, not_sent};
 use super::verdict::harmless;
@@ -242,6 +244,8 @@ impl Tokens {
         add(site.token_endpoint.unwrap_or_default());
         add(site.issuer);
         add(exchange.ca_bundle.unwrap_or_default());
+        // A provider may bind a token to the certificate that it was bought with (RFC 8705 section 3).
+        add(&hex(&digest_of(exchange.certificate).unwrap_or_default()));
         if let AuthScheme::ClientCredentials(grant) = &exchange.credentials.scheme {
             add(grant.client_id.expose_secret());
             add(grant.proof.secret().expose_secret());

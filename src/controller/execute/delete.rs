@@ -33,7 +33,7 @@ impl<W: World> Pass<'_, W> {
         // The record holds all that a deletion needs; the provider object may know newer authorities and origins.
         let provider = match &self.provider {
             Some(provider) => provider.clone().ok(),
-            None => self.world.resolve(&self.object).await.ok(),
+            None => self.world.provider_for_deletion(&self.object, &record).await.ok(),
         };
         let endpoints = self.endpoints.as_ref();
         let call = match management::call(self.world, &record, provider.as_deref(), endpoints).await {

@@ -93,6 +93,7 @@ impl TokenRequest {
             credentials: &self.credentials,
             origins: needed.origins,
             ca_bundle: needed.ca_bundle,
+            certificate: needed.certificate,
             deadlines: needed.deadlines,
             accept: JSON,
             limit: limits::REGISTRATION,

@@ -38,6 +38,7 @@ async fn ask_at(
         credentials,
         origins: std::slice::from_ref(&double.origin),
         ca_bundle: None,
+        certificate: None,
         deadlines: PATIENT,
         accept: JSON,
         limit: limits::REGISTRATION,

@@ -99,6 +99,12 @@ pub(super) fn providers() -> Vec<Case> {
             json!({"tls": {"caBundle": "-----BEGIN CERTIFICATE-----"}}),
         ),
     ];
+    cases.push(case(
+        ".spec.tlsClientAuth.secretRef.name",
+        PATTERN,
+        json!({"tlsClientAuth": {"secretRef": {"name": "a..b"}}}),
+        json!({"tlsClientAuth": named}),
+    ));
     for name in ["connect", "request"] {
         let timeout = |value: &str| json!({"timeouts": {name: value}});
         let said = format!("timeouts.{name} is more than 0s");

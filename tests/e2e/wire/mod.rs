@@ -23,5 +23,6 @@ mod registration;
 mod rejection;
 mod storing;
 mod tls;
+mod tls_client;
 
 pub use case::{Case, Settled, case};
