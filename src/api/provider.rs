@@ -212,6 +212,10 @@ pub struct ProviderSettings {
     /// renewed certificate is used from the next connection on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_client_auth: Option<SecretBacked>,
+    /// Software statement (RFC 7591 section 2.3) that is sent with every registration and update of a client that sets none itself. The
+    /// Secret's key is `software_statement`, a JWT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_statement: Option<SecretBacked>,
     /// Preset for a kind of provider; each setting can be overridden.
     #[serde(default)]
     pub profile: Profile,
@@ -256,7 +260,7 @@ impl ProviderSettings {
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let auths = [&self.discovery_auth, &self.registration_auth, &self.management_auth];
         let auths = auths.into_iter().flatten().flat_map(Auth::secrets);
-        let others = [&self.tls_client_auth].into_iter().flatten();
+        let others = [&self.tls_client_auth, &self.software_statement].into_iter().flatten();
         auths.chain(others.map(|SecretBacked { secret_ref }| secret_ref.name.as_str()))
     }
 }

@@ -245,8 +245,10 @@ mod tests {
                 serde_json::from_value(json!({kind: {"name": "X-Key", "secretRef": {"name": "s"}}})).unwrap();
             assert_eq!(auth.secrets().collect::<Vec<_>>(), ["s"], "{kind}");
         }
-        let settings: ProviderSettings =
-            serde_json::from_value(json!({"tlsClientAuth": {"secretRef": {"name": "s"}}})).unwrap();
-        assert_eq!(settings.secrets().collect::<Vec<_>>(), ["s"]);
+        for field in ["tlsClientAuth", "softwareStatement"] {
+            let settings: ProviderSettings =
+                serde_json::from_value(json!({field: {"secretRef": {"name": "s"}}})).unwrap();
+            assert_eq!(settings.secrets().collect::<Vec<_>>(), ["s"], "{field}");
+        }
     }
 }

@@ -34,6 +34,7 @@ const HEADER: &[&str] = &["value"];
 const CLIENT: &[&str] = &["client_id", "client_secret"];
 const CLIENT_KEY: &[&str] = &["client_id", PRIVATE_KEY];
 const TLS: &[&str] = &[TLS_CERTIFICATE, TLS_KEY];
+const STATEMENT: &[&str] = &["software_statement"];
 
 /// Namespace and name of a Secret, and its keys that are of use.
 type Named = (String, String, &'static [&'static str]);

@@ -91,10 +91,11 @@ fn shown(presented: &Presented) -> Vec<&str> {
             certificate.chain.expose_secret(),
             certificate.key.expose_secret(),
         ]);
-        match &certificate.origins {
-            None => parts.push("anywhere"),
-            Some(origins) => parts.extend(origins.iter().map(String::as_str)),
-        }
+        parts.extend(listed(certificate.origins.as_ref()));
+    }
+    if let Some(statement) = &presented.software_statement {
+        parts.extend(["statement", statement.jwt.expose_secret()]);
+        parts.extend(listed(statement.origins.as_ref()));
     }
     parts
 }
@@ -117,11 +118,16 @@ fn parts(credentials: &Credentials) -> Vec<&str> {
         }
         AuthScheme::Header { name, value } => vec!["header", name, value.expose_secret()],
     };
-    match &credentials.origins {
-        None => parts.push("anywhere"),
-        Some(origins) => parts.extend(origins.iter().map(String::as_str)),
-    }
+    parts.extend(listed(credentials.origins.as_ref()));
     parts
+}
+
+/// Origins that the owner of a Secret lists.
+fn listed(origins: Option<&Vec<String>>) -> Vec<&str> {
+    origins.map_or_else(
+        || vec!["anywhere"],
+        |origins| origins.iter().map(String::as_str).collect(),
+    )
 }
 
 /// The key, from its Secret, which is made if there is none. Whoever deletes it has every client looked at once.

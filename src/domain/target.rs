@@ -192,6 +192,17 @@ pub struct Target {
 pub struct Presented {
     /// Client certificate of connections.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// Software statement of registrations and updates.
+    pub software_statement: Option<Arc<SoftwareStatement>>,
+}
+
+/// A software statement (RFC 7591 section 2.3).
+#[derive(Clone, Debug)]
+pub struct SoftwareStatement {
+    /// The statement, a JWT.
+    pub jwt: SecretString,
+    /// Origins that it may be sent to, as the Secret's owner listed them; `None`: those of the provider.
+    pub origins: Option<Vec<String>>,
 }
 
 /// A client certificate (mutual TLS).

@@ -71,7 +71,24 @@ pub(super) fn header(
 /// # Errors
 /// They may not.
 pub(super) fn check_consent(credentials: &Credentials, url: &Url, origins: &[String]) -> Result<(), Failure> {
-    let listed = credentials.origins.as_deref();
+    check_origin(
+        "the provider's credentials may not be sent to",
+        credentials.origins.as_deref(),
+        url,
+        origins,
+    )
+}
+
+/// The same for anything that comes from a Secret whose owner lists origins. `what`: the beginning of the refusal.
+///
+/// # Errors
+/// It may not be sent there.
+pub(super) fn check_origin(
+    what: &str,
+    listed: Option<&[String]>,
+    url: &Url,
+    origins: &[String],
+) -> Result<(), Failure> {
     if origin::is_among(url, listed.unwrap_or(origins).iter().map(String::as_str)) {
         return Ok(());
     }
@@ -80,16 +97,15 @@ pub(super) fn check_consent(credentials: &Credentials, url: &Url, origins: &[Str
         Some(listed) => (
             Reason::ConsentMissing,
             format!(
-                "the provider's credentials may not be sent to {at}: their Secret allows {}. If you own the Secret, add the origin to its annotation \
-                 oauth-client-operator.dev/allowed-origins",
+                "{what} {at}: its Secret allows {}. If you own the Secret, add the origin to its annotation oauth-client-operator.dev/allowed-origins",
                 listed.join(" ")
             ),
         ),
         None => (
             Reason::OriginNotAllowed,
             format!(
-                "the provider's credentials may not be sent to {at}, which is neither an origin of the issuer and its registration endpoint nor one of \
-                 spec.endpoints.allowedOrigins of the provider"
+                "{what} {at}, which is neither an origin of the issuer and its registration endpoint nor one of spec.endpoints.allowedOrigins of the \
+                 provider"
             ),
         ),
     };

@@ -15,7 +15,9 @@ use crate::api::{ManagementMode, Reason};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::record::{self, Access, Record};
-use crate::domain::target::{AuthScheme, ClientCertificate, Credentials, Deadlines, Endpoints, Mark, Target};
+use crate::domain::target::{
+    AuthScheme, ClientCertificate, Credentials, Deadlines, Endpoints, Mark, SoftwareStatement, Target,
+};
 
 use super::token::Site;
 use super::{auth, origin};
@@ -40,6 +42,7 @@ impl Located<'_> {
             token_endpoint: found.or(token).cloned(),
             ca_bundle: self.target.ca_bundle.clone(),
             certificate: self.target.presented.certificate.clone(),
+            statement: self.target.presented.software_statement.clone(),
             deadlines: self.target.deadlines,
         }
     }
@@ -56,6 +59,7 @@ pub(super) struct Route {
     token_endpoint: Option<String>,
     ca_bundle: Option<String>,
     certificate: Option<Arc<ClientCertificate>>,
+    statement: Option<Arc<SoftwareStatement>>,
     deadlines: Deadlines,
 }
 
@@ -76,6 +80,7 @@ impl Route {
             token_endpoint: record.endpoints.token.clone(),
             ca_bundle: access.ca_bundle.clone(),
             certificate: None,
+            statement: None,
             deadlines: deadlines(access),
         }
     }
@@ -90,6 +95,7 @@ impl Route {
         self.allowed_origins.extend(target.allowed_origins.iter().cloned());
         self.ca_bundle.clone_from(&target.ca_bundle);
         self.certificate.clone_from(&target.presented.certificate);
+        self.statement.clone_from(&target.presented.software_statement);
         self.deadlines = target.deadlines;
         self.known.extend(secrets(target));
         self
@@ -144,6 +150,11 @@ impl Route {
     /// The client certificate of its connections.
     pub(super) const fn certificate(&self) -> Option<&Arc<ClientCertificate>> {
         self.certificate.as_ref()
+    }
+
+    /// What is sent with an update.
+    pub(super) const fn statement(&self) -> Option<&Arc<SoftwareStatement>> {
+        self.statement.as_ref()
     }
 
     pub(super) const fn deadlines(&self) -> Deadlines {

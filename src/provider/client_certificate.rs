@@ -16,7 +16,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::target::ClientCertificate;
 
 use super::assertion::private_key;
-use super::origin;
+use super::auth;
 
 /// Whether a text holds certificates.
 ///
@@ -77,29 +77,12 @@ impl ClientCertificate {
     /// Whether it may be shown to `url`: to what the owner of its Secret lists, and where the owner lists nothing, to `origins`,
     /// which are those of the provider.
     pub(super) fn check_consent(&self, url: &Url, origins: &[String]) -> Result<(), Failure> {
-        let listed = self.origins.as_deref();
-        if origin::is_among(url, listed.unwrap_or(origins).iter().map(String::as_str)) {
-            return Ok(());
-        }
-        let at = origin::of(url);
-        let (reason, text) = match listed {
-            Some(listed) => (
-                Reason::ConsentMissing,
-                format!(
-                    "the client certificate of spec.tlsClientAuth of the provider may not be shown to {at}: its Secret allows {}. If you own the Secret, \
-                     add the origin to its annotation oauth-client-operator.dev/allowed-origins",
-                    listed.join(" ")
-                ),
-            ),
-            None => (
-                Reason::OriginNotAllowed,
-                format!(
-                    "the client certificate of spec.tlsClientAuth of the provider may not be shown to {at}, which is neither an origin of the issuer and \
-                     its registration endpoint nor one of spec.endpoints.allowedOrigins of the provider"
-                ),
-            ),
-        };
-        Err(Failure::new(Class::Denied, reason, text))
+        auth::check_origin(
+            "the client certificate of spec.tlsClientAuth of the provider may not be shown to",
+            self.origins.as_deref(),
+            url,
+            origins,
+        )
     }
 }
 

@@ -12,6 +12,7 @@ use crate::domain::registration::Registration;
 use crate::domain::target::AuthScheme;
 
 use super::calls::ManagementCall;
+use super::software_statement::stated;
 use super::token::Answered;
 use super::transport::{Answer, Body, Exchange, JSON, Transport, not_sent};
 use super::verdict::{Asked, accepted, harmless, incomprehensible, refused};
@@ -56,7 +57,10 @@ impl Transport {
     /// # Errors
     /// There is no answer, a refusal, or one that cannot be understood.
     pub async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
-        self.manage(call, Method::PUT, Some(request)).await
+        let url = self.address(call, call.uri()).map_err(not_sent)?;
+        let route = call.route();
+        let request = stated(request, route.statement(), &url, route.origins()).map_err(not_sent)?;
+        self.manage(call, Method::PUT, Some(&request)).await
     }
 
     /// Deregisters a client: one DELETE.

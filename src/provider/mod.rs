@@ -23,6 +23,7 @@ mod metadata;
 mod origin;
 mod probe;
 mod registration;
+mod software_statement;
 mod token;
 mod transport;
 mod verdict;

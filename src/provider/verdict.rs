@@ -333,7 +333,9 @@ fn field_of(code: Option<&str>, words: Option<&str>) -> String {
     let by_code = match code {
         Some("invalid_redirect_uri" | "invalid_claims_redirect_uri") => "spec.redirectURIs",
         Some("invalid_logout_uri") => "spec.postLogoutRedirectURIs",
-        Some("invalid_software_statement" | "unapproved_software_statement") => "spec.softwareStatement",
+        Some("invalid_software_statement" | "unapproved_software_statement") => {
+            "spec.softwareStatement, or that of the provider if the client sets none"
+        }
         _ => {
             let named = words.and_then(named_field::named_in);
             return named.unwrap_or_else(|| "the client metadata in spec".to_owned());

@@ -6,7 +6,7 @@ use crate::api::{ProviderSettings, Reason, SecretBacked};
 use crate::cluster::ProviderKey;
 use crate::domain::failure::Failure;
 
-use super::{Held, Named, Source, TLS, Value, named, presented, read};
+use super::{Held, Named, STATEMENT, Source, TLS, Value, named, presented, read};
 
 /// What was read of all Secrets of a provider object: only the named keys, each value usable.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +42,9 @@ pub(in crate::controller) async fn read_all(
     }
     if let Some(SecretBacked { secret_ref }) = &settings.tls_client_auth {
         used.push((presented::CERTIFICATE, &secret_ref.name, TLS));
+    }
+    if let Some(SecretBacked { secret_ref }) = &settings.software_statement {
+        used.push((presented::SOFTWARE_STATEMENT, &secret_ref.name, STATEMENT));
     }
     let (mut all, mut gone, mut failed) = (AllRead::default(), false, None);
     for (field, name, members) in used {

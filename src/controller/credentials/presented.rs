@@ -5,12 +5,14 @@ use std::sync::Arc;
 use crate::api::{ProviderSettings, SecretBacked};
 use crate::cluster::ProviderKey;
 use crate::domain::failure::Failure;
-use crate::domain::target::{ClientCertificate, Presented};
+use crate::domain::target::{ClientCertificate, Presented, SoftwareStatement};
 
-use super::{Source, TLS, read};
+use super::{STATEMENT, Source, TLS, read};
 
 /// Field that holds the client certificate.
 pub(super) const CERTIFICATE: &str = "tlsClientAuth";
+/// Field that holds the software statement.
+pub(super) const SOFTWARE_STATEMENT: &str = "softwareStatement";
 
 /// What is shown to the provider of this object. The versions of the Secrets that were read are added to `versions`.
 pub(in crate::controller) async fn presented(
@@ -29,6 +31,16 @@ pub(in crate::controller) async fn presented(
         presented.certificate = Some(Arc::new(ClientCertificate {
             chain: value(0)?,
             key: value(1)?,
+            origins: held.allowed_origins.clone(),
+        }));
+    }
+    if let Some(SecretBacked { secret_ref }) = &settings.software_statement {
+        let name = secret_ref.name.as_str();
+        let held = read(key, SOFTWARE_STATEMENT, name, STATEMENT, source).await?;
+        versions.push(format!("{name}@{}", held.resource_version));
+        let secret = format!("{}/{name}", source.namespace);
+        presented.software_statement = Some(Arc::new(SoftwareStatement {
+            jwt: held.value(key, SOFTWARE_STATEMENT, &secret, (0, STATEMENT[0]))?,
             origins: held.allowed_origins.clone(),
         }));
     }

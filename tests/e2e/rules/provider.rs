@@ -99,12 +99,14 @@ pub(super) fn providers() -> Vec<Case> {
             json!({"tls": {"caBundle": "-----BEGIN CERTIFICATE-----"}}),
         ),
     ];
-    cases.push(case(
-        ".spec.tlsClientAuth.secretRef.name",
-        PATTERN,
-        json!({"tlsClientAuth": {"secretRef": {"name": "a..b"}}}),
-        json!({"tlsClientAuth": named}),
-    ));
+    for field in ["tlsClientAuth", "softwareStatement"] {
+        cases.push(case(
+            &format!(".spec.{field}.secretRef.name"),
+            PATTERN,
+            one(field, json!({"secretRef": {"name": "a..b"}})),
+            one(field, named.clone()),
+        ));
+    }
     for name in ["connect", "request"] {
         let timeout = |value: &str| json!({"timeouts": {name: value}});
         let said = format!("timeouts.{name} is more than 0s");

@@ -21,6 +21,7 @@ mod ownership;
 mod profiles;
 mod registration;
 mod rejection;
+mod software_statement;
 mod storing;
 mod tls;
 mod tls_client;
