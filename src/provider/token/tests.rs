@@ -172,9 +172,23 @@ async fn t171_a_client_authenticates_in_the_body_where_the_provider_wants_it_the
         origins: Some(vec!["https://p.example".to_owned()]),
         ..posted
     };
-    let error = ask(&transport, &double, &elsewhere).await.err().unwrap();
-    assert_eq!(error.failure.reason, Reason::ConsentMissing);
-    assert_eq!(double.seen().len(), 2, "nothing more was sent");
+    let by_key = asking(|grant| {
+        grant.proof = ClientProof::PrivateKeyJwt {
+            key: include_str!("../assertion/keys/p256_pkcs8.pem").into(),
+            key_id: None,
+            audience: AssertionAudience::Issuer,
+        };
+    });
+    let by_key = Credentials {
+        origins: elsewhere.origins.clone(),
+        ..by_key
+    };
+    // No token is kept here, which would not need them.
+    for credentials in [elsewhere, by_key] {
+        let error = ask(&self::transport(), &double, &credentials).await.err().unwrap();
+        assert_eq!(error.failure.reason, Reason::ConsentMissing);
+        assert_eq!(double.seen().len(), 2, "nothing more was sent");
+    }
 }
 
 #[tokio::test]
