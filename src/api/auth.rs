@@ -8,6 +8,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::client_credentials::ClientCredentialsAuth;
+
 /// One way to authenticate. Exactly one member is set.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -23,9 +25,9 @@ pub struct Auth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<HeaderAuth>,
     /// An access token by the client credentials grant (RFC 6749 section 4.4), for the client of the Secret's keys `client_id` and
-    /// `client_secret`. The operator asks the discovered token endpoint for it, and again before it expires.
+    /// `client_secret` or `private_key`. The operator asks the discovered token endpoint for it, and again before it expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_credentials: Option<SecretBacked>,
+    pub client_credentials: Option<ClientCredentialsAuth>,
 }
 
 impl Auth {
@@ -37,10 +39,12 @@ impl Auth {
             header,
             client_credentials,
         } = self;
-        let backed = [basic, bearer, client_credentials].into_iter().flatten();
+        let backed = [basic, bearer].into_iter().flatten();
         let backed = backed.map(|SecretBacked { secret_ref }| secret_ref);
         let header = header.iter().map(|HeaderAuth { secret_ref, .. }| secret_ref);
-        backed.chain(header).map(|secret_ref| secret_ref.name.as_str())
+        let client = client_credentials.iter().map(|auth| &auth.secret_ref);
+        let all = backed.chain(header).chain(client);
+        all.map(|secret_ref| secret_ref.name.as_str())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod auth;
 mod client;
+mod client_credentials;
 mod condition;
 mod crds;
 pub mod metadata;
@@ -16,6 +17,7 @@ pub use client::{
     OAuthClient, OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate,
     SecretVersion, Suspect, TokenRef,
 };
+pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuthMethod, TokenReuse};
 pub use condition::Condition;
 pub use crds::{crds, file_name};
 pub use provider::{

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use super::auth::Auth;
+use super::auth::{Auth, SecretBacked};
 use super::condition::Condition;
 
 /// A provider that clients of its own namespace register at.
@@ -207,6 +207,15 @@ pub struct ProviderSettings {
     /// `registrationAuth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management_auth: Option<Auth>,
+    /// Client certificate of the operator, for providers that demand mutual TLS. The Secret has the keys `tls.crt` and `tls.key`, as one of
+    /// type `kubernetes.io/tls`. The certificate is shown in every call to the provider, together with the credentials of that call. A
+    /// renewed certificate is used from the next connection on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth: Option<SecretBacked>,
+    /// Software statement (RFC 7591 section 2.3) that is sent with every registration and update of a client that sets none itself. The
+    /// Secret's key is `software_statement`, a JWT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_statement: Option<SecretBacked>,
     /// Preset for a kind of provider; each setting can be overridden.
     #[serde(default)]
     pub profile: Profile,
@@ -248,6 +257,16 @@ pub struct ProviderSettings {
     /// How the provider's certificate is verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+}
+
+impl ProviderSettings {
+    /// Names of all Secrets that are used. A field that is added has to be named here.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let auths = [&self.discovery_auth, &self.registration_auth, &self.management_auth];
+        let auths = auths.into_iter().flatten().flat_map(Auth::secrets);
+        let others = [&self.tls_client_auth, &self.software_statement].into_iter().flatten();
+        auths.chain(others.map(|SecretBacked { secret_ref }| secret_ref.name.as_str()))
+    }
 }
 
 /// Issuer discovery by WebFinger.

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::key::{Key, ProviderKey};
 use super::space::{Held, Put, Source, Space};
-use crate::api::{Auth, ClusterOAuthProvider, OAuthProvider, ProviderSettings};
+use crate::api::{ClusterOAuthProvider, OAuthProvider, ProviderSettings};
 
 /// What is known of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,13 +56,7 @@ pub(super) trait ProviderObject:
 
     /// Names of the Secrets that it takes credentials from.
     fn secrets(&self) -> impl Iterator<Item = &str> {
-        let settings = self.settings();
-        let auths = [
-            &settings.discovery_auth,
-            &settings.registration_auth,
-            &settings.management_auth,
-        ];
-        auths.into_iter().flatten().flat_map(Auth::secrets)
+        self.settings().secrets()
     }
 }
 
@@ -240,6 +234,8 @@ impl ProviderCache {
 mod tests {
     use serde_json::json;
 
+    use crate::api::Auth;
+
     use super::*;
 
     #[test]
@@ -248,6 +244,11 @@ mod tests {
             let auth: Auth =
                 serde_json::from_value(json!({kind: {"name": "X-Key", "secretRef": {"name": "s"}}})).unwrap();
             assert_eq!(auth.secrets().collect::<Vec<_>>(), ["s"], "{kind}");
+        }
+        for field in ["tlsClientAuth", "softwareStatement"] {
+            let settings: ProviderSettings =
+                serde_json::from_value(json!({field: {"secretRef": {"name": "s"}}})).unwrap();
+            assert_eq!(settings.secrets().collect::<Vec<_>>(), ["s"], "{field}");
         }
     }
 }

@@ -8,7 +8,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Auth, OAuthClient, ProviderKind, ProviderSettings, ProviderStatus, Reason};
+use crate::api::{OAuthClient, ProviderKind, ProviderSettings, ProviderStatus, Reason};
 use crate::bounded::Bounded;
 use crate::clock::Clock;
 use crate::cluster::{
@@ -152,12 +152,7 @@ impl Context {
             .map(|(object, key)| (key, object))
             .find(|(_, (found, _, _))| found == uid)?;
         let namespace = self.credentials_namespace(&key);
-        let auths = [
-            &settings.discovery_auth,
-            &settings.registration_auth,
-            &settings.management_auth,
-        ];
-        let versions = auths.into_iter().flatten().flat_map(Auth::secrets).map(|name| {
+        let versions = settings.secrets().map(|name| {
             let meta = self.index.provider_credentials(namespace, name);
             meta.map(|meta| meta.resource_version.to_string()).unwrap_or_default()
         });

@@ -3,28 +3,27 @@
 //! Consent is looked for in metadata, before any value is read. Of a Secret only the named keys are kept, in a cache with a bound.
 
 mod all;
+mod held;
+mod presented;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
-use crate::api::{Auth, HeaderAuth, Reason, SecretBacked, names};
+use crate::api::{Auth, HeaderAuth, Reason, SecretBacked, TokenAuthMethod, names};
 use crate::bounded::Bounded;
 use crate::cluster::{ApiError, ProviderKey, SecretMeta, Secrets};
 use crate::domain::failure::{Class, Failure};
-use crate::domain::target::{AuthScheme, Credentials};
+use crate::domain::target::{AuthScheme, ClientGrant, ClientProof, Credentials};
+
+use held::{Held, PRIVATE_KEY, TLS_CERTIFICATE, TLS_KEY, Value};
 
 pub(super) use all::{AllRead, Unread, read_all};
+pub(super) use presented::presented;
 
 /// What the cached values weigh at most, in bytes.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
-/// What an entry weighs beside its values.
-const ENTRY: usize = 256;
-/// Longest value, in bytes: servers accept no longer header.
-const LONGEST: usize = 16 * 1024;
 /// Secrets that are read at the same time: each may be as large as the API server allows.
 const READERS: usize = 4;
 
@@ -33,6 +32,9 @@ const BASIC: &[&str] = &["username", "password"];
 const BEARER: &[&str] = &["token"];
 const HEADER: &[&str] = &["value"];
 const CLIENT: &[&str] = &["client_id", "client_secret"];
+const CLIENT_KEY: &[&str] = &["client_id", PRIVATE_KEY];
+const TLS: &[&str] = &[TLS_CERTIFICATE, TLS_KEY];
+const STATEMENT: &[&str] = &["software_statement"];
 
 /// Namespace and name of a Secret, and its keys that are of use.
 type Named = (String, String, &'static [&'static str]);
@@ -51,26 +53,6 @@ impl Default for CredentialCache {
             readers: Semaphore::new(READERS),
         }
     }
-}
-
-/// What is kept of a Secret.
-#[derive(Debug)]
-struct Held {
-    resource_version: String,
-    allowed_origins: Option<Vec<String>>,
-    /// In the order of the keys.
-    values: Vec<Value>,
-}
-
-/// A value of a Secret.
-#[derive(Debug)]
-enum Value {
-    Usable(SecretString),
-    Absent,
-    /// So many bytes.
-    TooLong(usize),
-    /// It holds a line break or another control character.
-    Unprintable,
 }
 
 /// Where a provider object's credentials are read.
@@ -111,29 +93,14 @@ pub(super) async fn credentials(
     })?;
     let held = read(key, field, name, members, source).await?;
     versions.push(format!("{name}@{}", held.resource_version));
-    let value = |index: usize| {
-        let what = format!("the key {} in Secret {}/{name}", members[index], source.namespace);
-        let wrong = |text: String| Err(Failure::new(Class::Denied, Reason::CredentialsMissing, text));
-        match &held.values[index] {
-            Value::Usable(value) => Ok(value.clone()),
-            Value::Absent => wrong(format!("{key}: spec.{field} needs {what}; add it")),
-            Value::TooLong(bytes) => wrong(format!(
-                "{key}: spec.{field} uses {what}, which has {bytes} bytes; no header may have more than {LONGEST}"
-            )),
-            Value::Unprintable => wrong(format!(
-                "{key}: spec.{field} uses {what}, which contains a line break or another control character; remove it"
-            )),
-        }
-    };
+    let secret = format!("{}/{name}", source.namespace);
+    let value = |index: usize| held.value(key, field, &secret, (index, members[index]));
     let scheme = match (&auth.header, members) {
         (_, BASIC) => AuthScheme::Basic {
             username: value(0)?,
             password: value(1)?,
         },
-        (_, CLIENT) => AuthScheme::ClientCredentials {
-            client_id: value(0)?,
-            client_secret: value(1)?,
-        },
+        (_, CLIENT | CLIENT_KEY) => client_grant(auth, value(0)?, value(1)?),
         (Some(header), _) => AuthScheme::Header {
             name: header.name.clone(),
             value: value(0)?,
@@ -144,6 +111,27 @@ pub(super) async fn credentials(
         scheme,
         origins: held.allowed_origins.clone(),
     })
+}
+
+fn client_grant(auth: &Auth, client_id: SecretString, secret: SecretString) -> AuthScheme {
+    let auth = auth.client_credentials.clone().unwrap_or_default();
+    let proof = match auth.auth_method.unwrap_or_default() {
+        TokenAuthMethod::ClientSecretBasic => ClientProof::Basic(secret),
+        TokenAuthMethod::ClientSecretPost => ClientProof::Post(secret),
+        TokenAuthMethod::PrivateKeyJwt => ClientProof::PrivateKeyJwt {
+            key: secret,
+            key_id: auth.key_id,
+            audience: auth.assertion_audience.unwrap_or_default(),
+        },
+    };
+    AuthScheme::ClientCredentials(Box::new(ClientGrant {
+        client_id,
+        proof,
+        scopes: auth.scopes.unwrap_or_default(),
+        audience: auth.audience,
+        resource: auth.resource,
+        reuse: auth.token_reuse.unwrap_or_default(),
+    }))
 }
 
 /// The Secret of credentials, and the keys that hold them. `None`: there is not exactly one.
@@ -158,7 +146,13 @@ fn named(auth: &Auth) -> Option<(&str, &'static [&'static str])> {
         (Some(SecretBacked { secret_ref }), None, None, None) => Some((&secret_ref.name, BASIC)),
         (None, Some(SecretBacked { secret_ref }), None, None) => Some((&secret_ref.name, BEARER)),
         (None, None, Some(HeaderAuth { secret_ref, .. }), None) => Some((&secret_ref.name, HEADER)),
-        (None, None, None, Some(SecretBacked { secret_ref })) => Some((&secret_ref.name, CLIENT)),
+        (None, None, None, Some(client)) => {
+            let members = match client.auth_method.unwrap_or_default() {
+                TokenAuthMethod::ClientSecretBasic | TokenAuthMethod::ClientSecretPost => CLIENT,
+                TokenAuthMethod::PrivateKeyJwt => CLIENT_KEY,
+            };
+            Some((&client.secret_ref.name, members))
+        }
         _ => None,
     }
 }
@@ -251,49 +245,6 @@ fn check_consent(
     Ok(())
 }
 
-impl Held {
-    fn of(secret: &Secret, members: &[&str]) -> Self {
-        let origins = secret.annotations().get(names::ALLOWED_ORIGINS);
-        let value = |member: &&str| {
-            let bytes = secret.data.as_ref().and_then(|data| data.get(*member));
-            bytes.map_or(Value::Absent, |bytes| Value::of(&bytes.0))
-        };
-        Self {
-            resource_version: secret.resource_version().unwrap_or_default(),
-            allowed_origins: origins.map(|text| text.split_whitespace().map(str::to_owned).collect()),
-            values: members.iter().map(value).collect(),
-        }
-    }
-
-    fn weight(&self) -> usize {
-        let values = self.values.iter().map(|value| match value {
-            Value::Usable(value) => value.expose_secret().len(),
-            Value::Absent | Value::TooLong(_) | Value::Unprintable => 0,
-        });
-        let origins = self.allowed_origins.iter().flatten().map(|origin| origin.len() + 24);
-        ENTRY + values.sum::<usize>() + origins.sum::<usize>()
-    }
-}
-
-impl Value {
-    /// Most tools put a line break at the end of a file, and no server takes it for a part of a credential.
-    fn of(bytes: &[u8]) -> Self {
-        if bytes.len() > LONGEST {
-            return Self::TooLong(bytes.len());
-        }
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            // A value that is not text cannot be a header, user name or password.
-            return Self::Absent;
-        };
-        let text = text.strip_suffix('\n').unwrap_or(text);
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        if text.chars().any(char::is_control) {
-            return Self::Unprintable;
-        }
-        Self::Usable(text.into())
-    }
-}
-
 impl CredentialCache {
     fn get(&self, slot: &Named) -> Option<Arc<Held>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -318,8 +269,11 @@ impl CredentialCache {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use k8s_openapi::ByteString;
+    use k8s_openapi::api::core::v1::Secret;
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
 
     fn secret(data: &[(&str, &[u8])]) -> Secret {
         let data = data
@@ -329,10 +283,6 @@ mod tests {
             data: Some(data.collect()),
             ..Secret::default()
         }
-    }
-
-    fn first(bytes: &[u8]) -> Value {
-        Value::of(bytes)
     }
 
     #[test]
@@ -349,7 +299,7 @@ mod tests {
     #[test]
     fn t99_the_cache_keeps_no_more_than_its_bound_and_forgets_what_is_gone() {
         let cache = CredentialCache::default();
-        let long = vec![b'x'; LONGEST];
+        let long = vec![b'x'; 16 * 1024];
         let held = Arc::new(Held::of(&secret(&[("token", &long)]), BEARER));
         let slot = |number: usize| ("ns".to_owned(), format!("s{number}"), BEARER);
         for number in 0..1000 {
@@ -361,19 +311,5 @@ mod tests {
         assert_eq!(kept(&cache), 1);
         cache.remove(&slot(999));
         assert_eq!(kept(&cache), 0);
-    }
-
-    #[test]
-    fn t101_a_line_break_at_the_end_of_a_credential_is_no_part_of_it() {
-        for text in ["s3cret", "s3cret\n", "s3cret\r\n"] {
-            assert!(
-                matches!(first(text.as_bytes()), Value::Usable(value) if value.expose_secret() == "s3cret"),
-                "{text:?}"
-            );
-        }
-        for text in ["s3\ncret", "s3cret\n\n", "\ns3cret", "s3cret\0", "s3cret\t"] {
-            assert!(matches!(first(text.as_bytes()), Value::Unprintable), "{text:?}");
-        }
-        assert!(matches!(first(b"\xff"), Value::Absent));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `kubectl delete -f`, `helm uninstall` and the deletion of a namespace remove the provider object and its credentials Secret
 //! moments before the clients. Every replica therefore reads the named keys of the Secrets of every provider in mode
-//! `Credentials`, at the start and whenever they change. It keeps them in memory, and writes them nowhere, until the deletion
+//! `Credentials` or with a client certificate, at the start and whenever they change. It keeps them in memory, and writes them nowhere, until the deletion
 //! timeout of the provider's clients has passed since the object or a Secret vanished. Only a deregistration gets them, for a
 //! record that names the UID of the provider object. A Secret that exists always counts itself: a withdrawn consent is a refusal,
 //! and ends the keeping at once.
@@ -184,7 +184,7 @@ impl Context {
         let Some((uid, generation, settings)) = object else {
             return Ok(());
         };
-        if profile::settings(&settings).management != ManagementMode::Credentials {
+        if !is_needed(&settings) {
             self.kept.forget(&uid);
             return Ok(());
         }
@@ -232,7 +232,7 @@ impl Context {
     ) -> Result<Arc<Provider>, Failure> {
         let uid = record.management.provider_uid.as_str();
         let failure = match found {
-            Err(failure) if record.management.mode == ManagementMode::Credentials => failure,
+            Err(failure) if record.management.mode != ManagementMode::None => failure,
             other => return other,
         };
         match failure.reason {
@@ -282,6 +282,12 @@ impl Context {
             }
         }
     }
+}
+
+/// Whether clients of a provider cannot be deregistered without its Secrets: they are managed with its credentials, or a
+/// certificate has to be shown.
+fn is_needed(settings: &ProviderSettings) -> bool {
+    profile::settings(settings).management == ManagementMode::Credentials || settings.tls_client_auth.is_some()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::cluster::{ApiError, ProviderKey};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::hex;
 use crate::domain::pass::Provider;
-use crate::domain::target::{AuthScheme, Credentials};
+use crate::domain::target::{AuthScheme, Credentials, Presented};
 
 use super::context::Context;
 
@@ -49,10 +49,13 @@ pub(super) async fn of(
     let mut add = |text: &str| feed(text, |bytes| plain.update(bytes));
     add(&uid);
     add(&generation.to_string());
-    let credentials = match provider {
+    let (credentials, presented) = match provider {
         Ok(provider) => {
             let target = &provider.target;
-            [&target.discovery, &target.registration, &target.management]
+            (
+                [&target.discovery, &target.registration, &target.management],
+                shown(&target.presented),
+            )
         }
         Err(failure) if matches!(failure.class, Class::Invalid | Class::Denied) => {
             // Which Secret lacks what; nothing of a value.
@@ -62,10 +65,8 @@ pub(super) async fn of(
         Err(failure) => return Err(failure.clone()),
     };
     let plain = plain.finish();
-    if credentials
-        .iter()
-        .all(|credentials| matches!(credentials.scheme, AuthScheme::None))
-    {
+    let is_open = |credentials: &&Credentials| matches!(credentials.scheme, AuthScheme::None);
+    if credentials.iter().all(is_open) && presented.is_empty() {
         return Ok(hex(plain.as_ref()));
     }
     let mut keyed = hmac::Context::with_key(hmac_key(cx).await?);
@@ -75,7 +76,28 @@ pub(super) async fn of(
             feed(part, |bytes| keyed.update(bytes));
         }
     }
+    for part in presented {
+        feed(part, |bytes| keyed.update(bytes));
+    }
     Ok(hex(keyed.sign().as_ref()))
+}
+
+/// What is shown beside credentials; nothing if there is nothing.
+fn shown(presented: &Presented) -> Vec<&str> {
+    let mut parts = Vec::new();
+    if let Some(certificate) = &presented.certificate {
+        parts.extend([
+            "certificate",
+            certificate.chain.expose_secret(),
+            certificate.key.expose_secret(),
+        ]);
+        parts.extend(listed(certificate.origins.as_ref()));
+    }
+    if let Some(statement) = &presented.software_statement {
+        parts.extend(["statement", statement.jwt.expose_secret()]);
+        parts.extend(listed(statement.origins.as_ref()));
+    }
+    parts
 }
 
 /// A text with its length before it, so that no two lists of texts look the same.
@@ -89,17 +111,23 @@ fn parts(credentials: &Credentials) -> Vec<&str> {
         AuthScheme::None => vec!["none"],
         AuthScheme::Basic { username, password } => vec!["basic", username.expose_secret(), password.expose_secret()],
         AuthScheme::Bearer(token) => vec!["bearer", token.expose_secret()],
-        AuthScheme::ClientCredentials {
-            client_id,
-            client_secret,
-        } => vec!["client", client_id.expose_secret(), client_secret.expose_secret()],
+        // What is asked for, and how, stands in the object, and its generation counts already.
+        AuthScheme::ClientCredentials(grant) => {
+            let secret = grant.proof.secret();
+            vec!["client", grant.client_id.expose_secret(), secret.expose_secret()]
+        }
         AuthScheme::Header { name, value } => vec!["header", name, value.expose_secret()],
     };
-    match &credentials.origins {
-        None => parts.push("anywhere"),
-        Some(origins) => parts.extend(origins.iter().map(String::as_str)),
-    }
+    parts.extend(listed(credentials.origins.as_ref()));
     parts
+}
+
+/// Origins that the owner of a Secret lists.
+fn listed(origins: Option<&Vec<String>>) -> Vec<&str> {
+    origins.map_or_else(
+        || vec!["anywhere"],
+        |origins| origins.iter().map(String::as_str).collect(),
+    )
 }
 
 /// The key, from its Secret, which is made if there is none. Whoever deletes it has every client looked at once.

@@ -1,11 +1,12 @@
 //! A provider as the calls need it: the provider object with its profile applied and its credentials resolved.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ManagementMode, OnUnknownOutcome, Verify};
+use crate::api::{AssertionAudience, ManagementMode, OnUnknownOutcome, TokenReuse, Verify};
 
 /// Where the provider's metadata is found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,12 +49,7 @@ pub enum AuthScheme {
     /// Bearer token (RFC 6750).
     Bearer(SecretString),
     /// A bearer token that the token endpoint issues to this client (RFC 6749 section 4.4).
-    ClientCredentials {
-        /// The client.
-        client_id: SecretString,
-        /// Its secret.
-        client_secret: SecretString,
-    },
+    ClientCredentials(Box<ClientGrant>),
     /// A header of the provider's own.
     Header {
         /// Header name.
@@ -61,6 +57,60 @@ pub enum AuthScheme {
         /// Header value.
         value: SecretString,
     },
+}
+
+/// A client, and the access token that it asks for.
+#[derive(Clone, Debug)]
+pub struct ClientGrant {
+    /// The client.
+    pub client_id: SecretString,
+    /// How it authenticates.
+    pub proof: ClientProof,
+    /// Scopes that are asked for.
+    pub scopes: Vec<String>,
+    /// `audience` of the request.
+    pub audience: Option<String>,
+    /// `resource` of the request (RFC 8707).
+    pub resource: Option<String>,
+    /// For how many requests a token is used.
+    pub reuse: TokenReuse,
+}
+
+/// How a client authenticates at a token endpoint.
+#[derive(Clone, Debug)]
+pub enum ClientProof {
+    /// With this secret, by HTTP Basic.
+    Basic(SecretString),
+    /// With this secret, in the request body.
+    Post(SecretString),
+    /// With an assertion (RFC 7523).
+    PrivateKeyJwt {
+        /// Private key, PEM.
+        key: SecretString,
+        /// Key identifier in its header.
+        key_id: Option<String>,
+        /// Whom it is for.
+        audience: AssertionAudience,
+    },
+}
+
+impl ClientProof {
+    /// The secret or the private key.
+    #[must_use]
+    pub const fn secret(&self) -> &SecretString {
+        match self {
+            Self::Basic(secret) | Self::Post(secret) | Self::PrivateKeyJwt { key: secret, .. } => secret,
+        }
+    }
+
+    /// The key of the Secret that holds it.
+    #[must_use]
+    pub const fn member(&self) -> &'static str {
+        match self {
+            Self::Basic(_) | Self::Post(_) => "client_secret",
+            Self::PrivateKeyJwt { .. } => "private_key",
+        }
+    }
 }
 
 /// What is special about a provider: a profile's settings with the object's overrides applied.
@@ -135,6 +185,37 @@ pub struct Target {
     pub ca_bundle: Option<String>,
     /// Deadlines.
     pub deadlines: Deadlines,
+    /// What is shown beside the credentials.
+    pub presented: Presented,
+}
+
+/// What the operator shows to a provider beside credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Presented {
+    /// Client certificate of connections.
+    pub certificate: Option<Arc<ClientCertificate>>,
+    /// Software statement of registrations and updates.
+    pub software_statement: Option<Arc<SoftwareStatement>>,
+}
+
+/// A software statement (RFC 7591 section 2.3).
+#[derive(Clone, Debug)]
+pub struct SoftwareStatement {
+    /// The statement, a JWT.
+    pub jwt: SecretString,
+    /// Origins that it may be sent to, as the Secret's owner listed them; `None`: those of the provider.
+    pub origins: Option<Vec<String>>,
+}
+
+/// A client certificate (mutual TLS).
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// The certificate and those that its authority needs to be found, PEM.
+    pub chain: SecretString,
+    /// Its private key, PEM.
+    pub key: SecretString,
+    /// Origins that it may be shown to, as the Secret's owner listed them; `None`: those of the provider.
+    pub origins: Option<Vec<String>>,
 }
 
 impl Target {

@@ -11,7 +11,7 @@ use url::form_urlencoded::byte_serialize;
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
-use crate::domain::target::{AuthScheme, Credentials};
+use crate::domain::target::{AuthScheme, ClientProof, Credentials};
 
 use super::origin;
 
@@ -29,7 +29,7 @@ pub(super) fn header(
 ) -> Result<Option<(HeaderName, HeaderValue)>, Failure> {
     let (name, text) = match &credentials.scheme {
         AuthScheme::None => return Ok(None),
-        AuthScheme::ClientCredentials { .. } => {
+        AuthScheme::ClientCredentials(_) => {
             let text = "clientCredentials cannot be used for this call of the provider; use basic, bearer or header";
             return Err(Failure::new(Class::Denied, Reason::InvalidSpec, text));
         }
@@ -71,7 +71,24 @@ pub(super) fn header(
 /// # Errors
 /// They may not.
 pub(super) fn check_consent(credentials: &Credentials, url: &Url, origins: &[String]) -> Result<(), Failure> {
-    let listed = credentials.origins.as_deref();
+    check_origin(
+        "the provider's credentials may not be sent to",
+        credentials.origins.as_deref(),
+        url,
+        origins,
+    )
+}
+
+/// The same for anything that comes from a Secret whose owner lists origins. `what`: the beginning of the refusal.
+///
+/// # Errors
+/// It may not be sent there.
+pub(super) fn check_origin(
+    what: &str,
+    listed: Option<&[String]>,
+    url: &Url,
+    origins: &[String],
+) -> Result<(), Failure> {
     if origin::is_among(url, listed.unwrap_or(origins).iter().map(String::as_str)) {
         return Ok(());
     }
@@ -80,16 +97,15 @@ pub(super) fn check_consent(credentials: &Credentials, url: &Url, origins: &[Str
         Some(listed) => (
             Reason::ConsentMissing,
             format!(
-                "the provider's credentials may not be sent to {at}: their Secret allows {}. If you own the Secret, add the origin to its annotation \
-                 oauth-client-operator.dev/allowed-origins",
+                "{what} {at}: its Secret allows {}. If you own the Secret, add the origin to its annotation oauth-client-operator.dev/allowed-origins",
                 listed.join(" ")
             ),
         ),
         None => (
             Reason::OriginNotAllowed,
             format!(
-                "the provider's credentials may not be sent to {at}, which is neither an origin of the issuer and its registration endpoint nor one of \
-                 spec.endpoints.allowedOrigins of the provider"
+                "{what} {at}, which is neither an origin of the issuer and its registration endpoint nor one of spec.endpoints.allowedOrigins of the \
+                 provider"
             ),
         ),
     };
@@ -102,20 +118,18 @@ pub(super) fn spoken(credentials: &Credentials) -> Vec<SecretString> {
         AuthScheme::None => Vec::new(),
         AuthScheme::Basic { username: _, password } => vec![password],
         AuthScheme::Bearer(token) | AuthScheme::Header { value: token, .. } => vec![token],
-        AuthScheme::ClientCredentials { client_secret, .. } => vec![client_secret],
+        AuthScheme::ClientCredentials(grant) => vec![grant.proof.secret()],
     };
     let mut spoken: Vec<SecretString> = parts.into_iter().flat_map(forms).collect();
     if let AuthScheme::Basic { username, password } = &credentials.scheme {
         let pair = format!("{}:{}", username.expose_secret(), password.expose_secret());
         spoken.push(SecretString::from(STANDARD.encode(pair)));
     }
-    if let AuthScheme::ClientCredentials {
-        client_id,
-        client_secret,
-    } = &credentials.scheme
+    if let AuthScheme::ClientCredentials(grant) = &credentials.scheme
+        && let ClientProof::Basic(secret) = &grant.proof
     {
         spoken.extend(self::spoken(&Credentials {
-            scheme: client_basic(client_id.expose_secret(), client_secret),
+            scheme: client_basic(grant.client_id.expose_secret(), secret),
             origins: None,
         }));
     }

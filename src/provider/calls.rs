@@ -5,6 +5,7 @@
 //! The credentials of a provider object are sent only where that object leads: to the issuer of the record, if the object still
 //! names that issuer, at an origin of that provider. A registration access token is sent only to the URI that came with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -15,7 +16,9 @@ use crate::domain::adoption::Adoption;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::record::{self, Access, Record};
-use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Mark, Target};
+use crate::domain::target::{
+    AuthScheme, ClientCertificate, Credentials, Deadlines, Endpoints, Mark, SoftwareStatement, Target,
+};
 
 use super::token::Site;
 use super::{auth, origin};
@@ -39,6 +42,8 @@ impl Located<'_> {
             allowed_origins: self.target.allowed_origins.clone(),
             token_endpoint: found.or(token).cloned(),
             ca_bundle: self.target.ca_bundle.clone(),
+            certificate: self.target.presented.certificate.clone(),
+            statement: self.target.presented.software_statement.clone(),
             deadlines: self.target.deadlines,
         }
     }
@@ -54,6 +59,8 @@ pub(super) struct Route {
     allowed_origins: Vec<String>,
     token_endpoint: Option<String>,
     ca_bundle: Option<String>,
+    certificate: Option<Arc<ClientCertificate>>,
+    statement: Option<Arc<SoftwareStatement>>,
     deadlines: Deadlines,
 }
 
@@ -73,6 +80,8 @@ impl Route {
             allowed_origins: access.allowed_origins.clone(),
             token_endpoint: record.endpoints.token.clone(),
             ca_bundle: access.ca_bundle.clone(),
+            certificate: None,
+            statement: None,
             deadlines: deadlines(access),
         }
     }
@@ -86,6 +95,8 @@ impl Route {
         self.origins.extend(target.allowed_origins.iter().cloned());
         self.allowed_origins.extend(target.allowed_origins.iter().cloned());
         self.ca_bundle.clone_from(&target.ca_bundle);
+        self.certificate.clone_from(&target.presented.certificate);
+        self.statement.clone_from(&target.presented.software_statement);
         self.deadlines = target.deadlines;
         self.known.extend(secrets(target));
         self
@@ -135,6 +146,16 @@ impl Route {
 
     pub(super) fn ca_bundle(&self) -> Option<&str> {
         self.ca_bundle.as_deref()
+    }
+
+    /// The client certificate of its connections.
+    pub(super) const fn certificate(&self) -> Option<&Arc<ClientCertificate>> {
+        self.certificate.as_ref()
+    }
+
+    /// What is sent with an update.
+    pub(super) const fn statement(&self) -> Option<&Arc<SoftwareStatement>> {
+        self.statement.as_ref()
     }
 
     pub(super) const fn deadlines(&self) -> Deadlines {
@@ -291,10 +312,8 @@ fn secrets(target: &Target) -> Vec<SecretString> {
         AuthScheme::None => None,
         AuthScheme::Basic { password: secret, .. }
         | AuthScheme::Bearer(secret)
-        | AuthScheme::ClientCredentials {
-            client_secret: secret, ..
-        }
         | AuthScheme::Header { value: secret, .. } => Some(secret.clone()),
+        AuthScheme::ClientCredentials(grant) => Some(grant.proof.secret().clone()),
     };
     [&target.discovery, &target.registration, &target.management]
         .into_iter()

@@ -22,7 +22,7 @@ pub(super) struct Causes {
 pub(super) enum Tls {
     /// The provider's certificate is not accepted.
     Certificate(&'static str),
-    /// The provider does not accept that the operator shows none.
+    /// The provider does not accept the operator's certificate, or that it shows none.
     ClientCertificate,
     /// The two have no version of TLS, or no cipher suite, in common.
     Protocol(&'static str),
@@ -93,6 +93,10 @@ fn tls(error: &rustls::Error) -> Option<Tls> {
         rustls::Error::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
             | AlertDescription::UnknownCA
             | AlertDescription::AccessDenied,
         ) => Tls::ClientCertificate,

@@ -229,6 +229,7 @@ impl Transport {
         let none = Credentials::default();
         let mut next = url;
         let mut credentials = &target.discovery;
+        let mut certificate = target.presented.certificate.as_ref();
         let origins = [origin::of(&next)];
         for _ in 0..=limits::REDIRECTS {
             let here = next.clone();
@@ -240,6 +241,7 @@ impl Transport {
                     credentials,
                     origins: &origins,
                     ca_bundle: target.ca_bundle.as_deref(),
+                    certificate,
                     deadlines: target.deadlines,
                     accept: kind.accept(),
                     limit: kind.limit(),
@@ -262,6 +264,7 @@ impl Transport {
             }
             if to.origin() != here.origin() {
                 credentials = &none;
+                certificate = None;
             }
             next = to;
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::domain::target::{AuthScheme, Credentials, Deadlines};
+use crate::api::TokenReuse;
+use crate::domain::target::{AuthScheme, ClientGrant, ClientProof, Credentials, Deadlines};
 
 use super::egress::EgressPolicy;
 use super::transport::Transport;
@@ -101,4 +102,16 @@ pub(super) fn bearer(token: &str) -> Credentials {
         scheme: AuthScheme::Bearer(token.into()),
         origins: None,
     }
+}
+
+/// A token of the client credentials grant, with nothing special asked for.
+pub(super) fn grant(client_id: &str, proof: ClientProof) -> AuthScheme {
+    AuthScheme::ClientCredentials(Box::new(ClientGrant {
+        client_id: client_id.into(),
+        proof,
+        scopes: Vec::new(),
+        audience: None,
+        resource: None,
+        reuse: TokenReuse::UntilExpiry,
+    }))
 }

@@ -12,6 +12,7 @@ use crate::domain::registration::Registration;
 use crate::domain::target::AuthScheme;
 
 use super::calls::ManagementCall;
+use super::software_statement::stated;
 use super::token::Answered;
 use super::transport::{Answer, Body, Exchange, JSON, Transport, not_sent};
 use super::verdict::{Asked, accepted, harmless, incomprehensible, refused};
@@ -21,7 +22,7 @@ impl ManagementCall {
     /// A refusal of a token that the operator has just bought is about the operator's rights, and says nothing about the client:
     /// without its status, nobody takes it for "gone or unauthorised".
     fn about_the_client(&self, error: CallError) -> CallError {
-        let bought = matches!(self.scheme(), AuthScheme::ClientCredentials { .. });
+        let bought = matches!(self.scheme(), AuthScheme::ClientCredentials(_));
         match error.status {
             Some(401 | 403) if bought => CallError {
                 status: None,
@@ -56,7 +57,10 @@ impl Transport {
     /// # Errors
     /// There is no answer, a refusal, or one that cannot be understood.
     pub async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
-        self.manage(call, Method::PUT, Some(request)).await
+        let url = self.address(call, call.uri()).map_err(not_sent)?;
+        let route = call.route();
+        let request = stated(request, route.statement(), &url, route.origins()).map_err(not_sent)?;
+        self.manage(call, Method::PUT, Some(&request)).await
     }
 
     /// Deregisters a client: one DELETE.
@@ -129,6 +133,7 @@ impl Transport {
             credentials: route.credentials(),
             origins: route.origins(),
             ca_bundle: route.ca_bundle(),
+            certificate: route.certificate(),
             deadlines: route.deadlines(),
             accept: JSON,
             limit: limits::REGISTRATION,

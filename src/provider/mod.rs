@@ -3,10 +3,12 @@
 //! Nothing here decides what is done next; it says how a call ended and what is known about its effect.
 
 mod about;
+mod assertion;
 mod auth;
 mod cache;
 mod calls;
 mod causes;
+mod client_certificate;
 mod coding;
 mod discovery;
 #[cfg(test)]
@@ -21,6 +23,7 @@ mod metadata;
 mod origin;
 mod probe;
 mod registration;
+mod software_statement;
 mod token;
 mod transport;
 mod verdict;
@@ -28,8 +31,10 @@ mod wait;
 mod webfinger;
 mod wire;
 
+pub use assertion::check_signing_key;
 pub use cache::DiscoveryCache;
 pub use calls::{Located, ManagementCall, MarkedCall, ProbeCall};
+pub use client_certificate::{check_certificates, check_tls_key, is_key_of};
 pub use coding::unpack;
 pub use discovery::Discovered;
 pub use egress::{EgressPolicy, is_refused};

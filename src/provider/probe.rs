@@ -63,6 +63,7 @@ impl Transport {
             credentials: route.credentials(),
             origins: route.origins(),
             ca_bundle: route.ca_bundle(),
+            certificate: route.certificate(),
             deadlines: route.deadlines(),
             accept: JSON,
             limit: limits::REGISTRATION,

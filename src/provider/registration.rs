@@ -8,6 +8,7 @@ use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Target};
 
 use super::calls::Located;
+use super::software_statement::stated;
 use super::token::Site;
 use super::transport::{Body, Exchange, JSON, Transport, not_sent};
 use super::verdict::{Asked, accepted, incomprehensible};
@@ -30,15 +31,18 @@ impl Transport {
         let mut spoken = auth::spoken(&target.registration);
         spoken.extend(auth::spoken(&target.discovery));
         spoken.extend(auth::spoken(&target.management));
-        spoken.extend(auth::written(request));
         let origins = Located::discovered(target, endpoints).map_err(not_sent)?.origins();
+        let statement = target.presented.software_statement.as_ref();
+        let request = stated(request, statement, &url, &origins).map_err(not_sent)?;
+        spoken.extend(auth::written(&request));
         let exchange = Exchange {
             method: Method::POST,
             url,
-            body: Some(Body::Json(Value::Object(request.clone()).to_string().into_bytes())),
+            body: Some(Body::Json(Value::Object(request).to_string().into_bytes())),
             credentials: &target.registration,
             origins: &origins,
             ca_bundle: target.ca_bundle.as_deref(),
+            certificate: target.presented.certificate.as_ref(),
             deadlines: target.deadlines,
             accept: JSON,
             limit: limits::REGISTRATION,

@@ -5,22 +5,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use ring::digest::{SHA256, digest};
+use ring::digest::{self, SHA256};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use crate::api::Reason;
+use crate::api::{Reason, TokenReuse};
 use crate::bounded::Bounded;
 use crate::domain::failure::{Class, Failure};
+use crate::domain::metadata::hex;
 use crate::domain::outcome::CallError;
 use crate::domain::target::{AuthScheme, Credentials};
 
+use super::client_certificate::digest_of;
 use super::egress::EgressPolicy;
-use super::transport::{Answer, Body, Exchange, JSON, Transport, not_sent};
+use super::transport::{ANYTHING, Answer, Exchange, Transport, not_sent};
 use super::verdict::harmless;
 use super::wire::Object;
-use super::{auth, error_body, limits, origin, wait};
+use super::{auth, origin};
+
+mod request;
+
+use request::{TokenRequest, refused};
 
 /// Lifetime of a token that does not state one, which RFC 6749 section 5.1 allows.
 const UNSTATED: Duration = Duration::from_mins(1);
@@ -96,31 +102,56 @@ impl Transport {
     /// # Errors
     /// There is no answer, or no token; without one the request was not sent.
     pub(super) async fn send_as(&self, exchange: Exchange<'_>, site: &Site<'_>) -> Result<Answered, CallError> {
-        if !matches!(exchange.credentials.scheme, AuthScheme::ClientCredentials { .. }) {
-            let answer = self.send(exchange).await?;
-            let spoken = Vec::new();
-            return Ok(Answered { answer, spoken });
+        match &exchange.credentials.scheme {
+            AuthScheme::ClientCredentials(grant) if grant.reuse == TokenReuse::Never => {
+                return self.send_with_a_token_each(exchange, site).await;
+            }
+            AuthScheme::ClientCredentials(_) => {}
+            _ => {
+                let answer = self.send(exchange).await?;
+                let spoken = Vec::new();
+                return Ok(Answered { answer, spoken });
+            }
         }
         let (token, kept) = self.token(&exchange, site, None).await?;
-        let first = self.send_with(exchange.clone(), token.clone()).await?;
+        let first = self.send_with(exchange.clone(), token.clone(), false).await?;
         if !kept || !matches!(first.answer.status, 401 | 403) {
             return Ok(first);
         }
         let (token, _) = self.token(&exchange, site, Some(&token)).await?;
-        self.send_with(exchange, token).await
+        self.send_with(exchange, token, false).await
     }
 
-    async fn send_with(&self, exchange: Exchange<'_>, token: SecretString) -> Result<Answered, CallError> {
+    /// The same where each token is good for one request only.
+    async fn send_with_a_token_each(&self, exchange: Exchange<'_>, site: &Site<'_>) -> Result<Answered, CallError> {
+        let token = self.ask_for_token(&exchange, site).await?.value;
+        let first = self.send_with(exchange.clone(), token, true).await?;
+        if exchange.method != Method::GET || first.answer.status != 406 {
+            return Ok(first);
+        }
+        let token = self.ask_for_token(&exchange, site).await?.value;
+        let again = Exchange {
+            accept: ANYTHING,
+            ..exchange
+        };
+        self.send_with(again, token, true).await
+    }
+
+    /// `once`: the token is good for one request.
+    async fn send_with(&self, exchange: Exchange<'_>, token: SecretString, once: bool) -> Result<Answered, CallError> {
         let credentials = Credentials {
             scheme: AuthScheme::Bearer(token),
             origins: exchange.credentials.origins.clone(),
         };
-        let answer = self
-            .send(Exchange {
-                credentials: &credentials,
-                ..exchange
-            })
-            .await?;
+        let exchange = Exchange {
+            credentials: &credentials,
+            ..exchange
+        };
+        let answer = if once {
+            self.send_once(exchange).await?
+        } else {
+            self.send(exchange).await?
+        };
         let spoken = auth::spoken(&credentials);
         Ok(Answered { answer, spoken })
     }
@@ -166,11 +197,7 @@ impl Transport {
     }
 
     async fn ask_for_token(&self, exchange: &Exchange<'_>, site: &Site<'_>) -> Result<Token, CallError> {
-        let AuthScheme::ClientCredentials {
-            client_id,
-            client_secret,
-        } = &exchange.credentials.scheme
-        else {
+        let AuthScheme::ClientCredentials(grant) = &exchange.credentials.scheme else {
             return Err(no_token(Failure::new(
                 Class::Bug,
                 Reason::InternalError,
@@ -183,28 +210,16 @@ impl Transport {
         };
         let url = endpoint(text, site.issuer, site.allowed_origins, &self.policy).map_err(no_token)?;
         let at = origin::of(&url);
-        let credentials = Credentials {
-            scheme: auth::client_basic(client_id.expose_secret(), client_secret),
-            origins: exchange.credentials.origins.clone(),
-        };
+        let request = TokenRequest::new(grant, exchange, &url, site).map_err(no_token)?;
         let asked = Instant::now();
         let answer = self
-            .send(Exchange {
-                method: Method::POST,
-                url,
-                body: Some(Body::Form(b"grant_type=client_credentials".to_vec())),
-                credentials: &credentials,
-                origins: exchange.origins,
-                ca_bundle: exchange.ca_bundle,
-                deadlines: exchange.deadlines,
-                accept: JSON,
-                limit: limits::REGISTRATION,
-            })
+            .send(request.exchange(exchange, url))
             .await
             .map_err(|error| no_token(harmless(error).failure))?;
         if !(200..300).contains(&answer.status) {
-            let spoken = auth::spoken(exchange.credentials);
-            return Err(no_token(refused(&answer, &at, &spoken)));
+            let mut spoken = auth::spoken(exchange.credentials);
+            spoken.extend(request.spoken.iter().flat_map(auth::forms));
+            return Err(no_token(refused(grant, &answer, &at, &spoken)));
         }
         let (value, lifetime) = answer.body.ok().as_deref().and_then(read).ok_or_else(|| {
             let text = format!("the answer of {at} holds no usable access_token of token_type Bearer");
@@ -220,18 +235,23 @@ impl Transport {
 
 impl Tokens {
     fn slot(&self, exchange: &Exchange<'_>, site: &Site<'_>) -> Arc<Slot> {
-        let mut parts = vec![
-            site.token_endpoint.unwrap_or_default(),
-            exchange.ca_bundle.unwrap_or_default(),
-        ];
-        if let AuthScheme::ClientCredentials {
-            client_id,
-            client_secret,
-        } = &exchange.credentials.scheme
-        {
-            parts.extend([client_id.expose_secret(), client_secret.expose_secret()]);
+        let mut key = digest::Context::new(&SHA256);
+        let mut add = |part: &str| {
+            // With its length, so that no two lists of parts look the same.
+            key.update(&part.len().to_be_bytes());
+            key.update(part.as_bytes());
+        };
+        add(site.token_endpoint.unwrap_or_default());
+        add(site.issuer);
+        add(exchange.ca_bundle.unwrap_or_default());
+        // A provider may bind a token to the certificate that it was bought with (RFC 8705 section 3).
+        add(&hex(&digest_of(exchange.certificate).unwrap_or_default()));
+        if let AuthScheme::ClientCredentials(grant) = &exchange.credentials.scheme {
+            add(grant.client_id.expose_secret());
+            add(grant.proof.secret().expose_secret());
+            add(&format!("{:?} {:?} {:?}", grant.scopes, grant.audience, grant.resource));
         }
-        let key = digest(&SHA256, parts.join("\n").as_bytes()).as_ref().to_vec();
+        let key = key.finish().as_ref().to_vec();
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slots.get_or_insert_with(key, Arc::default).cloned().unwrap_or_default()
     }
@@ -245,44 +265,6 @@ fn no_token(mut failure: Failure) -> CallError {
         failure.message
     );
     not_sent(failure)
-}
-
-fn refused(answer: &Answer, at: &str, spoken: &[SecretString]) -> Failure {
-    let code = answer
-        .body
-        .as_deref()
-        .ok()
-        .and_then(|body| error_body::read(body, spoken).code);
-    let said = code.map(|code| format!(" with {code}")).unwrap_or_default();
-    let status = answer.status;
-    let (class, reason, text) = match status {
-        429 => (
-            Class::Transient,
-            Reason::RateLimited,
-            format!("{at} asks to slow down{said}; the operator waits"),
-        ),
-        408 | 425 | 500.. => (
-            Class::Transient,
-            Reason::ProviderUnavailable,
-            format!("{at} cannot serve now (status {status}){said}; the operator tries again"),
-        ),
-        400..=499 => (
-            Class::Denied,
-            Reason::CredentialsRejected,
-            format!(
-                "{at} refused it (status {status}){said}; correct client_id and client_secret in their Secret, and let that client use the client \
-                 credentials grant at the provider"
-            ),
-        ),
-        _ => (
-            Class::Denied,
-            Reason::InvalidResponse,
-            format!(
-                "{at} answered with status {status}; see that the token endpoint in the provider's metadata is the final address"
-            ),
-        ),
-    };
-    Failure::new(class, reason, text).after(wait::asked_for(&answer.headers))
 }
 
 /// Token and lifetime of an access token response (RFC 6749 section 5.1).

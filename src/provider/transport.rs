@@ -13,9 +13,10 @@ use crate::api::Reason;
 use crate::bounded::Bounded;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Effect};
-use crate::domain::target::{Credentials, Deadlines};
+use crate::domain::target::{ClientCertificate, Credentials, Deadlines};
 
 use super::causes::{Causes, Tls};
+use super::client_certificate::digest_of;
 use super::egress::{EgressPolicy, Guard};
 use super::limits::{self, BodyError};
 use super::token::Tokens;
@@ -26,8 +27,12 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Most HTTP clients that are kept; providers with the same authorities share one.
 const MOST_CLIENTS: usize = 64;
 
-/// HTTP clients by a digest of the authorities that they trust and the deadline of connecting.
-type Clients = Bounded<(Option<Vec<u8>>, Duration), Client>;
+/// HTTP clients by what tells their connections apart. Each has a pool and TLS sessions of its own: what was connected with one
+/// certificate is never used with another, or with none.
+type Clients = Bounded<ClientKey, Client>;
+
+/// Digests of the authorities that are trusted and of the certificate that is shown, and the deadline of connecting.
+type ClientKey = (Option<Vec<u8>>, Option<Vec<u8>>, Duration);
 
 /// Calls providers.
 #[derive(Clone)]
@@ -47,6 +52,8 @@ pub(super) struct Exchange<'a> {
     /// Origins that these may be sent to, unless their owner allows fewer.
     pub origins: &'a [String],
     pub ca_bundle: Option<&'a str>,
+    /// The client certificate that is shown.
+    pub certificate: Option<&'a Arc<ClientCertificate>>,
     pub deadlines: Deadlines,
     /// Largest body of the answer, in bytes.
     pub limit: usize,
@@ -57,7 +64,7 @@ pub(super) struct Exchange<'a> {
 /// What is asked for unless a call says something else.
 pub(super) const JSON: &str = "application/json";
 /// What is asked for where that is not served.
-const ANYTHING: &str = "*/*";
+pub(super) const ANYTHING: &str = "*/*";
 
 /// What a request carries.
 #[derive(Clone)]
@@ -108,7 +115,8 @@ impl Transport {
         }
     }
 
-    async fn send_once(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
+    /// The same, without a second try for other media types.
+    pub(super) async fn send_once(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
         let at = origin::of(&exchange.url);
         if self.policy.refuses_host(&exchange.url) {
             return Err(not_sent(address_refused(&at)));
@@ -116,7 +124,15 @@ impl Transport {
         let credentials = auth::header(exchange.credentials, &exchange.url, exchange.origins).map_err(not_sent)?;
         // A connection that cannot be made is no doubt about a request, so it has to fail before the whole call does.
         let connect = exchange.deadlines.connect.min(exchange.deadlines.request.mul_f32(0.8));
-        let client = self.client(exchange.ca_bundle, connect).map_err(not_sent)?;
+        if let Some(certificate) = exchange.certificate {
+            certificate
+                .check_consent(&exchange.url, exchange.origins)
+                .map_err(not_sent)?;
+        }
+        let client = self
+            .client(exchange.ca_bundle, exchange.certificate, connect)
+            .map_err(not_sent)?;
+        let shown = exchange.certificate.is_some();
         let url = exchange.url.clone();
         let mut request = client
             .request(exchange.method, exchange.url)
@@ -145,7 +161,7 @@ impl Transport {
         };
         match limits::within(exchange.deadlines.request, answered).await {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(broken(&error, &at)),
+            Some(Err(error)) => Err(broken(&error, &at, shown)),
             None => {
                 let text = format!("{at} did not answer within {} s", exchange.deadlines.request.as_secs());
                 Err(unanswered(text))
@@ -153,19 +169,29 @@ impl Transport {
         }
     }
 
-    fn client(&self, ca_bundle: Option<&str>, connect: Duration) -> Result<Client, Failure> {
+    fn client(
+        &self,
+        ca_bundle: Option<&str>,
+        certificate: Option<&Arc<ClientCertificate>>,
+        connect: Duration,
+    ) -> Result<Client, Failure> {
         let digest = |pem: &str| digest(&SHA256, pem.as_bytes()).as_ref().to_vec();
-        let key = (ca_bundle.map(digest), connect);
+        let key = (ca_bundle.map(digest), digest_of(certificate), connect);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = self.build(ca_bundle, connect)?;
+        let client = self.build(ca_bundle, certificate, connect)?;
         clients.insert(key, client.clone());
         Ok(client)
     }
 
-    fn build(&self, ca_bundle: Option<&str>, connect: Duration) -> Result<Client, Failure> {
+    fn build(
+        &self,
+        ca_bundle: Option<&str>,
+        certificate: Option<&Arc<ClientCertificate>>,
+        connect: Duration,
+    ) -> Result<Client, Failure> {
         let mut builder = Client::builder()
             .user_agent(concat!("oauth-client-operator/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
@@ -182,9 +208,12 @@ impl Transport {
             }
             builder = builder.tls_certs_only(found);
         }
+        if let Some(certificate) = certificate {
+            builder = builder.identity(certificate.identity()?);
+        }
         builder.build().map_err(|_| {
-            let text =
-                "no HTTP client can be made; see whether spec.tls.caBundle of the provider holds valid certificates";
+            let text = "no HTTP client can be made; see whether spec.tls.caBundle of the provider and the Secret of spec.tlsClientAuth, if they are set, hold \
+                        valid certificates";
             Failure::new(Class::Denied, Reason::CertificateRejected, text)
         })
     }
@@ -222,7 +251,8 @@ fn address_refused(at: &str) -> Failure {
 }
 
 /// What an error of the HTTP client means. Its own text is not shown: it differs from one try to the next.
-fn broken(error: &reqwest::Error, at: &str) -> CallError {
+/// `shown`: the operator has shown a client certificate.
+fn broken(error: &reqwest::Error, at: &str, shown: bool) -> CallError {
     let causes = Causes::of(error);
     let denied = |reason, text: String| CallError {
         effect: if error.is_connect() {
@@ -233,9 +263,15 @@ fn broken(error: &reqwest::Error, at: &str) -> CallError {
         ..not_sent(Failure::new(Class::Denied, reason, text))
     };
     if let Some(Tls::ClientCertificate) = causes.tls {
-        let text =
-            format!("{at} demands a client certificate, which the operator cannot give; offer it an address without");
-        return denied(Reason::CertificateRejected, text);
+        // The server ends the handshake so, before it reads a request. With TLS 1.3 the client may have sent one by then.
+        let text = if shown {
+            format!(
+                "{at} refused the client certificate of spec.tlsClientAuth of the provider; have its authority accepted there, or renew it if it has expired"
+            )
+        } else {
+            format!("{at} demands a client certificate; set spec.tlsClientAuth of the provider")
+        };
+        return not_sent(Failure::new(Class::Denied, Reason::CertificateRejected, text));
     }
     if !error.is_connect() {
         return unanswered(format!("the connection to {at} broke before the answer was complete"));

@@ -140,11 +140,16 @@ pub(super) fn refused(answer: &Answer, asked: Asked, at: &str, spoken: &[SecretS
         }
         // The words may be about the credentials, which are not those of the client's owner.
         About::Credentials => {
-            let text = format!(
+            let mut text = format!(
                 "{at} refused the {noun} (status {status}){code_told}; the provider did not accept the operator's credentials, or they lack a right: check \
                  {} of the provider",
                 asked.credentials()
             );
+            if code.as_deref() == Some("insufficient_scope") {
+                text.push_str(
+                    ", and if they are clientCredentials, set clientCredentials.scopes to what the provider demands",
+                );
+            }
             (Class::Denied, Reason::CredentialsRejected, text)
         }
         About::Offer => {
@@ -282,7 +287,9 @@ fn field_of(code: Option<&str>, words: Option<&str>) -> String {
     let by_code = match code {
         Some("invalid_redirect_uri" | "invalid_claims_redirect_uri") => "spec.redirectURIs",
         Some("invalid_logout_uri") => "spec.postLogoutRedirectURIs",
-        Some("invalid_software_statement" | "unapproved_software_statement") => "spec.softwareStatement",
+        Some("invalid_software_statement" | "unapproved_software_statement") => {
+            "spec.softwareStatement, or that of the provider if the client sets none"
+        }
         _ => {
             let named = words.and_then(named_field::named_in);
             return named.unwrap_or_else(|| "the client metadata in spec".to_owned());

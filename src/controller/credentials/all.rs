@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::api::{ProviderSettings, Reason};
+use crate::api::{ProviderSettings, Reason, SecretBacked};
 use crate::cluster::ProviderKey;
 use crate::domain::failure::Failure;
 
-use super::{Held, Named, Source, Value, named, read};
+use super::{Held, Named, STATEMENT, Source, TLS, Value, named, presented, read};
 
 /// What was read of all Secrets of a provider object: only the named keys, each value usable.
 #[derive(Clone, Debug, Default)]
@@ -34,10 +34,20 @@ pub(in crate::controller) async fn read_all(
         ("registrationAuth", &settings.registration_auth),
         ("managementAuth", &settings.management_auth),
     ];
-    let (mut all, mut gone, mut failed) = (AllRead::default(), false, None);
+    let mut used = Vec::new();
     for (field, auth) in fields {
         let Some(auth) = auth else { continue };
         let (name, members) = named(auth).ok_or(Unread::Withdrawn)?;
+        used.push((field, name, members));
+    }
+    if let Some(SecretBacked { secret_ref }) = &settings.tls_client_auth {
+        used.push((presented::CERTIFICATE, &secret_ref.name, TLS));
+    }
+    if let Some(SecretBacked { secret_ref }) = &settings.software_statement {
+        used.push((presented::SOFTWARE_STATEMENT, &secret_ref.name, STATEMENT));
+    }
+    let (mut all, mut gone, mut failed) = (AllRead::default(), false, None);
+    for (field, name, members) in used {
         match read(key, field, name, members, source).await {
             Ok(held) if held.values.iter().all(|value| matches!(value, Value::Usable(_))) => {
                 all.0

@@ -229,6 +229,7 @@ fn resolved(policy: OnUnknownOutcome, knobs: Knobs) -> Provider {
             on_unknown_outcome: policy,
             verify: crate::api::Verify::Auto,
             ca_bundle: None,
+            presented: crate::domain::target::Presented::default(),
             deadlines: Deadlines {
                 connect: Duration::ZERO,
                 request: Duration::ZERO,

@@ -75,6 +75,7 @@ fn provider() -> Provider {
             on_unknown_outcome: crate::api::OnUnknownOutcome::Register,
             verify: crate::api::Verify::Auto,
             ca_bundle: None,
+            presented: crate::domain::target::Presented::default(),
             deadlines: Deadlines {
                 connect: std::time::Duration::ZERO,
                 request: std::time::Duration::ZERO,

@@ -32,6 +32,7 @@ pub(in crate::provider) fn target(issuer: &str, token: &str) -> Target {
         on_unknown_outcome: OnUnknownOutcome::Register,
         verify: crate::api::Verify::Auto,
         ca_bundle: None,
+        presented: crate::domain::target::Presented::default(),
         deadlines: PATIENT,
     }
 }

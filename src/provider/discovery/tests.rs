@@ -75,6 +75,7 @@ fn target(location: Location) -> Target {
         on_unknown_outcome: OnUnknownOutcome::Register,
         verify: crate::api::Verify::Auto,
         ca_bundle: None,
+        presented: crate::domain::target::Presented::default(),
         deadlines: Deadlines {
             connect: Duration::from_secs(2),
             request: Duration::from_secs(2),

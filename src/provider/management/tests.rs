@@ -1,10 +1,10 @@
 use crate::api::ManagementMode;
 use crate::domain::outcome::Effect;
-use crate::domain::target::Target;
+use crate::domain::target::{ClientProof, Target};
 
 use super::super::calls::Located;
 use super::super::calls::tests::{record, target};
-use super::super::double::{Double, bearer, reply, transport};
+use super::super::double::{Double, bearer, grant, reply, transport};
 use super::*;
 
 /// What a record of a client with this URI and the provider object give.
@@ -25,10 +25,8 @@ fn call(double: &Double, uri: &str) -> ManagementCall {
 /// The same by a token that the operator buys.
 fn bought(double: &Double) -> ManagementCall {
     let mut target = target(&double.origin, "");
-    target.management.scheme = AuthScheme::ClientCredentials {
-        client_id: "operator".into(),
-        client_secret: "s3cret-of-the-operator".into(),
-    };
+    let secret = ClientProof::Basic("s3cret-of-the-operator".into());
+    target.management.scheme = grant("operator", secret);
     let record = record(&double.origin, ManagementMode::Credentials);
     ManagementCall::of(&record, Located::stated(&target)).unwrap().unwrap()
 }

@@ -33,6 +33,7 @@ fn exchange(method: Method, url: &str) -> Exchange<'static> {
         credentials: &NONE,
         origins: &[],
         ca_bundle: None,
+        certificate: None,
         deadlines: PATIENT,
         accept: JSON,
         limit: limits::REGISTRATION,

@@ -99,6 +99,14 @@ pub(super) fn providers() -> Vec<Case> {
             json!({"tls": {"caBundle": "-----BEGIN CERTIFICATE-----"}}),
         ),
     ];
+    for field in ["tlsClientAuth", "softwareStatement"] {
+        cases.push(case(
+            &format!(".spec.{field}.secretRef.name"),
+            PATTERN,
+            one(field, json!({"secretRef": {"name": "a..b"}})),
+            one(field, named.clone()),
+        ));
+    }
     for name in ["connect", "request"] {
         let timeout = |value: &str| json!({"timeouts": {name: value}});
         let said = format!("timeouts.{name} is more than 0s");
@@ -149,6 +157,7 @@ pub(super) fn providers() -> Vec<Case> {
             header("X-Api-Key", "a..b"),
             header("X-Api-Key", "a.b"),
         ));
+        cases.extend(client_credentials(auth));
         for way in ["basic", "bearer", "clientCredentials"] {
             let by = |secret: &str| one(auth, one(way, json!({"secretRef": {"name": secret}})));
             let accepted = if way == "clientCredentials" && auth == "discoveryAuth" {
@@ -165,6 +174,70 @@ pub(super) fn providers() -> Vec<Case> {
         }
     }
     cases
+}
+
+/// Cases of `clientCredentials` of these credentials.
+fn client_credentials(auth: &str) -> Vec<Case> {
+    let with = |members: Value| {
+        let mut grant = json!({"secretRef": {"name": "a"}});
+        grant
+            .as_object_mut()
+            .unwrap()
+            .extend(members.as_object().unwrap().clone());
+        one(auth, json!({"clientCredentials": grant}))
+    };
+    // No form of it is accepted for discovery.
+    let accepted = |members: Value| {
+        if auth == "discoveryAuth" {
+            json!({})
+        } else {
+            with(members)
+        }
+    };
+    let key = json!({"authMethod": "private_key_jwt", "keyID": "a key", "assertionAudience": "Issuer", "tokenReuse": "Never"});
+    let table = [
+        (
+            "",
+            "keyID and assertionAudience are used only",
+            json!({"keyID": "a"}),
+            key.clone(),
+        ),
+        (
+            "",
+            "keyID and assertionAudience are used only",
+            json!({"authMethod": "client_secret_post", "assertionAudience": "Issuer"}),
+            json!({"authMethod": "client_secret_post"}),
+        ),
+        (
+            ".scopes[]",
+            PATTERN,
+            json!({"scopes": ["a b"]}),
+            json!({"scopes": ["client.create", "https://x/y"]}),
+        ),
+        (
+            ".audience",
+            PATTERN,
+            json!({"audience": "a b"}),
+            json!({"audience": "https://api.example/"}),
+        ),
+        (
+            ".resource",
+            PATTERN,
+            json!({"resource": "api#x"}),
+            json!({"resource": "urn:x:y?z=1"}),
+        ),
+        (
+            ".keyID",
+            PATTERN,
+            json!({"authMethod": "private_key_jwt", "keyID": "a\n"}),
+            key,
+        ),
+    ];
+    let case = |(end, said, refused, members): (&str, &str, Value, Value)| {
+        let path = format!(".spec.{auth}.clientCredentials{end}");
+        case(&path, said, with(refused), accepted(members))
+    };
+    table.into_iter().map(case).collect()
 }
 
 pub(super) fn cluster_providers() -> Vec<Case> {

@@ -9,6 +9,7 @@ mod adopting;
 mod anew;
 mod answers;
 mod case;
+mod client_credentials;
 mod deletion;
 mod discovery;
 mod effects;
@@ -21,7 +22,9 @@ mod ownership;
 mod profiles;
 mod registration;
 mod rejection;
+mod software_statement;
 mod storing;
 mod tls;
+mod tls_client;
 
 pub use case::{Case, Settled, case};

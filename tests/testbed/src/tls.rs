@@ -65,23 +65,33 @@ impl Authority {
 
     /// A server certificate for host names and IP addresses.
     pub fn issue(&self, names: &[&str]) -> Result<Identity, TlsError> {
-        self.issue_in(names, None)
+        self.issue_in(names, ExtendedKeyUsagePurpose::ServerAuth, None)
     }
 
     /// A server certificate whose time is over.
     pub fn issue_expired(&self, names: &[&str]) -> Result<Identity, TlsError> {
-        self.issue_in(names, Some((2001, 2002)))
+        self.issue_in(names, ExtendedKeyUsagePurpose::ServerAuth, Some((2001, 2002)))
+    }
+
+    /// A client certificate.
+    pub fn issue_client(&self, name: &str) -> Result<Identity, TlsError> {
+        self.issue_in(&[name], ExtendedKeyUsagePurpose::ClientAuth, None)
     }
 
     /// A certificate that is good from the beginning of one year to that of another.
-    fn issue_in(&self, names: &[&str], years: Option<(i32, i32)>) -> Result<Identity, TlsError> {
+    fn issue_in(
+        &self,
+        names: &[&str],
+        usage: ExtendedKeyUsagePurpose,
+        years: Option<(i32, i32)>,
+    ) -> Result<Identity, TlsError> {
         let mut params = CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())?;
         params
             .distinguished_name
             .push(DnType::CommonName, names.first().copied().unwrap_or("server"));
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![usage];
         if let Some((from, to)) = years {
             params.not_before = rcgen::date_time_ymd(from, 1, 1);
             params.not_after = rcgen::date_time_ymd(to, 1, 1);
@@ -137,6 +147,15 @@ impl Identity {
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
+    }
+
+    /// The certificate as it goes over the wire.
+    pub fn der(&self) -> Result<Vec<u8>, TlsError> {
+        let (chain, _) = self.parts()?;
+        Ok(chain
+            .first()
+            .map(|certificate| certificate.to_vec())
+            .unwrap_or_default())
     }
 
     fn parts(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {

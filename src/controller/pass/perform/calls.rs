@@ -132,7 +132,11 @@ impl<W: World> Pass<'_, W> {
     /// and origins.
     async fn management(&self, record: &Record) -> Result<Option<ManagementCall>, Failure> {
         let provider = match self.state.provider() {
-            None if !self.state.asked_for_provider() => self.world.resolve(self.state.object()).await.ok(),
+            // What is kept of it counts too: a certificate, for example.
+            None if !self.state.asked_for_provider() => {
+                let object = self.state.object();
+                self.world.provider_for_deletion(object, record).await.ok()
+            }
             known => known.cloned(),
         };
         management::call(self.world, record, provider.as_deref(), self.state.endpoints()).await

@@ -51,6 +51,7 @@ pub(super) fn provider(hold: bool) -> Provider {
                 OnUnknownOutcome::Register
             },
             ca_bundle: None,
+            presented: oauth_client_operator::domain::target::Presented::default(),
             deadlines: Deadlines {
                 connect: Duration::from_secs(1),
                 request: Duration::from_secs(1),

@@ -150,11 +150,29 @@ impl Realm {
 
     /// A client with a service account that has these roles of `realm-management`: its identifier and secret.
     pub async fn service_account(&self, roles: &[&str]) -> Result<(&'static str, &'static str), ProviderError> {
-        let (client_id, secret) = OPERATOR;
-        let wanted = json!({
-            "clientId": client_id, "secret": secret, "protocol": "openid-connect",
+        self.service_account_by(roles, json!({"secret": OPERATOR.1})).await?;
+        Ok(OPERATOR)
+    }
+
+    /// A client with a service account that has these roles and authenticates by the private key of one of these public keys; its
+    /// identifier.
+    pub async fn service_account_with_keys(&self, roles: &[&str], jwks: &Value) -> Result<&'static str, ProviderError> {
+        let attributes = json!({"use.jwks.string": "true", "jwks.string": jwks.to_string()});
+        let proof = json!({"clientAuthenticatorType": "client-jwt", "attributes": attributes});
+        self.service_account_by(roles, proof).await?;
+        Ok(OPERATOR.0)
+    }
+
+    /// `proof`: members that say how it authenticates.
+    async fn service_account_by(&self, roles: &[&str], proof: Value) -> Result<(), ProviderError> {
+        let client_id = OPERATOR.0;
+        let mut wanted = json!({
+            "clientId": client_id, "protocol": "openid-connect",
             "publicClient": false, "serviceAccountsEnabled": true, "standardFlowEnabled": false,
         });
+        for (name, value) in proof.as_object().into_iter().flatten() {
+            wanted[name] = value.clone();
+        }
         let clients = format!("/{}/clients", self.name);
         self.keycloak.admin(http::Method::POST, &clients, Some(&wanted)).await?;
         let get = async |path: String| self.keycloak.admin(http::Method::GET, &path, None).await;
@@ -176,7 +194,7 @@ impl Realm {
         self.keycloak
             .admin(http::Method::POST, &mappings, Some(&Value::Array(granted)))
             .await?;
-        Ok(OPERATOR)
+        Ok(())
     }
 
     /// Every registered client by its identifier, with the members of RFC 7591 that Keycloak knows under other names.

@@ -283,19 +283,23 @@ async fn serve(listener: TcpListener, persona: Persona, state: Arc<Mutex<State>>
     while let Ok((stream, _)) = listener.accept().await {
         let (tls, state) = (lock(&state).tls.clone(), state.clone());
         connections.spawn(async move {
-            let service = service_fn(move |request| answer(request, persona, state.clone()));
+            let service = |certificate: Option<Vec<u8>>| {
+                service_fn(move |request| answer(request, certificate.clone(), persona, state.clone()))
+            };
             let _ = match tls {
                 Some(tls) => match tls.accept(stream).await {
                     Ok(stream) => {
+                        let shown = stream.get_ref().1.peer_certificates();
+                        let shown = shown.and_then(|chain| Some(chain.first()?.to_vec()));
                         http1::Builder::new()
-                            .serve_connection(TokioIo::new(stream), service)
+                            .serve_connection(TokioIo::new(stream), service(shown))
                             .await
                     }
                     Err(_) => return,
                 },
                 None => {
                     http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
+                        .serve_connection(TokioIo::new(stream), service(None))
                         .await
                 }
             };
@@ -307,6 +311,7 @@ async fn serve(listener: TcpListener, persona: Persona, state: Arc<Mutex<State>>
 /// An error closes the connection.
 async fn answer(
     request: Request<Incoming>,
+    certificate: Option<Vec<u8>>,
     persona: Persona,
     state: Arc<Mutex<State>>,
 ) -> Result<Response<Payload>, io::Error> {
@@ -322,6 +327,7 @@ async fn answer(
         query: decoded(head.uri.query().unwrap_or_default()),
         headers: headers.collect(),
         body: body.to_vec(),
+        certificate,
     };
     let (reply, fault) = {
         let mut state = lock(&state);

@@ -22,6 +22,8 @@ pub struct Seen {
     pub headers: BTreeMap<String, String>,
     /// Body.
     pub body: Vec<u8>,
+    /// The client certificate of the connection, DER.
+    pub certificate: Option<Vec<u8>>,
 }
 
 impl Seen {

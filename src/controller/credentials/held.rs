@@ -1,0 +1,170 @@
+//! What is kept of a credentials Secret: the named keys, and what is wrong with them.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::api::{Reason, names};
+use crate::cluster::ProviderKey;
+use crate::domain::failure::{Class, Failure};
+use crate::provider;
+
+use super::TLS;
+
+/// What an entry weighs beside its values.
+const ENTRY: usize = 256;
+/// Longest value, in bytes: servers accept no longer header.
+const LONGEST: usize = 16 * 1024;
+/// Keys whose values have several lines.
+pub(super) const PRIVATE_KEY: &str = "private_key";
+pub(super) const TLS_CERTIFICATE: &str = "tls.crt";
+pub(super) const TLS_KEY: &str = "tls.key";
+
+/// What is kept of a Secret.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub resource_version: String,
+    pub allowed_origins: Option<Vec<String>>,
+    /// In the order of the keys.
+    pub values: Vec<Value>,
+}
+
+/// A value of a Secret.
+#[derive(Debug)]
+pub(super) enum Value {
+    Usable(SecretString),
+    Absent,
+    /// So many bytes.
+    TooLong(usize),
+    /// It holds a line break or another control character.
+    Unprintable,
+    /// What it is instead of what it should be, and what to set it to.
+    Unfit(&'static str, &'static str),
+}
+
+impl Held {
+    pub(super) fn of(secret: &Secret, members: &[&str]) -> Self {
+        let origins = secret.annotations().get(names::ALLOWED_ORIGINS);
+        let value = |member: &&str| {
+            let bytes = secret.data.as_ref().and_then(|data| data.get(*member));
+            bytes.map_or(Value::Absent, |bytes| Value::named(member, &bytes.0))
+        };
+        let mut values: Vec<_> = members.iter().map(value).collect();
+        if members == TLS
+            && let [Value::Usable(chain), Value::Usable(key)] = &values[..]
+            && !provider::is_key_of(key, chain)
+        {
+            values[1] = Value::Unfit(
+                "not the private key of tls.crt",
+                "the private key of the certificate in PEM",
+            );
+        }
+        Self {
+            resource_version: secret.resource_version().unwrap_or_default(),
+            allowed_origins: origins.map(|text| text.split_whitespace().map(str::to_owned).collect()),
+            values,
+        }
+    }
+
+    /// The value of a key, by its number. `field`: the field that needs it. `secret`: namespace and name.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn value(
+        &self,
+        key: &ProviderKey,
+        field: &str,
+        secret: &str,
+        (index, member): (usize, &str),
+    ) -> Result<SecretString, Failure> {
+        let what = format!("the key {member} in Secret {secret}");
+        let text = match &self.values[index] {
+            Value::Usable(value) => return Ok(value.clone()),
+            Value::Absent => format!("{key}: spec.{field} needs {what}; add it"),
+            Value::TooLong(bytes) => {
+                format!(
+                    "{key}: spec.{field} uses {what}, which has {bytes} bytes; no header may have more than {LONGEST}"
+                )
+            }
+            Value::Unprintable => {
+                format!(
+                    "{key}: spec.{field} uses {what}, which contains a line break or another control character; remove it"
+                )
+            }
+            Value::Unfit(why, wanted) => format!("{key}: spec.{field} uses {what}, which is {why}; set it to {wanted}"),
+        };
+        Err(Failure::new(Class::Denied, Reason::CredentialsMissing, text))
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        let values = self.values.iter().map(|value| match value {
+            Value::Usable(value) => value.expose_secret().len(),
+            Value::Absent | Value::TooLong(_) | Value::Unprintable | Value::Unfit(..) => 0,
+        });
+        let origins = self.allowed_origins.iter().flatten().map(|origin| origin.len() + 24);
+        ENTRY + values.sum::<usize>() + origins.sum::<usize>()
+    }
+}
+
+impl Value {
+    pub(super) fn named(member: &str, bytes: &[u8]) -> Self {
+        let (check, wanted): (fn(&SecretString) -> _, _) = match member {
+            PRIVATE_KEY => (
+                provider::check_signing_key,
+                "a private key in PEM, RSA of 2048 bits or more, or of the curve P-256",
+            ),
+            TLS_CERTIFICATE => (provider::check_certificates, "the certificate in PEM"),
+            TLS_KEY => (provider::check_tls_key, "the private key of the certificate in PEM"),
+            _ => return Self::of(bytes),
+        };
+        if bytes.len() > LONGEST {
+            return Self::TooLong(bytes.len());
+        }
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let text = SecretString::from(text);
+        match check(&text) {
+            Ok(()) => Self::Usable(text),
+            Err(why) => Self::Unfit(why, wanted),
+        }
+    }
+
+    /// Most tools put a line break at the end of a file, and no server takes it for a part of a credential.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        if bytes.len() > LONGEST {
+            return Self::TooLong(bytes.len());
+        }
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            // A value that is not text cannot be a header, user name or password.
+            return Self::Absent;
+        };
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        if text.chars().any(char::is_control) {
+            return Self::Unprintable;
+        }
+        Self::Usable(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(bytes: &[u8]) -> Value {
+        Value::of(bytes)
+    }
+
+    #[test]
+    fn t101_a_line_break_at_the_end_of_a_credential_is_no_part_of_it() {
+        for text in ["s3cret", "s3cret\n", "s3cret\r\n"] {
+            assert!(
+                matches!(first(text.as_bytes()), Value::Usable(value) if value.expose_secret() == "s3cret"),
+                "{text:?}"
+            );
+        }
+        for text in ["s3\ncret", "s3cret\n\n", "\ns3cret", "s3cret\0", "s3cret\t"] {
+            assert!(matches!(first(text.as_bytes()), Value::Unprintable), "{text:?}");
+        }
+        assert!(matches!(first(b"\xff"), Value::Absent));
+    }
+}
