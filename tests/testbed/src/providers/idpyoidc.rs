@@ -60,6 +60,9 @@ impl Ports {
 }
 
 impl Idpyoidc {
+    /// Its release.
+    pub const VERSION: &str = VERSION;
+
     /// Starts one; about two seconds once it is installed.
     pub async fn start(options: IdpyoidcOptions) -> Result<Self, ProviderError> {
         let (dir, packages) = pip("idpyoidc", VERSION, &FILES).await?;
