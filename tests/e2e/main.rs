@@ -34,6 +34,7 @@ mod scene;
 mod secret_fields;
 mod secret_held;
 mod seed;
+mod seed_servers;
 mod slice;
 mod stage;
 mod staleness;
