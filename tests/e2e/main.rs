@@ -22,6 +22,7 @@ mod judge;
 mod kubectl;
 mod leaders;
 mod levels;
+mod lifecycle;
 mod moved_installation;
 mod outage;
 mod page;

@@ -1,7 +1,8 @@
 //! idpyoidc, from the Python Package Index, behind an adapter of ours that does what the views of its example do.
 //!
 //! Its habits: WebFinger answers only with `rel`; a registration without `jwks` is refused, but leaves a client
-//! behind; clients can be read, but neither changed nor deleted; secrets expire after five days.
+//! behind; clients can be read, but neither changed nor deleted; secrets expire after five days; the second token that a
+//! client asks for by the client credentials grant is an error of its own (500).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
