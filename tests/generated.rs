@@ -165,3 +165,49 @@ fn the_entries_for_argo_cd_hold_the_health_script() {
     }
     keep(&directory.join("argocd-cm.yaml"), &entries);
 }
+
+/// One table of the matrix, from rows of the golden file of these kinds.
+fn matrix(golden: &str, kinds: &[&str], title: &str) -> String {
+    let cell = |text: &str| format!(" {} |", text.replace('|', "\\|"));
+    let row = |line: &str| {
+        line.split('\t')
+            .skip(1)
+            .fold("|".to_owned(), |row, text| row + &cell(text))
+            + "\n"
+    };
+    let header = golden.lines().next().unwrap().replacen("server", title, 1);
+    let header = header.replacen("version", if kinds == ["dialect"] { "seen at" } else { "version" }, 1);
+    let columns = header.split('\t').count() - 1;
+    let rows = golden
+        .lines()
+        .skip(1)
+        .filter(|line| kinds.contains(&line.split('\t').next().unwrap_or_default()));
+    row(&header) + "|" + &"---|".repeat(columns) + "\n" + &rows.map(row).collect::<String>()
+}
+
+#[test]
+fn the_matrix_of_providers_shows_the_golden_rows() {
+    let golden = fs::read_to_string(repository().join("tests/golden/lifecycle.tsv")).unwrap();
+    let page = format!(
+        "# Tested providers\n\n\
+         <!-- Generated from tests/golden/lifecycle.tsv. Do not edit; run .ci/generate. -->\n\n\
+         A test registers, uses, changes and deletes a client at each of these servers. The columns show the result.\n\n\
+         - **registration** and **update**: `Ready`, or the reason that the condition `Ready` has.\n\
+         - **token** and **token after it**: whether the credentials in the Secret obtain an access token.\n\
+         - **new secret**: whether the update issued a new `client_secret`. The operator writes it to the Secret.\n\
+         - **deletion**: *deleted*, or *left, listed*: the client stays at the provider and \
+         `oauth-client-operator suspects list` shows it.\n\
+         - **without its token**: the result of an update and of a deletion if the registration access token is no longer valid.\n\
+         - `-`: does not apply.\n\n\
+         The second token request of a client at idpyoidc fails with an error of that server (500).\n\n\
+         ## Servers\n\n{}\n\
+         ## Emulated servers\n\n\
+         These servers are not available as packages. The tests use an emulation of their documented behavior.\n\n{}\n\
+         ## Deviations\n\n\
+         Each row is one deviation from RFC 7591 or RFC 7592, and servers that have it.\n\n{}",
+        matrix(&golden, &["server"], "server"),
+        matrix(&golden, &["double"], "server"),
+        matrix(&golden, &["dialect"], "deviation"),
+    );
+    keep(&repository().join("docs/providers/matrix.md"), &page);
+}

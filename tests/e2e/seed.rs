@@ -8,7 +8,7 @@ use testbed::site::{Site, oauth_client};
 use crate::stage::{Stage, condition};
 
 /// The five grant types, each with what else it needs.
-const GRANTS: [(&str, &str); 5] = [
+pub const GRANTS: [(&str, &str); 5] = [
     (
         "authorization-code",
         "grantTypes: [authorization_code]\nredirectURIs: ['https://app.example/callback']",
@@ -126,18 +126,4 @@ async fn the_seed_at_dcr_v1_1() {
         "/api/identity/oauth2/dcr/v1.1/register",
     )
     .await;
-}
-
-#[tokio::test]
-async fn the_five_grant_types_at_keycloak() {
-    let site = Site::keycloak("grants").await.unwrap();
-    let stage = Stage::new("grants").await;
-    stage.apply(&site.manifests).await;
-    for (grant, spec) in GRANTS {
-        stage
-            .apply(&oauth_client(grant, &format!("clientName: {grant}\n{spec}")))
-            .await;
-        stage.ready(grant).await;
-    }
-    assert_eq!(site.clients().await.unwrap().len(), GRANTS.len());
 }

@@ -2,15 +2,19 @@
 //!
 //! What a provider holds is read past the operator, so that a test can compare both.
 
+mod django_oauth_toolkit;
 mod idpyoidc;
 mod keycloak;
+mod mitreid;
 mod oidc_provider;
 mod scriptable;
 
+pub use django_oauth_toolkit::DjangoOAuthToolkit;
 pub use idpyoidc::{Idpyoidc, IdpyoidcOptions};
 pub use keycloak::{Keycloak, Realm};
+pub use mitreid::Mitreid;
 pub use oidc_provider::{OidcFault, OidcFaultKind, OidcProvider, OidcProviderOptions, OidcRequest};
-pub use scriptable::{ADMIN, Fault, Persona, Reply, ScriptableProvider, Seen};
+pub use scriptable::{ADMIN, DIALECTS, Dialect, Fault, Operation, Persona, Quirk, Reply, ScriptableProvider, Seen};
 
 use serde_json::Value;
 

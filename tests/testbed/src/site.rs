@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::providers::{
-    ADMIN, Idpyoidc, IdpyoidcOptions, Keycloak, OidcProvider, OidcProviderOptions, Persona, ProviderError, Realm,
-    ScriptableProvider,
+    ADMIN, Dialect, DjangoOAuthToolkit, Idpyoidc, IdpyoidcOptions, Keycloak, Mitreid, OidcProvider,
+    OidcProviderOptions, Persona, ProviderError, Realm, ScriptableProvider,
 };
 use crate::proxy::Proxy;
 
@@ -55,6 +55,8 @@ enum Provider {
     Oidc(OidcProvider),
     Keycloak(Realm),
     Idpyoidc(Idpyoidc),
+    Mitreid(Mitreid),
+    Django(DjangoOAuthToolkit),
     Scriptable(ScriptableProvider),
 }
 
@@ -167,6 +169,45 @@ impl Site {
         })
     }
 
+    /// MITREid Connect over https, found by WebFinger.
+    pub async fn mitreid() -> Result<Self, ProviderError> {
+        let provider = Mitreid::start().await?;
+        let spec = format!(
+            "webFinger:\n  resource: acct:admin@{0}\n  host: {0}\n{1}",
+            provider.host(),
+            ca_bundle(Some(provider.ca()))
+        );
+        Ok(Self {
+            manifests: oauth_provider(&spec),
+            abilities: Abilities::ALL,
+            insists_on: "",
+            provider: Provider::Mitreid(provider),
+        })
+    }
+
+    /// django-oauth-toolkit below a path.
+    pub async fn django_oauth_toolkit() -> Result<Self, ProviderError> {
+        let provider = DjangoOAuthToolkit::start().await?;
+        Ok(Self {
+            manifests: oauth_provider(&format!("issuer: {}", provider.issuer())),
+            abilities: Abilities::ALL,
+            insists_on: "",
+            provider: Provider::Django(provider),
+        })
+    }
+
+    /// The double, with the deviations of a dialect.
+    pub async fn dialect(dialect: &'static Dialect) -> Result<Self, ProviderError> {
+        let provider = ScriptableProvider::start(Persona::Plain).await?;
+        provider.speak(dialect);
+        Ok(Self {
+            manifests: oauth_provider(&format!("issuer: {}\n{}", provider.url(), dialect.provider)),
+            abilities: Abilities::ALL,
+            insists_on: "",
+            provider: Provider::Scriptable(provider),
+        })
+    }
+
     /// WSO2 Identity Server as its first users met it: `/identity/connect/register`.
     pub async fn wso2_legacy() -> Result<Self, ProviderError> {
         Self::wso2(Persona::Wso2Legacy, "wso2-legacy").await
@@ -227,7 +268,7 @@ impl Site {
     pub fn double(&self) -> Option<&ScriptableProvider> {
         match &self.provider {
             Provider::Scriptable(provider) => Some(provider),
-            Provider::Oidc(_) | Provider::Keycloak(_) | Provider::Idpyoidc(_) => None,
+            _ => None,
         }
     }
 
@@ -238,6 +279,8 @@ impl Site {
             Provider::Oidc(provider) => format!("{}/reg", provider.url()),
             Provider::Keycloak(realm) => format!("{}/clients-registrations/openid-connect", realm.issuer()),
             Provider::Idpyoidc(provider) => format!("{}/registration", provider.issuer()),
+            Provider::Mitreid(provider) => format!("{}register", provider.issuer()),
+            Provider::Django(provider) => format!("{}/register/", provider.issuer()),
             Provider::Scriptable(provider) => format!("{}/register", provider.url()),
         }
     }
@@ -256,7 +299,7 @@ impl Site {
     pub fn oidc(&self) -> Option<&OidcProvider> {
         match &self.provider {
             Provider::Oidc(provider) => Some(provider),
-            Provider::Keycloak(_) | Provider::Idpyoidc(_) | Provider::Scriptable(_) => None,
+            _ => None,
         }
     }
 
@@ -266,6 +309,8 @@ impl Site {
             Provider::Oidc(provider) => provider.clients().await,
             Provider::Keycloak(realm) => realm.clients().await,
             Provider::Idpyoidc(provider) => provider.clients().await,
+            Provider::Mitreid(provider) => provider.clients().await,
+            Provider::Django(provider) => provider.clients().await,
             Provider::Scriptable(provider) => Ok(provider.clients()),
         }
     }
@@ -275,7 +320,8 @@ impl Site {
         match &self.provider {
             Provider::Oidc(provider) => provider.remove_client(client_id).await,
             Provider::Scriptable(provider) => Ok(provider.remove_client(client_id)),
-            Provider::Keycloak(_) | Provider::Idpyoidc(_) => Ok(false),
+            Provider::Django(provider) => provider.remove_client(client_id).await,
+            Provider::Keycloak(_) | Provider::Idpyoidc(_) | Provider::Mitreid(_) => Ok(false),
         }
     }
 
@@ -285,6 +331,8 @@ impl Site {
             Provider::Oidc(provider) => provider.token(client_id, client_secret).await,
             Provider::Keycloak(realm) => realm.token(client_id, client_secret).await,
             Provider::Idpyoidc(provider) => provider.token(client_id, client_secret).await,
+            Provider::Mitreid(provider) => provider.token(client_id, client_secret).await,
+            Provider::Django(provider) => provider.token(client_id, client_secret).await,
             Provider::Scriptable(provider) => provider.token(client_id, client_secret).await,
         }
     }

@@ -1,7 +1,8 @@
 //! idpyoidc, from the Python Package Index, behind an adapter of ours that does what the views of its example do.
 //!
 //! Its habits: WebFinger answers only with `rel`; a registration without `jwks` is refused, but leaves a client
-//! behind; clients can be read, but neither changed nor deleted; secrets expire after five days.
+//! behind; clients can be read, but neither changed nor deleted; secrets expire after five days; the second token that a
+//! client asks for by the client credentials grant is an error of its own (500).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -60,6 +61,9 @@ impl Ports {
 }
 
 impl Idpyoidc {
+    /// Its release.
+    pub const VERSION: &str = VERSION;
+
     /// Starts one; about two seconds once it is installed.
     pub async fn start(options: IdpyoidcOptions) -> Result<Self, ProviderError> {
         let (dir, packages) = pip("idpyoidc", VERSION, &FILES).await?;

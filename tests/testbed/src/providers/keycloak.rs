@@ -37,6 +37,9 @@ pub struct Realm {
 }
 
 impl Keycloak {
+    /// Its release.
+    pub const VERSION: &str = "26.4.5";
+
     /// The Keycloak that all tests of this process share; started by the first.
     pub async fn shared() -> Result<&'static Self, ProviderError> {
         static SHARED: OnceCell<Keycloak> = OnceCell::const_new();
@@ -85,6 +88,15 @@ impl Keycloak {
             keycloak: self,
             name: name.to_owned(),
         })
+    }
+
+    /// A realm that was made before.
+    #[must_use]
+    pub fn existing(&'static self, name: &str) -> Realm {
+        Realm {
+            keycloak: self,
+            name: name.to_owned(),
+        }
     }
 
     async fn admin_token(&self) -> Result<String, ProviderError> {
@@ -243,5 +255,37 @@ impl Realm {
     pub async fn token(&self, client_id: &str, client_secret: &str) -> Result<String, ProviderError> {
         let endpoint = format!("{}/protocol/openid-connect/token", self.issuer());
         super::token(&self.keycloak.http, &endpoint, client_id, client_secret).await
+    }
+
+    /// A person who can log in.
+    pub async fn user(&self, name: &str, password: &str) -> Result<(), ProviderError> {
+        let wanted = json!({
+            "username": name, "enabled": true, "email": format!("{name}@app.example"), "emailVerified": true,
+            "firstName": name, "lastName": name,
+            "credentials": [{"type": "password", "value": password, "temporary": false}],
+        });
+        let path = format!("/{}/users", self.name);
+        self.keycloak.admin(http::Method::POST, &path, Some(&wanted)).await?;
+        Ok(())
+    }
+
+    /// An access token by the password grant: client and its secret, person and password.
+    pub async fn password_token(&self, client: (&str, &str), user: (&str, &str)) -> Result<String, ProviderError> {
+        let url = format!("{}/protocol/openid-connect/token", self.issuer());
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", client.0),
+            ("client_secret", client.1),
+            ("username", user.0),
+            ("password", user.1),
+        ];
+        let encoded: Vec<String> = form
+            .iter()
+            .map(|(key, value)| format!("{key}={}", super::encoded(value)))
+            .collect();
+        let request = self.keycloak.http.post(&url);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = json(request.body(encoded.join("&")), &url).await?;
+        Ok(answer["access_token"].as_str().unwrap_or_default().to_owned())
     }
 }

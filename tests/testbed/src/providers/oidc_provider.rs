@@ -151,6 +151,9 @@ impl Ports {
 }
 
 impl OidcProvider {
+    /// Its release.
+    pub const VERSION: &str = VERSION;
+
     /// Starts one; less than a second once it is installed.
     pub async fn start(options: OidcProviderOptions) -> Result<Self, ProviderError> {
         NODE.require_major(20).await?;

@@ -4,6 +4,8 @@
 
 mod administrator;
 mod authentication;
+mod dialect;
+mod dialects;
 mod exchange;
 mod payload;
 mod plain;
@@ -26,6 +28,8 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use authentication::{access_token, is_authenticated};
+pub use dialect::{Dialect, Operation, Quirk};
+pub use dialects::DIALECTS;
 pub use exchange::{Fault, Reply, Seen};
 use exchange::{decoded, unescaped};
 use payload::Payload;
@@ -72,6 +76,7 @@ struct State {
     /// Names that WSO2's old registration has taken.
     applications: BTreeSet<String>,
     seen: Vec<Seen>,
+    dialect: Option<&'static Dialect>,
     script: Option<Script>,
     tls: Option<TlsAcceptor>,
 }
@@ -206,6 +211,11 @@ impl ScriptableProvider {
         self.lock().script = Some(Box::new(script));
     }
 
+    /// From now on the plain persona deviates as a dialect does.
+    pub fn speak(&self, dialect: &'static Dialect) {
+        self.lock().dialect = Some(dialect);
+    }
+
     /// Ends the script.
     pub fn behave(&self) {
         self.lock().script = None;
@@ -337,7 +347,10 @@ async fn answer(
             Some(Fault::Answer(reply)) => reply.clone(),
             Some(Fault::LoseRequest | Fault::Hang) => Reply::empty(500),
             _ => match persona {
-                Persona::Plain => plain::answer(&mut state, &seen),
+                Persona::Plain => match state.dialect {
+                    Some(dialect) => dialect::answer(&mut state, &seen, dialect),
+                    None => plain::answer(&mut state, &seen),
+                },
                 Persona::Wso2Legacy => wso2::answer(&mut state, &seen, wso2::Release::Legacy),
                 Persona::Wso2 => wso2::answer(&mut state, &seen, wso2::Release::V1_1),
             },

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod django_oauth_toolkit;
 mod idpyoidc;
 mod keycloak;
+mod mitreid;
 mod oidc_provider;
 mod scriptable;
 mod wso2;

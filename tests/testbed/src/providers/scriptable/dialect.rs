@@ -1,0 +1,251 @@
+//! Deviations from RFC 7591 and RFC 7592 as data: what [`super::dialects`] lists is carried out here.
+
+use serde_json::{Value, json};
+
+use super::{Reply, Seen, State, plain};
+
+/// What is done with a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// POST at the registration endpoint.
+    Register,
+    /// GET of one client.
+    Read,
+    /// PUT of one client.
+    Update,
+    /// DELETE of one client.
+    Delete,
+}
+
+/// A way of answering that some server has.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialect {
+    /// Short name, for tables.
+    pub name: &'static str,
+    /// Where it was seen.
+    pub seen_at: &'static str,
+    /// Settings that its provider object needs, as YAML.
+    pub provider: &'static str,
+    /// How it deviates.
+    pub quirks: &'static [Quirk],
+}
+
+/// One deviation. Bodies and values are JSON.
+#[derive(Clone, Copy, Debug)]
+pub enum Quirk {
+    /// Status of a success.
+    Success(Operation, u16),
+    /// Status and body for a wrong token, and for a client that is not there.
+    Unauthorized(u16, &'static str),
+    /// The operation is not offered: this is the answer to it.
+    Absent(Operation, u16, &'static str),
+    /// A request with this member gets this answer.
+    Refuses(Operation, &'static str, u16, &'static str),
+    /// A request without this member gets this answer.
+    Needs(Operation, &'static str, u16, &'static str),
+    /// The answer lacks these members.
+    Omits(Operation, &'static [&'static str]),
+    /// The answer has this value of a member.
+    States(Operation, &'static str, &'static str),
+    /// The answer has lists of one where strings belong.
+    Lists(Operation, &'static [&'static str]),
+    /// The answer has strings where lists of one belong.
+    Unlists(Operation, &'static [&'static str]),
+    /// The operation issues a new secret.
+    IssuesSecret(Operation),
+    /// The operation issues a new registration access token.
+    IssuesToken(Operation),
+    /// What is asked of this member is replaced by a value.
+    Stores(&'static str, &'static str),
+    /// These members are not stored.
+    Ignores(&'static [&'static str]),
+    /// An update keeps what it does not name.
+    Merges,
+    /// Path and query of one client.
+    At(&'static str),
+    /// The address of a client is told without the origin.
+    Relative,
+    /// Media type of every answer.
+    Labelled(&'static str),
+}
+
+/// Answers as the dialect does.
+pub(super) fn answer(state: &mut State, seen: &Seen, dialect: &Dialect) -> Reply {
+    let Some((operation, id)) = operation(seen, dialect) else {
+        return plain::answer(state, seen);
+    };
+    if let Some(reply) = dialect.quirks.iter().find_map(|quirk| refused(quirk, operation, seen)) {
+        return labelled(reply, dialect);
+    }
+    let mut request = seen.clone();
+    if let Some(id) = &id {
+        request.path = format!("/register/{id}");
+    }
+    if matches!(operation, Operation::Register | Operation::Update) {
+        request.body = asked(state, seen, dialect, id.as_deref()).to_string().into_bytes();
+    }
+    let mut reply = plain::answer(state, &request);
+    if !(200..300).contains(&reply.status) {
+        for quirk in dialect.quirks {
+            if let (Quirk::Unauthorized(status, body), 401) = (quirk, reply.status) {
+                reply = said(*status, body);
+            }
+        }
+        return labelled(reply, dialect);
+    }
+    let mut body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    for quirk in dialect.quirks {
+        match *quirk {
+            Quirk::Success(of, status) if of == operation => reply.status = status,
+            _ if body.is_null() => {}
+            _ => answered(state, quirk, operation, &mut body),
+        }
+    }
+    if !body.is_null() {
+        reply.body = body.to_string().into_bytes();
+    }
+    labelled(reply, dialect)
+}
+
+/// What is asked for, and of which client.
+fn operation(seen: &Seen, dialect: &Dialect) -> Option<(Operation, Option<String>)> {
+    if seen.method == "POST" && seen.path == "/register" {
+        return Some((Operation::Register, None));
+    }
+    let at = dialect.quirks.iter().find_map(|quirk| match quirk {
+        Quirk::At(at) => Some(*at),
+        _ => None,
+    });
+    let (path, query) = at.unwrap_or("/register/{id}").split_once('?').map_or_else(
+        || (at.unwrap_or("/register/{id}"), None),
+        |(path, query)| (path, query.split_once('=').map(|(name, _)| name)),
+    );
+    let id = if let Some(name) = query {
+        seen.query.get(name).filter(|_| seen.path == path)?.clone()
+    } else {
+        let (before, after) = path.split_once("{id}")?;
+        let id = seen.path.strip_prefix(before)?.strip_suffix(after)?;
+        (!id.contains('/')).then(|| id.to_owned())?
+    };
+    let operation = match seen.method.as_str() {
+        "GET" => Operation::Read,
+        "PUT" => Operation::Update,
+        "DELETE" => Operation::Delete,
+        _ => return None,
+    };
+    Some((operation, Some(id)))
+}
+
+fn refused(quirk: &Quirk, operation: Operation, seen: &Seen) -> Option<Reply> {
+    let has = |member: &str| seen.json().get(member).is_some();
+    match *quirk {
+        Quirk::Absent(of, status, body) if of == operation => Some(said(status, body)),
+        Quirk::Refuses(of, member, status, body) if of == operation && has(member) => Some(said(status, body)),
+        Quirk::Needs(of, member, status, body) if of == operation && !has(member) => Some(said(status, body)),
+        _ => None,
+    }
+}
+
+/// The request as this server takes it.
+fn asked(state: &State, seen: &Seen, dialect: &Dialect, id: Option<&str>) -> Value {
+    let mut asked = seen.json();
+    if !asked.is_object() {
+        return asked;
+    }
+    for quirk in dialect.quirks {
+        match *quirk {
+            Quirk::Stores(member, value) if asked.get(member).is_some() => asked[member] = parsed(value),
+            Quirk::Ignores(members) => {
+                for member in members {
+                    asked.as_object_mut().map(|asked| asked.remove(*member));
+                }
+            }
+            Quirk::Merges => {
+                let stored = id.and_then(|id| state.clients.get(id)).and_then(Value::as_object);
+                for (member, value) in stored.into_iter().flatten() {
+                    if asked.get(member).is_none() {
+                        asked[member] = value.clone();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    asked
+}
+
+/// Changes the answer of a success.
+fn answered(state: &mut State, quirk: &Quirk, operation: Operation, body: &mut Value) {
+    let id = body["client_id"].as_str().unwrap_or_default().to_owned();
+    match *quirk {
+        Quirk::Omits(of, members) if of == operation => {
+            for member in members {
+                body.as_object_mut().map(|body| body.remove(*member));
+            }
+        }
+        Quirk::States(of, member, value) if of == operation => body[member] = parsed(value),
+        Quirk::Lists(of, members) if of == operation => {
+            for member in members {
+                if let Some(text) = body[*member].as_str() {
+                    body[*member] = json!([text]);
+                }
+            }
+        }
+        Quirk::Unlists(of, members) if of == operation => {
+            for member in members {
+                if let Some([only]) = body[*member].as_array().map(Vec::as_slice) {
+                    body[*member] = only.clone();
+                }
+            }
+        }
+        Quirk::IssuesSecret(of) if of == operation => {
+            let secret = json!(state.fresh("secret"));
+            if let Some(client) = state.clients.get_mut(&id) {
+                client["client_secret"] = secret.clone();
+            }
+            body["client_secret"] = secret;
+        }
+        Quirk::IssuesToken(of) if of == operation => {
+            let token = state.fresh("token");
+            body["registration_access_token"] = json!(token);
+            state.tokens.insert(id, token);
+        }
+        Quirk::At(at) if body.get("registration_client_uri").is_some() => {
+            body["registration_client_uri"] = json!(format!("{}{}", state.url, at.replace("{id}", &id)));
+        }
+        Quirk::Relative => {
+            let whole = body["registration_client_uri"].as_str().unwrap_or_default();
+            body["registration_client_uri"] = json!(whole.trim_start_matches(&state.url));
+        }
+        _ => {}
+    }
+}
+
+fn labelled(mut reply: Reply, dialect: &Dialect) -> Reply {
+    for quirk in dialect.quirks {
+        if let Quirk::Labelled(kind) = quirk {
+            reply.headers.retain(|(name, _)| name != "content-type");
+            reply.headers.push(("content-type".to_owned(), (*kind).to_owned()));
+        }
+    }
+    reply
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| json!(text))
+}
+
+/// An answer with a body of JSON, of text, or without one.
+fn said(status: u16, body: &str) -> Reply {
+    let kind = match body.as_bytes().first() {
+        None => return Reply::empty(status),
+        Some(b'{') => "application/json",
+        Some(b'<') => "text/html",
+        Some(_) => "text/plain",
+    };
+    Reply {
+        status,
+        headers: vec![("content-type".to_owned(), kind.to_owned())],
+        body: body.as_bytes().to_vec(),
+    }
+}
