@@ -16,6 +16,7 @@ mod pass;
 mod pauses;
 mod permits;
 mod providers;
+mod queue;
 mod record_of;
 mod resolve;
 mod revision;

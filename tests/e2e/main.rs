@@ -22,6 +22,7 @@ mod judge;
 mod kubectl;
 mod leaders;
 mod levels;
+mod monitoring;
 mod moved_installation;
 mod outage;
 mod page;

@@ -1,4 +1,4 @@
-//! Programs built from published Go modules: the parts of Kubernetes, etcd, Helm, kubeconform.
+//! Programs built from published Go modules: the parts of Kubernetes, etcd, Helm, kubeconform, promtool.
 //!
 //! The pinned `go.mod` and `go.sum` files lie in `tests/testbed/controlplane` and are compiled in.
 
@@ -21,6 +21,8 @@ struct Module {
     go_sum: &'static str,
     /// What `-X` sets, so that the program knows its version.
     stamps: &'static [&'static str],
+    /// Build tags.
+    tags: &'static [&'static str],
 }
 
 /// Version of Kubernetes that is built.
@@ -36,24 +38,37 @@ static KUBERNETES: Module = Module {
         "k8s.io/component-base/version.gitMajor=1",
         "k8s.io/component-base/version.gitMinor=36",
     ],
+    tags: &[],
 };
 static ETCD: Module = Module {
     version: "v3.6.16",
     go_mod: include_str!("../../controlplane/etcd/go.mod"),
     go_sum: include_str!("../../controlplane/etcd/go.sum"),
     stamps: &[],
+    tags: &[],
 };
 static HELM: Module = Module {
     version: "v3.22.0",
     go_mod: include_str!("../../controlplane/helm/go.mod"),
     go_sum: include_str!("../../controlplane/helm/go.sum"),
     stamps: &["helm.sh/helm/v3/internal/version.version=v3.22.0"],
+    tags: &[],
 };
 static KUBECONFORM: Module = Module {
     version: "v0.8.0",
     go_mod: include_str!("../../controlplane/kubeconform/go.mod"),
     go_sum: include_str!("../../controlplane/kubeconform/go.sum"),
     stamps: &["main.version=v0.8.0"],
+    tags: &[],
+};
+
+static PROMETHEUS: Module = Module {
+    version: "v0.316.0",
+    go_mod: include_str!("../../controlplane/prometheus/go.mod"),
+    go_sum: include_str!("../../controlplane/prometheus/go.sum"),
+    stamps: &["github.com/prometheus/common/version.Version=0.316.0"],
+    // The clients of clouds that find targets are most of what would be compiled.
+    tags: &["remove_all_sd"],
 };
 
 /// A program that the control plane or a check needs.
@@ -71,17 +86,20 @@ pub enum Program {
     Helm,
     /// Checks manifests against schemas.
     Kubeconform,
+    /// Checks and evaluates rules and queries of Prometheus.
+    Promtool,
 }
 
 impl Program {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
         Self::Kubectl,
         Self::Helm,
         Self::Kubeconform,
+        Self::Promtool,
     ];
 
     /// Name of the executable.
@@ -94,6 +112,7 @@ impl Program {
             Self::Etcd => "etcd",
             Self::Helm => "helm",
             Self::Kubeconform => "kubeconform",
+            Self::Promtool => "promtool",
         }
     }
 
@@ -145,7 +164,7 @@ impl Program {
     }
 
     fn named_by_environment(self) -> Vec<(String, Option<PathBuf>)> {
-        if matches!(self, Self::Helm | Self::Kubeconform) {
+        if matches!(self, Self::Helm | Self::Kubeconform | Self::Promtool) {
             return Vec::new();
         }
         let own = format!("TEST_ASSET_{}", self.name().to_uppercase().replace('-', "_"));
@@ -169,6 +188,8 @@ impl Program {
             Self::Etcd => (&["--version"], "3.6."),
             Self::Helm => (&["version", "--short"], "v3."),
             Self::Kubeconform => (&["-v"], "v0.8."),
+            // Its module is numbered otherwise than its releases.
+            Self::Promtool => (&["--version"], "3."),
         };
         let said = tokio::process::Command::new(&file).args(args).output().await;
         let said = said
@@ -197,6 +218,7 @@ impl Program {
         let stamps = module.stamps.join(" ");
         let mut inputs = vec![module.go_mod, module.go_sum, &stamps];
         inputs.extend(programs.iter().map(|program| program.package()));
+        inputs.extend(module.tags);
         let label = format!("{} {} (Go build)", names.join(", "), module.version);
         let key = key(name, module.version, &inputs);
         let entry = cached(&key, &label, async |dir| self.build(dir, &programs).await).await?;
@@ -230,6 +252,8 @@ impl Program {
         let build = Spec::new(format!("go build {}", self.name()), "go")
             .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags"])
             .arg(flags)
+            .arg("-tags")
+            .arg(module.tags.join(","))
             .arg("-o")
             .arg(out)
             .args(programs.iter().map(|program| program.package()))
@@ -245,6 +269,7 @@ impl Program {
             Self::Etcd => &ETCD,
             Self::Helm => &HELM,
             Self::Kubeconform => &KUBECONFORM,
+            Self::Promtool => &PROMETHEUS,
         }
     }
 
@@ -256,6 +281,7 @@ impl Program {
             Self::Etcd => "go.etcd.io/etcd/server/v3",
             Self::Helm => "helm.sh/helm/v3/cmd/helm",
             Self::Kubeconform => "github.com/yannh/kubeconform/cmd/kubeconform",
+            Self::Promtool => "github.com/prometheus/prometheus/cmd/promtool",
         }
     }
 }
@@ -276,7 +302,7 @@ mod tests {
             // `go build` names each program after the last element of its package.
             assert!(program.package().ends_with(&format!("/{}", program.name())));
         }
-        for program in [Program::Etcd, Program::Helm, Program::Kubeconform] {
+        for program in [Program::Etcd, Program::Helm, Program::Kubeconform, Program::Promtool] {
             assert_eq!(program.siblings().count(), 0);
         }
     }
