@@ -34,7 +34,7 @@ use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 use super::claims::Claim;
 use super::context::{Context, lock};
 use super::permits::Permit;
-use super::world::World;
+use super::world::{Answer, World};
 
 use audit::Subject;
 
@@ -289,22 +289,27 @@ impl World for Live<'_> {
         self.secrets.dry_run_create(secret).await
     }
 
-    async fn create_secret(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
-        self.create(secret).await
+    fn create_secret(&self, secret: &Secret) -> impl Answer<Result<SecretRevision, ApiError>> {
+        self.create(secret)
     }
 
-    async fn patch_secret(
+    fn patch_secret(
         &self,
         namespace: &str,
         name: &str,
         current: &SecretRevision,
         patch: Value,
-    ) -> Result<SecretRevision, ApiError> {
-        self.change(namespace, name, current, patch).await
+    ) -> impl Answer<Result<SecretRevision, ApiError>> {
+        self.change(namespace, name, current, patch)
     }
 
-    async fn delete_secret(&self, namespace: &str, name: &str, current: &SecretRevision) -> Result<(), ApiError> {
-        self.delete(namespace, name, current).await
+    fn delete_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        current: &SecretRevision,
+    ) -> impl Answer<Result<(), ApiError>> {
+        self.delete(namespace, name, current)
     }
 
     async fn resolve(&self, object: &OAuthClient) -> Result<Arc<Provider>, Failure> {
@@ -332,16 +337,16 @@ impl World for Live<'_> {
         provider
     }
 
-    async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {
-        self.permitted(object, provider).await
+    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Permit> {
+        self.permitted(object, provider)
     }
 
-    async fn permit_for(&self, record: &Record, provider: Option<&Provider>) -> Option<Permit> {
-        self.permitted_soon(record, provider).await
+    fn permit_for(&self, record: &Record, provider: Option<&Provider>) -> impl Answer<Option<Permit>> {
+        self.permitted_soon(record, provider)
     }
 
-    async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {
-        self.discovering(provider).await
+    fn discover(&self, provider: &Provider) -> impl Answer<Result<Endpoints, CallError>> {
+        self.discovering(provider)
     }
 
     async fn register(

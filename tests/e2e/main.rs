@@ -22,6 +22,7 @@ mod judge;
 mod kubectl;
 mod leaders;
 mod levels;
+mod logs;
 mod monitoring;
 mod moved_installation;
 mod outage;
