@@ -153,6 +153,26 @@ fn t194_metrics_are_documented() {
     keep(&repository().join("docs/metrics.md"), &page);
 }
 
+/// The alerts of the chart, as kustomize applies them.
+#[test]
+fn t194_kustomize_and_the_chart_have_the_same_alerts() {
+    let alerts = fs::read_to_string(repository().join("charts/oauth-client-operator/files/alerts.yaml")).unwrap();
+    let rules = alerts.split_once("\nrules:\n").unwrap().1;
+    let rules = rules.replace("NAMESPACE", "oauth-client-operator-system");
+    let mut indented = String::new();
+    for line in rules.lines() {
+        writeln!(indented, "    {line}").unwrap();
+    }
+    let text = format!(
+        "# Generated from charts/oauth-client-operator/files/alerts.yaml. Do not edit; run .ci/generate.\n\
+         apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: oauth-client-operator\n  \
+         namespace: oauth-client-operator-system\n  labels:\n    app.kubernetes.io/name: oauth-client-operator\nspec:\n  \
+         groups:\n  - name: oauth-client-operator\n    rules:\n{indented}"
+    );
+    let _: Value = serde_yaml::from_str(&text).unwrap();
+    keep(&repository().join("deploy/monitoring/prometheusrule.yaml"), &text);
+}
+
 /// Rows of the table of values: name, default and description of each.
 fn values(properties: &Value, defaults: &Value, prefix: &str, table: &mut String) {
     for (name, property) in properties.as_mapping().unwrap() {

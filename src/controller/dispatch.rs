@@ -147,7 +147,7 @@ impl Dispatcher {
         let (cx, ended) = (self.cx.clone(), self.ended.clone());
         self.tasks.spawn(async move {
             let begun = Instant::now();
-            let world = Live::new(&cx, &key.namespace).for_object(&key, attempt);
+            let world = Live::new(&cx, &key.namespace).for_object(&key, &object, attempt);
             let mut pass = Pass::new(&world, object, deep);
             let end = tokio::select! {
                 biased;

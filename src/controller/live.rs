@@ -391,7 +391,7 @@ impl World for Live<'_> {
         let begun = Instant::now();
         let deletion = self.calling(Operation::Delete, self.transport.delete(call)).await?;
         if deletion == Deletion::Done {
-            self.audit(Change::Deregistered, None, begun);
+            self.audit(Change::Deregistered, begun);
         }
         Ok(deletion)
     }

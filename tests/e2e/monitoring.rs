@@ -281,3 +281,36 @@ async fn t194_alerts_and_dashboard_name_what_the_real_operator_exports() {
     }
     assert_eq!(lost, "", "defined and not exported");
 }
+
+/// What the component for kustomize adds is what the chart renders.
+#[tokio::test]
+async fn t194_kustomize_adds_the_monitors_and_alerts_of_the_chart() {
+    let scratch = Scratch::new("overlay").unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::os::unix::fs::symlink(root.join("deploy"), scratch.path().join("deploy")).unwrap();
+    let overlay = "resources: [deploy/base]\ncomponents: [deploy/monitoring]\n";
+    std::fs::write(scratch.path().join("kustomization.yaml"), overlay).unwrap();
+    let directory = scratch.path().to_string_lossy().into_owned();
+    let built = crate::stage::plane()
+        .await
+        .kubectl(&["kustomize", &directory])
+        .await
+        .unwrap();
+    let built = built.stdout().unwrap();
+    let objects = serde_yaml::Deserializer::from_str(&built).map(|object| Value::deserialize(object).unwrap());
+    let kustomized: BTreeMap<String, Value> = objects
+        .map(|object| (object["kind"].as_str().unwrap().to_owned(), object))
+        .collect();
+    let mut rendered = object("PrometheusRule", &["metrics.prometheusRule.enabled=true"]).await["spec"].take();
+    let namespaced = rendered.to_string().replace(HOME, "oauth-client-operator-system");
+    rendered = serde_json::from_str(&namespaced).unwrap();
+    assert_eq!(kustomized["PrometheusRule"]["spec"], rendered);
+    let monitor = object("PodMonitor", &["metrics.podMonitor.enabled=true"]).await;
+    let endpoints = &kustomized["PodMonitor"]["spec"]["podMetricsEndpoints"];
+    assert_eq!(*endpoints, monitor["spec"]["podMetricsEndpoints"]);
+    let selected = kustomized["PodMonitor"]["spec"]["selector"]["matchLabels"]
+        .as_object()
+        .unwrap();
+    let labels = &kustomized["Deployment"]["spec"]["template"]["metadata"]["labels"];
+    assert!(selected.iter().all(|(name, value)| labels[name] == *value), "{labels}");
+}

@@ -1,11 +1,12 @@
 //! One log line for each thing that is done at a provider or to a Secret: what, to which object, where, how long it took.
 
+use std::sync::Mutex;
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
-use crate::api::names;
+use crate::api::{OAuthClient, names};
 use crate::cluster::{Key, ProviderKey, Role};
 use crate::controller::context::lock;
 use crate::domain::marker::Marker;
@@ -37,9 +38,14 @@ pub(super) enum Done {
 
 impl Live<'_> {
     /// The lines are about this object, at this try.
-    pub(in crate::controller) fn for_object(mut self, key: &Key, attempt: u32) -> Self {
+    pub(in crate::controller) fn for_object(mut self, key: &Key, object: &OAuthClient, attempt: u32) -> Self {
         self.attempt = attempt;
-        lock(&self.subject).object = Some(key.clone());
+        let client_id = object.status.as_ref().and_then(|status| status.client_id.as_deref());
+        self.subject = Mutex::new(Subject {
+            object: Some(key.clone()),
+            client_id: client_id.map(Into::into),
+            registration: None,
+        });
         self
     }
 
@@ -66,16 +72,17 @@ impl Live<'_> {
         answer: Result<Registration, CallError>,
     ) -> Result<Registration, CallError> {
         if let Ok(registration) = &answer {
-            self.audit(change, Some(&registration.client_id), begun);
+            lock(&self.subject).client_id = Some(registration.client_id.as_str().into());
+            self.audit(change, begun);
         }
         answer
     }
 
-    /// Counts and logs what a provider confirmed. `client_id`: what its answer named, if it did.
-    pub(super) fn audit(&self, change: Change, client_id: Option<&str>, begun: Instant) {
+    /// Counts and logs what a provider confirmed.
+    pub(super) fn audit(&self, change: Change, begun: Instant) {
         self.metrics.changed(change);
         let subject = lock(&self.subject);
-        let client_id = client_id.or(subject.client_id.as_deref());
+        let client_id = subject.client_id.as_deref();
         let object = subject.object.as_ref().map(tracing::field::display);
         let provider = self.provider_name();
         let (attempt, duration_ms) = (self.attempt, milliseconds(begun));
