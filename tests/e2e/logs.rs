@@ -83,7 +83,12 @@ async fn t192_each_thing_done_at_a_provider_or_to_a_secret_is_one_line() {
     done(&only("client updated"));
     scene.stage.kubectl(&["delete", "oac", "app", "--timeout=60s"]).await;
     done(&only("client deregistered"));
-    assert!(roles("Secret deleted").iter().any(|line| line.starts_with("record ")));
+    // The record goes after the object.
+    eventually("the end of the record is logged", async || {
+        let deleted = roles("Secret deleted");
+        deleted.iter().any(|line| line.starts_with("record ")).then_some(())
+    })
+    .await;
 
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/logs.md");
     let page = std::fs::read_to_string(page).unwrap();
