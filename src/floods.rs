@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Lines of one kind that are logged in a [`WINDOW`].
-pub const MOST: u32 = 3;
+pub const MOST: u32 = 2;
 /// The time in which they are counted.
 pub const WINDOW: Duration = Duration::from_mins(1);
 

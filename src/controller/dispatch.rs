@@ -16,7 +16,6 @@ use crate::cluster::{Cause, Key, SecretRevision, Trigger};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::status;
-use crate::floods;
 use crate::metrics::{Outcome, Work};
 
 use super::context::Context;
@@ -197,8 +196,8 @@ impl Dispatcher {
         match end {
             End::Rest | End::Gone => {
                 let failures = slot.failures();
-                if slot.told.take().is_some() && floods::admits("recovered") {
-                    tracing::info!(object = %key, failures, "reconcile succeeded again");
+                if slot.told.take().is_some() {
+                    tracing::debug!(object = %key, failures, "reconcile succeeded again");
                 }
                 self.rest(&key);
             }
