@@ -1,9 +1,12 @@
-//! The admin port: `/livez`, `/readyz` and `/metrics`.
+//! The admin port: `/livez`, `/readyz` and `/metrics`, and for callers on this host `/log-level`.
+//!
+//! A pod has no shell, and a signal needs one. `kubectl port-forward` comes from the loopback address of the pod and needs a right
+//! that the API server checks, so this address alone may change the level.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +48,15 @@ pub trait AdminState: Send + Sync + 'static {
 
     /// Every metric, in OpenMetrics text.
     fn metrics(&self) -> String;
+
+    /// What is logged.
+    fn log_level(&self) -> String;
+
+    /// Changes what is logged.
+    ///
+    /// # Errors
+    /// There is no such level.
+    fn set_log_level(&self, level: &str) -> Result<(), String>;
 }
 
 /// The port cannot be opened.
@@ -95,7 +107,7 @@ impl AdminPort {
     pub async fn serve(self, state: Arc<impl AdminState>) -> Infallible {
         let mut connections: VecDeque<AbortHandle> = VecDeque::new();
         loop {
-            let Ok((stream, _)) = self.0.accept().await else {
+            let Ok((stream, peer)) = self.0.accept().await else {
                 tokio::time::sleep(ACCEPT_AGAIN).await;
                 continue;
             };
@@ -105,15 +117,15 @@ impl AdminPort {
             {
                 oldest.abort();
             }
-            let served = tokio::time::timeout(LIFE, connection(stream, Arc::clone(&state)));
+            let served = tokio::time::timeout(LIFE, connection(stream, peer.ip(), Arc::clone(&state)));
             connections.push_back(tokio::spawn(served).abort_handle());
         }
     }
 }
 
-async fn connection(stream: TcpStream, state: Arc<impl AdminState>) {
+async fn connection(stream: TcpStream, peer: IpAddr, state: Arc<impl AdminState>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request.method(), request.uri().path(), &*state);
+        let answer = answer(request.method(), request.uri().path(), peer, &*state);
         async move { Ok::<_, Infallible>(answer) }
     });
     let served = http1::Builder::new()
@@ -127,7 +139,10 @@ async fn connection(stream: TcpStream, state: Arc<impl AdminState>) {
     }
 }
 
-fn answer(method: &Method, path: &str, state: &impl AdminState) -> Response<Full<Bytes>> {
+fn answer(method: &Method, path: &str, peer: IpAddr, state: &impl AdminState) -> Response<Full<Bytes>> {
+    if let Some(level) = path.strip_prefix("/log-level") {
+        return log_level(method, level, peer, state);
+    }
     if method != Method::GET && method != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n".to_owned());
     }
@@ -145,6 +160,25 @@ fn answer(method: &Method, path: &str, state: &impl AdminState) -> Response<Full
         _ => text(
             StatusCode::NOT_FOUND,
             "/livez, /readyz and /metrics are answered here\n".to_owned(),
+        ),
+    }
+}
+
+/// `GET /log-level` shows what is logged, `PUT /log-level/debug` changes it.
+fn log_level(method: &Method, level: &str, peer: IpAddr, state: &impl AdminState) -> Response<Full<Bytes>> {
+    if !peer.to_canonical().is_loopback() {
+        let why = "/log-level is served to the loopback address only; use kubectl port-forward\n";
+        return text(StatusCode::FORBIDDEN, why.to_owned());
+    }
+    match (method, level.strip_prefix('/')) {
+        (&Method::GET, None) if level.is_empty() => text(StatusCode::OK, state.log_level() + "\n"),
+        (&Method::PUT, Some(level)) => match state.set_log_level(level) {
+            Ok(()) => text(StatusCode::OK, state.log_level() + "\n"),
+            Err(why) => text(StatusCode::BAD_REQUEST, why + "\n"),
+        },
+        _ => text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "GET /log-level shows what is logged, PUT /log-level/LEVEL changes it\n".to_owned(),
         ),
     }
 }
@@ -184,19 +218,52 @@ mod tests {
         fn metrics(&self) -> String {
             "# EOF\n".to_owned()
         }
+        fn log_level(&self) -> String {
+            "info".to_owned()
+        }
+        fn set_log_level(&self, level: &str) -> Result<(), String> {
+            if level == "debug" {
+                Ok(())
+            } else {
+                Err("no such level".to_owned())
+            }
+        }
     }
 
     #[test]
     fn an_operator_that_starts_is_alive_and_not_ready() {
-        let status = |path| answer(&Method::GET, path, &Starting).status();
+        let peer = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+        let status = |path| answer(&Method::GET, path, peer, &Starting).status();
         assert_eq!(status("/livez"), StatusCode::OK);
         assert_eq!(status("/readyz"), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(status("/metrics"), StatusCode::OK);
         assert_eq!(status("/"), StatusCode::NOT_FOUND);
         assert_eq!(
-            answer(&Method::POST, "/livez", &Starting).status(),
+            answer(&Method::POST, "/livez", peer, &Starting).status(),
             StatusCode::METHOD_NOT_ALLOWED
         );
+    }
+
+    #[test]
+    fn t193_only_this_host_may_change_what_is_logged() {
+        let of = |method, path, peer: &str| answer(&method, path, peer.parse().unwrap(), &Starting).status();
+        for peer in ["10.0.0.7", "fd00::7", "::ffff:10.0.0.7"] {
+            assert_eq!(of(Method::GET, "/log-level", peer), StatusCode::FORBIDDEN, "{peer}");
+            assert_eq!(
+                of(Method::PUT, "/log-level/debug", peer),
+                StatusCode::FORBIDDEN,
+                "{peer}"
+            );
+        }
+        for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(of(Method::GET, "/log-level", peer), StatusCode::OK, "{peer}");
+            assert_eq!(of(Method::PUT, "/log-level/debug", peer), StatusCode::OK, "{peer}");
+            assert_eq!(of(Method::PUT, "/log-level/all", peer), StatusCode::BAD_REQUEST);
+            assert_eq!(
+                of(Method::GET, "/log-level/debug", peer),
+                StatusCode::METHOD_NOT_ALLOWED
+            );
+        }
     }
 
     /// An open port, and where it is.

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cluster;
 pub mod controller;
 pub mod domain;
+mod floods;
 pub mod metrics;
 pub mod provider;
 pub mod supervisor;

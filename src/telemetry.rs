@@ -1,11 +1,13 @@
 //! Logs. What is secret lives in types that cannot be printed, so nothing here has to filter it.
 
+use std::sync::OnceLock;
+
 use clap::ValueEnum;
 use tracing::Metadata;
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry};
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// What is logged without `RUST_LOG`.
 const DEFAULT: &str = "info";
@@ -25,6 +27,23 @@ const LIBRARIES: [(&str, &str); 6] = [
 /// This module logs the text of answers that it cannot decode, and of others at its lower levels: they may be Secrets.
 const NEVER: &str = "kube_client::client";
 
+/// Levels that can be set while the operator runs.
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+/// What is logged, and by what it is changed.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// The level of the log cannot be set.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LevelError {
+    /// There is no such level.
+    #[error("there is no log level {0:?}; use error, warn, info, debug or trace")]
+    Unknown(String),
+    /// Nothing is logged.
+    #[error("the log was not started")]
+    NotStarted,
+}
+
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -41,13 +60,40 @@ pub fn init(format: Format) {
     let filter = directives(&chosen)
         .parse()
         .unwrap_or_else(|_| EnvFilter::new(directives("")));
+    let (filter, handle) = reload::Layer::new(filter);
     let filter = filter.and(filter_fn(is_no_answer));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
         Format::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
         Format::Text => lines.with_ansi(false).with_filter(filter).boxed(),
     };
-    let _ = Registry::default().with(lines).try_init();
+    if Registry::default().with(lines).try_init().is_ok() {
+        let _ = FILTER.set(handle);
+    }
+}
+
+/// What is logged now, in the syntax of `EnvFilter`.
+#[must_use]
+pub fn filter() -> String {
+    let shown = |handle: &reload::Handle<EnvFilter, Registry>| handle.with_current(ToString::to_string).ok();
+    FILTER.get().and_then(shown).unwrap_or_default()
+}
+
+/// Changes the level of the operator's own lines. The libraries stay quiet: what they log can be chosen by `RUST_LOG` alone.
+///
+/// # Errors
+/// There is no such level, or nothing is logged.
+pub fn set_level(level: &str) -> Result<(), LevelError> {
+    if !LEVELS.contains(&level) {
+        // Whoever sent it may have sent anything.
+        return Err(LevelError::Unknown(level.chars().take(32).collect()));
+    }
+    let handle = FILTER.get().ok_or(LevelError::NotStarted)?;
+    let filter = EnvFilter::new(directives(level));
+    handle.reload(filter).map_err(|_| LevelError::NotStarted)?;
+    // Seen at every level, but for those at which nothing of the kind is.
+    tracing::warn!(new_level = level, "log level changed");
+    Ok(())
 }
 
 /// The chosen directives, with those of the libraries that they say nothing about.
@@ -83,5 +129,12 @@ mod tests {
         let named = directives("info,kube_client::client::builder=debug,kube=info");
         assert!(!named.contains(quiet) && !named.contains("kube=warn"), "{named}");
         assert!(named.parse::<EnvFilter>().is_ok());
+    }
+
+    #[test]
+    fn t193_only_a_level_can_be_set_while_the_operator_runs() {
+        for wrong in ["", "DEBUG", "debug,kube_client=trace", "kube_client::client=trace"] {
+            assert_eq!(set_level(wrong), Err(LevelError::Unknown(wrong.to_owned())));
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use oauth_client_operator::api::Reason;
 use oauth_client_operator::domain::pass::{Part, Row};
+use oauth_client_operator::metrics::{DEFINITIONS as METRICS, Kind, Scope, Unit, Values};
 use serde_yaml::Value;
 
 /// Directories that hold a copy of every definition.
@@ -81,6 +82,96 @@ fn reasons_are_documented() {
         writeln!(page, "| `{reason}` | {cause} | {remedy} |").unwrap();
     }
     keep(&repository().join("docs/reasons.md"), &page);
+}
+
+/// Name of a metric as queries use it.
+fn queried(name: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Counter => format!("{name}_total"),
+        Kind::Info => format!("{name}_info"),
+        Kind::Gauge | Kind::Histogram => name.to_owned(),
+    }
+}
+
+#[test]
+fn t194_metrics_are_documented() {
+    let mut page = String::from(
+        "# Metrics\n\n\
+         <!-- Generated from the Rust types. Do not edit; run .ci/generate. -->\n\n\
+         Every replica serves `/metrics` on its admin port, in the OpenMetrics text format. The values of labels are closed \
+         lists; no label holds the name of an object.\n\n\
+         Metrics of the *replica* are about the process. Sum them over the replicas. Metrics of the *leader* are about the \
+         objects of the cluster. Only the leader exports them, so a sum over the replicas counts each object once. They \
+         are absent while no replica leads.\n\n\
+         Counters exist with the value 0 from the start. A reason that no object has is not exported.\n\n\
+         | Metric | Type | Unit | Labels | Exported by | Meaning |\n|---|---|---|---|---|---|\n",
+    );
+    let mut labels = Vec::new();
+    for definition in METRICS {
+        let names: Vec<_> = definition
+            .labels
+            .iter()
+            .map(|label| format!("`{}`", label.name))
+            .collect();
+        let scope = match definition.scope {
+            Scope::Replica => "replica",
+            Scope::Leader => "leader",
+        };
+        writeln!(
+            page,
+            "| `{}` | {} | {} | {} | {scope} | {}. |",
+            queried(definition.name, definition.kind),
+            definition.kind.as_str(),
+            definition.unit.map_or("", Unit::as_str),
+            names.join(", "),
+            definition.help,
+        )
+        .unwrap();
+        for label in definition.labels {
+            let values = match label.values {
+                Values::Each(values) => {
+                    let values: Vec<_> = values().into_iter().map(|value| format!("`{value}`")).collect();
+                    if values.len() > 20 {
+                        "a [reason](reasons.md), or `Other` for one that this version does not know".to_owned()
+                    } else {
+                        values.join(", ")
+                    }
+                }
+                Values::Described(text) => text.to_owned(),
+            };
+            let name = queried(definition.name, definition.kind);
+            labels.push(format!("| `{name}` | `{}` | {values} |\n", label.name));
+        }
+    }
+    page.push_str("\nA histogram `X` has the series `X_bucket`, `X_sum` and `X_count`.\n\n## Labels\n\n| Metric | Label | Values |\n|---|---|---|\n");
+    page.extend(labels);
+    page.push_str(
+        "\n## Alerts and dashboard\n\n\
+         The chart renders a PrometheusRule with `metrics.prometheusRule.enabled=true` and a Grafana dashboard with \
+         `metrics.dashboard.enabled=true`. Each alert has a [runbook](runbooks/README.md). Log lines are described in \
+         [Logs](logs.md).\n",
+    );
+    keep(&repository().join("docs/metrics.md"), &page);
+}
+
+/// The alerts of the chart, as kustomize applies them.
+#[test]
+fn t194_kustomize_and_the_chart_have_the_same_alerts() {
+    let alerts = fs::read_to_string(repository().join("charts/oauth-client-operator/files/alerts.yaml")).unwrap();
+    let rules = alerts.split_once("\nrules:\n").unwrap().1;
+    let rules = rules.replace("NAMESPACE", "oauth-client-operator-system");
+    let mut indented = String::new();
+    for line in rules.lines() {
+        writeln!(indented, "    {line}").unwrap();
+    }
+    let text = format!(
+        "# Generated from charts/oauth-client-operator/files/alerts.yaml. Do not edit; run .ci/generate.\n\
+         apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: oauth-client-operator\n  \
+         namespace: oauth-client-operator-system\n  labels:\n    app.kubernetes.io/name: oauth-client-operator\nspec:\n  \
+         groups:\n  - name: oauth-client-operator\n    rules:\n{indented}"
+    );
+    let _: Value = serde_yaml::from_str(&text).unwrap();
+    keep(&repository().join("deploy/monitoring/prometheusrule.yaml"), &text);
 }
 
 /// Rows of the table of values: name, default and description of each.

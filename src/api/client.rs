@@ -43,6 +43,12 @@ use super::metadata::{ClientMetadata, RareMetadata, boxed_rare};
         description = "Why"
     ),
     printcolumn(
+        name = "Retrying",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Reconciling\")].status",
+        description = "True if something fails and is tried again, also while the client is Ready"
+    ),
+    printcolumn(
         name = "Provider",
         type_ = "string",
         json_path = ".spec.providerRef.name",
@@ -67,6 +73,13 @@ use super::metadata::{ClientMetadata, RareMetadata, boxed_rare};
         json_path = ".status.issuer",
         priority = 1,
         description = "Issuer that the client is registered at"
+    ),
+    printcolumn(
+        name = "Retry-Cause",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Reconciling\")].message",
+        priority = 1,
+        description = "What fails and is tried again"
     ),
     printcolumn(
         name = "Message",

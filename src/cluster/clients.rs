@@ -1,16 +1,18 @@
 //! Every `OAuthClient` that is watched, found by name, by UID, by namespace and by provider.
 
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::ResourceExt;
 
+use super::census::Census;
 use super::key::{Key, ProviderKey};
 use super::space::{Held, Put, Source, Space};
 use super::watch::Cause;
-use crate::api::{OAuthClient, names};
+use crate::api::{Condition, OAuthClient, names};
+use crate::metrics::ReasonLabel;
 
 impl Held for Arc<OAuthClient> {
     fn uid(&self) -> &str {
@@ -36,7 +38,7 @@ struct Inner {
     by_provider: HashMap<ProviderKey, HashSet<Key>>,
     /// Objects that do not decode; none of them is in `objects`.
     undecodable: HashSet<Key>,
-    ready: usize,
+    census: Census,
 }
 
 impl ClientCache {
@@ -87,11 +89,10 @@ impl ClientCache {
             .collect()
     }
 
-    /// Number of objects, and how many of them have the condition `Ready`.
+    /// How many objects are Ready or not, and why.
     #[must_use]
-    pub fn counts(&self) -> (usize, usize) {
-        let inner = self.read();
-        (inner.objects.len(), inner.ready)
+    pub fn census(&self) -> BTreeMap<(bool, ReasonLabel), usize> {
+        self.read().census.counts()
     }
 
     /// The objects whose UID falls into this part of `parts`.
@@ -216,7 +217,7 @@ impl Inner {
             .insert(object.metadata.uid.as_deref().unwrap_or_default().into(), key.clone());
         let provider = ProviderKey::of(&key.namespace, &object.spec.provider_ref);
         self.by_provider.entry(provider).or_default().insert(key.clone());
-        self.ready += usize::from(is_ready(object));
+        self.census.add(conditions(object));
     }
 
     fn unlink(&mut self, object: &OAuthClient) {
@@ -229,7 +230,7 @@ impl Inner {
                 self.by_provider.remove(&provider);
             }
         }
-        self.ready -= usize::from(is_ready(object));
+        self.census.remove(conditions(object));
     }
 }
 
@@ -286,9 +287,8 @@ fn hashed(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-fn is_ready(object: &OAuthClient) -> bool {
-    let conditions = object.status.iter().flat_map(|status| &status.conditions);
-    conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
+fn conditions(object: &OAuthClient) -> &[Condition] {
+    object.status.as_ref().map_or(&[], |status| &status.conditions)
 }
 
 /// Drops what is large and decides nothing.

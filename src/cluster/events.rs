@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::connect::within;
 use crate::api::{OAuthClient, Reason, names};
+use crate::floods;
 use crate::metrics::{Metrics, Verb, Written};
 
 /// Limit of the API server for `note`, in bytes.
@@ -57,7 +58,9 @@ impl Events {
 
     fn publish(&self, object: &OAuthClient, kind: &str, reason: Reason, note: &str) {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            tracing::warn!(%reason, "too many events at once, one was dropped");
+            if floods::admits("event dropped") {
+                tracing::warn!(%reason, "too many events at once, one was dropped");
+            }
             return;
         };
         let event = event(object, kind, reason, note, &self.instance, Timestamp::now());

@@ -37,7 +37,9 @@ impl Role {
         }
     }
 
-    fn parse(text: Option<&str>) -> Self {
+    /// What the value of the role label says.
+    #[must_use]
+    pub fn parse(text: Option<&str>) -> Self {
         [Self::Credentials, Self::Record, Self::Suspect]
             .into_iter()
             .find(|role| Some(role.as_str()) == text)

@@ -3,6 +3,7 @@
 //! [`Secrets`] write, each time under a precondition, and put what they wrote into that view at once, so that no
 //! decision is taken on a view older than the operator's own last write.
 
+mod census;
 mod clients;
 mod connect;
 mod definitions;

@@ -7,9 +7,11 @@ use kube::Resource;
 use kube::core::ObjectMeta;
 use serde::de::DeserializeOwned;
 
+use super::census::standing;
 use super::key::{Key, ProviderKey};
 use super::space::{Held, Put, Source, Space};
-use crate::api::{ClusterOAuthProvider, OAuthProvider, ProviderSettings};
+use crate::api::{ClusterOAuthProvider, OAuthProvider, ProviderKind, ProviderSettings, ProviderStatus};
+use crate::metrics::ReasonLabel;
 
 /// What is known of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +123,11 @@ impl<T: Held + Clone> Shelf<T> {
             .collect()
     }
 
+    fn values(&self) -> Vec<T> {
+        let space = self.read();
+        space.iter().map(|(_, _, value)| value.clone()).collect()
+    }
+
     pub(super) fn begin(&self) -> u32 {
         self.write().begin()
     }
@@ -208,6 +215,23 @@ impl ProviderCache {
             .into_iter()
             .map(|key| ProviderKey::cluster(&key.name));
         namespaced.chain(cluster).collect()
+    }
+
+    /// How many provider objects are Ready or not, and why.
+    #[must_use]
+    pub fn census(&self) -> BTreeMap<(ProviderKind, bool, ReasonLabel), usize> {
+        let mut counts = BTreeMap::new();
+        let mut count = |kind, status: Option<&ProviderStatus>| {
+            let (ready, reason) = standing(status.map_or(&[], |status| &status.conditions));
+            *counts.entry((kind, ready, reason)).or_default() += 1;
+        };
+        for object in self.namespaced.values() {
+            count(ProviderKind::OAuthProvider, object.status.as_ref());
+        }
+        for object in self.cluster.values() {
+            count(ProviderKind::ClusterOAuthProvider, object.status.as_ref());
+        }
+        counts
     }
 
     /// The provider objects that take credentials from a Secret.

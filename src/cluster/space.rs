@@ -70,7 +70,6 @@ pub(super) struct Space<T> {
     names: HashMap<Arc<str>, HashMap<Arc<str>, Slot<T>>>,
     unconfirmed: HashMap<Key, Unconfirmed>,
     epoch: u32,
-    len: usize,
 }
 
 impl<T> Default for Space<T> {
@@ -79,16 +78,11 @@ impl<T> Default for Space<T> {
             names: HashMap::new(),
             unconfirmed: HashMap::new(),
             epoch: 0,
-            len: 0,
         }
     }
 }
 
 impl<T: Held + Clone> Space<T> {
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&T> {
         self.names.get(namespace)?.get(name).map(|slot| &slot.value)
     }
@@ -148,7 +142,6 @@ impl<T: Held + Clone> Space<T> {
         match names.entry(Arc::clone(&key.name)) {
             Entry::Vacant(entry) => {
                 entry.insert(Slot { value, epoch });
-                self.len += 1;
                 Put::Replaced(None)
             }
             Entry::Occupied(mut entry) => {
@@ -200,7 +193,6 @@ impl<T: Held + Clone> Space<T> {
                 keep
             });
         }
-        self.len -= gone.len();
         self.names.retain(|_, names| !names.is_empty());
         gone
     }
@@ -212,7 +204,6 @@ impl<T: Held + Clone> Space<T> {
     fn take(&mut self, key: &Key) -> Option<T> {
         let names = self.names.get_mut(&key.namespace)?;
         let slot = names.remove(&key.name)?;
-        self.len -= 1;
         if names.is_empty() {
             self.names.remove(&key.namespace);
         }

@@ -32,6 +32,7 @@ use super::kept_credentials::KeptCredentials;
 use super::outcomes::Outcomes;
 use super::pauses::Pauses;
 use super::permits::{Limits, Permit, Permits};
+use super::queue::Queue;
 use super::resolve;
 use super::revision::RevisionKey;
 
@@ -66,6 +67,8 @@ pub(super) struct Context {
     pub permits: Permits,
     /// Pauses that providers asked for.
     pub pauses: Pauses,
+    /// What is worked on and what waits.
+    pub queue: Queue,
     /// Turns at the API server, dealt over the namespaces whose objects need it.
     pub turns: Permits,
     /// Breakers by the UID of the provider object.

@@ -16,7 +16,7 @@ use crate::cluster::{Cause, Key, SecretRevision, Trigger};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::status;
-use crate::metrics::Outcome;
+use crate::metrics::{Outcome, Work};
 
 use super::context::Context;
 use super::live::Live;
@@ -110,14 +110,25 @@ impl Dispatcher {
             if let Some(timer) = slot.timer.take() {
                 self.timers.try_remove(&timer);
             }
-            self.rounds.push(trigger.key);
+            self.queue(trigger.key);
         }
     }
 
     fn timer_rang(&mut self, key: Key) {
         if self.slots.get_mut(&key).is_some_and(Slot::rings) {
-            self.rounds.push(key);
+            self.queue(key);
         }
+    }
+
+    fn queue(&mut self, key: Key) {
+        self.cx.queue.enter(&key, Work::Queued);
+        self.rounds.push(key);
+    }
+
+    /// Forgets an object that is at rest.
+    fn rest(&mut self, key: &Key) {
+        self.cx.queue.leave(key);
+        self.slots.remove(key);
     }
 
     fn start_next(&mut self) {
@@ -127,14 +138,15 @@ impl Dispatcher {
             self.cx.comparisons.compared(&key, Instant::now());
         }
         let Some(object) = object.filter(|_| self.cx.leadership.leads()) else {
-            self.slots.remove(&key);
-            return;
+            return self.rest(&key);
         };
-        let deep = self.slots.entry(key.clone()).or_default().begins();
+        self.cx.queue.enter(&key, Work::Running);
+        let slot = self.slots.entry(key.clone()).or_default();
+        let (deep, attempt) = (slot.begins(), slot.failures().saturating_add(1));
         let (cx, ended) = (self.cx.clone(), self.ended.clone());
         self.tasks.spawn(async move {
             let begun = Instant::now();
-            let world = Live::new(&cx, &key.namespace);
+            let world = Live::new(&cx, &key.namespace).for_object(&key, &object, attempt);
             let mut pass = Pass::new(&world, object, deep);
             let end = tokio::select! {
                 biased;
@@ -179,27 +191,30 @@ impl Dispatcher {
             self.cx.comparisons.compared(&key, begun);
         }
         if after == After::Pass {
-            return self.rounds.push(key);
+            return self.queue(key);
         }
         match end {
             End::Rest | End::Gone => {
-                self.slots.remove(&key);
+                let failures = slot.failures();
+                if slot.told.take().is_some() {
+                    tracing::debug!(object = %key, failures, "reconcile succeeded again");
+                }
+                self.rest(&key);
             }
             End::Retry(failure) => {
-                tracing::info!(object = %key, reason = %failure.reason, failures = slot.failures(), "not done: {}", failure.message);
                 let (failures, chance) = (slot.failures(), self.cx.chance());
                 let wait = match after {
                     After::Soon => Some(backoff::delay_of_news(&failure, failures, chance)),
                     After::End | After::Pass => backoff::delay(&failure, failures, chance),
                 };
+                slot.tell(&key, &failure, wait);
                 match wait {
                     Some(wait) => {
+                        self.cx.queue.enter(&key, Work::Backoff);
                         let wait = self.cx.clock.real(wait).max(Duration::from_millis(10));
                         slot.timer = Some(self.timers.insert(key, wait));
                     }
-                    None => {
-                        self.slots.remove(&key);
-                    }
+                    None => self.rest(&key),
                 }
             }
         }

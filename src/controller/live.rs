@@ -1,7 +1,9 @@
 //! The world as it is: caches, the API server and providers, behind what a pass may ask for.
 
+mod audit;
 mod calling;
 mod limits;
+mod secrets;
 mod waiting;
 
 use std::ops::Deref;
@@ -26,16 +28,15 @@ use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
-use crate::metrics::Operation;
+use crate::metrics::{Change, Operation};
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 
 use super::claims::Claim;
 use super::context::{Context, lock};
 use super::permits::Permit;
-use super::world::World;
+use super::world::{Answer, World};
 
-/// Longest wait of the sweeper for a permit: the records of other providers wait meanwhile.
-const PERMIT: Duration = Duration::from_secs(5);
+use audit::Subject;
 
 /// The world of one object's pass, or of the sweeper's look at one record.
 pub(super) struct Live<'a> {
@@ -48,6 +49,10 @@ pub(super) struct Live<'a> {
     written: Mutex<Vec<SecretRevision>>,
     /// The provider object that is called: its UID, and its key if the client names it.
     provider: Mutex<Option<(String, Option<ProviderKey>)>>,
+    /// What is logged about it.
+    subject: Mutex<Subject>,
+    /// Number of the try, counted from 1.
+    attempt: u32,
     /// Whether the pass waits for a permit or a turn.
     waits: AtomicBool,
     /// Whether the pass has sent something that changes the cluster or the provider.
@@ -70,6 +75,8 @@ impl<'a> Live<'a> {
             tenant,
             written: Mutex::default(),
             provider: Mutex::default(),
+            subject: Mutex::default(),
+            attempt: 1,
             waits: AtomicBool::new(false),
             has_written: AtomicBool::new(false),
         }
@@ -252,6 +259,7 @@ impl World for Live<'_> {
     }
 
     async fn open_attempt(&self, object: &OAuthClient, marker: &str) -> Result<OAuthClient, ApiError> {
+        self.about_registration(marker);
         let _turn = self.turn_to_write().await;
         self.objects.open_attempt(object, marker).await
     }
@@ -281,26 +289,27 @@ impl World for Live<'_> {
         self.secrets.dry_run_create(secret).await
     }
 
-    async fn create_secret(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
-        let _turn = self.turn_to_write().await;
-        self.secrets.create(secret).await.map(|revision| self.note(revision))
+    fn create_secret(&self, secret: &Secret) -> impl Answer<Result<SecretRevision, ApiError>> {
+        self.create(secret)
     }
 
-    async fn patch_secret(
+    fn patch_secret(
         &self,
         namespace: &str,
         name: &str,
         current: &SecretRevision,
         patch: Value,
-    ) -> Result<SecretRevision, ApiError> {
-        let _turn = self.turn_to_write().await;
-        let revision = self.secrets.patch(namespace, name, current, patch).await?;
-        Ok(self.note(revision))
+    ) -> impl Answer<Result<SecretRevision, ApiError>> {
+        self.change(namespace, name, current, patch)
     }
 
-    async fn delete_secret(&self, namespace: &str, name: &str, current: &SecretRevision) -> Result<(), ApiError> {
-        let _turn = self.turn_to_write().await;
-        self.secrets.delete(namespace, name, current).await
+    fn delete_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        current: &SecretRevision,
+    ) -> impl Answer<Result<(), ApiError>> {
+        self.delete(namespace, name, current)
     }
 
     async fn resolve(&self, object: &OAuthClient) -> Result<Arc<Provider>, Failure> {
@@ -315,46 +324,29 @@ impl World for Live<'_> {
     }
 
     async fn provider_for_deletion(&self, object: &OAuthClient, record: &Record) -> Result<Arc<Provider>, Failure> {
+        self.about(record);
         let found = self.resolve(object).await;
         self.or_kept(record, found).await
     }
 
     async fn provider_of(&self, record: &Record) -> Result<Arc<Provider>, Failure> {
+        self.about(record);
         let found = self.cx.provider_of(record).await;
         let provider = self.or_kept(record, found).await;
         self.call_at(&provider, None);
         provider
     }
 
-    async fn permit(&self, object: &OAuthClient, provider: &Provider) -> Permit {
-        let namespace: Arc<str> = object.namespace().unwrap_or_default().into();
-        let limits = self.limits(&ProviderKey::of(&namespace, &object.spec.provider_ref));
-        let _waiting = self.waiting();
-        self.permits
-            .acquire(&provider.uid.as_str().into(), &namespace, limits)
-            .await
+    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Permit> {
+        self.permitted(object, provider)
     }
 
-    async fn permit_for(&self, record: &Record, provider: Option<&Provider>) -> Option<Permit> {
-        let uid = provider.map_or(&record.management.provider_uid, |provider| &provider.uid);
-        let lane: Arc<str> = uid.as_str().into();
-        let namespace: Arc<str> = record.owner.namespace.as_str().into();
-        let limits = self.limits_by_uid(uid);
-        let _waiting = self.waiting();
-        self.permits.acquire_within(&lane, &namespace, limits, PERMIT).await
+    fn permit_for(&self, record: &Record, provider: Option<&Provider>) -> impl Answer<Option<Permit>> {
+        self.permitted_soon(record, provider)
     }
 
-    async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {
-        self.unless_paused()?;
-        let found = self.cx.discover(provider).await;
-        self.note_pause(&found);
-        if let Some((uid, Some(key))) = &*lock(&self.provider)
-            && *uid == provider.uid
-        {
-            let found = found.as_ref().map(|found| &found.endpoints);
-            self.learn(key, found.map_err(|error| &error.failure));
-        }
-        found.map(|found| found.endpoints.clone())
+    fn discover(&self, provider: &Provider) -> impl Answer<Result<Endpoints, CallError>> {
+        self.discovering(provider)
     }
 
     async fn register(
@@ -365,7 +357,9 @@ impl World for Live<'_> {
     ) -> Result<Registration, CallError> {
         self.begin();
         let call = self.transport.register(&provider.target, endpoints, request);
-        self.calling(Operation::Register, call).await
+        let begun = Instant::now();
+        let answer = self.calling(Operation::Register, call).await;
+        self.audited(Change::Registered, begun, answer)
     }
 
     async fn marked(&self, call: &MarkedCall) -> Result<Option<String>, CallError> {
@@ -386,12 +380,19 @@ impl World for Live<'_> {
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
         self.begin();
-        self.calling(Operation::Update, self.transport.update(call, request))
-            .await
+        let call = self.transport.update(call, request);
+        let begun = Instant::now();
+        let answer = self.calling(Operation::Update, call).await;
+        self.audited(Change::Updated, begun, answer)
     }
 
     async fn deregister(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
         self.begin();
-        self.calling(Operation::Delete, self.transport.delete(call)).await
+        let begun = Instant::now();
+        let deletion = self.calling(Operation::Delete, self.transport.delete(call)).await?;
+        if deletion == Deletion::Done {
+            self.audit(Change::Deregistered, begun);
+        }
+        Ok(deletion)
     }
 }

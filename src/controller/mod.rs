@@ -17,6 +17,7 @@ mod pauses;
 mod permits;
 mod probe;
 mod providers;
+mod queue;
 mod resolve;
 mod revision;
 mod rounds;

@@ -48,6 +48,13 @@ impl Pauses {
         })
     }
 
+    /// How many providers are left alone now.
+    pub(super) fn count(&self) -> usize {
+        let ends = lock(&self.ends);
+        let lasting = ends.iter().filter(|(_, end)| !self.clock.until(end.at).is_zero());
+        lasting.count()
+    }
+
     /// Takes in how a call to a provider ended.
     pub(super) fn note(&self, provider: &str, error: &CallError) {
         let asks = matches!(error.status, Some(429 | 503));
@@ -107,14 +114,14 @@ mod tests {
         let pauses = Pauses::new(Clock::default());
         let rest = |provider| pauses.of(provider).map(|pause| pause.rest.as_secs());
         pauses.note("a", &answer(429, Some(30)));
-        assert_eq!((rest("a"), rest("b")), (Some(30), None));
+        assert_eq!((rest("a"), rest("b"), pauses.count()), (Some(30), None, 1));
         let until = pauses.of("a").unwrap().until;
         tokio::time::advance(Duration::from_secs(10)).await;
         pauses.note("a", &answer(503, Some(5)));
         assert_eq!(rest("a"), Some(20), "a shorter one ends none that is longer");
         assert_eq!(pauses.of("a").unwrap().until, until, "the message stays the same");
         tokio::time::advance(Duration::from_secs(20)).await;
-        assert_eq!(rest("a"), None);
+        assert_eq!((rest("a"), pauses.count()), (None, 0));
         pauses.note("a", &answer(429, Some(1_000_000)));
         assert_eq!(rest("a"), Some(3600));
         pauses.retain(|_| false);

@@ -96,6 +96,14 @@ impl Permits {
         Some(permit)
     }
 
+    /// How many permits are in use, and how many are waited for.
+    pub fn counts(&self) -> (usize, usize) {
+        let lanes = self.lock();
+        let waiting = |lane: &Lane| lane.turns.iter().map(|(_, waiters)| waiters.len()).sum::<usize>();
+        let in_use = lanes.values().map(|lane| lane.in_use).sum();
+        (in_use, lanes.values().map(waiting).sum())
+    }
+
     /// How long it is until the next call may begin.
     fn until_start(&self, provider: &Arc<str>) -> Duration {
         let lanes = self.lock();
@@ -304,11 +312,14 @@ mod tests {
         let (provider, a, b) = names();
         let permits = Permits::default();
         let first = permits.acquire(&provider, &a, ONE).await;
+        let waits = permits.acquire(&provider, &b, ONE);
+        tokio::pin!(waits);
+        assert!(futures::poll!(&mut waits).is_pending());
+        assert_eq!(permits.counts(), (1, 1));
         let gone = tokio::time::timeout(Duration::from_millis(1), permits.acquire(&provider, &a, ONE)).await;
         assert!(gone.is_err());
         drop(first);
-        let second = permits.acquire(&provider, &b, ONE).await;
-        drop(second);
+        drop(waits.await);
         assert!(permits.lock().is_empty(), "an idle provider costs nothing");
     }
 

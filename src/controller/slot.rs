@@ -1,5 +1,7 @@
 //! What is known of one object that is worked on or waited for: what came while its pass ran, and how often it failed.
 
+mod told;
+
 use tokio_util::time::delay_queue;
 
 use crate::cluster::{Cause, SecretRevision};
@@ -28,6 +30,8 @@ pub(super) struct Slot {
     /// What the last pass wrote.
     written: Vec<SecretRevision>,
     failures: u32,
+    /// Digest of the failure that was logged last.
+    pub(super) told: Option<u64>,
     /// The timer that ends the wait for the next try.
     pub(super) timer: Option<delay_queue::Key>,
 }

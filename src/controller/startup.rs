@@ -32,6 +32,7 @@ use super::dispatch::Dispatcher;
 use super::kept_credentials::KeptCredentials;
 use super::pauses::Pauses;
 use super::permits::Permits;
+use super::queue::Queue;
 use super::revision::RevisionKey;
 use super::settings::Settings;
 use super::state::State;
@@ -88,7 +89,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         watches: watches.clone(),
         definitions: definitions_state.clone(),
         metrics: Arc::clone(&metrics),
-        leadership: OnceLock::new(),
+        context: OnceLock::new(),
     });
     let admin = admin::bind(settings.admin).await?;
     // The probes are answered to the end: until the process exits.
@@ -111,7 +112,6 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     } else {
         (Leadership::unrivalled(), None)
     };
-    let _ = state.leadership.set(leadership.clone());
     let (comparisons, comparing) = Comparisons::new();
     let (learned, learning) = mpsc::unbounded_channel();
     let cx = Arc::new(context(
@@ -125,6 +125,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         comparisons,
         learned,
     ));
+    let _ = state.context.set(Arc::clone(&cx));
     let passes = TaskTracker::new();
     let Streams { clients, providers } = streams;
     let workers = [
@@ -234,14 +235,16 @@ fn context(
         clients: watches.clients,
         providers: watches.providers,
         events: Events::new(client, &settings.identity, settings.normal_events, Arc::clone(&metrics)),
-        metrics,
         transport: Transport::new(EgressPolicy {
             allow_insecure_origins: settings.allow_insecure_origins,
             refused: api_server_address().into_iter().collect(),
-        }),
+        })
+        .counted(Arc::clone(&metrics)),
+        metrics,
         discovery: DiscoveryCache::new(settings.clock),
         permits: Permits::default(),
         pauses: Pauses::new(settings.clock),
+        queue: Queue::default(),
         turns: Permits::default(),
         breakers: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         begun: tokio::time::Instant::now(),

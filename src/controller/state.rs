@@ -1,11 +1,16 @@
 //! What the admin port tells.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use crate::admin::AdminState;
-use crate::cluster::{DefinitionsState, Leadership, Role, Watches};
+use crate::cluster::{DefinitionsState, Role, Watches};
+use crate::domain::breaker::Counted;
 use crate::domain::leftover::{self, Kind};
-use crate::metrics::{Leftovers, Metrics, Snapshot};
+use crate::metrics::{Census, Leftovers, Metrics, Permitted, Pool, Snapshot};
+use crate::telemetry;
+
+use super::context::{Context, lock};
 
 /// What the admin port tells.
 pub(super) struct State {
@@ -13,16 +18,23 @@ pub(super) struct State {
     pub definitions: DefinitionsState,
     pub metrics: Arc<Metrics>,
     /// Once there is one: the cluster's identity is found out before.
-    pub leadership: OnceLock<Leadership>,
+    pub context: OnceLock<Arc<Context>>,
 }
 
 impl State {
-    /// What outlived its object, by what the watches show. Until all of them have listed, every record looks unmatched.
+    /// What is counted once in a cluster, by what the watches show: by the leader, when all of them have listed. Every record looks
+    /// unmatched before.
+    fn census(&self) -> Option<Census> {
+        let leads = self.context.get().is_some_and(|cx| cx.leadership.leads());
+        (leads && self.watches.health.is_open()).then(|| Census {
+            clients: self.watches.clients.census(),
+            providers: self.watches.providers.census(),
+            leftovers: self.leftovers(),
+        })
+    }
+
     fn leftovers(&self) -> Leftovers {
         let mut left = Leftovers::default();
-        if !self.watches.health.is_open() {
-            return left;
-        }
         for meta in self.watches.secrets.records_and_suspects() {
             let uid = meta.client_uid.as_deref().unwrap_or_default();
             let found = leftover::kind(meta.role == Role::Suspect, meta.phase, || {
@@ -37,6 +49,35 @@ impl State {
             }
         }
         left
+    }
+}
+
+impl Context {
+    /// What is looked up of the process itself.
+    fn snapshot(&self) -> Snapshot {
+        let pools = [(Pool::Provider, &self.permits), (Pool::ApiServer, &self.turns)];
+        let permits = pools.map(|(pool, permits)| {
+            let (in_use, waiting) = permits.counts();
+            [
+                ((pool, Permitted::InUse), in_use),
+                ((pool, Permitted::Waiting), waiting),
+            ]
+        });
+        let now = self.clock.since(self.begun);
+        let open = |counted: Counted| {
+            let breakers = lock(&self.breakers);
+            let of_kind = breakers.iter().filter(|((_, of), _)| *of == counted);
+            of_kind.filter(|(_, breaker)| breaker.is_open(now)).count()
+        };
+        Snapshot {
+            leads: self.leadership.leads(),
+            work: self.queue.counts(),
+            permits: permits.into_iter().flatten().collect::<BTreeMap<_, _>>(),
+            unknown_outcome_breakers: open(Counted::UnknownOutcome),
+            recreation_breakers: open(Counted::Recreation),
+            pauses: self.pauses.count(),
+            ..Snapshot::default()
+        }
     }
 }
 
@@ -55,14 +96,20 @@ impl AdminState for State {
     }
 
     fn metrics(&self) -> String {
-        let (all, ready) = self.watches.clients.counts();
+        let process = self.context.get().map(|cx| cx.snapshot());
         self.metrics.encode(&Snapshot {
-            ready,
-            not_ready: all - ready,
-            leftovers: self.leftovers(),
             failing_watches: self.watches.health.failing(),
             watch_ages: self.watches.health.ages(),
-            leads: self.leadership.get().is_some_and(Leadership::leads),
+            census: self.census(),
+            ..process.unwrap_or_default()
         })
+    }
+
+    fn log_level(&self) -> String {
+        telemetry::filter()
+    }
+
+    fn set_log_level(&self, level: &str) -> Result<(), String> {
+        telemetry::set_level(level).map_err(|error| error.to_string())
     }
 }

@@ -22,6 +22,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::{CONFIRM_AFTER, StoredRecord, stored};
 use crate::domain::record::Record;
+use crate::floods;
 use crate::metrics::SuspectResult;
 
 use super::claim;
@@ -170,7 +171,6 @@ pub(super) async fn sweep<W: World>(
         provider: None,
     };
     let later = |failure: Failure| {
-        tracing::info!(record = %meta.name, reason = %failure.reason, failures, "deletion not finished: {}", failure.message);
         // What one look was refused for may be mended at the provider, where no watch tells of it.
         let failure = match failure.class {
             Class::Invalid => Failure {
@@ -179,7 +179,9 @@ pub(super) async fn sweep<W: World>(
             },
             _ => failure,
         };
-        looked(backoff::delay(&failure, failures, chance).map(|wait| now + wait))
+        let wait = backoff::delay(&failure, failures, chance);
+        warn(meta, &failure, failures, wait);
+        looked(wait.map(|wait| now + wait))
     };
     let next = match look(world, meta, before.as_ref(), now).await {
         Look::Done => {
@@ -245,6 +247,15 @@ async fn look<W: World>(world: &W, meta: &SecretMeta, before: Option<&Looked>, n
 
 fn text(meta: &SecretMeta) -> String {
     format!("Secret {}/{}", meta.namespace, meta.name)
+}
+
+/// Logs that a client could not be deregistered, and when it is tried again.
+fn warn(meta: &SecretMeta, failure: &Failure, failures: u32, wait: Option<Duration>) {
+    // Nothing else is done where nobody listens, and the explorer does this millions of times.
+    if tracing::enabled!(tracing::Level::WARN) && floods::admits(failure.reason.as_str()) {
+        let (cause, retry_seconds) = (&failure.message, wait.map(|wait| wait.as_secs().max(1)));
+        tracing::warn!(record = %meta.name, reason = %failure.reason, error = cause, failures, retry_seconds, "client not deregistered, will retry");
+    }
 }
 
 /// Name of a record's object, for the log.

@@ -59,6 +59,13 @@ impl Breaker {
         (since + WINDOW).checked_sub(now).filter(|rest| !rest.is_zero())
     }
 
+    /// Whether it is open in any namespace.
+    #[must_use]
+    pub fn is_open(&self, now: Duration) -> bool {
+        let mut namespaces = self.0.iter().map(|known| &*known.namespace);
+        namespaces.any(|namespace| self.open_for(now, namespace).is_some())
+    }
+
     /// Drops what is too old to matter; whether nothing is left.
     pub fn forget(&mut self, now: Duration) -> bool {
         self.0.retain(|known| known.at + REMEMBERED > now);
@@ -121,6 +128,7 @@ mod tests {
         let one = after(&[(0, "a", "1"), (1, "a", "2"), (2, "a", "3")]);
         assert_eq!(one.open_for(minutes(2), "a"), Some(minutes(8)));
         assert_eq!(one.open_for(minutes(2), "b"), None);
+        assert!(one.is_open(minutes(2)) && !one.is_open(minutes(10)));
         let two = after(&[(0, "a", "1"), (1, "a", "2"), (2, "b", "3")]);
         for namespace in ["a", "b", "c"] {
             assert_eq!(two.open_for(minutes(2), namespace), Some(minutes(8)), "{namespace}");

@@ -1,5 +1,7 @@
 //! Discovery: from what the provider object says to the provider's endpoints.
 
+use std::time::Instant;
+
 use http::Method;
 use http::header::LOCATION;
 use url::Url;
@@ -80,7 +82,10 @@ impl Transport {
     /// origin that is not allowed.
     pub async fn discover(&self, target: &Target) -> Result<Discovered, CallError> {
         let spoken = auth::spoken(&target.discovery);
-        self.find(target).await.map_err(|error| auth::discreet(error, &spoken))
+        let begun = Instant::now();
+        let result = self.find(target).await;
+        self.note_discovery(&result, begun);
+        result.map_err(|error| auth::discreet(error, &spoken))
     }
 
     async fn find(&self, target: &Target) -> Result<Discovered, CallError> {

@@ -20,6 +20,7 @@ mod limits;
 mod management;
 mod marked;
 mod metadata;
+mod observed;
 mod origin;
 mod probe;
 mod registration;

@@ -1,7 +1,7 @@
 //! One request and its answer: no redirects, no retries, no proxies, bounded in time and size.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
@@ -14,11 +14,13 @@ use crate::bounded::Bounded;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Effect};
 use crate::domain::target::{ClientCertificate, Credentials, Deadlines};
+use crate::metrics::Metrics;
 
 use super::causes::{Causes, Tls};
 use super::client_certificate::digest_of;
 use super::egress::{EgressPolicy, Guard};
 use super::limits::{self, BodyError};
+use super::observed::Seen;
 use super::token::Tokens;
 use super::{auth, origin};
 
@@ -40,6 +42,8 @@ pub struct Transport {
     pub(super) policy: EgressPolicy,
     clients: Arc<Mutex<Clients>>,
     pub(super) tokens: Tokens,
+    /// Counts the calls that nobody else counts.
+    pub(super) metrics: Option<Arc<Metrics>>,
 }
 
 /// A request.
@@ -92,7 +96,15 @@ impl Transport {
             policy,
             clients: Arc::new(Mutex::new(Bounded::new(MOST_CLIENTS))),
             tokens: Tokens::default(),
+            metrics: None,
         }
+    }
+
+    /// The same, with discoveries and requests for tokens counted.
+    #[must_use]
+    pub fn counted(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// Sends a request and reads its answer, whatever its status. The credentials are sent as they are: for those that buy a
@@ -133,6 +145,7 @@ impl Transport {
             .client(exchange.ca_bundle, exchange.certificate, connect)
             .map_err(not_sent)?;
         let shown = exchange.certificate.is_some();
+        let seen = Seen::of(&exchange);
         let url = exchange.url.clone();
         let mut request = client
             .request(exchange.method, exchange.url)
@@ -148,7 +161,7 @@ impl Transport {
             };
             request = request.header(CONTENT_TYPE, HeaderValue::from_static(kind)).body(bytes);
         }
-        let limit = exchange.limit;
+        let (limit, begun) = (exchange.limit, Instant::now());
         let answered = async {
             let response = request.send().await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -159,14 +172,16 @@ impl Transport {
                 body: limits::read(response, limit).await,
             })
         };
-        match limits::within(exchange.deadlines.request, answered).await {
+        let result = match limits::within(exchange.deadlines.request, answered).await {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => Err(broken(&error, &at, shown)),
             None => {
                 let text = format!("{at} did not answer within {} s", exchange.deadlines.request.as_secs());
                 Err(unanswered(text))
             }
-        }
+        };
+        self.note_request(&seen, &at, &result, begun);
+        result
     }
 
     fn client(

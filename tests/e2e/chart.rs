@@ -80,7 +80,7 @@ async fn template(plane: &ControlPlane, namespace: &str, values: &[String]) -> C
     plane.helm(&args).await.unwrap()
 }
 
-async fn rendered(values: &[String]) -> String {
+pub async fn rendered(values: &[String]) -> String {
     template(plane().await, "home", values).await.stdout().unwrap()
 }
 

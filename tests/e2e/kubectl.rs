@@ -23,7 +23,10 @@ async fn users_see_what_they_expect() {
     let listed = stage.kubectl(&["get", "oac"]).await;
     let (head, row) = listed.split_once('\n').unwrap();
     let columns: Vec<&str> = head.split_whitespace().collect();
-    assert_eq!(columns, ["NAME", "READY", "REASON", "PROVIDER", "SECRET", "AGE"]);
+    assert_eq!(
+        columns,
+        ["NAME", "READY", "REASON", "RETRYING", "PROVIDER", "SECRET", "AGE"]
+    );
     assert!(
         row.starts_with("app") && row.contains("True") && row.contains("Registered"),
         "{row}"

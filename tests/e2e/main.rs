@@ -26,6 +26,8 @@ mod kubectl;
 mod leaders;
 mod levels;
 mod lifecycle;
+mod logs;
+mod monitoring;
 mod moved_installation;
 mod outage;
 mod page;

@@ -11,7 +11,9 @@ use crate::cluster::ProviderKey;
 use crate::controller::context::{Context, lock};
 use crate::controller::pauses;
 use crate::domain::outcome::CallError;
+use crate::domain::pass::Provider;
 use crate::domain::probe::{ProbeKind, Probed};
+use crate::domain::target::Endpoints;
 use crate::metrics::{Answer, Operation};
 use crate::provider::ProbeCall;
 
@@ -49,6 +51,20 @@ impl Live<'_> {
         let result = call.await;
         self.note_pause(&result);
         self.counted(operation, begun, result)
+    }
+
+    /// The endpoints of the provider, unless it asked for a pause.
+    pub(super) async fn discovering(&self, provider: &Provider) -> Result<Endpoints, CallError> {
+        self.unless_paused()?;
+        let found = self.cx.discover(provider).await;
+        self.note_pause(&found);
+        if let Some((uid, Some(key))) = &*lock(&self.provider)
+            && *uid == provider.uid
+        {
+            let found = found.as_ref().map(|found| &found.endpoints);
+            self.learn(key, found.map_err(|error| &error.failure));
+        }
+        found.map(|found| found.endpoints.clone())
     }
 
     pub(super) fn unless_paused(&self) -> Result<(), CallError> {

@@ -1,8 +1,10 @@
 //! Suspects that hold a record: what a deletion or a replacement left, tried again from time to time.
 
+use crate::api::Reason;
 use crate::cluster::{SecretMeta, SecretRevision};
 use crate::controller::world::World;
 use crate::domain::record::{Phase, Record};
+use crate::floods;
 use crate::metrics::SuspectResult;
 
 use super::{Ended, Look, Looked, end, object, removed};
@@ -39,11 +41,11 @@ pub(super) async fn look<W: World>(
         }
         Ended::Unclear => return Look::Suspect { provider, tried: true },
         Ended::Not(error) => {
-            tracing::info!(client_id = %record.client_id, "a suspect client is not deregistered: {error}");
+            warn(record, error.failure.reason, &error.failure.message);
             return Look::Suspect { provider, tried: true };
         }
         Ended::Impossible(failure) => {
-            tracing::info!(client_id = %record.client_id, "a suspect client cannot be tried: {failure}");
+            warn(record, failure.reason, &failure.message);
             return Look::Suspect { provider, tried: true };
         }
         Ended::Unknown(failure) => return Look::Later(failure),
@@ -52,5 +54,13 @@ pub(super) async fn look<W: World>(
     match removed(world, meta, revision).await {
         Look::Done => Look::Settled(result),
         other => other,
+    }
+}
+
+/// Logs that a suspect stays. When it is tried again stands in `docs/suspects.md`.
+fn warn(record: &Record, reason: Reason, cause: &str) {
+    if tracing::enabled!(tracing::Level::WARN) && floods::admits("suspect") {
+        tracing::warn!(object = %object(record), client_id = %record.client_id, %reason, error = cause,
+            "suspect client not deregistered, will retry");
     }
 }

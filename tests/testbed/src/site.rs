@@ -290,7 +290,11 @@ impl Site {
     pub fn realm(&self) -> Option<&Realm> {
         match &self.provider {
             Provider::Keycloak(realm) => Some(realm),
-            Provider::Oidc(_) | Provider::Idpyoidc(_) | Provider::Scriptable(_) => None,
+            Provider::Oidc(_)
+            | Provider::Idpyoidc(_)
+            | Provider::Scriptable(_)
+            | Provider::Mitreid(_)
+            | Provider::Django(_) => None,
         }
     }
 

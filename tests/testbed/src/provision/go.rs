@@ -1,4 +1,4 @@
-//! Programs built from published Go modules: the parts of Kubernetes, etcd, Helm, kubeconform, Flux, and a program of ours that asks
+//! Programs built from published Go modules: the parts of Kubernetes, etcd, Helm, kubeconform, Flux, promtool, and a program of ours that asks
 //! libraries of others.
 //!
 //! The pinned `go.mod` and `go.sum` files lie in `tests/testbed/controlplane` and are compiled in.
@@ -24,6 +24,8 @@ struct Module {
     stamps: &'static [&'static str],
     /// The source, if the program is ours.
     main_go: Option<&'static str>,
+    /// Build tags.
+    tags: &'static [&'static str],
 }
 
 /// Version of Kubernetes that is built.
@@ -40,6 +42,7 @@ static KUBERNETES: Module = Module {
         "k8s.io/component-base/version.gitMinor=36",
     ],
     main_go: None,
+    tags: &[],
 };
 static ETCD: Module = Module {
     version: "v3.6.16",
@@ -47,6 +50,7 @@ static ETCD: Module = Module {
     go_sum: include_str!("../../controlplane/etcd/go.sum"),
     stamps: &[],
     main_go: None,
+    tags: &[],
 };
 static HELM: Module = Module {
     version: "v3.22.0",
@@ -54,6 +58,7 @@ static HELM: Module = Module {
     go_sum: include_str!("../../controlplane/helm/go.sum"),
     stamps: &["helm.sh/helm/v3/internal/version.version=v3.22.0"],
     main_go: None,
+    tags: &[],
 };
 static KUBECONFORM: Module = Module {
     version: "v0.8.0",
@@ -61,6 +66,7 @@ static KUBECONFORM: Module = Module {
     go_sum: include_str!("../../controlplane/kubeconform/go.sum"),
     stamps: &["main.version=v0.8.0"],
     main_go: None,
+    tags: &[],
 };
 static KUSTOMIZE_CONTROLLER: Module = Module {
     version: "v1.9.6",
@@ -68,6 +74,7 @@ static KUSTOMIZE_CONTROLLER: Module = Module {
     go_sum: include_str!("../../controlplane/kustomize-controller/go.sum"),
     stamps: &[],
     main_go: None,
+    tags: &[],
 };
 static VERDICT: Module = Module {
     // Of kstatus.
@@ -76,6 +83,17 @@ static VERDICT: Module = Module {
     go_sum: include_str!("../../controlplane/verdict/go.sum"),
     stamps: &[],
     main_go: Some(include_str!("../../controlplane/verdict/main.go")),
+    tags: &[],
+};
+
+static PROMETHEUS: Module = Module {
+    version: "v0.316.0",
+    go_mod: include_str!("../../controlplane/prometheus/go.mod"),
+    go_sum: include_str!("../../controlplane/prometheus/go.sum"),
+    stamps: &["github.com/prometheus/common/version.Version=0.316.0"],
+    // The clients of clouds that find targets are most of what would be compiled.
+    main_go: None,
+    tags: &["remove_all_sd"],
 };
 
 /// A program that the control plane or a check needs.
@@ -97,11 +115,13 @@ pub enum Program {
     KustomizeController,
     /// Tells what kstatus, and a health script of Argo CD, say about an object; ours.
     Verdict,
+    /// Checks and evaluates rules and queries of Prometheus.
+    Promtool,
 }
 
 impl Program {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -110,6 +130,7 @@ impl Program {
         Self::Kubeconform,
         Self::KustomizeController,
         Self::Verdict,
+        Self::Promtool,
     ];
 
     /// Name of the executable.
@@ -124,6 +145,7 @@ impl Program {
             Self::Kubeconform => "kubeconform",
             Self::KustomizeController => "kustomize-controller",
             Self::Verdict => "verdict",
+            Self::Promtool => "promtool",
         }
     }
 
@@ -211,6 +233,8 @@ impl Program {
             Self::Helm => (&["version", "--short"], "v3."),
             Self::Kubeconform => (&["-v"], "v0.8."),
             Self::KustomizeController | Self::Verdict => (&[], ""),
+            // Its module is numbered otherwise than its releases.
+            Self::Promtool => (&["--version"], "3."),
         };
         let said = tokio::process::Command::new(&file).args(args).output().await;
         let said = said
@@ -240,6 +264,7 @@ impl Program {
         let mut inputs = vec![module.go_mod, module.go_sum, &stamps];
         inputs.extend(module.main_go);
         inputs.extend(programs.iter().map(|program| program.package()));
+        inputs.extend(module.tags);
         let label = format!("{} {} (Go build)", names.join(", "), module.version);
         let key = key(name, module.version, &inputs);
         let entry = cached(&key, &label, async |dir| self.build(dir, &programs).await).await?;
@@ -284,6 +309,8 @@ impl Program {
             .args(first)
             .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags"])
             .arg(flags)
+            .arg("-tags")
+            .arg(module.tags.join(","))
             .arg("-o")
             .arg(out)
             .args(programs.iter().map(|program| program.package()))
@@ -301,6 +328,7 @@ impl Program {
             Self::Kubeconform => &KUBECONFORM,
             Self::KustomizeController => &KUSTOMIZE_CONTROLLER,
             Self::Verdict => &VERDICT,
+            Self::Promtool => &PROMETHEUS,
         }
     }
 
@@ -314,6 +342,7 @@ impl Program {
             Self::Kubeconform => "github.com/yannh/kubeconform/cmd/kubeconform",
             Self::KustomizeController => "github.com/fluxcd/kustomize-controller",
             Self::Verdict => "controlplane/verdict",
+            Self::Promtool => "github.com/prometheus/prometheus/cmd/promtool",
         }
     }
 }

@@ -1,0 +1,72 @@
+//! What is counted of calls to providers here: discoveries and requests for tokens. What a pass asks for is counted where it
+//! asks.
+
+use std::time::Instant;
+
+use http::Method;
+
+use crate::domain::outcome::CallError;
+use crate::metrics::{Answer as Status, Operation};
+
+use super::transport::{Answer, Body, Exchange, Transport};
+
+/// What a request for a token begins with. No other request of the operator does.
+const TOKEN: &[u8] = b"grant_type=client_credentials";
+
+/// What is noted of a request that is sent. Its path may hold what is secret, so it is not.
+pub(super) struct Seen {
+    method: Method,
+    operation: Option<Operation>,
+}
+
+impl Seen {
+    pub(super) fn of(exchange: &Exchange<'_>) -> Self {
+        let operation = match &exchange.body {
+            Some(Body::Form(form)) if form.starts_with(TOKEN) => Some(Operation::Token),
+            _ => None,
+        };
+        Self {
+            method: exchange.method.clone(),
+            operation,
+        }
+    }
+}
+
+impl Transport {
+    fn count(&self, operation: Operation, status: Option<u16>, begun: Instant) {
+        if let Some(metrics) = &self.metrics {
+            metrics.requested(operation, Status::of(status), begun.elapsed());
+        }
+    }
+
+    /// Notes how a request ended.
+    pub(super) fn note_request(&self, seen: &Seen, origin: &str, result: &Result<Answer, CallError>, begun: Instant) {
+        let Seen { method, operation } = seen;
+        if let Some(operation) = operation {
+            let status = result.as_ref().ok().map(|answer| answer.status);
+            self.count(*operation, status, begun);
+        }
+        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match result {
+            Ok(Answer { status, .. }) => {
+                tracing::debug!(%method, origin, status, duration_ms, "provider answered");
+            }
+            Err(error) => {
+                let error = &error.failure.message;
+                tracing::debug!(%method, origin, error, duration_ms, "provider did not answer");
+            }
+        }
+    }
+
+    /// Counts a discovery that ended. It sends nothing if what it is to ask may not be called.
+    pub(super) fn note_discovery<T>(&self, result: &Result<T, CallError>, begun: Instant) {
+        let status = match result {
+            Ok(_) => Some(200),
+            Err(error) => error.status.filter(|status| !(200..300).contains(status)),
+        };
+        self.count(Operation::Discover, status, begun);
+    }
+}
+
+#[cfg(test)]
+mod tests;
