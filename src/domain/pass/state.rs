@@ -77,7 +77,7 @@ pub struct State {
     pub(super) credentials: StoredCredentials,
     pub(super) former_names: Vec<String>,
     pub(super) provider: Option<Result<Arc<Provider>, Failure>>,
-    pub(super) endpoints: Option<Endpoints>,
+    pub(super) endpoints: Option<Box<Endpoints>>,
     pub(super) suspects: Vec<Suspect>,
     /// The attempt that this pass closed, for the status.
     pub(super) closed: Option<Attempt>,
@@ -217,7 +217,7 @@ impl State {
     /// Its endpoints, once discovered.
     #[must_use]
     pub fn endpoints(&self) -> Option<&Endpoints> {
-        self.endpoints.as_ref()
+        self.endpoints.as_deref()
     }
 
     /// The record and its version, if it was read.
@@ -387,7 +387,7 @@ impl<'a> View<'a> {
                 Some(Err(failure)) => ProviderView::Refused(failure),
                 Some(Ok(provider)) => ProviderView::Resolved(provider),
             },
-            endpoints: state.endpoints.as_ref(),
+            endpoints: state.endpoints.as_deref(),
             suspects: &state.suspects,
             journal: &state.journal,
             registrations_barred: seen.registrations_barred,

@@ -60,7 +60,7 @@ impl State {
     /// Discovery ended.
     pub fn discovered(&mut self, answer: Result<Endpoints, Failure>) {
         match answer {
-            Ok(endpoints) => self.endpoints = Some(endpoints),
+            Ok(endpoints) => self.endpoints = Some(Box::new(endpoints)),
             Err(failure) => self.journal.failure = Some(failure),
         }
     }
