@@ -54,6 +54,8 @@ pub const RETRY: &str = "oauth-client-operator.dev/retry";
 pub const CLIENT_ID: &str = "oauth-client-operator.dev/client-id";
 /// Annotation on a suspect: changes when a registration anew relies on the entry.
 pub const RENEWED: &str = "oauth-client-operator.dev/renewed";
+/// Annotation on a record, a suspect or a provider's credentials that `move` copied: namespace and UID of the original.
+pub const MOVED_FROM: &str = "oauth-client-operator.dev/moved-from";
 /// Standard label that names the managing program.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 

@@ -19,6 +19,7 @@ pub mod probe;
 pub mod profile;
 pub mod record;
 pub mod registration;
+pub mod relocation;
 pub mod secret;
 pub mod status;
 pub mod suspect;
