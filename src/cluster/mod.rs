@@ -3,6 +3,7 @@
 //! [`Secrets`] write, each time under a precondition, and put what they wrote into that view at once, so that no
 //! decision is taken on a view older than the operator's own last write.
 
+mod bundles;
 mod clients;
 mod connect;
 mod definitions;
@@ -24,6 +25,7 @@ mod space;
 mod trouble;
 mod watch;
 
+pub use bundles::StoredBundle;
 pub use clients::ClientCache;
 #[cfg(test)]
 pub(crate) use clients::cause;

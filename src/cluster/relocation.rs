@@ -12,11 +12,13 @@
 //! Every step looks at what is there and does what is missing, so a move that was killed is completed by the same command. No other
 //! move continues it: what is written on both sides names the other side.
 
+mod copying;
+
 use std::cell::Cell;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
@@ -27,7 +29,7 @@ use super::heads::heads;
 use super::identity::{self, Identifier, IdentityError};
 use super::secrets::SecretRevision;
 use crate::api::{OAuthClient, names};
-use crate::domain::relocation::{ROLES, Relocation, same};
+use crate::domain::relocation::{Holder, ROLES, Relocation};
 
 /// Pods of an operator that are there, whether they lead or not.
 const PODS: &str = "app.kubernetes.io/name=oauth-client-operator";
@@ -64,6 +66,16 @@ pub struct Report {
     pub credentials: usize,
 }
 
+/// How far an earlier run of the same move came.
+enum Progress {
+    /// Something is left to do in the new namespace.
+    Begun,
+    /// Everything is there, and the identity is opened; the Lease is not.
+    Opening,
+    /// The operator of the new namespace may lead, and is left alone.
+    Complete,
+}
+
 /// One move.
 pub struct Mover {
     /// The connection to the API server.
@@ -91,10 +103,11 @@ impl Mover {
             self.no_pods(namespace).await?;
         }
         let (cluster_id, kube_system) = self.close_source().await?;
-        if self.is_complete(&cluster_id).await? {
-            return Ok(Report::default());
+        match self.progress(&cluster_id).await? {
+            Progress::Complete => return Ok(Report::default()),
+            Progress::Opening => {}
+            Progress::Begun => self.close_target(&cluster_id, kube_system.as_deref()).await?,
         }
-        self.close_target(&cluster_id, kube_system.as_deref()).await?;
         let mut report = Report {
             credentials: self.copy_credentials().await?,
             ..Report::default()
@@ -173,12 +186,7 @@ impl Mover {
         Ok((kept.cluster_id, kept.uids.kube_system))
     }
 
-    async fn take(
-        &self,
-        namespace: &str,
-        holder: &str,
-        judge: impl Fn(&str) -> crate::domain::relocation::Holder,
-    ) -> Result<(), MoveError> {
+    async fn take(&self, namespace: &str, holder: &str, judge: impl Fn(&str) -> Holder) -> Result<(), MoveError> {
         match Fence::new(&self.client, namespace)
             .close(holder, judge, self.patience)
             .await
@@ -197,21 +205,25 @@ impl Mover {
         }
     }
 
-    /// Whether an earlier run came to its end: the operator of the new namespace may lead, and is left alone.
-    async fn is_complete(&self, cluster_id: &str) -> Result<bool, MoveError> {
+    /// How far an earlier run came.
+    async fn progress(&self, cluster_id: &str) -> Result<Progress, MoveError> {
         let Relocation { from, to } = &self.relocation;
         let step = || format!("look at namespace {to}");
         let stored = within(self.secrets(to).get_opt(names::IDENTITY)).await;
         let Some(stored) = stored.map_err(|source| failed(step(), source))? else {
-            return Ok(false);
+            return Ok(Progress::Begun);
         };
         let holder = Fence::new(&self.client, to).holder().await;
         let holder = holder.map_err(|source| failed(step(), source))?;
-        let open = identity::closed(&stored).is_none() && holder.as_ref() != Some(&self.relocation.target_closed());
+        let is_held = holder.as_ref() == Some(&self.relocation.target_closed());
         let left = heads(&self.secrets(from), ListParams::default().labels(ROLES)).await;
         let left = left.map_err(|source| failed(format!("list Secrets in namespace {from}"), source))?;
         let same = identity::cluster_id(&stored).as_deref() == Some(cluster_id);
-        Ok(open && same && left.is_empty() && self.markers().await?.is_empty())
+        let is_open = identity::closed(&stored).is_none();
+        if !(is_open && same && left.is_empty() && self.markers().await?.is_empty()) {
+            return Ok(Progress::Begun);
+        }
+        Ok(if is_held { Progress::Opening } else { Progress::Complete })
     }
 
     /// Locks the operator of the new namespace out until everything is there, and gives it the identity.
@@ -245,73 +257,6 @@ impl Mover {
             self.patch(&stored, patch, &step).await?;
         }
         Ok(())
-    }
-
-    /// Copies the credentials of cluster providers that are not in the new namespace. The originals stay: they are not the operator's.
-    async fn copy_credentials(&self) -> Result<usize, MoveError> {
-        let selector = format!("{}=true", names::PROVIDER_CREDENTIALS);
-        let mut count = 0;
-        for head in self.list(&selector).await? {
-            let Some(source) = self.original(&head).await? else {
-                continue;
-            };
-            let copy = self.relocation.copy_of_credentials(&source);
-            match within(self.secrets(&self.relocation.to).create(&params(), &copy)).await {
-                Ok(_) => {
-                    self.written(true);
-                    count += 1;
-                }
-                Err(ApiError::AlreadyExists) => {}
-                Err(source) => return Err(self.not_copied(&head, source)),
-            }
-        }
-        Ok(count)
-    }
-
-    /// Makes every record and suspect of the old namespace exist in the new one. The versions that were copied.
-    async fn copy_records(&self) -> Result<Vec<(String, SecretRevision)>, MoveError> {
-        let mut copied = Vec::new();
-        for name in self.list(ROLES).await? {
-            if let Some(source) = self.original(&name).await? {
-                self.copy(&name, &source).await?;
-                copied.push((name, SecretRevision::of(&source)));
-            }
-        }
-        Ok(copied)
-    }
-
-    async fn copy(&self, name: &str, source: &Secret) -> Result<(), MoveError> {
-        let secrets = self.secrets(&self.relocation.to);
-        let copy = self.relocation.copy(source);
-        match within(secrets.create(&params(), &copy)).await {
-            Ok(_) => {
-                self.written(true);
-                return Ok(());
-            }
-            Err(ApiError::AlreadyExists) => {}
-            Err(error) => return Err(self.not_copied(name, error)),
-        }
-        let existing = within(secrets.get(name)).await;
-        let existing = existing.map_err(|error| self.not_copied(name, error))?;
-        if same(&existing, &copy) {
-            return Ok(());
-        }
-        if !self.relocation.is_copy_of(&existing, source) {
-            let Relocation { from, to } = &self.relocation;
-            return Err(MoveError::Refused(format!(
-                "Secret {name} exists in both namespaces and differs, so two operators may have registered a client for the same OAuthClient; compare \
-                 them, delete the one in namespace {from} or {to} that is wrong, then repeat the command"
-            )));
-        }
-        // The copy that was just read is older than this look, and the original still exists: no operator has used the copy.
-        if self.original(name).await?.is_none() {
-            return Ok(());
-        }
-        let patch = json!({
-            "metadata": {"labels": copy.metadata.labels, "annotations": copy.metadata.annotations},
-            "data": copy.data,
-        });
-        self.patch(&existing, patch, &format!("copy Secret {name}")).await
     }
 
     /// Has the markers name the new namespace.
@@ -359,30 +304,6 @@ impl Mover {
         Ok(marked.collect())
     }
 
-    /// Removes originals in the version that was copied. Whether one has changed since.
-    async fn remove(&self, originals: &[(String, SecretRevision)], count: &mut usize) -> Result<bool, MoveError> {
-        let (from, mut changed) = (&self.relocation.from, false);
-        for (name, revision) in originals {
-            let params = DeleteParams {
-                preconditions: Some(Preconditions {
-                    uid: Some(revision.uid.clone()),
-                    resource_version: Some(revision.resource_version.clone()),
-                }),
-                ..DeleteParams::default()
-            };
-            match within(self.secrets(from).delete(name, &params)).await {
-                Ok(_) => {
-                    self.written(true);
-                    *count += 1;
-                }
-                Err(ApiError::NotFound) => {}
-                Err(ApiError::Conflict) => changed = true,
-                Err(source) => return Err(failed(format!("delete Secret {from}/{name}"), source)),
-            }
-        }
-        Ok(changed)
-    }
-
     /// Lets the operator of the new namespace lead.
     async fn open_target(&self) -> Result<(), MoveError> {
         let to = &self.relocation.to;
@@ -403,20 +324,6 @@ impl Mover {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// Names of the Secrets of the old namespace.
-    async fn list(&self, selector: &str) -> Result<Vec<String>, MoveError> {
-        let from = &self.relocation.from;
-        let found = heads(&self.secrets(from), ListParams::default().labels(selector)).await;
-        let found = found.map_err(|source| failed(format!("list Secrets in namespace {from}"), source))?;
-        Ok(found.iter().map(ResourceExt::name_any).collect())
-    }
-
-    async fn original(&self, name: &str) -> Result<Option<Secret>, MoveError> {
-        let from = &self.relocation.from;
-        let found = within(self.secrets(from).get_opt(name)).await;
-        found.map_err(|source| failed(format!("get Secret {from}/{name}"), source))
-    }
-
     async fn patch(&self, current: &Secret, mut patch: Value, step: &str) -> Result<(), MoveError> {
         let SecretRevision { uid, resource_version } = SecretRevision::of(current);
         patch["metadata"]["uid"] = json!(uid);
@@ -427,13 +334,6 @@ impl Mover {
         patched.map_err(|source| failed(step.to_owned(), source))?;
         self.written(true);
         Ok(())
-    }
-
-    fn not_copied(&self, name: &str, source: ApiError) -> MoveError {
-        failed(
-            format!("copy Secret {name} to namespace {}", self.relocation.to),
-            source,
-        )
     }
 
     /// In a test the process ends after a number of writes, as if it were killed.

@@ -273,7 +273,10 @@ impl World for Live<'_> {
 
     async fn get_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
         let _turn = self.turn().await;
-        self.secrets.get(namespace, name).await
+        match self.secrets.get(namespace, name).await? {
+            Some(secret) if namespace == self.here.namespace => self.bundles.complete(self.cx, secret).await.map(Some),
+            found => Ok(found),
+        }
     }
 
     async fn dry_run_create(&self, secret: &Secret) -> Result<(), ApiError> {
@@ -283,7 +286,9 @@ impl World for Live<'_> {
 
     async fn create_secret(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
         let _turn = self.turn_to_write().await;
-        self.secrets.create(secret).await.map(|revision| self.note(revision))
+        let reduced = self.bundles.reduced(self.cx, self.tenant, secret).await;
+        let created = self.secrets.create(reduced.as_ref().unwrap_or(secret)).await;
+        created.map(|revision| self.note(revision))
     }
 
     async fn patch_secret(
@@ -294,6 +299,7 @@ impl World for Live<'_> {
         patch: Value,
     ) -> Result<SecretRevision, ApiError> {
         let _turn = self.turn_to_write().await;
+        let patch = self.bundles.reduced_patch(self.cx, self.tenant, patch).await;
         let revision = self.secrets.patch(namespace, name, current, patch).await?;
         Ok(self.note(revision))
     }

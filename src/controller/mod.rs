@@ -1,5 +1,6 @@
 //! The loop: observe, ask the planner, do one thing, observe again.
 
+mod bundles;
 mod claims;
 mod comparisons;
 mod context;

@@ -3,6 +3,7 @@
 pub mod asked;
 pub mod backoff;
 pub mod breaker;
+pub mod bundle;
 pub mod claim;
 pub mod duration;
 pub mod failure;

@@ -22,6 +22,9 @@ const FROM: &str = "moving from namespace ";
 /// The role label of the Secrets that move; the credentials Secrets of clients stay where the clients are.
 pub const ROLES: &str = "oauth-client-operator.dev/role in (record,suspect)";
 
+/// The label of the CA bundles that the records refer to.
+pub const BUNDLES: &str = names::BUNDLE_OF;
+
 /// Two namespaces of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relocation {
@@ -152,9 +155,12 @@ pub fn is_closed(holder: &str) -> bool {
     holder.starts_with(TO) || holder.starts_with(FROM)
 }
 
-/// Whether both Secrets say the same.
+/// Whether both Secrets say the same. A CA bundle is what it is named by, whoever used it last.
 #[must_use]
 pub fn same(one: &Secret, other: &Secret) -> bool {
+    if one.type_.as_deref() == Some(names::BUNDLE_TYPE) {
+        return one.type_ == other.type_ && one.data == other.data;
+    }
     let said = |secret: &Secret| {
         let ObjectMeta {
             labels, annotations, ..
