@@ -21,6 +21,7 @@ use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::connect::within;
 use super::error::ApiError;
@@ -29,6 +30,8 @@ use super::heads::heads;
 use super::identity::{self, Identifier, IdentityError};
 use super::secrets::SecretRevision;
 use crate::api::{OAuthClient, names};
+use crate::domain::installation::Kept;
+use crate::domain::lease::LOOK;
 use crate::domain::relocation::{Holder, ROLES, Relocation};
 
 /// Pods of an operator that are there, whether they lead or not.
@@ -99,14 +102,17 @@ impl Mover {
             return Err(MoveError::Refused("the two namespaces are the same".to_owned()));
         }
         self.target_exists().await?;
-        for namespace in [from, to] {
-            self.no_pods(namespace).await?;
+        self.no_pods(from).await?;
+        let (stored, Kept { cluster_id, uids }) = self.source_identity().await?;
+        let is_closed = identity::closed(&stored).as_ref() == Some(&self.relocation.source_closed());
+        let progress = self.progress(&cluster_id).await?;
+        if is_closed && matches!(progress, Progress::Complete) {
+            return Ok(Report::default());
         }
-        let (cluster_id, kube_system) = self.close_source().await?;
-        match self.progress(&cluster_id).await? {
-            Progress::Complete => return Ok(Report::default()),
-            Progress::Opening => {}
-            Progress::Begun => self.close_target(&cluster_id, kube_system.as_deref()).await?,
+        self.no_pods(to).await?;
+        self.close_source().await?;
+        if !(is_closed && matches!(progress, Progress::Opening)) {
+            self.close_target(&cluster_id, uids.kube_system.as_deref()).await?;
         }
         let mut report = Report {
             credentials: self.copy_credentials().await?,
@@ -144,20 +150,26 @@ impl Mover {
     /// The Lease says nothing about an operator without leader election.
     async fn no_pods(&self, namespace: &str) -> Result<(), MoveError> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        let found = within(pods.list_metadata(&ListParams::default().labels(PODS))).await;
-        let found = found.map_err(|source| failed(format!("list pods in namespace {namespace}"), source))?;
-        match found.items.first() {
-            Some(pod) => Err(MoveError::Refused(format!(
-                "pod {} of an operator is in namespace {namespace}; remove or scale down its Deployment, wait until its pods are gone, then repeat the \
-                 command",
-                pod.name_any()
-            ))),
-            None => Ok(()),
+        let begun = Instant::now();
+        loop {
+            let found = within(pods.list_metadata(&ListParams::default().labels(PODS))).await;
+            let found = found.map_err(|source| failed(format!("list pods in namespace {namespace}"), source))?;
+            let Some(pod) = found.items.first() else {
+                return Ok(());
+            };
+            if begun.elapsed() >= self.patience {
+                return Err(MoveError::Refused(format!(
+                    "pod {} of an operator is in namespace {namespace}; remove or scale down its Deployment, wait until its pods are gone, then repeat \
+                     the command",
+                    pod.name_any()
+                )));
+            }
+            tokio::time::sleep(LOOK).await;
         }
     }
 
-    /// Locks the operator of the old namespace out for good. The identity of the installation, and the UID of kube-system.
-    async fn close_source(&self) -> Result<(String, Option<String>), MoveError> {
+    /// The identity of the installation. A copy of an installation is not moved.
+    async fn source_identity(&self) -> Result<(Secret, Kept), MoveError> {
         let from = &self.relocation.from;
         let identifier = Identifier {
             client: &self.client,
@@ -165,25 +177,25 @@ impl Mover {
             given: None,
             reads_namespaces: true,
         };
-        let text = self.relocation.source_closed();
-        let read = async || {
-            identifier.kept().await?.ok_or_else(|| {
-                MoveError::Refused(format!(
-                    "Secret {from}/{} does not exist or holds no identity; no operator has run in namespace {from}",
-                    names::IDENTITY
-                ))
-            })
-        };
-        // Before anything is written: a copy of an installation is not moved.
-        read().await?;
+        identifier.kept().await?.ok_or_else(|| {
+            MoveError::Refused(format!(
+                "Secret {from}/{} does not exist or holds no identity; no operator has run in namespace {from}",
+                names::IDENTITY
+            ))
+        })
+    }
+
+    /// Locks the operator of the old namespace out for good.
+    async fn close_source(&self) -> Result<(), MoveError> {
+        let (from, text) = (&self.relocation.from, self.relocation.source_closed());
         let judge = |holder: &str| self.relocation.source_holder(holder);
         self.take(from, &text, judge).await?;
-        let (stored, kept) = read().await?;
+        let (stored, _) = self.source_identity().await?;
         if identity::closed(&stored).as_ref() != Some(&text) {
             let step = format!("close namespace {from}");
             self.patch(&stored, identity::close(Some(&text)), &step).await?;
         }
-        Ok((kept.cluster_id, kept.uids.kube_system))
+        Ok(())
     }
 
     async fn take(&self, namespace: &str, holder: &str, judge: impl Fn(&str) -> Holder) -> Result<(), MoveError> {
