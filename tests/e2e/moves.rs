@@ -246,6 +246,8 @@ async fn t167_a_move_refuses_an_operator_that_leads_and_what_another_move_began(
     installed.managed().await;
 
     installed.script("kubectl delete -k deploy/").await;
+    // The pods end a while after their Deployment.
+    let moving = |from: &str, to: &str| format!("oauth-client-operator move --from {from} --to {to} --timeout 60");
     let (succeeded, _) = installed
         .shell
         .run(&(moving(HOME, NEW_HOME) + " --exit-after-writes 6"))
