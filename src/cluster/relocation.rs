@@ -135,14 +135,14 @@ impl Mover {
     async fn target_exists(&self) -> Result<(), MoveError> {
         let to = &self.relocation.to;
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        match within(namespaces.get(to)).await {
-            Ok(found) if found.metadata.deletion_timestamp.is_some() => {
+        match within(namespaces.get_opt(to)).await {
+            Ok(Some(found)) if found.metadata.deletion_timestamp.is_some() => {
                 Err(MoveError::Refused(format!("namespace {to} is being deleted")))
             }
-            Err(ApiError::NotFound) => Err(MoveError::Refused(format!(
+            Ok(None) => Err(MoveError::Refused(format!(
                 "namespace {to} does not exist; create it first: kubectl create namespace {to}"
             ))),
-            Ok(_) | Err(ApiError::Forbidden { .. }) => Ok(()),
+            Ok(Some(_)) | Err(ApiError::Forbidden { .. }) => Ok(()),
             Err(source) => Err(failed(format!("get namespace {to}"), source)),
         }
     }

@@ -241,7 +241,7 @@ async fn t167_a_move_refuses_an_operator_that_leads_and_what_another_move_began(
         ("other", NEW_HOME, "no operator has run"),
     ] {
         let (succeeded, said) = installed.shell.run(&moving(from, to)).await;
-        assert!(!succeeded && said.contains(text), "{said}");
+        assert!(!succeeded && said.contains(text), "{from} to {to}: {said}");
     }
     installed.managed().await;
 
