@@ -54,6 +54,16 @@ pub const RETRY: &str = "oauth-client-operator.dev/retry";
 pub const CLIENT_ID: &str = "oauth-client-operator.dev/client-id";
 /// Annotation on a suspect: changes when a registration anew relies on the entry.
 pub const RENEWED: &str = "oauth-client-operator.dev/renewed";
+/// Annotation on a record, a suspect or a provider's credentials that `move` copied: namespace and UID of the original.
+pub const MOVED_FROM: &str = "oauth-client-operator.dev/moved-from";
+/// Label on records and suspects: digest of the CA bundle that they refer to.
+pub const BUNDLE: &str = "oauth-client-operator.dev/ca-bundle";
+/// Label on a Secret that holds a CA bundle: the namespace for whose client it was stored first.
+pub const BUNDLE_OF: &str = "oauth-client-operator.dev/ca-bundle-of";
+/// Annotation on such a Secret: when a record last came to refer to it, in seconds since the epoch.
+pub const LAST_USED: &str = "oauth-client-operator.dev/last-used";
+/// Type of such a Secret.
+pub const BUNDLE_TYPE: &str = "oauth-client-operator.dev/ca-bundle";
 /// Standard label that names the managing program.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod crds;
+mod relocate;
 mod run;
 mod suspects;
 
@@ -25,6 +26,8 @@ enum Command {
     Check(check::Check),
     /// List, show, acknowledge and retry clients that may have been left at a provider
     Suspects(suspects::Suspects),
+    /// Move a stopped installation to another namespace of the cluster
+    Move(relocate::Move),
     /// Print the CustomResourceDefinitions, or write them to a directory
     Crds(crds::Crds),
 }
@@ -36,6 +39,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Suspects(command) => command.run(),
+        Command::Move(command) => command.run(),
         Command::Crds(command) => command.run(),
     }
 }

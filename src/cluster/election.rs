@@ -18,9 +18,10 @@ use super::connect::within;
 use super::error::ApiError;
 use super::trouble::Trouble;
 use crate::domain::lease::{Candidate, DURATION, LOOK, Lease, RETRY, Step};
+use crate::domain::relocation;
 
 /// Name of the Lease in the operator's namespace.
-const NAME: &str = "oauth-client-operator";
+pub(super) const NAME: &str = "oauth-client-operator";
 
 /// Whether this process leads. It gates the beginning of every effect; what has begun is completed whoever leads.
 #[derive(Clone, Debug)]
@@ -83,6 +84,7 @@ pub fn elect(
             "the Lease is read and written again",
             "",
         ),
+        closed: None,
     };
     (leadership, election.run(resigning))
 }
@@ -93,6 +95,8 @@ struct Election {
     leadership: Leadership,
     terms: watch::Sender<u64>,
     trouble: Trouble,
+    /// The move that holds the Lease, once it is logged.
+    closed: Option<String>,
 }
 
 impl Election {
@@ -135,6 +139,7 @@ impl Election {
         let object = within(self.api.get_opt(NAME)).await?;
         let begun = self.now();
         let seen = object.as_ref().map(read);
+        self.log_closed(seen.as_ref());
         let written = match self.candidate.look(seen, begun) {
             Step::Wait(left) => {
                 self.stand_down();
@@ -167,6 +172,17 @@ impl Election {
             // Whether the write took place is unknown. The deadline of the last renewal stands.
             Err(error) => Err(error),
         }
+    }
+
+    /// Says once that a move holds the Lease: it waits for a person, not for time.
+    fn log_closed(&mut self, lease: Option<&Lease>) {
+        let closed = lease
+            .map(|lease| &lease.holder)
+            .filter(|holder| relocation::is_closed(holder));
+        if let Some(holder) = closed.filter(|holder| self.closed.as_ref() != Some(holder)) {
+            tracing::error!("this installation is {holder}, so this replica changes nothing; see docs/move.md");
+        }
+        self.closed = closed.cloned();
     }
 
     fn lead(&mut self) {
@@ -204,7 +220,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn read(object: &Object) -> Lease {
+pub(super) fn read(object: &Object) -> Lease {
     let spec = object.spec.clone().unwrap_or_default();
     Lease {
         holder: spec.holder_identity.unwrap_or_default(),
@@ -219,7 +235,7 @@ fn read(object: &Object) -> Lease {
 }
 
 /// The object to write; with the version of `old`, so that it replaces no newer one.
-fn object_of(lease: &Lease, old: Option<Object>) -> Object {
+pub(super) fn object_of(lease: &Lease, old: Option<Object>) -> Object {
     let now = MicroTime(Timestamp::now());
     let old = old.unwrap_or_default();
     let before = old.spec.unwrap_or_default();

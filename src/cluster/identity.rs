@@ -24,6 +24,8 @@ const CLUSTER_ID: &str = "cluster-id";
 const KUBE_SYSTEM: &str = "kube-system-uid";
 const NAMESPACE: &str = "namespace-uid";
 const SECRET: &str = "secret-uid";
+/// Why no operator starts in this namespace: a move to or from it.
+const CLOSED: &str = "closed";
 
 /// What an API server is asked for.
 const KEPT: &str = "Secret oauth-client-operator-identity";
@@ -54,6 +56,20 @@ pub enum IdentityError {
         /// Namespace and name.
         place: String,
     },
+    /// The records of this namespace were moved, or are being moved.
+    #[error(
+        "Secret {place} says that this installation is {text}, so no operator may run here; complete the move, or move it back, with \
+         `oauth-client-operator move` (docs/move.md)"
+    )]
+    Closed {
+        /// Namespace and name.
+        place: String,
+        /// What the move says.
+        text: String,
+    },
+    /// The identity belongs to another cluster or namespace.
+    #[error("{0}")]
+    Copy(String),
 }
 
 impl IdentityError {
@@ -93,6 +109,9 @@ impl Identifier<'_> {
         for _ in 0..TRIES {
             let stored = within(self.secrets().get_opt(names::IDENTITY)).await;
             let stored = stored.map_err(|source| IdentityError::Api { from: KEPT, source })?;
+            if let Some(text) = stored.as_ref().and_then(closed) {
+                return Err(IdentityError::Closed { place, text });
+            }
             let kept = stored.as_ref().and_then(kept);
             if stored.is_some() && kept.is_none() && self.given.is_none() {
                 return Err(IdentityError::Unreadable { place });
@@ -133,6 +152,27 @@ impl Identifier<'_> {
             from: KEPT,
             source: ApiError::Conflict,
         })
+    }
+
+    /// The Secret and what it keeps, for a move. `None`: there is no identity.
+    ///
+    /// # Errors
+    /// The API server cannot be asked, or the identity belongs to another cluster or namespace.
+    pub(super) async fn kept(&self) -> Result<Option<(Secret, Kept)>, IdentityError> {
+        let stored = within(self.secrets().get_opt(names::IDENTITY)).await;
+        let stored = stored.map_err(|source| IdentityError::Api { from: KEPT, source })?;
+        let Some((stored, keep)) = stored.and_then(|stored| kept(&stored).map(|keep| (stored, keep))) else {
+            return Ok(None);
+        };
+        let seen = Uids {
+            secret: stored.metadata.uid.clone(),
+            ..self.readable().await?
+        };
+        let place = format!("{}/{}", self.home, names::IDENTITY);
+        match installation::decide(None, Some(&keep), &seen, &place) {
+            Decision::Known(Installation { held: Some(text), .. }, _) => Err(IdentityError::Copy(text)),
+            _ => Ok(Some((stored, keep))),
+        }
     }
 
     fn secrets(&self) -> Api<Secret> {
@@ -198,6 +238,36 @@ impl Identifier<'_> {
         let secrets = self.secrets();
         within(secrets.patch(names::IDENTITY, &params, &patch)).await.map(drop)
     }
+}
+
+/// What a move says of this namespace.
+pub(super) fn closed(stored: &Secret) -> Option<String> {
+    let bytes = stored.data.as_ref()?.get(CLOSED)?;
+    Some(String::from_utf8_lossy(&bytes.0).into_owned())
+}
+
+/// The identity, whatever the UIDs say.
+pub(super) fn cluster_id(stored: &Secret) -> Option<String> {
+    kept(stored).map(|kept| kept.cluster_id)
+}
+
+/// The patch by which a move closes a namespace, or opens it.
+pub(super) fn close(text: Option<&str>) -> serde_json::Value {
+    json!({"data": {CLOSED: text.map(|text| ByteString(text.as_bytes().to_vec()))}})
+}
+
+/// The identity in a namespace that is closed from the beginning. The UIDs of the new namespace and Secret are added at the first start.
+pub(super) fn moved(cluster_id: &str, kube_system: Option<&str>, closed: &str) -> Secret {
+    let mut secret = secret(&Kept {
+        cluster_id: cluster_id.to_owned(),
+        uids: Uids {
+            kube_system: kube_system.map(str::to_owned),
+            ..Uids::default()
+        },
+    });
+    let data = secret.data.get_or_insert_default();
+    data.insert(CLOSED.to_owned(), ByteString(closed.as_bytes().to_vec()));
+    secret
 }
 
 fn secret(keep: &Kept) -> Secret {

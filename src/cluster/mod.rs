@@ -3,6 +3,7 @@
 //! [`Secrets`] write, each time under a precondition, and put what they wrote into that view at once, so that no
 //! decision is taken on a view older than the operator's own last write.
 
+mod bundles;
 mod census;
 mod clients;
 mod connect;
@@ -10,18 +11,22 @@ mod definitions;
 mod election;
 mod error;
 mod events;
+mod fence;
 mod guard;
+mod heads;
 mod identity;
 mod index;
 mod key;
 mod meta;
 mod objects;
 mod providers;
+mod relocation;
 mod secrets;
 mod space;
 mod trouble;
 mod watch;
 
+pub use bundles::StoredBundle;
 pub use clients::ClientCache;
 #[cfg(test)]
 pub(crate) use clients::cause;
@@ -30,11 +35,13 @@ pub use definitions::{Definitions, DefinitionsState};
 pub use election::{Leadership, elect};
 pub use error::ApiError;
 pub use events::Events;
+pub use heads::heads;
 pub use identity::{Identifier, IdentityError};
 pub use index::SecretIndex;
 pub use key::{Key, ProviderKey};
 pub use meta::{Owner, Role, SecretMeta};
 pub use objects::Objects;
 pub use providers::{NamespaceMeta, ProviderCache};
+pub use relocation::{MoveError, Mover, Report};
 pub use secrets::{SecretRevision, Secrets};
 pub use watch::{Cause, Health, Scope, Streams, Trigger, Watches, start};

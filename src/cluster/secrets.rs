@@ -39,6 +39,10 @@ impl Secrets {
         Self { client, index, metrics }
     }
 
+    pub(super) fn api(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
     /// The Secret as the API server has it now.
     pub async fn get(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);

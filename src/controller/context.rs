@@ -25,6 +25,7 @@ use crate::domain::target::Endpoints;
 use crate::metrics::Metrics;
 use crate::provider::{Discovered, DiscoveryCache, Transport};
 
+use super::bundles::Bundles;
 use super::claims::Claims;
 use super::comparisons::Comparisons;
 use super::credentials::{CredentialCache, Source};
@@ -94,6 +95,8 @@ pub(super) struct Context {
     /// Digests of attempts of other replicas, and when each was first seen.
     pub foreign_attempts: Mutex<Bounded<String, Instant>>,
     pub stopping: CancellationToken,
+    /// CA bundles that records refer to.
+    pub bundles: Bundles,
     pub random: SystemRandom,
     /// Outcomes of attempts that no status holds yet.
     pub outcomes: Mutex<Outcomes>,

@@ -281,7 +281,10 @@ impl World for Live<'_> {
 
     async fn get_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
         let _turn = self.turn().await;
-        self.secrets.get(namespace, name).await
+        match self.secrets.get(namespace, name).await? {
+            Some(secret) if namespace == self.here.namespace => self.bundles.complete(self.cx, secret).await.map(Some),
+            found => Ok(found),
+        }
     }
 
     async fn dry_run_create(&self, secret: &Secret) -> Result<(), ApiError> {

@@ -1,5 +1,6 @@
 //! The loop: observe, ask the machine of [`crate::domain::pass`], admit, perform one call, hand its answer back.
 
+mod bundles;
 mod claim;
 mod claims;
 mod comparisons;

@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::provider::{DiscoveryCache, EgressPolicy, Transport};
 use crate::supervisor::{Endings, Supervisor, TaskEnded};
 
+use super::bundles::{self, Bundles};
 use super::claims::Claims;
 use super::comparisons::Comparisons;
 use super::context::{self, Context};
@@ -137,6 +138,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             "providers",
             providers::run(Arc::clone(&cx), passes.clone(), providers, learning),
         ),
+        tasks.spawn("CA bundles", bundles::run(Arc::clone(&cx))),
         tasks.spawn("sweeper", sweeper::run(cx)),
     ];
 
@@ -161,7 +163,7 @@ async fn until_stopped(stopping: &CancellationToken, endings: &mut Endings) -> O
 }
 
 /// Waits for what is in flight.
-async fn drain(workers: [JoinHandle<()>; 3], passes: TaskTracker) {
+async fn drain(workers: [JoinHandle<()>; 4], passes: TaskTracker) {
     let drained = async {
         for worker in workers {
             let _ = worker.await;
@@ -255,6 +257,7 @@ fn context(
         revision_key: RevisionKey::default(),
         learned,
         claims: Claims::default(),
+        bundles: Bundles::default(),
         stopping,
         random: SystemRandom::new(),
         outcomes: Mutex::default(),

@@ -5,10 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 use testbed::control_plane::ControlPlane;
+use testbed::operator::NAME;
 use testbed::process::Scratch;
 use testbed::provision::Program;
 
-/// A shell in the repository that knows kubectl, helm and the cluster.
+use crate::stage::BINARY;
+
+/// A shell in the repository that knows kubectl, helm, the operator's commands and the cluster.
 pub struct Shell {
     scratch: Scratch,
     kubeconfig: std::path::PathBuf,
@@ -22,6 +25,7 @@ impl Shell {
         for program in [Program::Kubectl, Program::Helm] {
             symlink(program.find().await.unwrap(), scratch.path().join(program.name())).unwrap();
         }
+        symlink(BINARY, scratch.path().join(NAME)).unwrap();
         Self {
             scratch,
             kubeconfig: plane.kubeconfig().to_owned(),

@@ -7,11 +7,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::api::{ClusterOAuthProvider, OAuthClient, OAuthProvider, names};
-use crate::cluster::{self, ApiError, SecretRevision, within};
+use crate::cluster::{self, ApiError, SecretRevision, heads, within};
 
 use super::entry::{Entry, Found};
 
@@ -212,7 +211,7 @@ impl Cluster {
             return Ok(objects);
         }
         let uids = |all: Vec<PartialObjectMeta<OAuthClient>>| all.into_iter().filter_map(|object| object.metadata.uid);
-        match heads(&Api::<OAuthClient>::all(self.client.clone())).await {
+        match heads(&Api::<OAuthClient>::all(self.client.clone()), ListParams::default()).await {
             Ok(all) => {
                 objects.uids.extend(uids(all));
                 return Ok(objects);
@@ -227,7 +226,12 @@ impl Cluster {
         }
         let namespaces: BTreeSet<_> = found.iter().filter_map(Found::owner_namespace).collect();
         for namespace in namespaces {
-            match heads(&Api::<OAuthClient>::namespaced(self.client.clone(), namespace)).await {
+            match heads(
+                &Api::<OAuthClient>::namespaced(self.client.clone(), namespace),
+                ListParams::default(),
+            )
+            .await
+            {
                 Ok(all) => {
                     objects.uids.extend(uids(all));
                     objects.listed.get_or_insert_default().insert(namespace.to_owned());
@@ -248,10 +252,10 @@ impl Cluster {
     /// Kinds and names of the provider objects by UID, as far as the caller may see them: a record holds the UID only.
     async fn providers(&self) -> HashMap<String, String> {
         let mut names = HashMap::new();
-        names.extend(named(heads(&Api::<OAuthProvider>::all(self.client.clone())).await));
-        names.extend(named(
-            heads(&Api::<ClusterOAuthProvider>::all(self.client.clone())).await,
-        ));
+        let namespaced = Api::<OAuthProvider>::all(self.client.clone());
+        let of_cluster = Api::<ClusterOAuthProvider>::all(self.client.clone());
+        names.extend(named(heads(&namespaced, ListParams::default()).await));
+        names.extend(named(heads(&of_cluster, ListParams::default()).await));
         names
     }
 }
@@ -264,21 +268,4 @@ fn named<K: Resource<DynamicType = ()>>(
         let name = format!("{} {}", K::kind(&()), head.name_any());
         Some((head.metadata.uid?, name))
     })
-}
-
-/// The metadata of all objects, page by page.
-async fn heads<K>(api: &Api<K>) -> Result<Vec<PartialObjectMeta<K>>, ApiError>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + fmt::Debug,
-{
-    let mut all = Vec::new();
-    let mut params = ListParams::default().limit(PAGE);
-    loop {
-        let page = within(api.list_metadata(&params)).await?;
-        all.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(all),
-        }
-    }
 }

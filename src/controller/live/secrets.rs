@@ -15,7 +15,8 @@ impl Live<'_> {
     pub(super) async fn create(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
         let _turn = self.turn_to_write().await;
         let begun = Instant::now();
-        let revision = self.secrets.create(secret).await?;
+        let reduced = self.bundles.reduced(self.cx, self.tenant, secret).await;
+        let revision = self.secrets.create(reduced.as_ref().unwrap_or(secret)).await?;
         let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
         self.audit_secret(Done::Created, namespace, &secret.name_any(), role_of(secret), begun);
         Ok(self.note(revision))
@@ -30,6 +31,7 @@ impl Live<'_> {
     ) -> Result<SecretRevision, ApiError> {
         let _turn = self.turn_to_write().await;
         let (role, begun) = (self.role_at(namespace, name), Instant::now());
+        let patch = self.bundles.reduced_patch(self.cx, self.tenant, patch).await;
         let revision = self.secrets.patch(namespace, name, current, patch).await?;
         self.audit_secret(Done::Changed, namespace, name, role, begun);
         Ok(self.note(revision))
