@@ -213,7 +213,11 @@ mod tests {
         assert_eq!(there.source_holder(&source), Holder::Own);
         assert_eq!(there.target_holder(&target), Holder::Own);
         assert_eq!(third.source_holder(&source), Holder::OtherMove);
-        assert_eq!(third.target_holder(&target), Holder::OtherMove);
+        let from_elsewhere = Relocation {
+            from: "third".to_owned(),
+            to: "new".to_owned(),
+        };
+        assert_eq!(from_elsewhere.target_holder(&target), Holder::OtherMove);
         // Back: what is complete may be taken back, what is not has to be completed first.
         assert_eq!(back().target_holder(&source), Holder::Free);
         assert_eq!(back().source_holder(&target), Holder::OtherMove);
