@@ -246,13 +246,13 @@ async fn t167_a_move_refuses_an_operator_that_leads_and_what_another_move_began(
     installed.managed().await;
 
     installed.script("kubectl delete -k deploy/").await;
-    // The pods end a while after their Deployment.
-    let moving = |from: &str, to: &str| format!("oauth-client-operator move --from {from} --to {to} --timeout 60");
-    let (succeeded, _) = installed
+    // The pods end a while after their Deployment, and an operator that could not release its Lease is waited for.
+    let moving = |from: &str, to: &str| format!("oauth-client-operator move --from {from} --to {to} --timeout 150");
+    let (succeeded, said) = installed
         .shell
         .run(&(moving(HOME, NEW_HOME) + " --exit-after-writes 6"))
         .await;
-    assert!(!succeeded);
+    assert!(!succeeded && said.contains("exits as requested"), "{said}");
     for (from, to) in [(HOME, "other"), (NEW_HOME, HOME)] {
         let (succeeded, said) = installed.shell.run(&moving(from, to)).await;
         assert!(!succeeded && said.contains("complete that move first"), "{said}");
