@@ -117,7 +117,7 @@ reasons! {
     /// The provider answered a registration with a client that another object, or somebody else, registered.
     AlreadyManaged => "Change `spec.clientName` or another member by which the provider tells clients apart, or delete one of the two OAuthClients.",
     /// Another installation of the operator, or another cluster, registered this object.
-    ManagedElsewhere => "If two installations of the operator serve this namespace, remove one. If the operator was moved to another namespace, run it in the former one again. In a copied cluster, delete the copied OAuthClient.",
+    ManagedElsewhere => "If two installations of the operator serve this namespace, remove one. If the operator was moved to another namespace, run it in the former one again, or move its records by `oauth-client-operator move`. In a copied cluster, delete the copied OAuthClient.",
     /// A Secret of that name exists, and the operator did not write it.
     SecretConflict => "Set another `spec.secret.name`, or delete the Secret.",
     /// The Secret is being deleted together with its former owner.

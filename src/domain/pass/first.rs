@@ -104,8 +104,13 @@ fn own_namespace() -> Decision {
 fn elsewhere_text(view: &View<'_>, marker: &Marker<'_>) -> String {
     format!(
         "the operator in namespace {} registered this client and holds its record, and this operator runs in namespace {}, so nothing is changed at the \
-         provider. If both run, remove one; if the operator was moved, run it in namespace {} again",
-        marker.record_namespace, view.operator.namespace, marker.record_namespace
+         provider. If both run, remove one; if the operator was moved, run it in namespace {} again, or move its records (docs/move.md): \
+         oauth-client-operator move --from {} --to {}",
+        marker.record_namespace,
+        view.operator.namespace,
+        marker.record_namespace,
+        marker.record_namespace,
+        view.operator.namespace
     )
 }
 

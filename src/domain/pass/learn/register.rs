@@ -103,7 +103,12 @@ impl State {
         };
         if !claim.claimed {
             let text = "the provider answered with a client that another object is about to record or deregister; the operator looks again";
-            self.journal.disputed = Some(dispute(Class::Transient, text.to_owned(), true));
+            // What is to be taken over was registered by others, so there is no doubt to enter.
+            if self.journal.adopts.is_some() {
+                self.concluded(*dispute(Class::Transient, text.to_owned(), false));
+            } else {
+                self.journal.disputed = Some(dispute(Class::Transient, text.to_owned(), true));
+            }
             return;
         }
         let whose = claim::provenance(&claim::Answer {
@@ -114,7 +119,13 @@ impl State {
             echoed: identity::is_echoed(&registration, &sent, &provider.target.knobs),
             adopts: self.journal.adopts.is_some(),
         });
+        let adopts = self.journal.adopts.is_some();
         let belongs = |whose: &str| {
+            if adopts {
+                return format!(
+                    "client {client_id}, which spec.adopt names, belongs to {whose}; nothing was changed. Remove spec.adopt, or delete the other OAuthClient first"
+                );
+            }
             format!(
                 "the provider answered the registration with client {client_id}, which exists already and belongs to {whose}; nothing was changed. Change \
                  spec.clientName or another member by which the provider tells clients apart, or delete this OAuthClient"
