@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +59,70 @@ fn every_part_knows_only_what_it_may() {
         }
     }
     assert_eq!(broken, Vec::<String>::new());
+}
+
+/// Parts in which no module uses one that uses it, directly or by way of others.
+const WITHOUT_CIRCLES: [&str; 3] = ["domain", "provider", "cluster"];
+
+/// The modules of a part, each with the sibling modules that its files use. Tests at the end of a file do not count.
+fn uses(part: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(part);
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in sources(&root) {
+        let inner = file.strip_prefix(&root).unwrap().with_extension("");
+        let path: Vec<String> = inner.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let is_test = path.iter().any(|part| part == "tests" || part == "double");
+        if path == ["mod"] || is_test {
+            continue;
+        }
+        let depth = path.len() - usize::from(path.last().is_some_and(|last| last == "mod"));
+        let above = "super::".repeat(depth);
+        let text = code(&fs::read_to_string(&file).unwrap());
+        let found = uses.entry(path[0].clone()).or_default();
+        for line in text.split(';') {
+            let Some(import) = line
+                .trim()
+                .trim_start_matches("pub ")
+                .trim_start_matches("pub(super) ")
+                .strip_prefix("use ")
+            else {
+                continue;
+            };
+            let rest = import
+                .strip_prefix(&format!("crate::{part}::"))
+                .or_else(|| import.strip_prefix(&above).filter(|rest| !rest.starts_with("super::")));
+            let names = rest.unwrap_or_default().trim_start_matches('{').trim_end_matches('}');
+            let firsts = names.split(", ").filter_map(|name| name.split([':', ' ']).next());
+            found.extend(firsts.map(str::to_owned));
+        }
+    }
+    let modules: BTreeSet<String> = uses.keys().cloned().collect();
+    for (module, used) in &mut uses {
+        used.retain(|name| name != module && modules.contains(name));
+    }
+    uses
+}
+
+#[test]
+fn no_module_uses_one_that_uses_it() {
+    let mut circles = Vec::new();
+    for part in WITHOUT_CIRCLES {
+        let uses = uses(part);
+        assert!(uses.len() > 5, "{part}: {uses:?}");
+        for module in uses.keys() {
+            let mut reached = BTreeSet::new();
+            let mut waiting: Vec<&String> = uses[module].iter().collect();
+            while let Some(next) = waiting.pop() {
+                if reached.insert(next) {
+                    waiting.extend(&uses[next]);
+                }
+            }
+            if reached.contains(module) {
+                circles.push(format!("{part}::{module} uses {:?}", uses[module]));
+            }
+        }
+    }
+    assert!(circles.is_empty(), "{circles:#?}");
 }
 
 /// The list of profiles, which tells the API server their names.

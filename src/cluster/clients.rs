@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use super::census::Census;
 use super::key::{Key, ProviderKey};
 use super::space::{Held, Put, Source, Space};
-use super::watch::Cause;
+use super::trigger::Cause;
 use crate::api::{Condition, OAuthClient, names};
 use crate::metrics::ReasonLabel;
 

@@ -6,10 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 use kube::core::ObjectMeta;
 
-use super::secrets::SecretRevision;
 use crate::api::{OAuthClient, names};
 use crate::domain::claim::Named;
 use crate::domain::record::Phase;
+use crate::domain::secret::SecretRevision;
 
 /// What a Secret is to the operator, by its role label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -23,6 +23,7 @@ mod providers;
 mod relocation;
 mod secrets;
 mod space;
+mod trigger;
 mod trouble;
 mod watch;
 

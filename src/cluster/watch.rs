@@ -18,15 +18,15 @@ use tokio::sync::{mpsc, watch};
 
 use super::clients::ClientCache;
 use super::index::SecretIndex;
-use super::key::{Key, ProviderKey};
+use super::key::ProviderKey;
 use super::providers::ProviderCache;
-use super::secrets::SecretRevision;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::supervisor::Supervisor;
 
 pub use self::health::Health;
 use self::hub::Hub;
+pub use super::trigger::{Cause, Trigger};
 
 /// How long a watch that cannot list holds up the others.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,30 +46,6 @@ pub enum Scope {
     All,
     /// These namespaces and nothing else.
     Namespaces(Vec<String>),
-}
-
-/// Why an object is worth a look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The object is new, or its manifest, its finalizers or its deletion changed.
-    Spec,
-    /// The user asked for it by an annotation.
-    Asked,
-    /// One of its Secrets changed: to this revision, or it is no longer one of its Secrets.
-    Secret(Option<SecretRevision>),
-    /// Its provider, that one's credentials or its namespace changed.
-    Provider,
-    /// It is its turn.
-    Resync,
-}
-
-/// An object that is worth a look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trigger {
-    /// The object.
-    pub key: Key,
-    /// Why.
-    pub cause: Cause,
 }
 
 /// What the watches say.

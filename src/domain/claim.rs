@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::api::Reason;
 
+use super::api_error::ApiError;
 use super::failure::{Class, Failure};
 use super::marker;
-use super::pass::Claimed;
 use super::record::Phase;
 
 /// How far the clocks of a provider's machines may be apart.
@@ -54,6 +54,19 @@ pub struct Answer<'a> {
     pub echoed: bool,
     /// Whether the object was told to take over a client that exists. What others gave up is no obstacle then.
     pub adopts: bool,
+}
+
+/// What was found out before a deregistration.
+#[derive(Clone, Debug)]
+pub enum Claimed {
+    /// The call cannot be made; without a failure, there is no call.
+    NotCallable(Option<Failure>),
+    /// Another pass is about to record or deregister the client.
+    Busy,
+    /// Not every record carries the label by which it is found.
+    Unlabelled,
+    /// The client is claimed, and these records name it by a live list.
+    Named(Result<Vec<Named>, ApiError>),
 }
 
 /// Why no DELETE may be sent for a client.

@@ -8,9 +8,10 @@ use crate::api::{
 };
 
 use super::failure::{Class, Failure};
-use super::pass::Verdict;
 use super::record::Record;
 use super::target::Endpoints;
+pub use super::time::rfc3339;
+use super::verdict::Verdict;
 
 mod suspended;
 
@@ -323,14 +324,6 @@ fn truncated(message: &str) -> &str {
         end -= 1;
     }
     &message[..end]
-}
-
-/// A time as Kubernetes writes it; the epoch for a time that no calendar holds.
-#[must_use]
-pub fn rfc3339(seconds: i64) -> String {
-    Timestamp::from_second(seconds)
-        .unwrap_or(Timestamp::UNIX_EPOCH)
-        .to_string()
 }
 
 #[cfg(test)]

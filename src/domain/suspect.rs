@@ -14,7 +14,7 @@ use crate::api::{Suspect, names};
 use super::identity;
 use super::marker;
 use super::record::{self, Owner, Phase, Record};
-use super::status::rfc3339;
+use super::time::rfc3339;
 
 /// What an entry says.
 pub struct Entry<'a> {

@@ -1,7 +1,7 @@
 //! What a refusal is about.
 
+use super::asked::Asked;
 use super::error_body::ErrorBody;
-use super::verdict::Asked;
 
 /// What a refusal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

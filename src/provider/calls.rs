@@ -27,7 +27,7 @@ mod located;
 mod probe;
 
 pub use located::Located;
-pub use probe::ProbeCall;
+pub use probe::{ClientAuth, ProbeCall};
 
 impl Located<'_> {
     /// How the provider is called with the credentials of its management. `token`: where they buy a token, if discovery did not

@@ -7,7 +7,16 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-use super::limits::BodyError;
+/// Why a body could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// It is larger than allowed; the rest was not read.
+    TooLarge,
+    /// It is compressed, and not in a way that can be undone.
+    Packed,
+    /// The connection broke.
+    Broken,
+}
 
 /// Most codings of one body. More than one is odd already.
 const MOST: usize = 3;

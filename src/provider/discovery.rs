@@ -12,10 +12,11 @@ use crate::domain::outcome::CallError;
 use crate::domain::target::{Credentials, Endpoints, Location, Target};
 
 use super::auth;
+use super::exchange::{Answer, Exchange, JSON};
 use super::limits::{self, BodyError};
 use super::metadata::{self, Metadata};
 use super::origin;
-use super::transport::{Answer, Exchange, JSON, Transport, not_sent};
+use super::transport::{Transport, not_sent};
 use super::verdict::{harmless, silent, undiscovered};
 use super::webfinger::{self, Resource};
 
@@ -84,7 +85,7 @@ impl Transport {
         let spoken = auth::spoken(&target.discovery);
         let begun = Instant::now();
         let result = self.find(target).await;
-        self.note_discovery(&result, begun);
+        self.counter.note_discovery(&result, begun);
         result.map_err(|error| auth::discreet(error, &spoken))
     }
 

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::domain::outcome::{Deletion, Effect};
 
-use super::transport::Answer;
+use super::exchange::Answer;
 use super::wire::Object;
 
 /// Whether the request of this answer, which is no success, may have been applied. Only what proves that nothing happened

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::coding;
+pub use super::coding::BodyError;
 
 /// Largest metadata document, in bytes.
 pub(super) const METADATA: usize = 256 * 1024;
@@ -33,17 +34,6 @@ pub(super) async fn within<T>(limit: Duration, answer: impl Future<Output = T>) 
         left -= tick;
     }
     None
-}
-
-/// Why a body could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyError {
-    /// It is larger than allowed; the rest was not read.
-    TooLarge,
-    /// It is compressed, and not in a way that can be undone.
-    Packed,
-    /// The connection broke.
-    Broken,
 }
 
 /// Reads a body up to `limit` bytes.

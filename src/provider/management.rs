@@ -11,11 +11,13 @@ use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::registration::Registration;
 use crate::domain::target::AuthScheme;
 
+use super::asked::Asked;
 use super::calls::ManagementCall;
+use super::exchange::{Answer, Body, Exchange, JSON};
 use super::software_statement::stated;
 use super::token::Answered;
-use super::transport::{Answer, Body, Exchange, JSON, Transport, not_sent};
-use super::verdict::{Asked, accepted, harmless, incomprehensible, refused};
+use super::transport::{Transport, not_sent};
+use super::verdict::{accepted, harmless, incomprehensible, refused};
 use super::{auth, effect, limits, origin, wire};
 
 impl ManagementCall {

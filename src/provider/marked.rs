@@ -15,9 +15,11 @@ use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 
+use super::asked::Asked;
 use super::calls::MarkedCall;
-use super::transport::{Exchange, JSON, Transport, not_sent};
-use super::verdict::{Asked, accepted, harmless, incomprehensible};
+use super::exchange::{Exchange, JSON};
+use super::transport::{Transport, not_sent};
+use super::verdict::{accepted, harmless, incomprehensible};
 use super::{auth, limits, origin};
 
 /// Clients of one page.

@@ -3,6 +3,7 @@
 //! Nothing here decides what is done next; it says how a call ended and what is known about its effect.
 
 mod about;
+mod asked;
 mod assertion;
 mod auth;
 mod cache;
@@ -16,6 +17,7 @@ mod double;
 mod effect;
 mod egress;
 mod error_body;
+mod exchange;
 mod limits;
 mod management;
 mod marked;
@@ -26,6 +28,7 @@ mod probe;
 mod registration;
 mod software_statement;
 mod token;
+mod tokens;
 mod transport;
 mod verdict;
 mod wait;
@@ -34,6 +37,7 @@ mod wire;
 
 pub use assertion::check_signing_key;
 pub use cache::DiscoveryCache;
+pub use calls::ClientAuth;
 pub use calls::{Located, ManagementCall, MarkedCall, ProbeCall};
 pub use client_certificate::{check_certificates, check_tls_key, is_key_of};
 pub use coding::unpack;
@@ -43,7 +47,6 @@ pub use error_body::{ErrorBody, parse as parse_error_body};
 pub use limits::BodyError;
 pub use metadata::{Metadata, parse as parse_metadata};
 pub use origin::callable;
-pub use probe::ClientAuth;
 pub use transport::{Transport, not_sent};
 #[cfg(test)]
 pub(crate) use verdict::made_of;

@@ -1,14 +1,15 @@
 //! What is counted of calls to providers here: discoveries and requests for tokens. What a pass asks for is counted where it
 //! asks.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::Method;
 
 use crate::domain::outcome::CallError;
-use crate::metrics::{Answer as Status, Operation};
+use crate::metrics::{Answer as Status, Metrics, Operation};
 
-use super::transport::{Answer, Body, Exchange, Transport};
+use super::exchange::{Answer, Body, Exchange};
 
 /// What a request for a token begins with. No other request of the operator does.
 const TOKEN: &[u8] = b"grant_type=client_credentials";
@@ -32,9 +33,17 @@ impl Seen {
     }
 }
 
-impl Transport {
+/// Counts the calls that nobody else counts, if anybody wants to know.
+#[derive(Clone, Default)]
+pub(super) struct Counter(Option<Arc<Metrics>>);
+
+impl Counter {
+    pub(super) fn of(metrics: Arc<Metrics>) -> Self {
+        Self(Some(metrics))
+    }
+
     fn count(&self, operation: Operation, status: Option<u16>, begun: Instant) {
-        if let Some(metrics) = &self.metrics {
+        if let Some(metrics) = &self.0 {
             metrics.requested(operation, Status::of(status), begun.elapsed());
         }
     }

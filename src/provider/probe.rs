@@ -13,30 +13,11 @@ use crate::domain::metadata::hex;
 use crate::domain::outcome::CallError;
 use crate::domain::probe::{ProbeKind, Probed};
 
+use super::calls::ClientAuth;
 use super::calls::ProbeCall;
-use super::transport::{Body, Exchange, JSON, Transport, not_sent};
+use super::exchange::{Body, Exchange, JSON};
+use super::transport::{Transport, not_sent};
 use super::{error_body, limits, token};
-
-/// How a client authenticates, of the ways that can be tried with what a record holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientAuth {
-    /// `client_secret_basic`.
-    Basic,
-    /// `client_secret_post`.
-    Post,
-}
-
-impl ClientAuth {
-    /// The method of this name (RFC 7591 section 2), if it can be tried. A public client proves nothing by naming itself.
-    #[must_use]
-    pub fn parse(method: &str) -> Option<Self> {
-        match method {
-            "client_secret_basic" => Some(Self::Basic),
-            "client_secret_post" => Some(Self::Post),
-            _ => None,
-        }
-    }
-}
 
 impl Transport {
     /// Asks at one endpoint after the other whether the provider accepts the client, until one tells.

@@ -7,11 +7,13 @@ use crate::domain::outcome::CallError;
 use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Target};
 
+use super::asked::Asked;
 use super::calls::Located;
+use super::exchange::{Body, Exchange, JSON};
 use super::software_statement::stated;
 use super::token::Site;
-use super::transport::{Body, Exchange, JSON, Transport, not_sent};
-use super::verdict::{Asked, accepted, incomprehensible};
+use super::transport::{Transport, not_sent};
+use super::verdict::{accepted, incomprehensible};
 use super::{auth, limits, origin, wait, wire};
 
 impl Transport {

@@ -1,7 +1,7 @@
 //! Access tokens by the client credentials grant (RFC 6749 section 4.4): asked for when they are needed, kept until shortly
 //! before they expire.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -11,7 +11,6 @@ use serde_json::Value;
 use url::Url;
 
 use crate::api::{Reason, TokenReuse};
-use crate::bounded::Bounded;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::hex;
 use crate::domain::outcome::CallError;
@@ -19,7 +18,9 @@ use crate::domain::target::{AuthScheme, Credentials};
 
 use super::client_certificate::digest_of;
 use super::egress::EgressPolicy;
-use super::transport::{ANYTHING, Answer, Exchange, Transport, not_sent};
+use super::exchange::{ANYTHING, Answer, Exchange};
+use super::tokens::{Held, Slot, Token, Tokens};
+use super::transport::{Transport, not_sent};
 use super::verdict::harmless;
 use super::wire::Object;
 use super::{auth, origin};
@@ -34,8 +35,6 @@ const UNSTATED: Duration = Duration::from_mins(1);
 const EARLY: Duration = Duration::from_secs(30);
 /// Longest lifetime that is believed.
 const LONGEST: Duration = Duration::from_hours(24);
-/// Most tokens that are kept.
-const MOST_TOKENS: usize = 256;
 
 /// Where tokens may be asked for.
 pub(super) struct Site<'a> {
@@ -51,31 +50,6 @@ pub(super) struct Site<'a> {
 pub(super) struct Answered {
     pub answer: Answer,
     pub spoken: Vec<SecretString>,
-}
-
-/// Tokens by a digest of what they were asked for with.
-#[derive(Clone)]
-pub(super) struct Tokens(Arc<Mutex<Bounded<Vec<u8>, Arc<Slot>>>>);
-
-impl Default for Tokens {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(Bounded::new(MOST_TOKENS))))
-    }
-}
-
-/// One client's token. Whoever asks for a new one holds the lock meanwhile, so that the others need not ask.
-type Slot = tokio::sync::Mutex<Held>;
-
-#[derive(Default)]
-struct Held {
-    token: Option<Token>,
-    /// The last failure, and when it was known.
-    failed: Option<(Instant, CallError)>,
-}
-
-struct Token {
-    value: SecretString,
-    until: Instant,
 }
 
 /// The token endpoint as it may be called: at the issuer's origin or an allowed one.

@@ -4,24 +4,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use reqwest::{Certificate, Client, redirect, retry};
 use ring::digest::{SHA256, digest};
-use url::Url;
 
 use crate::api::Reason;
 use crate::bounded::Bounded;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Effect};
-use crate::domain::target::{ClientCertificate, Credentials, Deadlines};
+use crate::domain::target::ClientCertificate;
 use crate::metrics::Metrics;
 
 use super::causes::{Causes, Tls};
 use super::client_certificate::digest_of;
 use super::egress::{EgressPolicy, Guard};
-use super::limits::{self, BodyError};
-use super::observed::Seen;
-use super::token::Tokens;
+use super::exchange::{ANYTHING, Answer, Body, Exchange};
+use super::limits;
+use super::observed::{Counter, Seen};
+use super::tokens::Tokens;
 use super::{auth, origin};
 
 /// How long a connection may idle. A provider that closes it at the same moment would make a POST an unknown outcome.
@@ -43,49 +43,7 @@ pub struct Transport {
     clients: Arc<Mutex<Clients>>,
     pub(super) tokens: Tokens,
     /// Counts the calls that nobody else counts.
-    pub(super) metrics: Option<Arc<Metrics>>,
-}
-
-/// A request.
-#[derive(Clone)]
-pub(super) struct Exchange<'a> {
-    pub method: Method,
-    pub url: Url,
-    pub body: Option<Body>,
-    pub credentials: &'a Credentials,
-    /// Origins that these may be sent to, unless their owner allows fewer.
-    pub origins: &'a [String],
-    pub ca_bundle: Option<&'a str>,
-    /// The client certificate that is shown.
-    pub certificate: Option<&'a Arc<ClientCertificate>>,
-    pub deadlines: Deadlines,
-    /// Largest body of the answer, in bytes.
-    pub limit: usize,
-    /// Media types that are asked for.
-    pub accept: &'static str,
-}
-
-/// What is asked for unless a call says something else.
-pub(super) const JSON: &str = "application/json";
-/// What is asked for where that is not served.
-pub(super) const ANYTHING: &str = "*/*";
-
-/// What a request carries.
-#[derive(Clone)]
-pub(super) enum Body {
-    /// JSON.
-    Json(Vec<u8>),
-    /// `application/x-www-form-urlencoded`.
-    Form(Vec<u8>),
-}
-
-/// An answer.
-pub(super) struct Answer {
-    /// The address that was asked.
-    pub url: Url,
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Result<Vec<u8>, BodyError>,
+    pub(super) counter: Counter,
 }
 
 impl Transport {
@@ -96,14 +54,14 @@ impl Transport {
             policy,
             clients: Arc::new(Mutex::new(Bounded::new(MOST_CLIENTS))),
             tokens: Tokens::default(),
-            metrics: None,
+            counter: Counter::default(),
         }
     }
 
     /// The same, with discoveries and requests for tokens counted.
     #[must_use]
     pub fn counted(mut self, metrics: Arc<Metrics>) -> Self {
-        self.metrics = Some(metrics);
+        self.counter = Counter::of(metrics);
         self
     }
 
@@ -180,7 +138,7 @@ impl Transport {
                 Err(unanswered(text))
             }
         };
-        self.note_request(&seen, &at, &result, begun);
+        self.counter.note_request(&seen, &at, &result, begun);
         result
     }
 

@@ -10,51 +10,13 @@ use crate::domain::named_field;
 use crate::domain::outcome::{CallError, Effect, Remark};
 
 use super::about::{About, names_an_unknown_client};
+use super::asked::Asked;
 use super::error_body::{self, ErrorBody};
+use super::exchange::Answer;
 use super::limits::BodyError;
-use super::transport::{Answer, unanswered};
+use super::transport::unanswered;
 use super::wire::Object;
 use super::{effect, origin, wait};
-
-/// What was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// A registration.
-    Registration,
-    /// A read, a change or a deletion of a client.
-    Management,
-    /// A list of clients.
-    Listing,
-}
-
-impl Asked {
-    const fn noun(self) -> &'static str {
-        match self {
-            Self::Registration => "registration",
-            Self::Management => "management call",
-            Self::Listing => "list of clients",
-        }
-    }
-
-    /// Where the credentials of the call are configured.
-    const fn credentials(self) -> &'static str {
-        match self {
-            Self::Registration => "spec.registrationAuth",
-            Self::Management | Self::Listing => "spec.managementAuth",
-        }
-    }
-
-    /// How the address of the call is corrected.
-    const fn remedy(self) -> &'static str {
-        match self {
-            Self::Registration => "set spec.endpoints.registration of the provider to its final address",
-            Self::Management => {
-                "have the provider state its final address as registration_client_uri, or set spec.management.uriTemplate of the provider"
-            }
-            Self::Listing => "set the final address of the issuer in the provider",
-        }
-    }
-}
 
 /// The body of a successful answer.
 ///

@@ -19,7 +19,7 @@ const LEAD_ON: [Row; 8] = [
 ];
 
 /// Rows that nothing in this world leads to yet. Each has a test beside its part, or one on real parts.
-pub(super) const SHOWN_ELSEWHERE: [Row; 21] = [
+pub(super) const SHOWN_ELSEWHERE: [Row; 24] = [
     Row::B6,
     Row::A1a,
     Row::A2d,
@@ -30,13 +30,16 @@ pub(super) const SHOWN_ELSEWHERE: [Row; 21] = [
     Row::A11,
     Row::C3,
     Row::C8,
+    Row::C8a,
     Row::C9a,
     Row::C11a,
     Row::K10,
     Row::K10a,
+    Row::K10b,
     Row::K11b,
     Row::K13a,
     Row::K15a,
+    Row::K15d,
     Row::R5,
     Row::D4a,
     Row::D6,

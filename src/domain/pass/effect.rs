@@ -14,6 +14,7 @@ use crate::domain::metadata::Request;
 use crate::domain::record::Record;
 
 use super::row::Row;
+pub use crate::domain::verdict::Verdict;
 
 /// What comes next, and by which row.
 #[derive(Clone, Debug)]
@@ -33,21 +34,6 @@ pub enum Next {
     Finish(Verdict),
     /// The pass is over, and the status stays as it is.
     Stop(End),
-}
-
-/// End of a pass that says something of the object.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// Nothing to say that has not been said.
-    Nothing,
-    /// The object is being let go, or is gone.
-    Gone,
-    /// The operator was told to do nothing.
-    Suspended,
-    /// Everything is as the manifest asks.
-    Ready,
-    /// Something is not.
-    Failed(Failure),
 }
 
 /// End of a pass that says nothing of the object.

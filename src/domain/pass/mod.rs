@@ -31,12 +31,13 @@ mod view;
 
 use std::time::Duration;
 
+pub use super::claim::Claimed;
 pub use delete::{CONFIRM_AFTER, DEFAULT_TIMEOUT, lacks_credentials, timeout as deletion_timeout};
 pub use effect::{Admission, Decision, Effect, End, Next, Verdict};
 pub use ending::Told;
 pub use gone::phase_without_object;
 pub use journal::{Answered, Compensation, Deregistration, Disputed, FollowUp, Journal, LookUp, Nowhere};
-pub use learn::{AnswerClaim, Claimed, stored};
+pub use learn::{AnswerClaim, stored};
 pub use observed::{Note, Observed, SecretOwner, Watched, WatchedSecret};
 pub use row::{Part, Row};
 pub use state::{State, StoredRecord};

@@ -8,11 +8,13 @@ use kube::ResourceExt;
 use super::journal::Journal;
 use crate::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
 use crate::domain::asked;
-use crate::domain::failure::{Class, Failure};
+use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
+pub use crate::domain::operator::Operator;
+pub use crate::domain::provider::{Pause, Provider};
 use crate::domain::record::Record;
-use crate::domain::status::{self, rfc3339};
-use crate::domain::target::{Endpoints, Target};
+use crate::domain::status;
+use crate::domain::target::Endpoints;
 
 /// Everything that a decision rests on.
 #[derive(Clone, Copy)]
@@ -57,19 +59,6 @@ pub struct View<'a> {
     pub fresh_attempt: &'a str,
     /// Seconds since the epoch.
     pub now: i64,
-}
-
-/// This installation of the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operator {
-    /// Namespace of the records.
-    pub namespace: String,
-    /// Identity of the cluster.
-    pub cluster_id: String,
-    /// Why nothing may be changed at a provider: this may be a copy of another operator, which may still run.
-    pub held: Option<String>,
-    /// Whether objects in that namespace are served although its deletion would take their records along.
-    pub serves_own_namespace: bool,
 }
 
 /// What is known about a stored thing.
@@ -124,38 +113,6 @@ pub enum ProviderView<'a> {
     Refused(&'a Failure),
     /// It can.
     Resolved(&'a Provider),
-}
-
-/// A pause that a provider asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pause {
-    /// Time until it ends.
-    pub rest: Duration,
-    /// When it ends, in seconds since the epoch.
-    pub until: i64,
-}
-
-impl Pause {
-    /// Why nothing is sent while it lasts.
-    #[must_use]
-    pub fn failure(self, reason: Reason) -> Failure {
-        let text = format!(
-            "the provider asked the operator to slow down, so nothing is sent to it before {}",
-            rfc3339(self.until)
-        );
-        Failure::new(Class::Transient, reason, text).after(Some(self.rest))
-    }
-}
-
-/// A provider object with its profile applied and its credentials read.
-#[derive(Clone, Debug)]
-pub struct Provider {
-    /// How to call it.
-    pub target: Target,
-    /// UID of the provider object.
-    pub uid: String,
-    /// Changes whenever the provider object or one of its credentials does.
-    pub fingerprint: String,
 }
 
 impl View<'_> {

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::api::OAuthClient;
 use crate::domain::metadata::Request;
-use crate::domain::pass::{Operator, Provider};
+use crate::domain::operator::Operator;
+use crate::domain::provider::Provider;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 

@@ -8,9 +8,29 @@ use crate::domain::probe::ProbeKind;
 use crate::domain::record::Record;
 use crate::domain::target::{AuthScheme, Credentials};
 use crate::provider::auth;
-use crate::provider::probe::ClientAuth;
 
 use super::{Located, Route};
+
+/// How a client authenticates, of the ways that can be tried with what a record holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// `client_secret_basic`.
+    Basic,
+    /// `client_secret_post`.
+    Post,
+}
+
+impl ClientAuth {
+    /// The method of this name (RFC 7591 section 2), if it can be tried. A public client proves nothing by naming itself.
+    #[must_use]
+    pub fn parse(method: &str) -> Option<Self> {
+        match method {
+            "client_secret_basic" => Some(Self::Basic),
+            "client_secret_post" => Some(Self::Post),
+            _ => None,
+        }
+    }
+}
 
 /// The question whether a provider knows a client, by that client's own credentials.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use crate::domain::target::{ClientProof, Credentials};
 use crate::metrics::{Metrics, Snapshot};
 
 use super::super::double::{Double, PATIENT, grant, reply, transport};
+use super::super::exchange::{Exchange, JSON};
 use super::super::token::Site;
-use super::super::transport::{Exchange, JSON};
 
 /// A call with credentials that buy a token makes two requests. The one for the token is counted here.
 #[tokio::test]

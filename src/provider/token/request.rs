@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::target::{AuthScheme, ClientGrant, ClientProof, Credentials};
 use crate::provider::assertion::{self, Claims};
-use crate::provider::transport::{Answer, Body, Exchange, JSON};
+use crate::provider::exchange::{Answer, Body, Exchange, JSON};
 use crate::provider::{auth, error_body, limits, wait};
 
 use super::Site;

@@ -7,8 +7,8 @@ use crate::domain::outcome::Effect;
 use crate::domain::target::{ClientGrant, ClientProof};
 
 use super::super::double::{Double, PATIENT, grant, reply, transport};
+use super::super::exchange::JSON;
 use super::super::limits;
-use super::super::transport::JSON;
 use super::*;
 
 const SECRET: &str = "s3cret of the operator";

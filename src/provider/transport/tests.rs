@@ -5,7 +5,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::super::double::{Double, PATIENT, reply, transport};
+use super::super::exchange::JSON;
+use super::super::limits::BodyError;
 use super::*;
+use crate::domain::target::{Credentials, Deadlines};
+use url::Url;
 
 /// A TCP server that does this with every connection.
 async fn server<F: Future<Output = ()> + Send>(with: impl Fn(tokio::net::TcpStream) -> F + Send + 'static) -> String {

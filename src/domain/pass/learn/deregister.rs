@@ -1,28 +1,13 @@
 //! Answers to a deregistration, and to what is found out before it.
 
 use crate::api::Reason;
-use crate::domain::api_error::ApiError;
-use crate::domain::claim::{self, Named, Withheld};
-use crate::domain::failure::Failure;
+use crate::domain::claim::{self, Claimed, Withheld};
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::journal::{Compensation, Deregistration, FollowUp, Nowhere};
 use crate::domain::pass::observed::Note;
 use crate::domain::pass::state::State;
 use crate::domain::refusal;
 use crate::domain::registration::Registration;
-
-/// What was found out before a deregistration.
-#[derive(Clone, Debug)]
-pub enum Claimed {
-    /// The call cannot be made; without a failure, there is no call.
-    NotCallable(Option<Failure>),
-    /// Another pass is about to record or deregister the client.
-    Busy,
-    /// Not every record carries the label by which it is found.
-    Unlabelled,
-    /// The client is claimed, and these records name it by a live list.
-    Named(Result<Vec<Named>, ApiError>),
-}
 
 impl State {
     /// A client was claimed for its deregistration. `compensates`: it is the registration in hand.

@@ -24,7 +24,6 @@ use super::effect::Effect;
 use super::observed::Observed;
 use super::state::State;
 
-pub use deregister::Claimed;
 pub use record::stored;
 pub use register::AnswerClaim;
 
