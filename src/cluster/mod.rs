@@ -21,9 +21,7 @@ mod space;
 mod trouble;
 mod watch;
 
-pub use clients::ClientCache;
-#[cfg(test)]
-pub(crate) use clients::cause;
+pub use clients::{ClientCache, cause};
 pub use connect::{ConnectError, connect, within};
 pub use definitions::{Definitions, DefinitionsState};
 pub use election::{Leadership, elect};

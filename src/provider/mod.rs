@@ -21,6 +21,8 @@ mod metadata;
 mod origin;
 mod probe;
 mod registration;
+#[doc(hidden)]
+pub mod testing;
 mod token;
 mod transport;
 mod verdict;
@@ -39,7 +41,5 @@ pub use metadata::{Metadata, parse as parse_metadata};
 pub use origin::callable;
 pub use probe::ClientAuth;
 pub use transport::{Transport, not_sent};
-#[cfg(test)]
-pub(crate) use verdict::made_of;
 pub use webfinger::{Resource, issuer as parse_webfinger};
 pub use wire::{Undecodable, parse as parse_registration};
