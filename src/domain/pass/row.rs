@@ -274,8 +274,8 @@ rows! {
             => "enter a suspect";
         D5 "record absent"
             => "remove the finalizer";
-        D6 "record unreadable, timeout passed / else"
-            => "remove the finalizer / verdict: failed (DeletionBlocked)";
+        D6 "record unreadable, timeout passed, and its client no suspect yet / timeout passed / else"
+            => "enter a suspect with the client_id of the status / remove the finalizer / verdict: failed (DeletionBlocked)";
         D6a "phase Registered or Deleting, record of another cluster or this may be a copy (A9a), not abandoned: timeout passed / else"
             => "remove the finalizer / verdict: failed (DeletionBlocked)";
         D7 "phase Deleted or Retained"
