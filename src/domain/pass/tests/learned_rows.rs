@@ -1,6 +1,7 @@
 //! Rows that follow from answers.
 
 use super::*;
+use crate::domain::api_error::ApiError;
 
 fn operator() -> Operator {
     Operator {
@@ -31,6 +32,44 @@ fn observed(operator: &Operator, stopping: bool) -> Observed<'_> {
 
 fn state(world: &World) -> State {
     State::new(std::sync::Arc::new(world.parsed()), false, None, Watched::default())
+}
+
+#[test]
+fn c12_the_secret_of_a_client_that_was_given_up_is_no_obstacle() {
+    let operator = operator();
+    let seen = observed(&operator, false);
+    let world = World::kept();
+    let mut state = state(&world);
+    state.dry_run(Err(ApiError::AlreadyExists), Ok(()), &seen);
+    assert!(!state.journal.proven, "whose it is has to be read");
+    let mut own = secret::credentials(&world.parsed(), &world.matching_record());
+    (own.metadata.uid, own.metadata.resource_version) = (Some("s".into()), Some("1".into()));
+    state.credentials_read(Ok(Some(own.clone())), |_| true);
+    state.dry_run(Err(ApiError::AlreadyExists), Ok(()), &seen);
+    assert!(state.journal.proven && state.journal.follow_up.is_none());
+    own.metadata.owner_references = None;
+    state.journal.proven = false;
+    state.credentials_read(Ok(Some(own)), |_| true);
+    state.dry_run(Err(ApiError::AlreadyExists), Ok(()), &seen);
+    assert!(!state.journal.proven, "another's");
+}
+
+#[test]
+fn a1d_credentials_of_another_client_do_not_look_as_if_they_were_the_new_ones() {
+    let stored = |world: World| match world.next() {
+        Next::Do(Effect::StoreRecord(record)) => record.credential_generation,
+        other => panic!("{other:?}"),
+    };
+    let registered = || {
+        World::fresh().with(|w| {
+            w.journal.attempt = Some("a1".into());
+            w.journal.registration = Some(registration());
+        })
+    };
+    assert_eq!(stored(registered()), 1);
+    let world = World::kept();
+    let own = secret::credentials(&world.parsed(), &world.matching_record());
+    assert_eq!(stored(registered().with(|w| w.secret = Held::Ours(Box::new(own)))), 2);
 }
 
 #[test]
