@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::api_error::ApiError;
+use crate::domain::secret::SecretRevision;
 
 fn operator() -> Operator {
     Operator {
@@ -85,4 +86,51 @@ fn d14_a_record_that_could_not_be_read_is_told_of() {
         matches!(&notes[..], [Note::Warn(Reason::DeletionTimedOut, text)] if text.contains("Secret system/oauthclient-u")),
         "{notes:?}"
     );
+}
+
+#[test]
+fn b6_an_attempt_without_effect_is_told_before_the_operator_stops() {
+    let operator = operator();
+    let seen = observed(&operator, true);
+    let mut state = state(&World::fresh());
+    assert_eq!(next(&seen, &state).row, Row::B6);
+    state.close("a1", AttemptOutcome::NotApplied, String::new());
+    state.journal.failure = Some(failure(Class::Denied));
+    assert_eq!(next(&seen, &state).row, Row::A8);
+    let mut object = OAuthClient::clone(state.object());
+    object.status =
+        serde_json::from_value(json!({"attempt": {"id": "a1", "outcome": "NotApplied", "requestHash": ""}})).unwrap();
+    state.adopt(object);
+    assert_eq!(next(&seen, &state).row, Row::B6);
+}
+
+#[test]
+fn b6_a_deregistration_is_saved_before_the_operator_stops() {
+    let operator = operator();
+    let seen = observed(&operator, true);
+    let world = World::dying().recorded(|record| record.phase = Phase::Deleting);
+    let mut state = state(&world);
+    state.record = StoredRecord::Present {
+        record: Box::new(world.record.clone().unwrap()),
+        revision: SecretRevision {
+            uid: "r".into(),
+            resource_version: "1".into(),
+        },
+    };
+    assert_eq!(next(&seen, &state).row, Row::B6);
+    state.journal.deregistration = Some(Deregistration::Done);
+    let decision = next(&seen, &state);
+    assert_eq!(decision.row, Row::D12);
+    let Next::Do(Effect::SaveRecord(record)) = decision.next else {
+        panic!("the record tells of it");
+    };
+    state.record_saved(
+        record,
+        Ok(SecretRevision {
+            uid: "r".into(),
+            resource_version: "2".into(),
+        }),
+        &seen,
+    );
+    assert_eq!(next(&seen, &state).row, Row::B6);
 }
