@@ -10,8 +10,10 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 # The members of the workspace must exist for their manifests to be read; nothing of them is built.
 COPY tests/demo/Cargo.toml tests/demo/Cargo.toml
+COPY tests/explorer/Cargo.toml tests/explorer/Cargo.toml
 COPY tests/testbed/Cargo.toml tests/testbed/Cargo.toml
-RUN mkdir tests/demo/src tests/testbed/src && touch tests/demo/src/main.rs tests/testbed/src/lib.rs
+RUN mkdir tests/demo/src tests/explorer/src tests/testbed/src \
+ && touch tests/demo/src/main.rs tests/explorer/src/main.rs tests/testbed/src/lib.rs
 COPY src src
 # --target keeps the flag away from build scripts and procedural macros, which cannot be static.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \

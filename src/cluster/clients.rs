@@ -243,7 +243,8 @@ fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key {
 
 /// Why a change of an object is worth a look, if it is. The operator's own writes are not: a failing object would otherwise
 /// wake itself up for ever, and their events may come before their answers.
-pub(crate) fn cause(old: &OAuthClient, new: &OAuthClient) -> Option<Cause> {
+#[must_use]
+pub fn cause(old: &OAuthClient, new: &OAuthClient) -> Option<Cause> {
     let held = |object: &OAuthClient| object.finalizers().iter().any(|name| name == names::FINALIZER);
     let judged = |object: &OAuthClient| {
         let observed = object.status.as_ref().and_then(|status| status.observed_generation);

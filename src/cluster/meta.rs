@@ -107,7 +107,8 @@ impl SecretMeta {
     }
 
     /// UID of the `OAuthClient` that this Secret concerns, as its role tells.
-    pub(crate) fn concerns(&self) -> Option<&str> {
+    #[must_use]
+    pub fn concerns(&self) -> Option<&str> {
         match self.role {
             Role::Credentials => self.owner_uid(),
             Role::Record | Role::Suspect => self.client_uid.as_deref(),
@@ -116,7 +117,8 @@ impl SecretMeta {
     }
 
     /// This Secret as one that names a client.
-    pub(crate) fn named(&self) -> Named {
+    #[must_use]
+    pub fn named(&self) -> Named {
         Named {
             secret: self.name.to_string(),
             owner_uid: self.client_uid.as_deref().unwrap_or_default().to_owned(),
@@ -136,7 +138,8 @@ impl SecretMeta {
 
 impl SecretMeta {
     /// What is kept; `namespace` is shared with the other Secrets of it.
-    pub(crate) fn of(meta: ObjectMeta, namespace: Arc<str>) -> Self {
+    #[must_use]
+    pub fn of(meta: ObjectMeta, namespace: Arc<str>) -> Self {
         let label = |name: &str| meta.labels.as_ref()?.get(name).map(String::as_str);
         let annotation = |name: &str| meta.annotations.as_ref()?.get(name);
         Self {

@@ -28,9 +28,7 @@ mod trouble;
 mod watch;
 
 pub use bundles::StoredBundle;
-pub use clients::ClientCache;
-#[cfg(test)]
-pub(crate) use clients::cause;
+pub use clients::{ClientCache, cause};
 pub use connect::{ConnectError, connect, within};
 pub use definitions::{Definitions, DefinitionsState};
 pub use election::{Leadership, elect};

@@ -1,4 +1,6 @@
 //! The loop: observe, ask the machine of [`crate::domain::pass`], admit, perform one call, hand its answer back.
+//!
+//! The binary calls [`run`]. The explorer (`tests/explorer`) runs passes and the sweeper in a [`World`] of its own.
 
 mod bundles;
 mod claim;
@@ -7,8 +9,6 @@ mod comparisons;
 mod context;
 mod credentials;
 mod dispatch;
-#[cfg(test)]
-mod explorer;
 mod kept_credentials;
 mod live;
 mod management;
@@ -26,10 +26,13 @@ mod settings;
 mod slot;
 mod startup;
 mod state;
-mod sweeper;
+pub mod sweeper;
 #[cfg(debug_assertions)]
 mod tripwire;
 mod world;
 
+pub use outcomes::Outcomes;
+pub use pass::Pass;
 pub use settings::Settings;
 pub use startup::{RunError, run};
+pub use world::{Answer, World};

@@ -14,7 +14,7 @@ const MOST_OBJECTS: usize = 16_384;
 /// Outcomes by the UID of the object, in the order of the attempts. More than one is needed: while the API server is away it
 /// is unknown which of the markers that were sent it stored.
 #[derive(Clone, Debug)]
-pub(super) struct Outcomes(Bounded<String, Vec<(String, AttemptOutcome)>>);
+pub struct Outcomes(Bounded<String, Vec<(String, AttemptOutcome)>>);
 
 impl Default for Outcomes {
     fn default() -> Self {
@@ -24,7 +24,7 @@ impl Default for Outcomes {
 
 impl Outcomes {
     /// Remembers how an attempt ended.
-    pub(super) fn note(&mut self, uid: String, attempt: &str, outcome: AttemptOutcome) {
+    pub fn note(&mut self, uid: String, attempt: &str, outcome: AttemptOutcome) {
         let Some(known) = self.0.get_or_insert_with(uid, Vec::new) else {
             return;
         };
@@ -37,7 +37,7 @@ impl Outcomes {
 
     /// The outcome of the attempt that the object's marker tells of, or else of the last one. What the status tells is
     /// forgotten.
-    pub(super) fn of(&mut self, object: &OAuthClient) -> Option<(String, AttemptOutcome)> {
+    pub fn of(&mut self, object: &OAuthClient) -> Option<(String, AttemptOutcome)> {
         let uid = object.metadata.uid.as_deref()?;
         let known = self.0.get(uid)?;
         let marker = object
@@ -55,13 +55,14 @@ impl Outcomes {
     }
 
     /// Forgets an object that does not exist any more.
-    pub(super) fn forget(&mut self, uid: &str) {
+    pub fn forget(&mut self, uid: &str) {
         self.0.remove(uid);
     }
 
     /// Everything that is remembered.
-    #[cfg(test)]
-    pub(super) fn all(&self) -> Vec<(&String, &Vec<(String, AttemptOutcome)>)> {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn all(&self) -> Vec<(&String, &Vec<(String, AttemptOutcome)>)> {
         let mut all: Vec<_> = self.0.iter().collect();
         all.sort_by_key(|(uid, _)| *uid);
         all

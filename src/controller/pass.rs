@@ -19,20 +19,20 @@ use super::world::World;
 pub(super) use crate::domain::pass::End;
 
 /// One pass over one object.
-pub(super) struct Pass<'a, W: World> {
-    pub(super) world: &'a W,
-    pub(super) key: Key,
-    pub(super) state: Box<State>,
-    pub(super) permit: Option<W::Permit>,
+pub struct Pass<'a, W: World> {
+    world: &'a W,
+    key: Key,
+    state: Box<State>,
+    permit: Option<W::Permit>,
     /// The client in hand is this pass's to record, or to deregister.
-    pub(super) claim: Option<W::Claim>,
+    claim: Option<W::Claim>,
     /// The call that the claim was taken for, or that was answered with 404.
-    pub(super) call: Option<Box<ManagementCall>>,
+    call: Option<Box<ManagementCall>>,
 }
 
 impl<'a, W: World> Pass<'a, W> {
     /// A pass over `object`, with what the watches know of its surroundings.
-    pub(super) fn new(world: &'a W, object: Arc<OAuthClient>, deep: bool) -> Self {
+    pub fn new(world: &'a W, object: Arc<OAuthClient>, deep: bool) -> Self {
         let watched = observe::watched(world, &object);
         let outcome = world.outcome_of(&object);
         Self {
@@ -45,6 +45,25 @@ impl<'a, W: World> Pass<'a, W> {
         }
     }
 
+    /// The same pass in another world, which has its permit and its claim.
+    #[doc(hidden)]
+    pub fn moved<'w>(&self, world: &'w W, permit: Option<W::Permit>, claim: Option<W::Claim>) -> Pass<'w, W> {
+        Pass {
+            world,
+            key: self.key.clone(),
+            state: self.state.clone(),
+            permit,
+            claim,
+            call: self.call.clone(),
+        }
+    }
+
+    /// What it holds of its world.
+    #[doc(hidden)]
+    pub const fn held(&self) -> (&'a W, Option<&W::Permit>, Option<&W::Claim>) {
+        (self.world, self.permit.as_ref(), self.claim.as_ref())
+    }
+
     /// Runs until there is nothing more to do.
     pub(super) async fn run(&mut self) -> End {
         loop {
@@ -55,7 +74,7 @@ impl<'a, W: World> Pass<'a, W> {
     }
 
     /// Does what is decided, once. `Some`: that was all.
-    pub(super) async fn step(&mut self) -> Option<End> {
+    pub async fn step(&mut self) -> Option<End> {
         // Decided before the match, which would keep what the decision was made of for as long as the step takes.
         let decision = self.decide();
         self.note();

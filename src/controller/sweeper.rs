@@ -35,17 +35,18 @@ use super::world::World;
 const EVERY: Duration = Duration::from_secs(30);
 
 /// What the sweeper remembers of the records, by the name of their Secret. Instants are times since the sweeper began.
-pub(super) type Looks = HashMap<Box<str>, Looked>;
+pub type Looks = HashMap<Box<str>, Looked>;
 
 /// What the sweeper remembers of a record.
 #[derive(Clone)]
-pub(super) struct Looked {
+pub struct Looked {
     resource_version: Box<str>,
-    pub(super) failures: u32,
+    /// Tries that failed, one after the other.
+    pub failures: u32,
     /// When it is looked at again; `None`: when it changes.
-    pub(super) again: Option<Duration>,
+    pub again: Option<Duration>,
     /// When the client was first refused to be deregistered, by the provider or by what is known of it, or its credentials were missed.
-    pub(super) refused: Option<Duration>,
+    pub refused: Option<Duration>,
     /// Whether the client is deregistered, and only its record is left to remove.
     deregistered: bool,
     /// The provider object of a suspect, and its revision when it was looked at: another one is worth a try.
@@ -131,7 +132,7 @@ pub(super) async fn run(cx: Arc<Context>) {
 }
 
 /// When a record or suspect is to be looked at: at once, later, or not before it changes.
-pub(super) fn due<W: World>(world: &W, meta: &SecretMeta, looks: &Looks) -> Option<Duration> {
+pub fn due<W: World>(world: &W, meta: &SecretMeta, looks: &Looks) -> Option<Duration> {
     let uid = meta.client_uid.as_ref()?;
     let wanted = match meta.role {
         Role::Record => label::is_missing(meta) || !world.is_alive(uid),
@@ -152,7 +153,7 @@ pub(super) fn due<W: World>(world: &W, meta: &SecretMeta, looks: &Looks) -> Opti
 }
 
 /// Looks at a record or suspect that is due. `chance` is a random number in `0.0..1.0`. Whether a suspect is settled.
-pub(super) async fn sweep<W: World>(
+pub async fn sweep<W: World>(
     world: &W,
     meta: &SecretMeta,
     looks: &mut Looks,

@@ -1,6 +1,6 @@
 //! What a pass may ask of the world outside, and do to it.
 //!
-//! The operator's own world is [`super::live::Live`]. The crash explorer runs the same passes in a world that it made
+//! The operator's own world is `Live`. The crash explorer runs the same passes in a world that it made
 //! up, so nothing that decides may go around this trait.
 
 use std::future::Future;
@@ -24,12 +24,12 @@ use crate::domain::target::Endpoints;
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 
 /// An answer that takes its time.
-pub(super) trait Answer<T>: Future<Output = T> + Send {}
+pub trait Answer<T>: Future<Output = T> + Send {}
 
 impl<T, F: Future<Output = T> + Send> Answer<T> for F {}
 
 /// Everything outside of a pass.
-pub(super) trait World: Send + Sync {
+pub trait World: Send + Sync {
     /// A permit to call a provider, given back on drop.
     type Permit: Send;
     /// A claim to a client, given up on drop.

@@ -27,6 +27,8 @@ mod origin;
 mod probe;
 mod registration;
 mod software_statement;
+#[doc(hidden)]
+pub mod testing;
 mod token;
 mod tokens;
 mod transport;
@@ -48,7 +50,5 @@ pub use limits::BodyError;
 pub use metadata::{Metadata, parse as parse_metadata};
 pub use origin::callable;
 pub use transport::{Transport, not_sent};
-#[cfg(test)]
-pub(crate) use verdict::made_of;
 pub use webfinger::{Resource, issuer as parse_webfinger};
 pub use wire::{Undecodable, parse as parse_registration};

@@ -37,27 +37,6 @@ pub(super) fn accepted(answer: Answer, asked: Asked, at: &str, spoken: &[SecretS
     })
 }
 
-/// What the operator makes of an answer, for the crash explorer's model of a provider. `None`: no answer.
-#[cfg(test)]
-pub(crate) fn made_of(status: Option<u16>, body: &str) -> CallError {
-    let Some(status) = status else {
-        return unanswered("the provider sent no complete answer".to_owned());
-    };
-    let Ok(url) = url::Url::parse("https://provider.example/register") else {
-        return unanswered(String::new());
-    };
-    let answer = Answer {
-        url,
-        status,
-        headers: HeaderMap::new(),
-        body: Ok(body.as_bytes().to_vec()),
-    };
-    match accepted(answer, Asked::Management, "the provider", &[]) {
-        Err(error) => error,
-        Ok(_) => incomprehensible(status, Asked::Management, "the provider", "cannot be decoded"),
-    }
-}
-
 /// A success whose content cannot be understood: something happened, and nobody knows what.
 pub(super) fn incomprehensible(status: u16, asked: Asked, at: &str, why: &str) -> CallError {
     let text = format!("the answer of {at} to the {} (status {status}) {why}", asked.noun());

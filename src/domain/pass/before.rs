@@ -1,11 +1,11 @@
 //! Parts B and E of the table: what the last answer calls for, what ends a pass, and an object that is gone.
 
-use crate::api::Reason;
+use crate::api::{AttemptOutcome, Reason};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::record::{Phase, Record};
 
 use super::effect::{Decision, Effect, End};
-use super::journal::FollowUp;
+use super::journal::{Deregistration, FollowUp};
 use super::observed::Observed;
 use super::row::Row;
 use super::state::{Remains, State};
@@ -51,6 +51,23 @@ fn gone(state: &State) -> Option<Decision> {
     })
 }
 
+/// Whether stopping now would lose something that the provider issued, or leave a doubt that need not be. A deregistration of which no
+/// record tells would be refused the next time, because the client is gone; an attempt without effect of which no status tells would be
+/// a suspect.
+fn has_something_in_hand(state: &State) -> bool {
+    let is_saved = || state.record().is_none_or(|(record, _)| record.phase != Phase::Deleting);
+    let journal = &state.journal;
+    let told = state.object.status.as_ref().and_then(|status| status.attempt.as_ref());
+    let untold = state.closed.as_ref().is_some_and(|closed| {
+        closed.outcome == AttemptOutcome::NotApplied && told.is_none_or(|told| told.id != closed.id)
+    });
+    state.holds_an_answer()
+        || journal.attempt.is_some()
+        || journal.marked.is_some()
+        || journal.deregistration == Some(Deregistration::Done) && !is_saved()
+        || untold
+}
+
 /// B4 to B6.
 fn gates(seen: &Observed<'_>, state: &State) -> Option<Decision> {
     if !seen.leads && !state.holds_an_answer() {
@@ -60,7 +77,7 @@ fn gates(seen: &Observed<'_>, state: &State) -> Option<Decision> {
             _ => Row::B5.stops(End::Rest),
         });
     }
-    if seen.stopping && !state.has_something_in_hand() {
+    if seen.stopping && !has_something_in_hand(state) {
         return Some(Row::B6.stops(End::Rest));
     }
     (state.steps > MOST_STEPS).then(|| {

@@ -52,7 +52,7 @@ fn decide(view: &View<'_>) -> Decision {
             stopped(view).unwrap_or_else(|| Row::D2.does(Effect::ReadRecord))
         }
         RecordView::Absent { live: true } => stopped(view).unwrap_or_else(|| unrecorded(view)),
-        RecordView::Unreadable if timed_out(view) => Row::D6.does(Effect::RemoveFinalizer),
+        RecordView::Unreadable if timed_out(view) => stopped(view).unwrap_or_else(|| unreadable(view)),
         RecordView::Unreadable => Row::D6.fails(blocked(&first::unreadable(view), None)),
         RecordView::Present(record) if is_of_others(view, record) => {
             if timed_out(view) {
@@ -100,6 +100,21 @@ pub(super) fn elsewhere(view: &View<'_>, marker: &Marker<'_>, text: &str) -> Dec
         attempt: marker.attempt.to_string(),
         client_id: client_id.map(str::to_owned),
     }))
+}
+
+/// D6: what the object says of the client is all that is known of it.
+fn unreadable(view: &View<'_>) -> Decision {
+    let client_id = view.known_client_id();
+    let attempt = view.marker().map(|marker| marker.attempt.into_owned());
+    let attempt = attempt.or_else(|| client_id.map(identity::unknown_attempt));
+    let doubt = attempt.filter(|attempt| !view.is_suspect(attempt, client_id));
+    Row::D6.does(match doubt {
+        Some(attempt) => Effect::EnterSuspect(Suspect {
+            attempt,
+            client_id: client_id.map(str::to_owned),
+        }),
+        None => Effect::RemoveFinalizer,
+    })
 }
 
 /// Whether the client is another cluster's, or may be, and the user has not given it up.

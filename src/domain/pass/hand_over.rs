@@ -16,7 +16,7 @@ use super::effect::{Decision, Effect};
 use super::journal::Compensation;
 use super::keep;
 use super::row::Row;
-use super::view::{ProviderView, RecordView, View};
+use super::view::{CredentialsView, ProviderView, RecordView, View};
 
 pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     let journal = view.journal;
@@ -78,8 +78,21 @@ fn registration(view: &View<'_>) -> Decision {
                 ..*record
             })))
         }
-        _ => Row::A1d.does(Effect::StoreRecord(record)),
+        _ => Row::A1d.does(Effect::StoreRecord(Box::new(Record {
+            credential_generation: generation(view),
+            ..*record
+        }))),
     }
+}
+
+/// Generation of the credentials of a registration that replaces none that is recorded. The Secret of a client that was given up holds
+/// older ones, and must not look as if it were written.
+fn generation(view: &View<'_>) -> u64 {
+    let CredentialsView::Ours(secret) = view.credentials else {
+        return 1;
+    };
+    let written = secret.annotations().get(names::CREDENTIAL_GENERATION);
+    written.and_then(|text| text.parse::<u64>().ok()).unwrap_or_default() + 1
 }
 
 /// The registration in hand as a record.

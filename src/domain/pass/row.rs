@@ -64,7 +64,7 @@ rows! {
             => "the pass ends: a defect of the planner, which is reported";
         B5 "the leadership has ended, and nothing that a provider has issued is in hand"
             => "part E, else the pass ends; an attempt that was opened and not sent is noted as not applied";
-        B6 "the operator stops, and nothing is in hand: no answer, no opened attempt, no update marked as in flight"
+        B6 "the operator stops, and nothing is in hand: no answer, no opened attempt, no update marked as in flight, no deregistration that no record tells of, no attempt without effect that no status tells of"
             => "the pass ends";
         B7 "the write of the status failed"
             => "the pass ends";
@@ -280,8 +280,8 @@ rows! {
             => "enter a suspect";
         D5 "record absent"
             => "remove the finalizer";
-        D6 "record unreadable, timeout passed / else"
-            => "remove the finalizer / verdict: failed (DeletionBlocked)";
+        D6 "record unreadable, timeout passed, and its client no suspect yet / timeout passed / else"
+            => "enter a suspect with the client_id of the status / remove the finalizer / verdict: failed (DeletionBlocked)";
         D6a "phase Registered or Deleting, record of another cluster or this may be a copy (A9a), not abandoned: timeout passed / else"
             => "remove the finalizer / verdict: failed (DeletionBlocked)";
         D7 "phase Deleted or Retained"

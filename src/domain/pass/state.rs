@@ -289,11 +289,6 @@ impl State {
             || self.journal.disputed.is_some()
     }
 
-    /// Whether stopping now would lose something that the provider issued, or leave a doubt that need not be.
-    pub(super) fn has_something_in_hand(&self) -> bool {
-        self.holds_an_answer() || self.journal.attempt.is_some() || self.journal.marked.is_some()
-    }
-
     pub(super) fn uid(&self) -> &str {
         self.object.metadata.uid.as_deref().unwrap_or_default()
     }

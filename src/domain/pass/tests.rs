@@ -9,6 +9,7 @@ mod create_rows;
 mod delete_rows;
 mod first_rows;
 mod keep_rows;
+mod learned_rows;
 mod left_rows;
 mod recreate_rows;
 

@@ -8,16 +8,6 @@ use super::super::double::{PATIENT, bearer};
 use super::*;
 use crate::domain::probe::ProbeKind;
 
-/// The explorer's planted mistake.
-impl ManagementCall {
-    pub(crate) fn of_another_client(&self) -> Self {
-        Self {
-            uri: format!("{}-of-another", self.uri),
-            ..self.clone()
-        }
-    }
-}
-
 /// A provider object that names this issuer, with this token for management.
 pub(in crate::provider) fn target(issuer: &str, token: &str) -> Target {
     Target {

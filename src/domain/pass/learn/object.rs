@@ -155,7 +155,12 @@ impl State {
                 "a client may be left at the provider and could not be entered as a suspect: {}; look for it there",
                 failure.message
             )),
-            (StoredRecord::Absent { .. } | StoredRecord::Unseen, _) => None,
+            (StoredRecord::Unseen, Some(failure)) => Some(format!(
+                "a client may be left at the provider, and its record in {} could not be read: {}; look for it there",
+                self.record_text(seen),
+                failure.message
+            )),
+            (StoredRecord::Absent { .. } | StoredRecord::Unseen, None) => None,
         };
         if let Some(text) = text {
             self.note(Note::Warn(Reason::DeletionTimedOut, text));

@@ -109,7 +109,21 @@ fn d3c_an_open_attempt_with_a_mark_is_looked_up_while_there_is_time() {
 fn d6_an_unreadable_record_blocks_until_the_timeout() {
     let unreadable = || World::dying().with(|w| w.record_sight = Some(RecordView::Unreadable));
     assert_eq!(unreadable().short(), "DeletionBlocked");
-    assert_eq!(unreadable().with(|w| w.now += 3600).short(), "RemoveFinalizer");
+    let late = || unreadable().with(|w| w.now += 3600);
+    let Next::Do(Effect::EnterSuspect(entered)) = late().next() else {
+        panic!("nothing else would name its client");
+    };
+    assert_eq!(entered, suspect("a1", Some("id")));
+    assert_eq!(
+        late().with(|w| w.suspects.push(entered.clone())).short(),
+        "RemoveFinalizer"
+    );
+    let unmarked = late().with(|w| w.object["metadata"]["annotations"] = json!({}));
+    assert_eq!(unmarked.short(), "EnterSuspect");
+    let unknown = late().with(|w| w.object["status"] = json!({}));
+    assert_eq!(unknown.short(), "EnterSuspect", "the attempt of its marker");
+    let refused = late().with(|w| w.journal.failure = Some(failure(Class::Transient)));
+    assert_eq!(refused.short(), "DeletionBlocked", "the entry is tried again");
 }
 
 #[test]

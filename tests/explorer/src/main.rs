@@ -5,6 +5,13 @@
 //! late, and a process that starts may be served an old list. What is left when all has come to rest is judged by the promises
 //! in `testbed::promises` and in [`oracle`]. `docs/testing.md` tells how to read and replay what it finds.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod cluster;
 mod digest;
 mod fork;

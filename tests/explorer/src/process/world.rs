@@ -7,23 +7,24 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde_json::{Map, Value};
 
-use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason, names};
-use crate::cluster::{ApiError, Role, SecretMeta, SecretRevision};
-use crate::domain::breaker::Counted;
-use crate::domain::claim::Named;
-use crate::domain::failure::Failure;
-use crate::domain::marker::Marker;
-use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::pass::{Operator, Pause, Provider, Row};
-use crate::domain::probe::Probed;
-use crate::domain::record::{DATA_KEY, Record};
-use crate::domain::registration::Registration;
-use crate::domain::target::Endpoints;
-use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
+use oauth_client_operator::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason, names};
+use oauth_client_operator::cluster::{ApiError, Role, SecretMeta, SecretRevision};
+use oauth_client_operator::domain::breaker::Counted;
+use oauth_client_operator::domain::claim::Named;
+use oauth_client_operator::domain::failure::Failure;
+use oauth_client_operator::domain::marker::Marker;
+use oauth_client_operator::domain::outcome::{CallError, Deletion};
+use oauth_client_operator::domain::pass::{Operator, Pause, Provider, Row};
+use oauth_client_operator::domain::probe::Probed;
+use oauth_client_operator::domain::record::{DATA_KEY, Record};
+use oauth_client_operator::domain::registration::Registration;
+use oauth_client_operator::domain::target::Endpoints;
+use oauth_client_operator::provider::{ManagementCall, MarkedCall, ProbeCall};
 
-use super::super::super::world::World;
+use oauth_client_operator::controller::World;
+
 use super::super::cluster::secret_name;
-use super::super::provider::REGISTRATION;
+use super::super::provider::{REGISTRATION, Sent};
 use super::super::rows;
 use super::super::scenario;
 use super::super::schedule::Choice;
@@ -356,7 +357,8 @@ impl World for Process {
     }
 
     async fn read(&self, call: &ManagementCall) -> Result<Registration, CallError> {
-        self.call("GET", &CALL_FAULTS, |state| state.provider.read(call)).await
+        self.call("GET", &CALL_FAULTS, |state| state.provider.read(&Sent::of(call)))
+            .await
     }
 
     async fn probe(&self, call: &ProbeCall) -> Probed {
@@ -368,18 +370,23 @@ impl World for Process {
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
-        let mut call = call.clone();
+        let mut uri = call.uri().to_owned();
         if self.state().plant == Some(Plant::TokenAtAnotherUri) {
-            call = call.of_another_client();
+            uri.push_str("-of-another");
         }
-        let call = &call;
-        self.call("PUT", &CALL_FAULTS, |state| state.provider.update(call, request))
+        let call = Sent {
+            uri: &uri,
+            scheme: call.scheme(),
+        };
+        self.call("PUT", &CALL_FAULTS, |state| state.provider.update(&call, request))
             .await
     }
 
     async fn deregister(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
         let ended = self
-            .call("DELETE", &CALL_FAULTS, |state| state.provider.deregister(call))
+            .call("DELETE", &CALL_FAULTS, |state| {
+                state.provider.deregister(&Sent::of(call))
+            })
             .await;
         match ended {
             Ok(()) => Ok(Deletion::Done),

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cluster::Role;
+use oauth_client_operator::cluster::Role;
 
 use super::cluster::Cluster;
 use super::fork::Fork;

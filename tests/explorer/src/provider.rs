@@ -6,11 +6,11 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
-use crate::domain::outcome::CallError;
-use crate::domain::probe::{ProbeKind, Probed};
-use crate::domain::registration::Registration;
-use crate::domain::target::AuthScheme;
-use crate::provider::{ManagementCall, MarkedCall, ProbeCall, made_of};
+use oauth_client_operator::domain::outcome::CallError;
+use oauth_client_operator::domain::probe::{ProbeKind, Probed};
+use oauth_client_operator::domain::registration::Registration;
+use oauth_client_operator::domain::target::AuthScheme;
+use oauth_client_operator::provider::{ManagementCall, MarkedCall, ProbeCall, testing::made_of};
 
 use super::digest;
 use super::process::UNAVAILABLE;
@@ -40,6 +40,21 @@ pub(super) struct Entry {
     pub regenerated: bool,
     /// Updates that took place.
     pub updates: usize,
+}
+
+/// A management call as it arrives.
+pub(super) struct Sent<'a> {
+    pub uri: &'a str,
+    pub scheme: &'a AuthScheme,
+}
+
+impl<'a> Sent<'a> {
+    pub(super) fn of(call: &'a ManagementCall) -> Self {
+        Self {
+            uri: call.uri(),
+            scheme: call.scheme(),
+        }
+    }
 }
 
 /// A provider.
@@ -123,7 +138,7 @@ impl Provider {
         Ok(answer)
     }
 
-    pub(super) fn read(&mut self, call: &ManagementCall) -> Result<Registration, CallError> {
+    pub(super) fn read(&mut self, call: &Sent<'_>) -> Result<Registration, CallError> {
         let (id, entry) = self.authorized(call)?;
         Ok(self.answer(&id, &entry))
     }
@@ -145,13 +160,9 @@ impl Provider {
         }
     }
 
-    pub(super) fn update(
-        &mut self,
-        call: &ManagementCall,
-        request: &Map<String, Value>,
-    ) -> Result<Registration, CallError> {
+    pub(super) fn update(&mut self, call: &Sent<'_>, request: &Map<String, Value>) -> Result<Registration, CallError> {
         let (id, mut entry) = self.authorized(call)?;
-        entry.metadata = request.clone();
+        entry.metadata.clone_from(request);
         entry.metadata.remove("client_id");
         entry.updates += 1;
         if self.rotates {
@@ -162,7 +173,7 @@ impl Provider {
         Ok(answer)
     }
 
-    pub(super) fn deregister(&mut self, call: &ManagementCall) -> Result<(), CallError> {
+    pub(super) fn deregister(&mut self, call: &Sent<'_>) -> Result<(), CallError> {
         let (id, mut entry) = self.authorized(call)?;
         entry.alive = false;
         self.put(&id, entry);
@@ -220,14 +231,14 @@ impl Provider {
     }
 
     /// Who a management call is about, if its token is that client's.
-    fn authorized(&mut self, call: &ManagementCall) -> Result<(String, Entry), CallError> {
+    fn authorized(&mut self, call: &Sent<'_>) -> Result<(String, Entry), CallError> {
         self.refusal()?;
-        let id = call.uri().rsplit('/').next().unwrap_or_default().to_owned();
+        let id = call.uri.rsplit('/').next().unwrap_or_default().to_owned();
         if self.chosen || self.marked {
             let living = self.ledger.get(&id).filter(|entry| entry.alive);
             return living.map(|entry| (id, Entry::clone(entry))).ok_or_else(unauthorized);
         }
-        let AuthScheme::Bearer(token) = call.scheme() else {
+        let AuthScheme::Bearer(token) = call.scheme else {
             return Err(unauthorized());
         };
         let token = token.expose_secret();

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use crate::api::{OAuthClient, Reason};
-use crate::cluster::{ApiError, Role, SecretMeta};
-use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::CallError;
-use crate::domain::pass::{self, Operator, Provider};
-use crate::provider::made_of;
+use oauth_client_operator::api::{OAuthClient, Reason};
+use oauth_client_operator::cluster::{ApiError, Role, SecretMeta};
+use oauth_client_operator::domain::failure::{Class, Failure};
+use oauth_client_operator::domain::outcome::CallError;
+use oauth_client_operator::domain::pass::{self, Operator, Provider};
+use oauth_client_operator::provider::testing::made_of;
 
 use super::cluster::{Cluster, Name, named};
 use super::replica::Replica;

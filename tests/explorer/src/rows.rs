@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::domain::pass::Row;
+use oauth_client_operator::domain::pass::Row;
 
 static REACHED: [AtomicBool; Row::ALL.len()] = [const { AtomicBool::new(false) }; Row::ALL.len()];
 

@@ -19,8 +19,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use crate::api::{OAuthClient, OAuthClientStatus, names};
-use crate::cluster::{ApiError, SecretMeta, SecretRevision};
+use oauth_client_operator::api::{OAuthClient, OAuthClientStatus, names};
+use oauth_client_operator::cluster::{ApiError, SecretMeta, SecretRevision};
 
 use super::{digest, merge};
 

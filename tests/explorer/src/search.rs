@@ -142,7 +142,7 @@ fn told(state: &State, broken: &[String]) -> String {
         .map(|plant| format!(", planted {plant:?}"))
         .unwrap_or_default();
     format!(
-        "scenario {name:?}{planted}\n{}  {}\n  replay: EXPLORER_REPLAY='{name}: {}' cargo test -p oauth-client-operator --lib explorer::replay -- --nocapture",
+        "scenario {name:?}{planted}\n{}  {}\n  replay: EXPLORER_REPLAY='{name}: {}' cargo test -p explorer replay -- --nocapture",
         state.schedule,
         broken.join("\n  "),
         state.schedule.replay(),

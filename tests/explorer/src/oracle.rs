@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt;
 use testbed::promises::{self, Issued, Leftovers, Object, Published, Recorded, Suspected};
 
-use crate::api::{OAuthClient, OnUnknownOutcome, names};
-use crate::domain::secret;
+use oauth_client_operator::api::{OAuthClient, OnUnknownOutcome, names};
+use oauth_client_operator::domain::secret;
 
 use super::cluster::{Cluster, KeptSecret};
 use super::provider::{Entry, THEIRS};

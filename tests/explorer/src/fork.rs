@@ -4,7 +4,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::super::pass::{End, Pass};
+use oauth_client_operator::controller::Pass;
+use oauth_client_operator::domain::pass::End;
+
 use super::process::{Process, drive};
 use super::run::{lock, process};
 use super::scenario;
@@ -59,7 +61,7 @@ impl Fork {
 /// Runs a pass to its end, and leaves a fork before each of its steps from which a run with a further fault may begin. `None`:
 /// the process died in it.
 pub(super) fn steps(mut pass: Pass<'_, Process>) -> Option<End> {
-    let process = pass.world;
+    let (process, ..) = pass.held();
     loop {
         {
             let mut state = lock(&process.state);
@@ -76,12 +78,6 @@ pub(super) fn steps(mut pass: Pass<'_, Process>) -> Option<End> {
 
 /// The same pass in another world.
 fn moved<'w>(pass: &Pass<'_, Process>, world: &'w Process) -> Pass<'w, Process> {
-    Pass {
-        world,
-        key: pass.key.clone(),
-        state: pass.state.clone(),
-        permit: pass.permit,
-        claim: pass.claim,
-        call: pass.call.clone(),
-    }
+    let (_, permit, claim) = pass.held();
+    pass.moved(world, permit.copied(), claim.copied())
 }

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::backoff;
+use oauth_client_operator::domain::backoff;
 
-use super::super::pass::{self, Pass};
-use super::super::sweeper;
+use oauth_client_operator::controller::Pass;
+use oauth_client_operator::controller::sweeper;
+use oauth_client_operator::domain::pass;
+
 use super::fork::{self, Fork};
 use super::oracle;
 use super::process::{Process, drive};

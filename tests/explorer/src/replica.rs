@@ -5,11 +5,12 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cluster::{Role, SecretMeta, cause};
-use crate::domain::pass::Operator;
+use oauth_client_operator::cluster::{Role, SecretMeta, cause};
+use oauth_client_operator::domain::pass::Operator;
 
-use super::super::outcomes::Outcomes;
-use super::super::sweeper::Looks;
+use oauth_client_operator::controller::Outcomes;
+use oauth_client_operator::controller::sweeper::Looks;
+
 use super::cluster::{Cluster, Kept, KeptSecret, Name};
 use super::provider::Provider;
 use super::scenario;

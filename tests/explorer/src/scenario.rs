@@ -6,10 +6,10 @@ use std::time::Duration;
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::api::{ManagementMode, OAuthClient, OnUnknownOutcome, Profile, names};
-use crate::domain::pass::Provider;
-use crate::domain::profile;
-use crate::domain::target::{Credentials, Deadlines, Knobs, Location, Target};
+use oauth_client_operator::api::{ManagementMode, OAuthClient, OnUnknownOutcome, Profile, names};
+use oauth_client_operator::domain::pass::Provider;
+use oauth_client_operator::domain::profile;
+use oauth_client_operator::domain::target::{Credentials, Deadlines, Knobs, Location, Target};
 
 use super::cluster::Name;
 use super::replica::Trigger;
@@ -227,9 +227,9 @@ fn resolved(policy: OnUnknownOutcome, knobs: Knobs) -> Provider {
             management: Credentials::default(),
             knobs,
             on_unknown_outcome: policy,
-            verify: crate::api::Verify::Auto,
+            verify: oauth_client_operator::api::Verify::Auto,
             ca_bundle: None,
-            presented: crate::domain::target::Presented::default(),
+            presented: oauth_client_operator::domain::target::Presented::default(),
             deadlines: Deadlines {
                 connect: Duration::ZERO,
                 request: Duration::ZERO,
@@ -321,7 +321,7 @@ pub(super) fn act(step: Step, state: &mut State) {
         WipeStatus => cluster.change(&name(), |object| object.status = None),
         LoseRecords => cluster
             .secrets
-            .retain(|_, kept| kept.meta.role != crate::cluster::Role::Record),
+            .retain(|_, kept| kept.meta.role != oauth_client_operator::cluster::Role::Record),
         Terminate => {
             cluster.terminating.insert(APPS.to_owned());
         }

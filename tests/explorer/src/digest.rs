@@ -10,8 +10,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde::Serialize;
 
-use crate::api::OAuthClient;
-use crate::domain::record::DATA_KEY;
+use oauth_client_operator::api::OAuthClient;
+use oauth_client_operator::domain::record::DATA_KEY;
 
 /// Members of a record that hold times, in the order in which they are written.
 const REGISTERED_AT: &str = r#""registeredAt":"#;
@@ -109,18 +109,35 @@ fn json(value: &impl Serialize, hasher: &mut DefaultHasher) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use oauth_client_operator::api::names;
+    use oauth_client_operator::domain::pass::Operator;
+
     use super::*;
-    use crate::domain::record::Record;
-    use crate::domain::record::tests::record;
+    use oauth_client_operator::domain::record::Record;
+    use oauth_client_operator::domain::record::made;
 
     fn stored(registered_at: i64, missing_since: Option<i64>, attempt: &str) -> Secret {
+        let object = serde_json::from_value(json!({
+            "apiVersion": names::API_VERSION, "kind": "OAuthClient",
+            "metadata": {"name": "app", "namespace": "ns", "uid": "u"},
+            "spec": {"providerRef": {"name": "p"}},
+        }))
+        .unwrap();
+        let operator = Operator {
+            namespace: "system".to_owned(),
+            cluster_id: "cluster".to_owned(),
+            held: None,
+            serves_own_namespace: false,
+        };
         let record = Record {
             registered_at,
             missing_since,
             attempt: attempt.to_owned(),
-            ..record()
+            ..made::sample(&object, &operator)
         };
-        crate::domain::secret::record(&record, "system").unwrap()
+        oauth_client_operator::domain::secret::record(&record, "system").unwrap()
     }
 
     #[test]
