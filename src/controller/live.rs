@@ -370,6 +370,8 @@ impl World for Live<'_> {
     }
 
     async fn read(&self, call: &ManagementCall) -> Result<Registration, CallError> {
+        // Any answer may hold a new token, reads too.
+        self.begin();
         self.calling(Operation::Read, self.transport.read(call)).await
     }
 

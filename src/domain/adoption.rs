@@ -15,6 +15,8 @@ use super::metadata::hex;
 
 /// Key of the token, if the object names none.
 const KEY: &str = "token";
+/// In the place of a token's digest.
+const SET_ASIDE: &str = "replaced";
 /// Longest token, in bytes: servers accept no longer header.
 const LONGEST: usize = 16 * 1024;
 
@@ -47,6 +49,19 @@ fn reference(adopt: &Adopt) -> String {
 pub fn was_done(adopt: &Adopt, adopted: Option<&str>) -> bool {
     let before = adopted.and_then(|adopted| adopted.split_once('.'));
     before.is_some_and(|(before, _)| before == reference(adopt))
+}
+
+/// What stands in the record of a client that was registered in the place of the one that the object refers to: the reference counts
+/// no more.
+#[must_use]
+pub fn set_aside(adopt: &Adopt) -> String {
+    format!("{}.{SET_ASIDE}", reference(adopt))
+}
+
+/// Whether what the object refers to was set aside so.
+#[must_use]
+pub fn is_set_aside(adopt: &Adopt, adopted: Option<&str>) -> bool {
+    adopted == Some(set_aside(adopt).as_str())
 }
 
 fn short(text: &str) -> String {

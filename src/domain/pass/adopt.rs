@@ -9,6 +9,7 @@ use crate::domain::adoption::{self, Adoption};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::record::Record;
 
+use super::UNDER_WAY;
 use super::effect::{Decision, Effect};
 use super::first::foreign_secret;
 use super::row::Row;
@@ -18,6 +19,9 @@ use crate::domain::secret;
 /// K10b: the recorded client gets the token that the object names, if it is another one than was taken over last.
 pub(super) fn token(view: &View<'_>, record: &Record) -> Option<Decision> {
     let adopt = view.object.spec.adopt.as_ref()?;
+    if adoption::is_set_aside(adopt, record.adopted.as_deref()) {
+        return None;
+    }
     let row = Row::K10b;
     let adoption = match view.journal.adoption.as_deref() {
         None => return Some(row.does(Effect::ReadAdoption)),
@@ -38,7 +42,12 @@ pub(super) fn token(view: &View<'_>, record: &Record) -> Option<Decision> {
         Some(found) if found.issuer != record.endpoints.issuer => {
             row.fails(super::keep::provider_changed(&found.issuer, &record.endpoints.issuer))
         }
-        Some(_) => row.does(take(adoption, uri)),
+        // A view that lags behind must not undo a newer token, nor may an update that is under way bring one after this.
+        Some(_) if !view.journal.object_read => row.does(Effect::ReadObject),
+        Some(_) => match view.foreign_update_age.and_then(|age| UNDER_WAY.checked_sub(age)) {
+            Some(wait) => row.fails(super::keep::under_way(wait)),
+            None => row.does(take(adoption, uri)),
+        },
     })
 }
 

@@ -20,13 +20,13 @@ pub(super) fn next(seen: &Observed<'_>, state: &State) -> Option<Decision> {
 /// B1 to B3, B7, and what belongs to the hand-over of an answer.
 fn follow_up(state: &State) -> Option<Decision> {
     Some(match state.journal.follow_up.as_ref()? {
-        FollowUp::Wait(time) => Row::B1.does(Effect::Wait(*time)),
+        FollowUp::Wait(time, _) => Row::B1.does(Effect::Wait(*time)),
         FollowUp::StartOver { .. } => Row::B2.does(Effect::StartOver),
         FollowUp::ReadCredentials => Row::B3.does(Effect::ReadCredentials),
         FollowUp::ReadRecord => Row::B3.does(Effect::ReadRecord),
         FollowUp::Stop(failure) => Row::B7.stops(End::Retry(failure.clone())),
         FollowUp::Collided => Row::A1b.does(Effect::ReadRecord),
-        FollowUp::Reread(_) | FollowUp::Restored { .. } => Row::A2a.does(Effect::ReadRecord),
+        FollowUp::Reread(_) | FollowUp::Restored { .. } | FollowUp::Merge(_) => Row::A2a.does(Effect::ReadRecord),
         FollowUp::Vanished(_) => Row::A2b.does(Effect::ReadOwner),
         FollowUp::Restore { wanted, .. } => Row::A2c.does(Effect::RestoreRecord(wanted.clone())),
         FollowUp::Save(record) => Row::A2d.does(Effect::SaveRecord(record.clone())),

@@ -43,7 +43,10 @@ fn until_timeout(view: &View<'_>, decision: Decision) -> Decision {
 fn decide(view: &View<'_>) -> Decision {
     if !view.has_finalizer() {
         return match view.record {
-            RecordView::Present(record) if record.phase == Phase::Deleted => Row::D1.does(Effect::RemoveRecord),
+            // What cannot be removed now is removed by the sweeper.
+            RecordView::Present(record) if record.phase == Phase::Deleted && view.journal.failure.is_none() => {
+                Row::D1.does(Effect::RemoveRecord)
+            }
             _ => Row::D1.ends(Verdict::Gone),
         };
     }
@@ -276,6 +279,9 @@ fn deleted(record: &Record) -> Effect {
 /// The client stays at the provider, and the suspect entry says so and keeps all that a later try needs. An entry that exists
 /// may lack the record, or hold an older token.
 fn leave(view: &View<'_>, record: &Record, row: Row) -> Decision {
+    if let Some(decision) = stopped(view) {
+        return decision;
+    }
     row.does(if view.journal.kept {
         deleted(record)
     } else {

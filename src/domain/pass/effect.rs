@@ -250,7 +250,7 @@ impl Effect {
             | Self::Adopt(_)
             | Self::Claim { compensates: false, .. }
             | Self::Deregister => Admission::PermitAndLeadership,
-            Self::ProveWritable | Self::FindMarked(_) | Self::ReadClient => Admission::Permit,
+            Self::ProveWritable | Self::FindMarked(_) | Self::LookUp(_) | Self::ReadClient => Admission::Permit,
             _ => Admission::Free,
         }
     }

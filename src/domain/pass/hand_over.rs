@@ -6,6 +6,7 @@
 use kube::ResourceExt;
 
 use crate::api::{Reason, Suspect, names};
+use crate::domain::adoption;
 use crate::domain::failure::Class;
 use crate::domain::identity;
 use crate::domain::metadata::Request;
@@ -75,6 +76,7 @@ fn registration(view: &View<'_>) -> Decision {
                 credential_generation: old.credential_generation + 1,
                 other: old.other.clone(),
                 replaced: view.object.annotations().get(names::REPLACE).cloned(),
+                adopted: view.object.spec.adopt.as_deref().map(adoption::set_aside),
                 ..*record
             })))
         }

@@ -88,8 +88,8 @@ pub struct Journal {
 /// What an answer calls for at once.
 #[derive(Clone, Debug)]
 pub enum FollowUp {
-    /// Time has to pass.
-    Wait(Duration),
+    /// Time has to pass, and then this is to be done.
+    Wait(Duration, Option<Box<FollowUp>>),
     /// The object is not what this pass took it for. `told`: its status was about to be written.
     StartOver {
         /// Whether the pass was about to end.
@@ -121,8 +121,21 @@ pub enum FollowUp {
     },
     /// A read brought other credentials.
     Save(Box<Record>),
+    /// The same, and the record is another one meanwhile.
+    Merge(Box<Record>),
     /// The pass cannot go on.
     Stop(Failure),
+}
+
+impl FollowUp {
+    /// Whether it is the only copy of credentials that a provider has issued.
+    pub(super) fn holds_credentials(&self) -> bool {
+        match self {
+            Self::Save(_) | Self::Merge(_) | Self::Vanished(_) | Self::Restore { .. } | Self::Restored { .. } => true,
+            Self::Wait(_, then) => then.as_ref().is_some_and(|then| then.holds_credentials()),
+            _ => false,
+        }
+    }
 }
 
 /// How far the deregistration of a client that cannot be recorded has come.

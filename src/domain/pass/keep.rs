@@ -228,7 +228,7 @@ const fn needs_somebody(failure: &Failure) -> bool {
 }
 
 /// Another replica may be in the middle of it: what it sent must not arrive after what is sent now.
-fn under_way(wait: Duration) -> Failure {
+pub(super) fn under_way(wait: Duration) -> Failure {
     let text = "an update that another replica of the operator began may still be under way; its end is waited for";
     Failure::new(Class::Transient, Reason::Progressing, text).after(Some(wait))
 }

@@ -134,7 +134,7 @@ rows! {
     Create {
         C1 "absence of the record known from the watch only, and marker, clientID or our Secret say that there was an attempt"
             => "read the record live";
-        C2 "clientID known, or our credentials Secret exists, and not abandoned"
+        C2 "clientID known, or our credentials Secret exists, not abandoned, and no `spec.adopt`"
             => "verdict: failed (RecordLost)";
         C2a "our credentials Secret exists, and no clientID is known: it was not read"
             => "read it";

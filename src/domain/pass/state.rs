@@ -15,7 +15,7 @@ use crate::domain::record::{Phase, Record};
 use crate::domain::secret::{self, SecretRevision};
 use crate::domain::target::Endpoints;
 
-use super::journal::Journal;
+use super::journal::{FollowUp, Journal};
 use super::observed::{Note, Observed, SecretOwner, Watched};
 use super::view::{CredentialsView, Provider, ProviderView, RecordView, View};
 
@@ -264,6 +264,12 @@ impl State {
         (!attempt.is_empty()).then_some(attempt)
     }
 
+    /// Whether the client in hand is one that exists and is taken over.
+    #[must_use]
+    pub fn adopts(&self) -> bool {
+        self.journal.adopts.is_some()
+    }
+
     /// Whether the provider rejected the credentials of a client whose management token it refused, so that another client is to be
     /// looked at in comparison.
     #[must_use]
@@ -278,6 +284,8 @@ impl State {
             || self.journal.answer.is_some()
             || self.journal.answered.is_some()
             || self.journal.disputed.is_some()
+            || self.journal.nowhere.is_some()
+            || self.journal.follow_up.as_ref().is_some_and(FollowUp::holds_credentials)
     }
 
     /// Whether the client that this pass has claimed is still to be recorded or deregistered.

@@ -72,7 +72,8 @@ impl<W: World> Pass<'_, W> {
         let uid = self.state.object().uid().unwrap_or_default();
         let doubts = !self.world.suspects_of(&uid).is_empty();
         let claim = AnswerClaim {
-            claimed: self.claim.is_some(),
+            // An unlabelled record may name what is to be taken over.
+            claimed: self.claim.is_some() && (self.world.is_labelled() || !self.state.adopts()),
             named: self.world.naming(&key),
             first_attempt_ago: self.world.age(self.state.first_attempt(answered.begun, doubts)),
         };

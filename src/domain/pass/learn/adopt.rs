@@ -45,10 +45,12 @@ impl State {
             }
         };
         found.registration_access_token.get_or_insert(adoption.token);
-        found.registration_client_uri = found.registration_client_uri.or(adoption.uri);
-        self.journal.adopts = Some(adoption.digest);
+        // The owner of the token consented to this origin, and to no other.
+        let consented = |uri: &String| adoption.uri.as_deref().map(origin) == Some(origin(uri));
+        found.registration_client_uri = found.registration_client_uri.filter(consented).or(adoption.uri.clone());
         let Some((record, _)) = self.record() else {
             // It is claimed and recorded like the answer of a registration.
+            self.journal.adopts = Some(adoption.digest);
             self.journal.attempt = Some(seen.fresh_attempt.to_owned());
             self.journal.adopted = true;
             self.journal.sent = Request::new();
@@ -68,10 +70,22 @@ impl State {
             self.journal.failure = Some(Failure::new(Class::Denied, Reason::InvalidResponse, text));
             return;
         }
-        self.journal.answer = Some((record.request.clone(), found));
+        // What became of an update in flight is not known, so all is stated again.
+        let request = record
+            .in_flight
+            .as_ref()
+            .map_or_else(|| record.request.clone(), |_| Request::new());
+        self.journal.adopts = Some(adoption.digest);
+        self.journal.answer = Some((request, found));
         self.journal.refused = false;
         self.forget_looks();
     }
+}
+
+/// Scheme, host and port of an address.
+fn origin(uri: &str) -> &str {
+    let end = uri.match_indices('/').nth(2).map_or(uri.len(), |(end, _)| end);
+    uri.get(..end).unwrap_or_default()
 }
 
 fn refused(error: CallError) -> Failure {

@@ -20,7 +20,7 @@ impl State {
         self.journal.failure = None;
         if failed {
             self.record = StoredRecord::Unseen;
-            self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN));
+            self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
             return;
         }
         if self.yields_to_record() {
@@ -94,7 +94,7 @@ impl State {
         self.note(Note::Log(format!(
             "the API server refuses all that would tell of the registered client {client_id}; tried again"
         )));
-        self.journal.follow_up = Some(FollowUp::Wait(REFUSED_AGAIN));
+        self.journal.follow_up = Some(FollowUp::Wait(REFUSED_AGAIN, None));
     }
 
     fn compensated(&mut self) {

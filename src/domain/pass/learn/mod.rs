@@ -21,6 +21,7 @@ use crate::domain::probe::{Control, Probed};
 use crate::domain::target::Endpoints;
 
 use super::effect::Effect;
+use super::journal::FollowUp;
 use super::observed::Observed;
 use super::state::State;
 
@@ -48,7 +49,11 @@ impl State {
 
     /// The time has passed.
     pub fn waited(&mut self) {
-        self.journal.follow_up = None;
+        let then = match self.journal.follow_up.take() {
+            Some(FollowUp::Wait(_, then)) => then,
+            _ => None,
+        };
+        self.journal.follow_up = then.map(|then| *then);
     }
 
     /// The provider was looked up.

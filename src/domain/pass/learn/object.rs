@@ -49,6 +49,9 @@ impl State {
                 self.journal.with_secret = false;
                 self.journal.nowhere = None;
                 self.journal.adoption = None;
+                if !self.holds_an_answer() {
+                    self.journal.adopts = None;
+                }
                 self.forget_looks();
                 if let Some(closed) = &mut self.closed {
                     // What was refused before may get another answer now.
@@ -195,7 +198,8 @@ impl State {
             (None, None) => return,
         };
         let Ok(found) = answer else {
-            self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN));
+            let then = wanted.map(|wanted| Box::new(FollowUp::Vanished(wanted)));
+            self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, then));
             return;
         };
         let phase = phase_without_object(&self.object, found.as_ref(), &client_id);

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use crate::api::Reason;
 use crate::domain::api_error::ApiError;
 use crate::domain::failure::Class;
-use crate::domain::pass::journal::FollowUp;
+use crate::domain::pass::journal::{Deregistration, FollowUp};
 use crate::domain::pass::observed::{Note, Observed};
 use crate::domain::pass::state::{Remains, State, StoredRecord};
 use crate::domain::record::{self, Record};
@@ -55,6 +55,11 @@ impl State {
                 }
                 self.journal.failure = failure.or(self.journal.failure.take());
             }
+            Some(FollowUp::Restored { wanted, gone }) if failure.is_some() => {
+                let then = Box::new(FollowUp::Restored { wanted, gone });
+                self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, Some(then)));
+            }
+            Some(FollowUp::Merge(read)) => self.merge(read, failure.is_some()),
             Some(FollowUp::Restored { wanted, gone }) => {
                 self.settle_answer(&wanted);
                 if gone && !self.holds_an_answer() {
@@ -82,6 +87,13 @@ impl State {
                 }
                 self.holds(wanted, revision);
             }
+            Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) if read_back => {
+                self.journal.follow_up = Some(FollowUp::Merge(wanted));
+            }
+            Err(ApiError::Unavailable { .. }) if read_back => {
+                let then = Box::new(FollowUp::Save(wanted));
+                self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, Some(then)));
+            }
             // What has to be saved is merged into what is then read.
             Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => {
                 self.journal.follow_up = Some(FollowUp::Reread(wanted));
@@ -91,19 +103,50 @@ impl State {
                 self.journal.follow_up = Some(FollowUp::Vanished(wanted));
             }
             // What a provider has issued is kept until it is stored.
-            Err(_) if self.journal.answer.is_some() => self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN)),
+            Err(_) if self.journal.answer.is_some() => self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None)),
             Err(error) if self.gone => self.tombstone_failed(&error, seen),
+            // The client is deregistered, and nothing but this pass knows it.
+            Err(ApiError::Unavailable { .. }) if self.journal.deregistration == Some(Deregistration::Done) => {
+                self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
+            }
             // The refusal that the read was made for counts more.
             Err(_) if read_back && self.journal.failure.is_some() => {}
-            Err(error) => self.fail(&error, &self.record_text(seen)),
+            Err(error) => {
+                self.journal.refused = false;
+                self.fail(&error, &self.record_text(seen));
+            }
         }
+    }
+
+    /// Credentials that a read brought are put into the record as it is now.
+    fn merge(&mut self, read: Box<Record>, failed: bool) {
+        if failed {
+            let then = Box::new(FollowUp::Merge(read));
+            self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, Some(then)));
+            return;
+        }
+        let Some((record, _)) = self.record() else { return };
+        // Another replica may have stored newer ones meanwhile.
+        if record.client_id != read.client_id || record.credential_generation > read.credential_generation {
+            return;
+        }
+        let merged = Record {
+            client_secret: read.client_secret,
+            client_secret_expires_at: read.client_secret_expires_at,
+            registration_access_token: read.registration_access_token,
+            registration_client_uri: read.registration_client_uri,
+            credential_generation: read.credential_generation,
+            metadata: read.metadata,
+            ..record.clone()
+        };
+        self.journal.follow_up = Some(FollowUp::Save(Box::new(merged)));
     }
 
     /// The object vanished, and its record cannot be made a tombstone.
     fn tombstone_failed(&mut self, error: &ApiError, seen: &Observed<'_>) {
         let failure = error.failure(&self.record_text(seen));
         if failure.class == Class::Transient {
-            self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN));
+            self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
             self.remains = Remains::Unknown;
         } else {
             self.note(Note::Log(format!(
@@ -131,7 +174,10 @@ impl State {
             Err(ApiError::AlreadyExists) => {
                 self.journal.follow_up = Some(FollowUp::Restored { wanted, gone });
             }
-            Err(_) => self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN)),
+            Err(_) => {
+                let then = Box::new(FollowUp::Restore { wanted, gone });
+                self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, Some(then)));
+            }
         }
     }
 

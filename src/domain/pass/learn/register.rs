@@ -37,6 +37,7 @@ impl State {
             return;
         };
         let hash = metadata::fingerprint(&request, &[&provider.fingerprint]);
+        self.journal.adopts = None;
         self.journal.sent = request;
         let error = match answer {
             Ok(registration) => {
@@ -166,6 +167,7 @@ impl State {
     /// The client of an answer is not this object's, and something names it.
     pub(super) fn concluded(&mut self, disputed: Disputed) {
         self.journal.disputed = None;
+        self.journal.adopts = None;
         if let Some(attempt) = self.journal.attempt.take() {
             let refused = disputed.failure.class == Class::Denied;
             let hash = if refused { disputed.hash } else { String::new() };
@@ -184,6 +186,12 @@ impl State {
         match answer {
             Ok(revision) => self.recorded(record, revision),
             Err(ApiError::AlreadyExists) => self.journal.follow_up = Some(FollowUp::Collided),
+            // What is taken over is not ours to deregister: it is stored as soon as that is allowed again.
+            Err(
+                ApiError::Forbidden { .. } | ApiError::Invalid { .. } | ApiError::NotFound | ApiError::Other { .. },
+            ) if self.journal.adopts.is_some() => {
+                self.hold(&record.client_id);
+            }
             Err(
                 error @ (ApiError::Forbidden { .. }
                 | ApiError::Invalid { .. }
@@ -191,7 +199,7 @@ impl State {
                 | ApiError::Other { .. }),
             ) => self.journal.unrecordable = Some(error.failure(&self.record_text(seen))),
             // The provider has issued a client and nothing else knows of it: try until it is stored.
-            Err(_) => self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN)),
+            Err(_) => self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None)),
         }
     }
 
@@ -220,7 +228,7 @@ impl State {
             Err(error @ (ApiError::Forbidden { .. } | ApiError::Invalid { .. } | ApiError::Other { .. })) => {
                 self.journal.unrecordable = Some(error.failure(&self.record_text(seen)));
             }
-            Err(_) => self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN)),
+            Err(_) => self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None)),
         }
     }
 
@@ -243,7 +251,7 @@ impl State {
     /// The name of the record is taken: by an earlier try of this very attempt, or by another one.
     pub(super) fn collision_read(&mut self, failed: bool) {
         if failed || self.journal.failure.take().is_some() {
-            self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN));
+            self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
             return;
         }
         if self.yields_to_record() {
@@ -252,6 +260,13 @@ impl State {
         match &self.record {
             // Only its version is another one.
             StoredRecord::Present { record, .. } if self.journal.replaces.as_ref() == Some(&record.attempt) => {}
+            // A client that was to be taken over is not ours to deregister.
+            StoredRecord::Present { .. } | StoredRecord::Unreadable if self.journal.adopts.is_some() => {
+                self.journal.registration = None;
+                self.journal.adopts = None;
+                self.journal.attempt = None;
+                self.journal.failure = Some(unstorable());
+            }
             StoredRecord::Present { .. } | StoredRecord::Unreadable => {
                 self.journal.unrecordable = Some(unstorable());
             }

@@ -44,6 +44,10 @@ fn allowed(world: World) -> World {
     world.with(|w| w.provider.as_mut().unwrap().target.knobs.allow_adoption = true)
 }
 
+fn adopted() -> crate::api::Adopt {
+    serde_json::from_value(json!({"registrationAccessTokenRef": {"name": "t"}})).unwrap()
+}
+
 /// A recorded client whose manifest has changed.
 fn changed() -> World {
     World::kept().with(|w| {
@@ -60,8 +64,17 @@ fn changed() -> World {
 fn k10b_a_token_is_taken_over_once_and_its_secret_may_go_then() {
     let world = adopts(changed(), None);
     assert_eq!(world.short(), "ReadAdoption");
+    let unread = read(adopts(changed(), None), "new");
+    assert_eq!(
+        unread.short(),
+        "ReadObject",
+        "a view that lags behind must not undo a newer token"
+    );
+    let changed = || changed().with(|w| w.journal.object_read = true);
     let token_known = read(adopts(changed(), None), "new");
     assert_eq!(token_known.short(), "Adopt");
+    let elsewhere = read(adopts(changed(), None), "new").with(|w| w.foreign_update_age = Some(Duration::from_secs(1)));
+    assert_eq!(elsewhere.short(), "Progressing");
     let Next::Do(Effect::Adopt(adoption)) = token_known.next() else {
         panic!("{}", token_known.short())
     };
@@ -74,7 +87,14 @@ fn k10b_a_token_is_taken_over_once_and_its_secret_may_go_then() {
     assert_eq!(read(done(), "newer").short(), "Adopt", "another token");
     let lost = Failure::new(Class::Denied, Reason::CredentialsMissing, "x");
     let gone = done().with(|w| w.journal.adoption = Some(Box::new(Err(lost.clone()))));
-    assert_eq!(gone.short(), "ReadObject", "the update goes on");
+    assert_eq!(gone.short(), "SaveRecord", "the update goes on");
+    let replaced =
+        adopts(changed(), None).recorded(|r| r.adopted = Some(crate::domain::adoption::set_aside(&adopted())));
+    assert_eq!(
+        replaced.short(),
+        "SaveRecord",
+        "a replaced client has nothing to do with that token"
+    );
     let never = adopts(changed(), None).with(|w| w.journal.adoption = Some(Box::new(Err(lost.clone()))));
     assert_eq!(never.short(), "CredentialsMissing");
 }
