@@ -2,7 +2,7 @@
 //!
 //! It keeps objects and Secrets with UIDs, resource versions, generations, finalizers, owner references and the parts that
 //! each field manager wrote, and refuses what the real one refuses: 404 for what is not there, 409 for another version or a
-//! name that is taken, 422 for another UID and for a new finalizer on an object that is being deleted, 403 in a namespace
+//! name that is taken, 422 for another UID, for a name that is none and for a new finalizer on an object that is being deleted, 403 in a namespace
 //! that is being deleted. A write that changes nothing makes no new version. The status is a resource of its own: writing it
 //! touches nothing else, and nothing else touches it. The garbage collector and the namespace controller act between passes.
 //!
@@ -293,6 +293,13 @@ impl Cluster {
 
     pub(super) fn can_create(&self, secret: &Secret) -> Result<(), ApiError> {
         let name = secret_name(secret);
+        let fits = |text: &str| text.starts_with(char::is_alphanumeric) && text.ends_with(char::is_alphanumeric);
+        if !fits(&name.1) || name.1.len() > 253 {
+            return Err(ApiError::Invalid {
+                message: "a lowercase RFC 1123 subdomain must start and end with an alphanumeric character".to_owned(),
+                uid_changed: false,
+            });
+        }
         if self.terminating.contains(&name.0) {
             return Err(ApiError::Forbidden {
                 message: "terminating".to_owned(),

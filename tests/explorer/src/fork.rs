@@ -16,13 +16,14 @@ use super::state::State;
 /// A world for passes that wait in a fork. Nothing happens in it.
 static NOWHERE: LazyLock<Process> = LazyLock::new(|| {
     let state = State::new(&scenario::ALL[0], Schedule::default(), None);
-    process(&Arc::new(Mutex::new(state)), 0, false)
+    process(&Arc::new(Mutex::new(state)), (0, 0), false)
 });
 
 /// All that there is before a step of a pass that is the last thing of its turn.
 pub(super) struct Fork {
     pub state: State,
     pub who: usize,
+    pub what: usize,
     pass: Pass<'static, Process>,
     held_back: Option<Secret>,
 }
@@ -36,7 +37,8 @@ impl Fork {
                 ..state.clone()
             },
             who: process.who,
-            pass: moved(pass, &NOWHERE),
+            what: process.what,
+            pass: moved(pass, &NOWHERE, None),
             held_back: held_back.clone(),
         }
     }
@@ -48,13 +50,13 @@ impl Fork {
 
     /// The rest of the pass, in a state that goes on from that of this fork.
     pub(super) fn go_on(&self, shared: &Arc<Mutex<State>>) -> Option<End> {
-        let process = process(shared, self.who, true);
+        let process = process(shared, (self.who, self.what), true);
         process
             .held_back
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone_from(&self.held_back);
-        steps(moved(&self.pass, &process))
+        steps(moved(&self.pass, &process, Some(shared)))
     }
 }
 
@@ -76,8 +78,9 @@ pub(super) fn steps(mut pass: Pass<'_, Process>) -> Option<End> {
     }
 }
 
-/// The same pass in another world.
-fn moved<'w>(pass: &Pass<'_, Process>, world: &'w Process) -> Pass<'w, Process> {
+/// The same pass in another world, in which it holds what it held; nowhere, nothing is given back.
+fn moved<'w>(pass: &Pass<'_, Process>, world: &'w Process, shared: Option<&Arc<Mutex<State>>>) -> Pass<'w, Process> {
     let (_, permit, claim) = pass.held();
-    pass.moved(world, permit.copied(), claim.copied())
+    let claim = claim.map(|claim| claim.held_in(shared, world.who));
+    pass.moved(world, permit.copied(), claim)
 }

@@ -17,6 +17,7 @@ mod digest;
 mod fork;
 mod interrupt;
 mod merge;
+mod offered;
 mod oracle;
 mod process;
 mod provider;
@@ -27,8 +28,10 @@ mod scenario;
 mod schedule;
 mod search;
 mod state;
+mod steps;
 mod watches;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use self::process::Plant;
@@ -46,22 +49,30 @@ const REPLAY_VARIABLE: &str = "EXPLORER_REPLAY";
 /// Stack of a thread that explores: every turn of a run is a call.
 const STACK: usize = 256 << 20;
 
-fn explored(scenarios: &'static [Scenario], faults: usize, plant: Option<Plant>) -> Vec<Found> {
+/// Explores the scenarios until one of them ends in what is `enough`.
+fn explored(faults: usize, plant: Option<Plant>, enough: impl Fn(&Found) -> bool + Sync) -> Vec<Found> {
     let only = std::env::var(SCENARIO_VARIABLE).ok();
     // The long ones are at the end of the list, and come first.
-    let chosen = scenarios
+    let chosen = scenario::ALL
         .iter()
         .rev()
         .filter(|scenario| only.as_ref().is_none_or(|only| scenario.name == only));
+    // A planted mistake, and whoever asks for a number, gets all faults everywhere.
+    let narrows = faults == FAULTS && FAULTS > 1 && std::env::var_os(FAULTS_VARIABLE).is_none();
     let waiting = Mutex::new(chosen);
+    let over = AtomicBool::new(false);
     let work = || {
         let mut done = Vec::new();
         loop {
             let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some(scenario) = next else {
+            let Some(scenario) = next.filter(|_| !over.load(Ordering::Relaxed)) else {
                 return done;
             };
-            let found = explore(scenario, faults, plant);
+            let found = explore(
+                scenario,
+                faults.saturating_sub(usize::from(narrows && scenario.wide)),
+                plant,
+            );
             println!(
                 "{:40} {:10} schedules {:9} passes {:8} states, digest {:016x}",
                 scenario.name,
@@ -73,6 +84,7 @@ fn explored(scenarios: &'static [Scenario], faults: usize, plant: Option<Plant>)
             if let Some(violation) = &found.violation {
                 println!("{violation}");
             }
+            over.fetch_or(enough(&found), Ordering::Relaxed);
             done.push(found);
         }
     };
@@ -94,7 +106,7 @@ fn explored(scenarios: &'static [Scenario], faults: usize, plant: Option<Plant>)
 fn every_schedule_keeps_every_promise() {
     let faults = std::env::var(FAULTS_VARIABLE).map_or(FAULTS, |faults| faults.parse().unwrap());
     let (mut schedules, mut passes, mut states, mut broken) = (0, 0, 0, Vec::new());
-    for found in explored(scenario::ALL, faults, None) {
+    for found in explored(faults, None, |_| false) {
         schedules += found.schedules;
         passes += found.passes;
         states += found.states.len();
@@ -153,8 +165,9 @@ mod planted {
     use super::*;
 
     fn found(plant: Plant) -> String {
-        let violations = explored(scenario::ALL, 1, Some(plant)).into_iter();
-        let mut violations = violations.filter_map(|found| found.violation);
+        let broken = |found: &Found| found.violation.is_some();
+        let all = (0..=1).flat_map(|faults| explored(faults, Some(plant), broken));
+        let mut violations = all.filter_map(|found| found.violation);
         violations.next().unwrap_or_else(|| panic!("{plant:?} was not found"))
     }
 
@@ -170,11 +183,10 @@ mod planted {
 
     /// A living client that nothing names, and not only a broken rule beside it.
     fn loses_a_client(plant: Plant) {
-        let violations = explored(scenario::ALL, 0, Some(plant)).into_iter();
-        let texts: Vec<_> = violations.filter_map(|found| found.violation).collect();
-        let lost = texts
-            .iter()
-            .find(|text| text.contains("P2: nothing tells of the client"));
+        let is_lost = |text: &String| text.contains("P2: nothing tells of the client");
+        let all = explored(0, Some(plant), |found| found.violation.as_ref().is_some_and(is_lost));
+        let texts: Vec<_> = all.into_iter().filter_map(|found| found.violation).collect();
+        let lost = texts.iter().find(|text| is_lost(text));
         println!(
             "{}",
             lost.unwrap_or_else(|| panic!("{plant:?} was not found: {texts:#?}"))
@@ -194,5 +206,55 @@ mod planted {
     #[test]
     fn a_token_used_at_another_clients_uri_is_found() {
         println!("{}", found(Plant::TokenAtAnotherUri));
+    }
+
+    #[test]
+    fn a_client_that_two_objects_own_is_found() {
+        println!("{}", found(Plant::OneClientForTwo));
+    }
+
+    #[test]
+    fn credentials_of_today_at_the_provider_of_yesterday_are_found() {
+        println!("{}", found(Plant::CredentialsToYesterday));
+    }
+
+    #[test]
+    fn a_change_that_only_a_running_process_sees_is_found() {
+        println!("{}", found(Plant::EdgesOnly));
+    }
+
+    #[test]
+    fn a_leadership_that_is_asked_for_before_the_permit_is_found() {
+        println!("{}", found(Plant::LeadershipBeforePermit));
+    }
+
+    #[test]
+    fn an_attempt_that_is_lost_with_its_status_is_found() {
+        println!("{}", found(Plant::AttemptLostWithStatus));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_saved_is_found() {
+        println!("{}", found(Plant::AnswerNotSaved));
+    }
+
+    #[test]
+    fn a_view_without_own_writes_is_found() {
+        println!("{}", found(Plant::OwnWritesUnseen));
+    }
+
+    #[test]
+    fn an_attempt_of_another_replica_taken_for_an_own_one_is_found() {
+        println!("{}", found(Plant::OthersAttemptsAreOwn));
+    }
+
+    #[test]
+    fn a_foreign_secret_that_is_taken_over_is_found() {
+        println!("{}", found(Plant::ForeignSecretTaken));
+    }
+
+    #[test]
+    fn a_record_that_goes_before_its_client_is_found() {
+        println!("{}", found(Plant::RecordGoesFirst));
     }
 }

@@ -11,75 +11,42 @@ use k8s_openapi::api::core::v1::Secret;
 use oauth_client_operator::api::{OAuthClient, Reason};
 use oauth_client_operator::cluster::{ApiError, Role, SecretMeta};
 use oauth_client_operator::domain::failure::{Class, Failure};
-use oauth_client_operator::domain::outcome::CallError;
-use oauth_client_operator::domain::pass::{self, Operator, Provider};
+use oauth_client_operator::domain::outcome::{CallError, Effect};
+use oauth_client_operator::domain::pass::{self, Operator, Pause, Provider};
 use oauth_client_operator::provider::testing::made_of;
 
 use super::cluster::{Cluster, Name, named};
 use super::replica::Replica;
-use super::scenario::Step;
+use super::scenario::Answers;
 use super::schedule::Choice;
 use super::state::State;
+use super::steps::{PAUSE, Step};
 use super::{interrupt, run};
 
+mod calls;
+mod claim;
+mod faults;
+mod plant;
 mod world;
+
+pub(super) use self::claim::Held;
+pub(super) use self::faults::UNAVAILABLE;
+use self::faults::{CALL_FAULTS, READ_FAULTS, WRITE_FAULTS, asks_pause, is_deadly, refusal, unanswered};
+pub(super) use self::plant::Plant;
 
 /// A process.
 pub(super) struct Process {
     pub state: Arc<Mutex<State>>,
     /// Its place among the replicas.
     pub who: usize,
+    /// The object that this pass is about.
+    pub what: usize,
     pub here: Arc<Operator>,
-    pub provider: Arc<Provider>,
     /// Whether others may act in the middle of its effects.
     pub interruptible: bool,
     /// A Secret whose write a planted mistake delays.
     pub held_back: Mutex<Option<Secret>>,
 }
-
-/// A mistake that the explorer has to find. It is made here, between the executor and the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plant {
-    /// The record is written after the credentials Secret.
-    RecordAfterSecret,
-    /// Finalizer and marker are written after the registration.
-    FinalizerAfterPost,
-    /// The management token is shown to the URI of another client.
-    TokenAtAnotherUri,
-    /// A refused deregistration is taken for one that took place.
-    RefusalCountsAsGone,
-    /// The client that another one is registered in the place of is forgotten.
-    OldClientForgotten,
-}
-
-/// Everything that an API server may answer to a write instead of doing it, and everything that may happen around it.
-const WRITE_FAULTS: [Choice; 8] = [
-    Choice::DieBefore,
-    Choice::DieAfter,
-    Choice::LoseAnswer,
-    Choice::LoseRequest,
-    Choice::Throttled,
-    Choice::Conflict,
-    Choice::Forbidden,
-    Choice::Invalid,
-];
-
-const CALL_FAULTS: [Choice; 9] = [
-    Choice::DieBefore,
-    Choice::DieAfter,
-    Choice::LoseAnswer,
-    Choice::LoseRequest,
-    Choice::Garbled,
-    Choice::Rejected,
-    Choice::Unauthorized,
-    Choice::Throttled,
-    Choice::Unavailable,
-];
-
-/// A 503 of the provider itself, which proves that it did nothing.
-pub(super) const UNAVAILABLE: &str = r#"{"error": "temporarily_unavailable"}"#;
-
-const READ_FAULTS: [Choice; 2] = [Choice::LoseRequest, Choice::Forbidden];
 
 impl Process {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -112,8 +79,17 @@ impl Process {
         let mut all = Vec::with_capacity(16);
         all.push(Choice::Well);
         all.extend_from_slice(faults);
+        let (pauses, stops, interleaves) = {
+            let scenario = state.scenario;
+            (scenario.pauses, scenario.stops, scenario.interleaves)
+        };
+        if pauses && matches!(what, "POST" | "PUT" | "DELETE") {
+            all.push(Choice::AsksPause);
+        }
         if self.interruptible {
             all.extend([Choice::OtherLeader, Choice::OtherLeaderStale, Choice::Paused]);
+            all.extend(interleaves.then_some(Choice::OtherObject));
+            all.extend(stops.then_some(Choice::Stops));
             if faults.contains(&Choice::LoseAnswer) {
                 all.push(Choice::PausedInCall);
             }
@@ -129,12 +105,22 @@ impl Process {
             return choice;
         }
         state.deadly += usize::from(is_deadly(what, choice));
+        // What says that a client is somebody else's is lost with the entry that would name it.
+        state.causes += usize::from(what == "create suspect" && state.scenario.answers != Answers::Fresh);
         // Whether the client is there, nobody knows after that, although another try may have deregistered it.
         state.causes += usize::from(matches!(what, "GET" | "DELETE") && choice == Choice::Unauthorized);
         state.rejected |= choice == Choice::Rejected;
         drop(state);
         match choice {
-            Choice::OtherLeader | Choice::OtherLeaderStale | Choice::Paused | Choice::OtherInstallation => {
+            Choice::Stops => {
+                self.me(|replica| replica.stopping = true);
+                Choice::Well
+            }
+            Choice::OtherLeader
+            | Choice::OtherLeaderStale
+            | Choice::OtherObject
+            | Choice::Paused
+            | Choice::OtherInstallation => {
                 let before = self.state().tally();
                 interrupt::interrupt(self, choice);
                 let mut state = self.state();
@@ -150,7 +136,7 @@ impl Process {
                 let step = run::act(&mut state);
                 // A start with other settings ends the process in the middle of whatever it does, and what a clone finds of
                 // it is what a crash leaves.
-                let restarts = matches!(step, Step::Narrow | Step::Widen);
+                let restarts = matches!(step, Step::Narrow | Step::Widen | Step::Hold | Step::Free);
                 state.deadly += usize::from(restarts || step == Step::CloneCluster);
                 if restarts { Choice::DieBefore } else { Choice::Well }
             }
@@ -185,14 +171,66 @@ impl Process {
         }
     }
 
-    /// A call to the provider.
+    /// A call to the provider, unless it asked for a pause, which is taken in.
     async fn call<T: Send>(
         &self,
         what: &'static str,
         faults: &[Choice],
         effect: impl FnOnce(&mut State) -> Result<T, CallError> + Send,
     ) -> Result<T, CallError> {
+        if let Some(pause) = self.pause_now() {
+            return Err(CallError {
+                failure: pause.failure(Reason::RateLimited),
+                status: None,
+                code: None,
+                remark: None,
+                effect: Effect::NotApplied,
+            });
+        }
+        // Compensations and looks may be made by whoever has something in hand.
+        if matches!(what, "POST" | "PUT") && !self.me(|replica| replica.leads) {
+            let text = format!("P5: a {what} was begun by a process that does not lead");
+            self.state().trespasses.push(text);
+        }
+        let answer = self.answered(what, faults, |state| {
+            let until = state.provider.pause_until.map_or(0, |until| until - state.now);
+            if until > 0 {
+                return Err(asks_pause(until));
+            }
+            effect(state)
+        });
+        let answer = answer.await;
+        if let Err(error) = &answer
+            && matches!(error.status, Some(429 | 503))
+            && let Some(wait) = error.failure.retry_after
+        {
+            let until = self.state().now + i64::try_from(wait.as_secs()).unwrap_or_default();
+            self.me(|replica| replica.pause_until = replica.pause_until.max(until));
+        }
+        answer
+    }
+
+    /// The pause that the provider asked this process for.
+    fn pause_now(&self) -> Option<Pause> {
+        let (until, now) = {
+            let state = self.state();
+            (state.replicas[self.who].pause_until, state.now)
+        };
+        let rest = u64::try_from(until - now).ok().filter(|rest| *rest > 0)?;
+        Some(Pause {
+            rest: Duration::from_secs(rest),
+            until,
+        })
+    }
+
+    async fn answered<T: Send>(
+        &self,
+        what: &'static str,
+        faults: &[Choice],
+        effect: impl FnOnce(&mut State) -> Result<T, CallError> + Send,
+    ) -> Result<T, CallError> {
         match self.choose(what, faults) {
+            Choice::AsksPause => Err(asks_pause(PAUSE)),
             Choice::DieBefore => self.die().await,
             Choice::DieAfter => {
                 let _ = effect(&mut self.state());
@@ -231,6 +269,9 @@ impl Process {
 
     /// Puts an own write into the view.
     fn note(&self, object: &OAuthClient) {
+        if self.plants(Plant::OwnWritesUnseen) {
+            return;
+        }
         let name = named(object);
         let kept = self.cluster(|cluster| cluster.clients.get(&name).cloned());
         self.me(|replica| match kept {
@@ -240,6 +281,9 @@ impl Process {
     }
 
     fn note_secret(&self, name: &Name) {
+        if self.plants(Plant::OwnWritesUnseen) {
+            return;
+        }
         let kept = self.cluster(|cluster| cluster.secrets.get(name).cloned());
         self.me(|replica| match kept.filter(|kept| kept.meta.role != Role::Other) {
             Some(kept) => replica.view.secrets.insert(name.clone(), kept),
@@ -256,16 +300,16 @@ impl Process {
 
     /// The provider, unless it was removed. `kept`: what the process keeps of it counts, too.
     fn resolved(&self, kept: bool) -> Result<Arc<Provider>, Failure> {
-        let (removed, now) = {
+        let (removed, now, provider) = {
             let state = self.state();
-            (state.provider.removed, state.now)
+            (state.provider.removed, state.now, state.offered.read(state.scenario))
         };
         let Some(removed) = removed else {
-            return Ok(self.provider.clone());
+            return Ok(provider);
         };
         let in_time = u64::try_from(now - removed).is_ok_and(|since| since < pass::DEFAULT_TIMEOUT.as_secs());
         if kept && in_time && self.me(|replica| replica.keeps) {
-            return Ok(self.provider.clone());
+            return Ok(provider);
         }
         Err(Failure::new(Class::Denied, Reason::ProviderNotFound, "removed"))
     }
@@ -280,39 +324,6 @@ pub(super) fn drive<T>(work: impl Future<Output = T>) -> Option<T> {
     match pin!(work).poll(&mut Waiting::from_waker(Waker::noop())) {
         Poll::Ready(end) => Some(end),
         Poll::Pending => None,
-    }
-}
-
-/// Whether a fault can leave a client, or the doubt of one, that nothing else knows of.
-fn is_deadly(what: &str, choice: Choice) -> bool {
-    match choice {
-        Choice::DieBefore | Choice::DieAfter | Choice::Paused | Choice::PausedInCall => true,
-        Choice::LoseAnswer | Choice::LoseRequest | Choice::Garbled => matches!(what, "POST" | "PUT" | "DELETE"),
-        _ => false,
-    }
-}
-
-fn unanswered(retry_after: Option<Duration>) -> ApiError {
-    ApiError::Unavailable {
-        retry_after,
-        message: "no answer".to_owned(),
-    }
-}
-
-fn refusal(choice: Choice) -> ApiError {
-    match choice {
-        Choice::Throttled => unanswered(Some(Duration::from_secs(1))),
-        Choice::Conflict => ApiError::Conflict,
-        Choice::Forbidden => ApiError::Forbidden {
-            message: "forbidden".to_owned(),
-            terminating: false,
-            quota: false,
-        },
-        Choice::Invalid => ApiError::Invalid {
-            message: "invalid".to_owned(),
-            uid_changed: false,
-        },
-        _ => unanswered(None),
     }
 }
 

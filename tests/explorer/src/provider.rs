@@ -13,11 +13,10 @@ use oauth_client_operator::domain::target::AuthScheme;
 use oauth_client_operator::provider::{ManagementCall, MarkedCall, ProbeCall, testing::made_of};
 
 use super::digest;
+use super::offered::{OTHER_REGISTRATION, OTHER_TOKEN, REGISTRATION};
 use super::process::UNAVAILABLE;
-use super::scenario::Scenario;
+use super::scenario::{Answers, Refusal, Scenario};
 
-/// Where the model's clients are managed.
-pub(super) const REGISTRATION: &str = "https://provider.example/register";
 /// Member by which a registration chooses its identifier.
 const CHOICE: &str = "ext_param_client_id";
 /// Member by which a registration is marked.
@@ -40,7 +39,12 @@ pub(super) struct Entry {
     pub regenerated: bool,
     /// Updates that took place.
     pub updates: usize,
+    /// Reads that issued another token.
+    pub reads: usize,
 }
+
+/// What the identifiers of the other provider's clients begin with.
+const OTHER: &str = "other-";
 
 /// A management call as it arrives.
 pub(super) struct Sent<'a> {
@@ -70,6 +74,17 @@ pub(super) struct Provider {
     pub chosen: bool,
     /// Whether credentials of the operator's manage clients, and show what their registrations carried.
     pub marked: bool,
+    /// Which client it answers a registration with.
+    answers: Answers,
+    /// How it refuses updates and deregistrations of clients that it knows.
+    put: Option<Refusal>,
+    delete: Option<Refusal>,
+    /// Whether every read issues a new token.
+    reads_rotate: bool,
+    /// Whether it issues no secrets.
+    secretless: bool,
+    /// Until when it asks to be left alone.
+    pub pause_until: Option<i64>,
     /// Status with which it answers everything.
     pub refuses: Option<u16>,
     /// When its object and the Secret of its credentials were deleted.
@@ -91,6 +106,12 @@ impl Provider {
             unmanaged: scenario.unmanaged,
             chosen: scenario.chosen,
             marked: scenario.marked,
+            answers: scenario.answers,
+            put: scenario.put,
+            delete: scenario.delete,
+            reads_rotate: scenario.reads_rotate,
+            secretless: scenario.secretless,
+            pause_until: None,
             refuses: None,
             removed: None,
             revision: 1,
@@ -109,19 +130,38 @@ impl Provider {
                 alive: true,
                 regenerated: false,
                 updates: 0,
+                reads: 0,
             },
         );
         provider
     }
 
-    pub(super) fn register(&mut self, attempt: &str, request: &Map<String, Value>) -> Result<Registration, CallError> {
+    /// Registers a client at the provider of this endpoint.
+    pub(super) fn register(
+        &mut self,
+        at: &str,
+        attempt: &str,
+        request: &Map<String, Value>,
+    ) -> Result<Registration, CallError> {
         self.refusal()?;
+        let known = match self.answers {
+            Answers::Fresh => None,
+            Answers::Theirs => Some(THEIRS),
+            Answers::Known => {
+                let mut known = self.ledger.iter().filter(|(id, entry)| *id != THEIRS && entry.alive);
+                known.next().map(|(id, _)| id.as_str())
+            }
+        };
+        if let Some((id, entry)) = known.and_then(|id| self.ledger.get_key_value(id)) {
+            return Ok(self.answer(id, entry));
+        }
         let wish = request.get(CHOICE).and_then(Value::as_str).filter(|_| self.chosen);
         if wish.is_some_and(|id| self.ledger.get(id).is_some_and(|entry| entry.alive)) {
             return Err(made_of(Some(400), r#"{"error": "invalid_client_metadata"}"#));
         }
         self.issued += 1;
-        let id = wish.map_or_else(|| format!("client-{}", self.issued), str::to_owned);
+        let prefix = if at == REGISTRATION { "" } else { OTHER };
+        let id = wish.map_or_else(|| format!("{prefix}client-{}", self.issued), str::to_owned);
         let mark = request.get(MARK).and_then(Value::as_str).map(str::to_owned);
         let entry = Entry {
             attempt: attempt.to_owned(),
@@ -132,6 +172,7 @@ impl Provider {
             alive: true,
             regenerated: false,
             updates: 0,
+            reads: 0,
         };
         let answer = self.answer(&id, &entry);
         self.put(&id, entry);
@@ -139,8 +180,16 @@ impl Provider {
     }
 
     pub(super) fn read(&mut self, call: &Sent<'_>) -> Result<Registration, CallError> {
-        let (id, entry) = self.authorized(call)?;
-        Ok(self.answer(&id, &entry))
+        let (id, mut entry) = self.authorized(call)?;
+        if self.reads_rotate {
+            entry.reads += 1;
+            entry.token = format!("token-read-{}-of-{id}", entry.reads);
+        }
+        let answer = self.answer(&id, &entry);
+        if self.reads_rotate {
+            self.put(&id, entry);
+        }
+        Ok(answer)
     }
 
     /// The client whose registration carried this mark.
@@ -162,6 +211,7 @@ impl Provider {
 
     pub(super) fn update(&mut self, call: &Sent<'_>, request: &Map<String, Value>) -> Result<Registration, CallError> {
         let (id, mut entry) = self.authorized(call)?;
+        refused(self.put)?;
         entry.metadata.clone_from(request);
         entry.metadata.remove("client_id");
         entry.updates += 1;
@@ -175,6 +225,7 @@ impl Provider {
 
     pub(super) fn deregister(&mut self, call: &Sent<'_>) -> Result<(), CallError> {
         let (id, mut entry) = self.authorized(call)?;
+        refused(self.delete)?;
         entry.alive = false;
         self.put(&id, entry);
         Ok(())
@@ -191,6 +242,17 @@ impl Provider {
                 };
                 self.put(&id, regenerated);
             }
+        }
+    }
+
+    /// One client is gone.
+    pub(super) fn lose_client(&mut self, id: &str) {
+        if let Some(entry) = self.ledger.get(id).cloned() {
+            let gone = Entry {
+                alive: false,
+                ..Entry::clone(&entry)
+            };
+            self.put(id, gone);
         }
     }
 
@@ -234,6 +296,12 @@ impl Provider {
     fn authorized(&mut self, call: &Sent<'_>) -> Result<(String, Entry), CallError> {
         self.refusal()?;
         let id = call.uri.rsplit('/').next().unwrap_or_default().to_owned();
+        // What only the other provider's administrators hold is for the other provider.
+        let theirs = matches!(call.scheme, AuthScheme::Bearer(token) if token.expose_secret() == OTHER_TOKEN);
+        if theirs && !call.uri.starts_with(OTHER_REGISTRATION) {
+            self.misdirected = true;
+            return Err(unauthorized());
+        }
         if self.chosen || self.marked {
             let living = self.ledger.get(&id).filter(|entry| entry.alive);
             return living.map(|entry| (id, Entry::clone(entry))).ok_or_else(unauthorized);
@@ -263,14 +331,29 @@ impl Provider {
         let token = !self.unmanaged && !self.chosen && !self.marked;
         Registration {
             client_id: id.to_owned(),
-            client_secret: Some(entry.secret.clone().into()),
+            client_secret: (!self.secretless).then(|| entry.secret.clone().into()),
             client_secret_expires_at: None,
-            client_id_issued_at: None,
+            client_id_issued_at: (id == THEIRS).then_some(1),
             answered_at: None,
             registration_access_token: token.then(|| entry.token.clone().into()),
-            registration_client_uri: token.then(|| format!("{REGISTRATION}/{id}")),
+            registration_client_uri: token.then(|| {
+                let at = if id.starts_with(OTHER) {
+                    OTHER_REGISTRATION
+                } else {
+                    REGISTRATION
+                };
+                format!("{at}/{id}")
+            }),
             metadata: entry.metadata.clone(),
         }
+    }
+}
+
+fn refused(refusal: Option<Refusal>) -> Result<(), CallError> {
+    match refusal {
+        None => Ok(()),
+        Some((status, "")) => Err(made_of(Some(status), "")),
+        Some((status, code)) => Err(made_of(Some(status), &format!(r#"{{"error": "{code}"}}"#))),
     }
 }
 

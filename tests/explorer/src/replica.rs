@@ -5,7 +5,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use oauth_client_operator::api::OAuthClient;
 use oauth_client_operator::cluster::{Role, SecretMeta, cause};
+use oauth_client_operator::domain::breaker::Breaker;
 use oauth_client_operator::domain::pass::Operator;
 
 use oauth_client_operator::controller::Outcomes;
@@ -13,7 +15,7 @@ use oauth_client_operator::controller::sweeper::Looks;
 
 use super::cluster::{Cluster, Kept, KeptSecret, Name};
 use super::provider::Provider;
-use super::scenario;
+use super::scenario::{self, APPS, Scenario};
 use super::state::clock;
 
 /// A process of the operator: what it knows is gone when it dies.
@@ -35,18 +37,41 @@ pub(super) struct Replica {
     pub outcomes: Outcomes,
     pub foreign_attempts: BTreeMap<String, i64>,
     pub looks: Looks,
-    /// UID and attempt of the marker that it wrote last.
-    pub opened: String,
-    pub trigger: Option<Trigger>,
-    pub timer: Option<i64>,
-    pub failures: u32,
+    /// What it has to do with each object.
+    pub work: [Work; 2],
+    /// Clients that its passes have claimed.
+    pub claims: BTreeSet<String>,
+    /// Registrations of its providers of which nobody knows how they ended.
+    pub unknown: Breaker,
+    /// Clients that were registered anew.
+    pub recreated: Breaker,
+    /// When the pause that the provider asked for ends.
+    pub pause_until: i64,
+    /// Whether it was told to stop.
+    pub stopping: bool,
+    /// Whether its last update was answered well. Planted mistakes ask for it.
+    pub answered: bool,
     /// Whether it has read the provider's credentials, and keeps them once they vanished.
     pub keeps: bool,
     /// Passes before its watches catch up.
     pub lag: u32,
 }
 
-/// A reason to look at the object.
+/// What a process has to do with an object.
+#[derive(Clone, Default)]
+pub(super) struct Work {
+    pub trigger: Option<Trigger>,
+    pub timer: Option<i64>,
+    pub failures: u32,
+    /// Whether a deep look failed, so that the next one is deep too.
+    pub owed: bool,
+    /// The attempt of the marker that it wrote last.
+    pub opened: String,
+    /// Whether the last write of its status failed. Planted mistakes ask for it.
+    pub untold: bool,
+}
+
+/// A reason to look at an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Trigger {
     pub deep: bool,
@@ -81,10 +106,13 @@ impl Replica {
             outcomes: Outcomes::default(),
             foreign_attempts: BTreeMap::new(),
             looks: Looks::new(),
-            opened: String::new(),
-            trigger: None,
-            timer: None,
-            failures: 0,
+            work: Default::default(),
+            claims: BTreeSet::new(),
+            unknown: Breaker::default(),
+            recreated: Breaker::default(),
+            pause_until: 0,
+            stopping: false,
+            answered: false,
             keeps: true,
             lag: 0,
         }
@@ -108,16 +136,24 @@ impl Replica {
             .filter(|meta| matches!(meta.role, Role::Record | Role::Suspect) && *meta.namespace == *self.here.namespace)
     }
 
-    /// Sees a change of the object, of Secrets, or both; a trigger if it is worth a look, by the watches' rules.
-    pub(super) fn see(&mut self, cluster: &Cluster, objects: bool, secrets: bool) -> Option<Trigger> {
+    /// Sees a change of objects, of Secrets, or both; a trigger for each object that is worth a look, by the watches' rules.
+    pub(super) fn see(
+        &mut self,
+        cluster: &Cluster,
+        scenario: &Scenario,
+        objects: bool,
+        secrets: bool,
+    ) -> [Option<Trigger>; 2] {
         let seen = self.what_is_to_see(cluster);
-        let (mut spec, mut secret, mut namespace) = (false, false, false);
+        let names: Vec<Name> = (0..scenario.objects()).map(|what| scenario.object(what)).collect();
+        let (mut spec, mut secret, mut namespace) = ([false; 2], [false; 2], false);
         if objects {
-            let name = scenario::name();
-            spec = match (self.view.clients.get(&name), seen.clients.get(&name)) {
-                (Some(old), Some(new)) => cause(&old.object, &new.object).is_some(),
-                (old, new) => old.is_some() != new.is_some(),
-            };
+            for (name, spec) in names.iter().zip(&mut spec) {
+                *spec = match (self.view.clients.get(name), seen.clients.get(name)) {
+                    (Some(old), Some(new)) => cause(&old.object, &new.object).is_some(),
+                    (old, new) => old.is_some() != new.is_some(),
+                };
+            }
             namespace = self.view.terminating != seen.terminating;
             self.view.clients = seen.clients;
             self.view.terminating = seen.terminating;
@@ -136,14 +172,20 @@ impl Replica {
                 .iter()
                 .filter(|(name, _)| !seen.secrets.contains_key(*name));
             changed.extend(gone.map(|(_, kept)| kept.meta.clone()));
-            secret = changed
-                .iter()
-                .any(|meta| meta.concerns().is_some_and(|uid| self.sees(uid)));
+            for (name, secret) in names.iter().zip(&mut secret) {
+                let object = self.view.clients.get(name).map(|kept| &kept.object);
+                let uid = object.and_then(|object| object.metadata.uid.as_deref());
+                *secret = uid.is_some() && changed.iter().any(|meta| meta.concerns() == uid);
+            }
             self.view.secrets = seen.secrets;
         }
-        (spec || secret || namespace).then_some(Trigger {
-            deep: namespace,
-            anew: spec || namespace,
+        [0, 1].map(|what| {
+            let (spec, secret) = (spec[what], secret[what]);
+            let namespace = namespace && what < names.len();
+            (spec || secret || namespace).then_some(Trigger {
+                deep: namespace,
+                anew: spec || namespace,
+            })
         })
     }
 
@@ -175,22 +217,47 @@ impl Replica {
         view
     }
 
+    /// UIDs of the other objects in view.
+    pub(super) fn others(&self, object: &OAuthClient) -> Vec<String> {
+        let uids = self.view.clients.values().rev().map(|kept| &kept.object.metadata.uid);
+        uids.filter(|uid| **uid != object.metadata.uid)
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// Namespace and name of the object of this UID.
+    pub(super) fn name_of(&self, uid: &str) -> Option<String> {
+        let mut objects = self.view.clients.iter();
+        let found = objects.find(|(_, kept)| kept.object.metadata.uid.as_deref() == Some(uid));
+        found.map(|((namespace, name), _)| format!("{namespace}/{name}"))
+    }
+
     /// Whether an object of this UID is in view.
     pub(super) fn sees(&self, uid: &str) -> bool {
         let mut objects = self.view.clients.values();
         objects.any(|kept| kept.object.metadata.uid.as_deref() == Some(uid))
     }
 
-    pub(super) fn pull(&mut self, trigger: Trigger) {
+    pub(super) fn pull(&mut self, what: usize, trigger: Trigger) {
+        let work = &mut self.work[what];
         if trigger.anew {
-            self.failures = 0;
+            work.failures = 0;
         }
-        let before = self.trigger.unwrap_or(trigger);
-        self.timer = None;
-        self.trigger = Some(Trigger {
+        let before = work.trigger.unwrap_or(trigger);
+        work.timer = None;
+        work.trigger = Some(Trigger {
             deep: before.deep || trigger.deep,
             anew: before.anew || trigger.anew,
         });
+    }
+
+    /// Pulls the triggers of all objects that it sees; the first one's in any case.
+    pub(super) fn pull_all(&mut self, trigger: Trigger) {
+        self.pull(0, trigger);
+        if self.view.clients.keys().any(|name| *name != scenario::name()) {
+            self.pull(1, trigger);
+        }
     }
 
     pub(super) fn hash(&self, cluster: &Cluster, now: i64, hasher: &mut impl Hasher) {
@@ -199,13 +266,21 @@ impl Replica {
             self.narrowed,
             self.active,
             self.leads,
-            self.trigger,
-            self.failures,
             self.keeps,
             self.lag,
+            self.stopping,
+            self.here.held.is_some(),
+            &self.claims,
         )
             .hash(hasher);
-        self.timer.map(|timer| timer - now).hash(hasher);
+        for work in &self.work {
+            let timer = work.timer.map(|timer| timer - now);
+            (work.trigger, work.failures, timer, work.untold, work.owed).hash(hasher);
+        }
+        (self.pause_until - now).max(0).hash(hasher);
+        for breaker in [&self.unknown, &self.recreated] {
+            breaker.open_for(clock(now), APPS).hash(hasher);
+        }
         for (uid, known) in self.outcomes.all() {
             uid.hash(hasher);
             for (attempt, outcome) in known {

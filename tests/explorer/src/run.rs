@@ -11,11 +11,12 @@ use oauth_client_operator::domain::pass;
 
 use super::fork::{self, Fork};
 use super::oracle;
-use super::process::{Process, drive};
+use super::process::{Plant, Process, drive};
 use super::replica::{Trigger, View};
-use super::scenario::{self, Step};
+use super::scenario;
 use super::schedule::Choice;
 use super::state::{End, State};
+use super::steps::{self, Step};
 use super::watches;
 
 /// Tries after which a failure that is tried again and again is taken for rest.
@@ -38,7 +39,7 @@ pub(super) fn turn(state: &State, given: Vec<u8>) -> State {
 pub(super) fn rest_of_turn(fork: &Fork, given: Vec<u8>) -> State {
     let mut next = with(fork.state.clone(), given, |shared| {
         let end = fork.go_on(shared);
-        after_pass(shared, fork.who, end.as_ref());
+        after_pass(shared, (fork.who, fork.what), end.as_ref());
     });
     next.tries = 0;
     next
@@ -68,10 +69,12 @@ fn happens(shared: &Arc<Mutex<State>>) {
     for who in 0..replicas {
         let triggered = {
             let state = lock(shared);
-            state.replicas[who].active && state.replicas[who].trigger.is_some()
+            let replica = &state.replicas[who];
+            let first = replica.work.iter().position(|work| work.trigger.is_some());
+            first.filter(|_| replica.active)
         };
-        if triggered {
-            return work(shared, who);
+        if let Some(what) = triggered {
+            return work(shared, who, what);
         }
     }
     if !wait(shared) {
@@ -88,52 +91,68 @@ fn controllers(state: &mut State) {
     }
 }
 
-/// One pass of a process, and what comes of it: a death and a start, or a timer.
-pub(super) fn work(shared: &Arc<Mutex<State>>, who: usize) {
-    let trigger = lock(shared).replicas[who].trigger.take();
-    let deep = trigger.is_some_and(|trigger| trigger.deep);
-    let end = one_pass(shared, who, deep, true);
-    after_pass(shared, who, end.as_ref());
+/// One pass of a process over an object, and what comes of it: a death and a start, or a timer.
+pub(super) fn work(shared: &Arc<Mutex<State>>, who: usize, what: usize) {
+    let trigger = lock(shared).replicas[who].work[what].trigger.take();
+    let owed = std::mem::take(&mut lock(shared).replicas[who].work[what].owed);
+    let deep = owed || trigger.is_some_and(|trigger| trigger.deep);
+    let end = one_pass(shared, (who, what), deep, true);
+    let mut state = lock(shared);
+    // Whoever ends by a failure is looked at again, and its verdict says so.
+    let compared = deep && end.is_some() && state.replicas[who].leads;
+    state.uncompared &= !compared;
+    state.replicas[who].work[what].owed = deep && matches!(end, Some(pass::End::Retry(_)));
+    drop(state);
+    after_pass(shared, (who, what), end.as_ref());
 }
 
-fn after_pass(shared: &Arc<Mutex<State>>, who: usize, end: Option<&pass::End>) {
+fn after_pass(shared: &Arc<Mutex<State>>, (who, what): (usize, usize), end: Option<&pass::End>) {
     let mut state = lock(shared);
-    settle(&mut state, who, end);
+    settle(&mut state, (who, what), end);
     take_office(&mut state, who);
-    if state.replicas[who].dead {
+    if state.replicas[who].dead || state.replicas[who].stopping {
         restart(&mut state, who);
     }
 }
 
 /// A process that was paused leads again, and looks at everything.
 fn take_office(state: &mut State, who: usize) {
+    let deep = compares(state);
     let replica = &mut state.replicas[who];
     if !replica.leads {
         replica.leads = true;
-        replica.pull(Trigger {
-            deep: false,
-            anew: true,
-        });
+        replica.pull_all(Trigger { deep, anew: true });
     }
 }
 
+/// Whether a process that begins to lead looks at everything: it compares what the status of the provider object says of its clients
+/// with what that object is.
+pub(super) fn compares(state: &State) -> bool {
+    state.uncompared && state.plant != Some(Plant::EdgesOnly)
+}
+
 /// What a pass leaves behind in its process.
-pub(super) fn settle(state: &mut State, who: usize, end: Option<&pass::End>) {
+pub(super) fn settle(state: &mut State, (who, what): (usize, usize), end: Option<&pass::End>) {
     let now = state.now;
-    let replica = &mut state.replicas[who];
-    replica.timer = None;
+    let work = &mut state.replicas[who].work[what];
+    work.timer = None;
     if let Some(pass::End::Retry(failure)) = end {
-        replica.failures += 1;
-        let wait = backoff::delay(failure, replica.failures, 1.0);
-        replica.timer = wait.map(|wait| now + seconds(wait));
+        work.failures += 1;
+        let wait = backoff::delay(failure, work.failures, 1.0);
+        work.timer = wait.map(|wait| now + seconds(wait));
     } else {
-        replica.failures = 0;
+        work.failures = 0;
     }
     state.schedule.tell(|| format!("      ends: {end:?}"));
 }
 
-pub(super) fn one_pass(shared: &Arc<Mutex<State>>, who: usize, deep: bool, interruptible: bool) -> Option<pass::End> {
-    let process = process(shared, who, interruptible);
+pub(super) fn one_pass(
+    shared: &Arc<Mutex<State>>,
+    (who, what): (usize, usize),
+    deep: bool,
+    interruptible: bool,
+) -> Option<pass::End> {
+    let process = process(shared, (who, what), interruptible);
     let object = {
         let mut state = lock(shared);
         state.passes += 1;
@@ -145,18 +164,19 @@ pub(super) fn one_pass(shared: &Arc<Mutex<State>>, who: usize, deep: bool, inter
                 if deep { ", deep" } else { "" }
             )
         });
-        replicas[who].view.clients.get(&scenario::name())?.object.clone()
+        let name = state.scenario.object(what);
+        replicas[who].view.clients.get(&name)?.object.clone()
     };
     fork::steps(Pass::new(&process, object, deep))
 }
 
-pub(super) fn process(shared: &Arc<Mutex<State>>, who: usize, interruptible: bool) -> Process {
+pub(super) fn process(shared: &Arc<Mutex<State>>, (who, what): (usize, usize), interruptible: bool) -> Process {
     let state = lock(shared);
     Process {
         state: shared.clone(),
         who,
+        what,
         here: state.replicas[who].here.clone(),
-        provider: scenario::provider(state.scenario),
         // The second installation and the clone are never interrupted: what they do in between is the fault of others.
         interruptible: interruptible && state.replicas[who].identity != "c",
         held_back: Mutex::new(None),
@@ -182,8 +202,9 @@ fn restart(state: &mut State, who: usize) {
         now = 1 - who;
         state.replicas[who].active = false;
         state.replicas[now].active = true;
-        state.replicas[now].failures = 0;
+        state.replicas[now].work[0].failures = 0;
     }
+    let deep = compares(state);
     let State {
         clusters,
         replicas,
@@ -200,10 +221,7 @@ fn restart(state: &mut State, who: usize) {
     } else {
         replica.what_is_to_see(&clusters[cluster])
     };
-    replica.pull(Trigger {
-        deep: false,
-        anew: true,
-    });
+    replica.pull_all(Trigger { deep, anew: true });
 }
 
 /// Nothing is triggered: time passes until a timer rings or the sweeper finds something due. Whether it did.
@@ -212,17 +230,19 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
     let mut timers = Vec::new();
     let replicas = lock(shared).replicas.len();
     for who in 0..replicas {
-        let process = process(shared, who, false);
-        let (records, looks, active, timer) = {
+        let process = process(shared, (who, 0), false);
+        let (records, looks, active, work) = {
             let state = lock(shared);
             let replica = &state.replicas[who];
             let records: Vec<_> = replica.sweepable().cloned().collect();
-            (records, replica.looks.clone(), replica.active, replica.timer)
+            let work = [0, 1].map(|what| replica.work[what].timer);
+            (records, replica.looks.clone(), replica.active, work)
         };
         if active {
             let due = records.iter().filter_map(|meta| sweeper::due(&process, meta, &looks));
             sweeps.extend(due.min().map(|at| (at, who)));
-            timers.extend(timer.map(|at| (at, who)));
+            let work = work.into_iter().enumerate();
+            timers.extend(work.filter_map(|(what, timer)| Some((timer?, who, what))));
         }
     }
     let mut state = lock(shared);
@@ -239,7 +259,7 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
     let sweep_at = sweeps.into_iter().min();
     let timer_at = timers.into_iter().min();
     let sweep_in = sweep_at.map(|(at, _)| at.saturating_sub(clock));
-    let timer_in = timer_at.map(|(at, _)| Duration::from_secs(u64::try_from(at - state.now).unwrap_or_default()));
+    let timer_in = timer_at.map(|(at, ..)| Duration::from_secs(u64::try_from(at - state.now).unwrap_or_default()));
     match (sweep_in, timer_in) {
         (None, None) => false,
         (Some(wait), timer) if timer.is_none_or(|timer| wait <= timer) => {
@@ -251,11 +271,11 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
         }
         (_, wait) => {
             state.now += seconds(wait.unwrap_or_default());
-            let who = timer_at.map_or(0, |(_, who)| who);
-            state.replicas[who].timer = None;
+            let (who, what) = timer_at.map_or((0, 0), |(_, who, what)| (who, what));
+            state.replicas[who].work[what].timer = None;
             state.tries += 1;
             drop(state);
-            work(shared, who);
+            work(shared, who, what);
             true
         }
     }
@@ -263,7 +283,7 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
 
 /// The sweeper of a process looks at every record that is due.
 pub(super) fn sweep(shared: &Arc<Mutex<State>>, who: usize) {
-    let process = process(shared, who, true);
+    let process = process(shared, (who, 0), true);
     let (records, mut looks, clock) = {
         let state = lock(shared);
         state
@@ -308,7 +328,7 @@ fn rest(state: &mut State) {
     state.schedule.calm = true;
     state.schedule.tell(|| "  everything is looked at again".to_owned());
     for replica in state.replicas.iter_mut().filter(|replica| replica.active) {
-        replica.pull(Trigger {
+        replica.pull_all(Trigger {
             deep: true,
             anew: false,
         });
@@ -329,11 +349,11 @@ pub(super) fn act(state: &mut State) -> Step {
             state.replicas[who].view = view;
         }
     }
-    state.causes += usize::from(matches!(step, Step::WipeStatus | Step::LoseProvider));
+    state.causes += usize::from(matches!(step, Step::WipeStatus | Step::LoseProvider | Step::LoseFirst));
     if step == Step::DeleteSecret {
         see_in_passing(state);
     }
-    scenario::act(step, state);
+    steps::act(step, state);
     step
 }
 
@@ -346,10 +366,11 @@ fn see_in_passing(state: &mut State) {
     }
     let unseen = state.replicas.iter_mut().filter(|replica| replica.active);
     for replica in unseen.filter(|replica| !replica.view.secrets.contains_key(&name)) {
-        replica.pull(Trigger {
+        let trigger = Trigger {
             deep: false,
             anew: false,
-        });
+        };
+        replica.pull(0, trigger);
     }
 }
 

@@ -1,19 +1,11 @@
-//! What users do, and what befalls the cluster: the scenarios that are explored.
+//! The scenarios that are explored: what users do, and what befalls the cluster.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-
-use kube::ResourceExt;
 use serde_json::json;
 
-use oauth_client_operator::api::{ManagementMode, OAuthClient, OnUnknownOutcome, Profile, names};
-use oauth_client_operator::domain::pass::Provider;
-use oauth_client_operator::domain::profile;
-use oauth_client_operator::domain::target::{Credentials, Deadlines, Knobs, Location, Target};
+use oauth_client_operator::api::{OAuthClient, OnUnknownOutcome, names};
 
 use super::cluster::Name;
-use super::replica::Trigger;
-use super::state::State;
+use super::steps::Step;
 
 /// Namespace of the applications.
 pub(super) const APPS: &str = "apps";
@@ -21,66 +13,6 @@ pub(super) const APPS: &str = "apps";
 pub(super) const HOME: &str = "operator";
 /// Namespace of a second installation.
 pub(super) const SECOND_HOME: &str = "second-operator";
-/// Issuer of the provider.
-pub(super) const ISSUER: &str = "https://provider.example/realms/apps";
-
-/// Token endpoint of the provider.
-pub(super) const TOKEN: &str = "https://provider.example/token";
-
-/// One thing that somebody does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// Applies the manifest with these redirect URIs.
-    Apply(u32),
-    /// The same with the finalizer of somebody else.
-    ApplyHeld(u32),
-    /// Takes that finalizer off.
-    Release,
-    /// Applies the manifest with another name of the Secret.
-    Rename,
-    /// Deletes the object.
-    Delete,
-    /// Edits the client secret in the credentials Secret.
-    Edit,
-    /// Deletes the credentials Secret.
-    DeleteSecret,
-    /// Creates a Secret of the same name that is somebody else's.
-    ForeignSecret,
-    /// `kubectl replace` with a bare manifest: finalizer and annotations go.
-    Replace,
-    /// Empties the status.
-    WipeStatus,
-    /// Deletes every record in the operator's namespace.
-    LoseRecords,
-    /// Deletes the namespace of the applications.
-    Terminate,
-    /// Restores the object from a backup: a new UID, old annotations and no status.
-    Restore,
-    /// As `Restore`, with the status.
-    RestoreAll,
-    /// Clones the cluster, and starts an operator there that knows it by another identifier.
-    CloneCluster,
-    /// Applies the manifest in the clone.
-    ApplyInClone(u32),
-    /// Deletes the object in the clone.
-    DeleteInClone,
-    /// The operator is started again, and does not watch the applications' namespace any more.
-    Narrow,
-    /// It watches the namespace again.
-    Widen,
-    /// The provider answers 401 to everything from now on.
-    Sicken,
-    /// The provider works again.
-    Recover,
-    /// The provider is installed anew and knows no client.
-    LoseProvider,
-    /// Somebody regenerates token and secret of every client at the provider.
-    Regenerate,
-    /// Deletes the provider object and the Secret of its credentials.
-    RemoveProvider,
-    /// The provider is gone for good and answers 503 to everything.
-    Vanish,
-}
 
 /// A scenario.
 #[derive(Clone, Copy, Debug)]
@@ -102,9 +34,44 @@ pub(super) struct Scenario {
     pub second_installation: bool,
     /// Whether the operator watches single namespaces and learns nothing of their end.
     pub namespaced: bool,
+    /// Namespace of a second object, if there is one.
+    pub second: Option<&'static str>,
+    /// Whether a pass over the other object may come in the middle of one.
+    pub interleaves: bool,
+    /// Which client the provider answers a registration with.
+    pub answers: Answers,
+    /// How the provider refuses every update, and every deregistration, of clients that it knows.
+    pub put: Option<Refusal>,
+    pub delete: Option<Refusal>,
+    /// Whether every read issues a new token.
+    pub reads_rotate: bool,
+    /// Whether the provider issues no secrets.
+    pub secretless: bool,
+    /// Whether the provider may ask for a pause.
+    pub pauses: bool,
+    /// Whether the process may be told to stop.
+    pub stops: bool,
+    /// Whether something may happen while a pass waits for its permit.
+    pub queues: bool,
+    /// Whether it has a dimension beside the faults, which counts as one of them.
+    pub wide: bool,
     /// Reasons with which the object may be left at rest.
     pub excuses: &'static [&'static str],
 }
+
+/// Which client a registration is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answers {
+    /// A new one.
+    Fresh,
+    /// The one that the first registration made, for as long as it lives: the provider takes the two for equal.
+    Known,
+    /// Somebody else's.
+    Theirs,
+}
+
+/// Status and OAuth error code of a refusal.
+pub(super) type Refusal = (u16, &'static str);
 
 const PLAIN: Scenario = Scenario {
     name: "",
@@ -117,13 +84,26 @@ const PLAIN: Scenario = Scenario {
     retain: false,
     second_installation: false,
     namespaced: false,
+    second: None,
+    interleaves: false,
+    answers: Answers::Fresh,
+    put: None,
+    delete: None,
+    reads_rotate: false,
+    secretless: false,
+    pauses: false,
+    stops: false,
+    queues: false,
+    wide: false,
     excuses: &[],
 };
 
 use Step::{
-    Apply, ApplyHeld, ApplyInClone, CloneCluster, Delete, DeleteInClone, DeleteSecret, Edit, ForeignSecret,
-    LoseProvider, LoseRecords, Narrow, Recover, Regenerate, Release, RemoveProvider, Rename, Replace, Restore,
-    RestoreAll, Sicken, Terminate, Vanish, Widen, WipeStatus,
+    Abandon, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong, AskPause,
+    CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider, ForeignSecret,
+    Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail, Recover, Regenerate,
+    Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient, Restore, RestoreAll,
+    RevertProvider, Sicken, Terminate, Vanish, Widen, WipeStatus,
 };
 
 macro_rules! scenarios {
@@ -183,73 +163,53 @@ scenarios! {
     "provider and credentials deleted first, with a token": [Apply(1), RemoveProvider, Delete];
     "provider and credentials deleted first, and the namespace": [Apply(1), RemoveProvider, Terminate], chosen: true;
     "provider gone for good": [Apply(1), Vanish, Delete], excuses: &["DeletionBlocked"];
+    "two objects": [Apply(1), ApplySecond(1), Delete], wide: true, second: Some(APPS), interleaves: true;
+    "two objects, one client, first deleted": [Apply(1), ApplySecond(1), Delete], wide: true, second: Some(APPS), interleaves: true, answers: Answers::Known, excuses: &["AlreadyManaged"];
+    "two objects, one client, second deleted": [Apply(1), ApplySecond(1), DeleteSecond], wide: true, second: Some(APPS), interleaves: true, answers: Answers::Known, excuses: &["AlreadyManaged"];
+    "two objects at once, one client": [ApplyBoth, Delete], wide: true, second: Some(APPS), interleaves: true, answers: Answers::Known, excuses: &["AlreadyManaged"];
+    "a client of others": [Apply(1), Delete], wide: true, answers: Answers::Theirs, excuses: &["AlreadyManaged"];
+    "an object in the operator's namespace": [ApplySecond(1), Apply(1), DeleteSecond], wide: true, second: Some(HOME), excuses: &["NamespaceNotAllowed"];
+    "updates answered with 404": [Apply(1), Apply(2), Delete], wide: true, put: Some((404, "")), excuses: &["UpdateUnsupported"];
+    "updates answered with 404, new tokens": [Apply(1), Apply(2), Delete], wide: true, put: Some((404, "")), reads_rotate: true, excuses: &["UpdateUnsupported"];
+    "updates answered with 410": [Apply(1), Apply(2)], wide: true, put: Some((410, "")), excuses: &["ManagementLost"];
+    "updates answered with 403": [Apply(1), Apply(2)], wide: true, put: Some((403, "")), excuses: &["ManagementLost"];
+    "deletions answered with 404": [Apply(1), Delete], wide: true, delete: Some((404, ""));
+    "deletions answered with 404, new tokens": [Apply(1), Delete], wide: true, delete: Some((404, "")), reads_rotate: true;
+    "deletions answered with 404 and a code": [Apply(1), Delete], wide: true, delete: Some((404, "invalid_token"));
+    "deletions answered with 410": [Apply(1), Delete], wide: true, delete: Some((410, ""));
+    "deletions answered with 403": [Apply(1), Delete], wide: true, delete: Some((403, "")), excuses: &["DeletionBlocked"];
+    "clients without secrets": [Apply(1), Delete], wide: true, secretless: true, excuses: &["InvalidResponse"];
+    "pauses": [AskPause, Apply(1), Apply(2), Delete], wide: true, pauses: true;
+    "pause before an update": [Apply(1), AskPause, Apply(2), Apply(3)], wide: true;
+    "registrations barred": [OthersFail, Apply(1)], wide: true;
+    "replacement barred": [Apply(1), ApplySecond(1), LoseFirst, OthersFail, Apply(2)], wide: true, second: Some(APPS), excuses: &["ManagementLost", "ClientMissing"];
+    "operator stopped": [Apply(1), Apply(2), Delete], wide: true, stops: true;
+    "waiting for a permit": [Apply(1), Apply(2), Delete], wide: true, queues: true;
+    "suspended": [Apply(1), ApplySuspended(2), Apply(2)], wide: true, excuses: &["Suspended"];
+    "suspended, changed and resumed": [Apply(1), ApplySuspended(1), Apply(2)], wide: true;
+    "client replaced": [Apply(1), Regenerate, ReplaceClient, Delete], wide: true;
+    "missing client, change undone": [Apply(1), Regenerate, Apply(2), Apply(1)], wide: true, excuses: &["ManagementLost", "ClientMissing"];
+    "records lost and abandoned": [Apply(1), LoseRecords, Apply(2), Abandon], wide: true, excuses: &["RecordLost"];
+    "manifest corrected": [ApplyWrong, Apply(1), ApplyWrong, Apply(2)], wide: true;
+    "record corrupted and mended": [Apply(1), CorruptRecord, Apply(2), MendRecord], wide: true;
+    "record corrupted, and delete": [Apply(1), CorruptRecord, Delete], wide: true;
+    "installation held": [Apply(1), Hold, Apply(2), Free], wide: true;
+    "installation held, and delete": [Apply(1), Hold, Delete], wide: true, excuses: &["ObjectVanished"];
+    "provider edited": [Apply(1), EditProvider, Apply(2), Delete], wide: true, excuses: &["ProviderChanged"];
+    "provider edited and reverted": [Apply(1), EditProvider, Apply(2), RevertProvider], wide: true, excuses: &["ProviderChanged"];
+    "provider edited, with credentials": [Apply(1), EditProvider, Apply(2), Delete], wide: true, chosen: true, excuses: &["ProviderChanged", "DeletionBlocked"];
+    "provider edited, with a mark": [Apply(1), EditProvider, Apply(2), Delete], wide: true, marked: true, excuses: &["ProviderChanged", "DeletionBlocked"];
+    "provider made anew": [Apply(1), RemakeProvider, Apply(2), Delete], wide: true;
+    "provider made anew, with credentials": [Apply(1), RemakeProvider, Apply(2), Delete], wide: true, chosen: true;
+    "provider made anew elsewhere": [Apply(1), RemakeElsewhere, Delete], wide: true, excuses: &["ProviderChanged"];
+    "provider made anew elsewhere, with credentials": [Apply(1), RemakeElsewhere, Delete], wide: true, chosen: true, excuses: &["ProviderChanged", "DeletionBlocked"];
+    "provider leaves a member out": [Apply(1), OmitMember], wide: true;
 }
 
-/// The provider as the operator knows it.
-pub(super) fn provider(scenario: &Scenario) -> Arc<Provider> {
-    static KNOWN: OnceLock<[Arc<Provider>; 5]> = OnceLock::new();
-    let [register, hold, chosen, marked, hold_marked] = KNOWN.get_or_init(|| {
-        [
-            resolved(OnUnknownOutcome::Register, profile::knobs(Profile::Rfc7592)),
-            resolved(OnUnknownOutcome::Hold, profile::knobs(Profile::Rfc7592)),
-            resolved(OnUnknownOutcome::Register, profile::knobs(Profile::Wso2)),
-            resolved(OnUnknownOutcome::Register, marking()),
-            resolved(OnUnknownOutcome::Hold, marking()),
-        ]
-        .map(Arc::new)
-    });
-    match scenario.policy {
-        _ if scenario.chosen => chosen.clone(),
-        OnUnknownOutcome::Register if scenario.marked => marked.clone(),
-        OnUnknownOutcome::Hold if scenario.marked => hold_marked.clone(),
-        OnUnknownOutcome::Register => register.clone(),
-        OnUnknownOutcome::Hold => hold.clone(),
-    }
-}
-
-/// Settings of a provider that shows marks to its administrators, with such credentials.
-fn marking() -> Knobs {
-    Knobs {
-        management: ManagementMode::Credentials,
-        ..profile::knobs(Profile::Keycloak)
-    }
-}
-
-fn resolved(policy: OnUnknownOutcome, knobs: Knobs) -> Provider {
-    Provider {
-        target: Target {
-            location: Location::Issuer(ISSUER.to_owned()),
-            expected_issuer: None,
-            registration_endpoint: None,
-            allowed_origins: Vec::new(),
-            discovery: Credentials::default(),
-            registration: Credentials::default(),
-            management: Credentials::default(),
-            knobs,
-            on_unknown_outcome: policy,
-            verify: oauth_client_operator::api::Verify::Auto,
-            ca_bundle: None,
-            presented: oauth_client_operator::domain::target::Presented::default(),
-            deadlines: Deadlines {
-                connect: Duration::ZERO,
-                request: Duration::ZERO,
-            },
-        },
-        uid: "provider".to_owned(),
-        fingerprint: "1".to_owned(),
-    }
-}
-
-/// Name of the one object.
+/// Name of the object.
 pub(super) fn name() -> Name {
     (APPS.to_owned(), "app".to_owned())
 }
-
-/// The finalizer of [`Step::ApplyHeld`].
-const THEIR_FINALIZER: &str = "others.example/hold";
-
-/// Name of the Secret after [`Step::Rename`].
-pub(super) const RENAMED: &str = "renamed";
 
 impl Scenario {
     /// The scenario of this name.
@@ -261,7 +221,28 @@ impl Scenario {
         self.steps.contains(&step)
     }
 
-    fn manifest(&self, version: u32) -> OAuthClient {
+    /// How many objects there are.
+    pub(super) fn objects(&self) -> usize {
+        1 + usize::from(self.second.is_some())
+    }
+
+    /// Name of an object.
+    pub(super) fn object(&self, what: usize) -> Name {
+        match self.second {
+            Some(namespace) if what == 1 => (namespace.to_owned(), "second".to_owned()),
+            _ => name(),
+        }
+    }
+
+    pub(super) fn manifest_of(&self, what: usize, version: u32) -> OAuthClient {
+        let mut manifest = self.manifest(version);
+        let (namespace, name) = self.object(what);
+        manifest.metadata.namespace = Some(namespace);
+        manifest.metadata.name = Some(name);
+        manifest
+    }
+
+    pub(super) fn manifest(&self, version: u32) -> OAuthClient {
         let policy = if self.retain { "Retain" } else { "Delete" };
         serde_json::from_value(json!({
             "apiVersion": names::API_VERSION, "kind": "OAuthClient",
@@ -273,93 +254,5 @@ impl Scenario {
             },
         }))
         .unwrap()
-    }
-}
-
-/// Does one step.
-pub(super) fn act(step: Step, state: &mut State) {
-    let (scenario, now) = (state.scenario, state.now);
-    let cluster = match step {
-        ApplyInClone(_) | DeleteInClone if state.clusters.len() > 1 => &mut state.clusters[1],
-        _ => &mut state.clusters[0],
-    };
-    match step {
-        Apply(version) | ApplyInClone(version) => cluster.apply(scenario.manifest(version)),
-        ApplyHeld(version) => {
-            let mut manifest = scenario.manifest(version);
-            manifest.metadata.finalizers = Some(vec![THEIR_FINALIZER.to_owned()]);
-            cluster.apply(manifest);
-        }
-        Release => cluster.change(&name(), |object| {
-            object.finalizers_mut().retain(|held| held != THEIR_FINALIZER);
-        }),
-        Rename => {
-            let mut manifest = scenario.manifest(1);
-            manifest.spec.secret = serde_json::from_value(json!({"name": RENAMED})).unwrap();
-            cluster.apply(manifest);
-        }
-        Delete | DeleteInClone => cluster.delete(&name(), now),
-        Edit => cluster.change_secret(&name(), |secret| {
-            let wrong = k8s_openapi::ByteString(b"wrong".to_vec());
-            secret
-                .data
-                .get_or_insert_default()
-                .insert("client_secret".to_owned(), wrong);
-        }),
-        DeleteSecret => {
-            cluster.secrets.remove(&name());
-        }
-        ForeignSecret => {
-            let foreign = json!({"metadata": {"name": "app", "namespace": APPS}, "data": {"theirs": "eA=="}});
-            let _ = cluster.create(&serde_json::from_value(foreign).unwrap());
-            cluster.writes = 0;
-        }
-        Replace => cluster.change(&name(), |object| {
-            object.metadata.finalizers = None;
-            object.metadata.annotations = None;
-        }),
-        WipeStatus => cluster.change(&name(), |object| object.status = None),
-        LoseRecords => cluster
-            .secrets
-            .retain(|_, kept| kept.meta.role != oauth_client_operator::cluster::Role::Record),
-        Terminate => {
-            cluster.terminating.insert(APPS.to_owned());
-        }
-        Restore | RestoreAll => {
-            if let Some(kept) = cluster.clients.remove(&name()) {
-                let mut object = OAuthClient::clone(&kept.object);
-                object.metadata.finalizers = None;
-                object.metadata.deletion_timestamp = None;
-                if step == Restore {
-                    object.status = None;
-                }
-                cluster.collect();
-                cluster.apply(object);
-            }
-        }
-        CloneCluster => state.clone_cluster(),
-        Narrow | Widen => {
-            state.replicas[1].narrowed = step == Narrow;
-            state.replicas[0].narrowed = step == Narrow;
-            for who in 0..2 {
-                state.replicas[who] = state.replicas[who].restarted(&state.provider);
-            }
-        }
-        Sicken => state.provider.refuses = Some(401),
-        Vanish => state.provider.refuses = Some(503),
-        Recover => state.provider.refuses = None,
-        LoseProvider => state.provider.lose(),
-        RemoveProvider => {
-            state.provider.removed = Some(now);
-            state.provider.revision += 1;
-            for replica in state.replicas.iter_mut().filter(|replica| replica.active) {
-                replica.pull(Trigger { deep: true, anew: true });
-            }
-        }
-        Regenerate => state.provider.regenerate(),
-    }
-    for cluster in &mut state.clusters {
-        cluster.collect();
-        cluster.terminate(now);
     }
 }

@@ -41,6 +41,12 @@ pub(super) enum Choice {
     PausedInCall,
     /// The other installation of the operator runs a whole pass first.
     OtherInstallation,
+    /// The same process works on the other object meanwhile.
+    OtherObject,
+    /// 429, with a `Retry-After`: the provider asks for a pause.
+    AsksPause,
+    /// The process is told to stop.
+    Stops,
     /// The user's next step comes now.
     UserActs,
     /// A pass begins before the watch of the objects has caught up.

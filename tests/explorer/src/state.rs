@@ -5,10 +5,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Secret;
 use oauth_client_operator::cluster::Role;
 
 use super::cluster::Cluster;
 use super::fork::Fork;
+use super::offered::Offered;
 use super::process::Plant;
 use super::provider::Provider;
 use super::replica::{Replica, View};
@@ -24,6 +26,16 @@ pub(super) struct State {
     /// The cluster, and its clone if there is one.
     pub clusters: Vec<Cluster>,
     pub provider: Provider,
+    /// The provider object.
+    pub offered: Offered,
+    /// Whether it changed, and nobody has looked at its clients since.
+    pub uncompared: bool,
+    /// The record as it was before somebody corrupted it.
+    pub backup: Option<Arc<Secret>>,
+    /// Whether an event told that a deletion let go of a client.
+    pub let_go: bool,
+    /// What a process did that may not.
+    pub trespasses: Vec<String>,
     /// Client of production when it was cloned.
     pub production: Option<String>,
     pub replicas: Vec<Replica>,
@@ -91,6 +103,11 @@ impl State {
             schedule,
             clusters: vec![Cluster::default()],
             provider: Provider::new(scenario),
+            offered: Offered::FIRST,
+            uncompared: false,
+            backup: None,
+            let_go: false,
+            trespasses: Vec::new(),
             production: None,
             replicas,
             before_step: Arc::default(),
@@ -203,6 +220,8 @@ impl State {
         )
             .hash(&mut hasher);
         (&self.production, self.unfinished.len()).hash(&mut hasher);
+        let pause = self.provider.pause_until.map(|until| (until - self.now).max(0));
+        (self.offered, self.uncompared, self.let_go, self.trespasses.len(), pause).hash(&mut hasher);
         hasher.finish()
     }
 

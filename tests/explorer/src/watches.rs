@@ -16,7 +16,7 @@ pub(super) fn catch_up(shared: &Arc<Mutex<State>>, who: usize) -> bool {
     if state.replicas[who].lag > 0 {
         state.replicas[who].lag -= 1;
         drop(state);
-        work(shared, who);
+        work_on_all(shared, who);
         return true;
     }
     let cluster = state.replicas[who].cluster;
@@ -42,10 +42,17 @@ pub(super) fn catch_up(shared: &Arc<Mutex<State>>, who: usize) -> bool {
         Choice::Well
     };
     let see = |state: &mut State, objects, secrets| {
-        let State { clusters, replicas, .. } = state;
-        let trigger = replicas[who].see(&clusters[cluster], objects, secrets);
-        if let Some(trigger) = trigger.filter(|_| choice != Choice::LoseTrigger) {
-            replicas[who].pull(trigger);
+        let State {
+            clusters,
+            replicas,
+            scenario,
+            ..
+        } = state;
+        let triggers = replicas[who].see(&clusters[cluster], scenario, objects, secrets);
+        for (what, trigger) in triggers.into_iter().enumerate() {
+            if let Some(trigger) = trigger.filter(|_| choice != Choice::LoseTrigger) {
+                replicas[who].pull(what, trigger);
+            }
         }
     };
     let late = match choice {
@@ -72,20 +79,34 @@ pub(super) fn catch_up(shared: &Arc<Mutex<State>>, who: usize) -> bool {
             false
         }
     };
-    let twice = choice == Choice::TriggerTwice && state.replicas[who].trigger.is_some();
+    let triggered = state.replicas[who].work.iter().position(|work| work.trigger.is_some());
+    let twice = triggered.filter(|_| choice == Choice::TriggerTwice);
     drop(state);
-    if late || twice {
-        work(shared, who);
+    if late {
+        work_on_all(shared, who);
     }
-    if twice {
+    if let Some(what) = twice {
+        work(shared, who, what);
         let trigger = Trigger {
             deep: false,
             anew: false,
         };
         let mut state = lock(shared);
-        state.replicas[who].pull(trigger);
+        state.replicas[who].pull(what, trigger);
         // The pass was not the last thing of this turn.
         state.forks.clear();
     }
-    late || twice
+    late || twice.is_some()
+}
+
+/// Passes over all objects, whether anything triggers them or not.
+fn work_on_all(shared: &Arc<Mutex<State>>, who: usize) {
+    let objects = lock(shared).scenario.objects();
+    for what in 0..objects {
+        work(shared, who, what);
+        if what + 1 < objects {
+            // The pass was not the last thing of this turn.
+            lock(shared).forks.clear();
+        }
+    }
 }

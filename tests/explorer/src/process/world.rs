@@ -11,12 +11,12 @@ use oauth_client_operator::api::{AttemptOutcome, OAuthClient, OAuthClientStatus,
 use oauth_client_operator::cluster::{ApiError, Role, SecretMeta, SecretRevision};
 use oauth_client_operator::domain::breaker::Counted;
 use oauth_client_operator::domain::claim::Named;
-use oauth_client_operator::domain::failure::Failure;
+use oauth_client_operator::domain::failure::{Class, Failure};
 use oauth_client_operator::domain::marker::Marker;
 use oauth_client_operator::domain::outcome::{CallError, Deletion};
 use oauth_client_operator::domain::pass::{Operator, Pause, Provider, Row};
 use oauth_client_operator::domain::probe::Probed;
-use oauth_client_operator::domain::record::{DATA_KEY, Record};
+use oauth_client_operator::domain::record::Record;
 use oauth_client_operator::domain::registration::Registration;
 use oauth_client_operator::domain::target::Endpoints;
 use oauth_client_operator::provider::{ManagementCall, MarkedCall, ProbeCall};
@@ -24,15 +24,14 @@ use oauth_client_operator::provider::{ManagementCall, MarkedCall, ProbeCall};
 use oauth_client_operator::controller::World;
 
 use super::super::cluster::secret_name;
-use super::super::provider::{REGISTRATION, Sent};
+use super::super::offered;
 use super::super::rows;
-use super::super::scenario;
 use super::super::schedule::Choice;
-use super::{CALL_FAULTS, Plant, Process, key};
+use super::{Held, Plant, Process, key};
 
 impl World for Process {
     type Permit = ();
-    type Claim = ();
+    type Claim = Held;
 
     fn decides(&self, row: Row) {
         rows::reached(row);
@@ -57,17 +56,17 @@ impl World for Process {
     }
 
     fn is_stopping(&self) -> bool {
-        false
+        self.me(|replica| replica.stopping)
     }
 
     fn may_begin(&self) -> bool {
-        self.me(|replica| replica.leads)
+        self.plants(Plant::LeadershipBeforePermit) || self.me(|replica| replica.leads)
     }
 
     fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration> {
-        let now = self.now();
+        let (now, owns) = (self.now(), self.plants(Plant::OthersAttemptsAreOwn));
         self.me(|replica| {
-            if attempt.starts_with(replica.identity) {
+            if attempt.starts_with(replica.identity) || owns {
                 return None;
             }
             let since = *replica.foreign_attempts.entry(attempt.to_owned()).or_insert(now);
@@ -75,15 +74,25 @@ impl World for Process {
         })
     }
 
-    fn barred(&self, _: &Provider, _: &str, _: Counted) -> Option<Duration> {
-        None
+    fn barred(&self, _: &Provider, namespace: &str, what: Counted) -> Option<Duration> {
+        let clock = self.state().clock();
+        self.me(|replica| match what {
+            Counted::UnknownOutcome => replica.unknown.open_for(clock, namespace),
+            Counted::Recreation => replica.recreated.open_for(clock, namespace),
+        })
     }
 
     fn pause_of(&self, _: &Provider) -> Option<Pause> {
-        None
+        self.pause_now()
     }
 
-    fn count(&self, _: &Provider, _: &str, _: &str, _: Counted) {}
+    fn count(&self, _: &Provider, namespace: &str, attempt: &str, what: Counted) {
+        let clock = self.state().clock();
+        self.me(|replica| match what {
+            Counted::UnknownOutcome => replica.unknown.note(clock, namespace, attempt),
+            Counted::Recreation => replica.recreated.note(clock, namespace, attempt),
+        });
+    }
 
     async fn pause(&self, time: Duration) {
         self.state().now += i64::try_from(time.as_secs()).unwrap_or_default();
@@ -103,7 +112,9 @@ impl World for Process {
     }
 
     fn warn(&self, _: &OAuthClient, reason: Reason, _: &str) {
-        self.state().schedule.tell(|| format!("      warns: {reason}"));
+        let mut state = self.state();
+        state.let_go |= reason == Reason::DeletionTimedOut;
+        state.schedule.tell(|| format!("      warns: {reason}"));
     }
 
     fn tell(&self, _: &OAuthClient, _: Reason, _: &str) {}
@@ -113,12 +124,12 @@ impl World for Process {
         !blind && self.me(|replica| replica.view.terminating.contains(namespace))
     }
 
-    fn companions(&self, _: &OAuthClient) -> Vec<String> {
-        Vec::new()
+    fn companions(&self, object: &OAuthClient) -> Vec<String> {
+        self.me(|replica| replica.others(object))
     }
 
-    fn name_of(&self, _: &str) -> Option<String> {
-        None
+    fn name_of(&self, uid: &str) -> Option<String> {
+        self.me(|replica| replica.name_of(uid))
     }
 
     fn is_alive(&self, uid: &str) -> bool {
@@ -143,11 +154,15 @@ impl World for Process {
         self.metas(|meta| self.at_home(meta, Role::Suspect, uid))
     }
 
-    fn provider_revision(&self, _: &str) -> Option<String> {
-        Some(self.state().provider.revision.to_string())
+    fn provider_revision(&self, uid: &str) -> Option<String> {
+        let state = self.state();
+        (state.offered.uid() == uid).then(|| state.provider.revision.to_string())
     }
 
     fn naming(&self, client: &str) -> Vec<Named> {
+        if self.plants(Plant::OneClientForTwo) {
+            return Vec::new();
+        }
         let key = u128::from_str_radix(client, 16).ok();
         let found = self.metas(|meta| {
             let kept = matches!(meta.role, Role::Record | Role::Suspect);
@@ -160,17 +175,23 @@ impl World for Process {
         true
     }
 
-    fn claim(&self, _: &str) -> Option<()> {
-        Some(())
+    fn claim(&self, client: &str) -> Option<Held> {
+        let alone = self.state().scenario.objects() == 1;
+        let free = alone || self.me(|replica| replica.claims.insert(client.to_owned()));
+        free.then(|| Held {
+            client: client.to_owned(),
+            at: (!alone).then(|| (self.state.clone(), self.who)),
+        })
     }
 
     async fn records_naming(&self, client: &str) -> Result<Vec<Named>, ApiError> {
+        let blind = self.plants(Plant::OneClientForTwo);
         let key = u128::from_str_radix(client, 16).ok();
         let home = self.here.namespace.clone();
         self.look("list records", |cluster| {
             let metas = cluster.secrets.values().map(|kept| &kept.meta);
             metas
-                .filter(|meta| meta.role == Role::Record && *meta.namespace == *home && meta.client == key)
+                .filter(|meta| meta.role == Role::Record && *meta.namespace == *home && meta.client == key && !blind)
                 .map(|meta| meta.named())
                 .collect()
         })
@@ -194,7 +215,7 @@ impl World for Process {
         let plant = {
             let mut state = self.state();
             state.attempts += 1;
-            state.replicas[self.who].opened = opened;
+            state.replicas[self.who].work[self.what].opened = opened;
             state.plant
         };
         if plant == Some(Plant::FinalizerAfterPost) {
@@ -226,7 +247,9 @@ impl World for Process {
     async fn write_status(&self, object: &OAuthClient, status: &OAuthClientStatus) -> Result<OAuthClient, ApiError> {
         let written = self
             .write("status", |cluster| cluster.apply_status(object, status))
-            .await?;
+            .await;
+        self.me(|replica| replica.work[self.what].untold = written.is_err());
+        let written = written?;
         self.state().stated.extend(status.client_id.clone());
         self.note(&written);
         Ok(OAuthClient::clone(&written))
@@ -241,25 +264,25 @@ impl World for Process {
     }
 
     async fn dry_run_create(&self, secret: &Secret) -> Result<(), ApiError> {
-        self.look("dry run", |cluster| cluster.can_create(secret)).await?
+        let blind = self.plants(Plant::ForeignSecretTaken);
+        self.look(
+            "dry run",
+            |cluster| if blind { Ok(()) } else { cluster.can_create(secret) },
+        )
+        .await?
     }
 
     async fn create_secret(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
+        let nameless = self.without_attempt(secret);
+        let secret = nameless.as_ref().unwrap_or(secret);
         let role = secret.labels().get(names::SECRET_ROLE).map(String::as_str);
-        if self.state().plant == Some(Plant::RecordAfterSecret) && role == Some("record") {
-            *self.held_back.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret.clone());
+        if self.holds_back(secret) || self.forgets(secret) {
             return Ok(SecretRevision {
                 uid: String::new(),
                 resource_version: String::new(),
             });
         }
-        let keeps_a_record = secret.data.as_ref().is_some_and(|data| data.contains_key(DATA_KEY));
-        if self.state().plant == Some(Plant::OldClientForgotten) && role == Some("suspect") && keeps_a_record {
-            return Ok(SecretRevision {
-                uid: String::new(),
-                resource_version: String::new(),
-            });
-        }
+        self.take_over(secret);
         let what = match role {
             Some("record") => "create record",
             Some("suspect") => "create suspect",
@@ -287,6 +310,9 @@ impl World for Process {
         } else {
             "patch secret"
         };
+        if what == "patch record" && self.plants(Plant::AnswerNotSaved) && self.me(|replica| replica.answered) {
+            return Ok(current.clone());
+        }
         let revision = self
             .write(what, |cluster| cluster.patch(&name, current, &patch))
             .await?;
@@ -310,28 +336,34 @@ impl World for Process {
         self.resolved(false)
     }
 
-    async fn provider_for_deletion(&self, _: &OAuthClient, _: &Record) -> Result<Arc<Provider>, Failure> {
-        self.resolved(true)
+    async fn provider_for_deletion(&self, _: &OAuthClient, record: &Record) -> Result<Arc<Provider>, Failure> {
+        let provider = self.resolved(true)?;
+        Ok(self.of_yesterday(&provider, record).unwrap_or(provider))
     }
 
-    async fn provider_of(&self, _: &Record) -> Result<Arc<Provider>, Failure> {
-        self.resolved(true)
+    async fn provider_of(&self, record: &Record) -> Result<Arc<Provider>, Failure> {
+        let provider = self.resolved(true)?;
+        if provider.uid == record.management.provider_uid
+            || provider.target.stated_issuer() == Some(record.endpoints.issuer.as_str())
+        {
+            return Ok(provider);
+        }
+        Err(Failure::new(Class::Denied, Reason::ProviderNotFound, "made anew"))
     }
 
-    async fn permit(&self, _: &OAuthClient, _: &Provider) {}
+    async fn permit(&self, _: &OAuthClient, _: &Provider) {
+        if self.state().scenario.queues {
+            self.choose("permit", &[]);
+        }
+    }
 
     async fn permit_for(&self, _: &Record, _: Option<&Provider>) -> Option<()> {
         Some(())
     }
 
-    async fn discover(&self, _: &Provider) -> Result<Endpoints, CallError> {
+    async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {
         self.call("discovery", &[Choice::Unavailable], |_| {
-            Ok(Endpoints {
-                issuer: scenario::ISSUER.to_owned(),
-                registration: REGISTRATION.to_owned(),
-                token: Some(scenario::TOKEN.to_owned()),
-                ..Endpoints::default()
-            })
+            Ok(offered::endpoints(provider))
         })
         .await
     }
@@ -339,63 +371,29 @@ impl World for Process {
     async fn register(
         &self,
         _: &Provider,
-        _: &Endpoints,
+        endpoints: &Endpoints,
         request: &Map<String, Value>,
     ) -> Result<Registration, CallError> {
-        let attempt = self.me(|replica| replica.opened.clone());
-        self.call("POST", &CALL_FAULTS, |state| state.provider.register(&attempt, request))
-            .await
+        self.send_register(endpoints, request).await
     }
 
     async fn marked(&self, call: &MarkedCall) -> Result<Option<String>, CallError> {
-        // What cannot be read of a list is a failure like any other, and nothing in it is about metadata.
-        let faults: Vec<Choice> = CALL_FAULTS
-            .into_iter()
-            .filter(|fault| !matches!(fault, Choice::Garbled | Choice::Rejected))
-            .collect();
-        self.call("list", &faults, |state| state.provider.marked(call)).await
+        self.send_marked(call).await
     }
 
     async fn read(&self, call: &ManagementCall) -> Result<Registration, CallError> {
-        self.call("GET", &CALL_FAULTS, |state| state.provider.read(&Sent::of(call)))
-            .await
+        self.send_read(call).await
     }
 
     async fn probe(&self, call: &ProbeCall) -> Probed {
-        let faults = [Choice::DieBefore, Choice::LoseRequest];
-        let answer = self
-            .call("probe", &faults, |state| Ok(state.provider.knows(call)))
-            .await;
-        answer.unwrap_or(Probed::Unclear)
+        self.send_probe(call).await
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
-        let mut uri = call.uri().to_owned();
-        if self.state().plant == Some(Plant::TokenAtAnotherUri) {
-            uri.push_str("-of-another");
-        }
-        let call = Sent {
-            uri: &uri,
-            scheme: call.scheme(),
-        };
-        self.call("PUT", &CALL_FAULTS, |state| state.provider.update(&call, request))
-            .await
+        self.send_update(call, request).await
     }
 
     async fn deregister(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
-        let ended = self
-            .call("DELETE", &CALL_FAULTS, |state| {
-                state.provider.deregister(&Sent::of(call))
-            })
-            .await;
-        match ended {
-            Ok(()) => Ok(Deletion::Done),
-            Err(error) if self.state().plant == Some(Plant::RefusalCountsAsGone) && error.status == Some(401) => {
-                Ok(Deletion::Done)
-            }
-            // Garbled: a success that proves nothing.
-            Err(error) if error.status == Some(201) => Ok(Deletion::Unclear),
-            Err(error) => Err(error),
-        }
+        self.send_deregister(call).await
     }
 }

@@ -1,0 +1,149 @@
+//! The provider object, as the operator reads it: which provider it leads to, and with which settings.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use oauth_client_operator::api::{ManagementMode, OnUnknownOutcome, Profile, Verify};
+use oauth_client_operator::domain::pass::Provider;
+use oauth_client_operator::domain::profile;
+use oauth_client_operator::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Knobs, Location, Target};
+
+use super::scenario::Scenario;
+
+/// Issuer of the provider.
+pub(super) const ISSUER: &str = "https://provider.example/realms/apps";
+/// Where its clients are managed.
+pub(super) const REGISTRATION: &str = "https://provider.example/register";
+/// Its token endpoint.
+const TOKEN: &str = "https://provider.example/token";
+/// Issuer of another provider.
+const OTHER_ISSUER: &str = "https://other.example/realms/apps";
+/// Where the other one's clients are managed.
+pub(super) const OTHER_REGISTRATION: &str = "https://other.example/register";
+/// What the other one's administrators authenticate with.
+pub(super) const OTHER_TOKEN: &str = "token-of-the-other-administrator";
+/// A member that the provider object can leave out.
+pub(super) const OMITTED: &str = "application_type";
+
+/// A provider object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Offered {
+    /// Whether it leads to the other provider.
+    pub other: bool,
+    /// How often it was made anew: each has a UID of its own.
+    pub made: usize,
+    /// Whether it has a member left out of every request.
+    pub omits: bool,
+}
+
+impl Offered {
+    pub(super) const FIRST: Self = Self {
+        other: false,
+        made: 0,
+        omits: false,
+    };
+
+    pub(super) fn uid(self) -> String {
+        match self.made {
+            0 => "provider".to_owned(),
+            made => format!("provider-{made}"),
+        }
+    }
+
+    /// With its settings applied and its credentials read.
+    pub(super) fn read(self, scenario: &Scenario) -> Arc<Provider> {
+        static FIRST: OnceLock<[Arc<Provider>; 5]> = OnceLock::new();
+        static LATER: Mutex<BTreeMap<(Offered, usize), Arc<Provider>>> = Mutex::new(BTreeMap::new());
+        let which = match scenario.policy {
+            _ if scenario.chosen => 2,
+            OnUnknownOutcome::Register if scenario.marked => 3,
+            OnUnknownOutcome::Hold if scenario.marked => 4,
+            OnUnknownOutcome::Register => 0,
+            OnUnknownOutcome::Hold => 1,
+        };
+        if self == Self::FIRST {
+            return FIRST.get_or_init(|| [0, 1, 2, 3, 4].map(|which| Arc::new(self.kind(which))))[which].clone();
+        }
+        let mut later = LATER.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = later.entry((self, which)).or_insert_with(|| Arc::new(self.kind(which)));
+        read.clone()
+    }
+
+    fn kind(self, which: usize) -> Provider {
+        let plain = || profile::knobs(Profile::Rfc7592);
+        match which {
+            0 => self.resolved(OnUnknownOutcome::Register, plain()),
+            1 => self.resolved(OnUnknownOutcome::Hold, plain()),
+            2 => self.resolved(OnUnknownOutcome::Register, profile::knobs(Profile::Wso2)),
+            3 => self.resolved(OnUnknownOutcome::Register, marking()),
+            _ => self.resolved(OnUnknownOutcome::Hold, marking()),
+        }
+    }
+
+    fn resolved(self, policy: OnUnknownOutcome, mut knobs: Knobs) -> Provider {
+        if self.omits {
+            knobs.omit_members.push(OMITTED.to_owned());
+        }
+        let management = if self.other {
+            Credentials {
+                scheme: AuthScheme::Bearer(OTHER_TOKEN.into()),
+                origins: None,
+            }
+        } else {
+            Credentials::default()
+        };
+        Provider {
+            target: Target {
+                location: Location::Issuer(if self.other { OTHER_ISSUER } else { ISSUER }.to_owned()),
+                expected_issuer: None,
+                registration_endpoint: None,
+                allowed_origins: Vec::new(),
+                discovery: Credentials::default(),
+                registration: Credentials::default(),
+                management,
+                knobs,
+                on_unknown_outcome: policy,
+                verify: Verify::Auto,
+                ca_bundle: None,
+                presented: oauth_client_operator::domain::target::Presented::default(),
+                deadlines: Deadlines {
+                    connect: Duration::ZERO,
+                    request: Duration::ZERO,
+                },
+            },
+            uid: self.uid(),
+            fingerprint: if self == Self::FIRST {
+                "1".to_owned()
+            } else {
+                format!("{self:?}")
+            },
+        }
+    }
+}
+
+/// What discovery finds for a provider object.
+pub(super) fn endpoints(provider: &Provider) -> Endpoints {
+    if matches!(&provider.target.location, Location::Issuer(issuer) if issuer == OTHER_ISSUER) {
+        return Endpoints {
+            issuer: OTHER_ISSUER.to_owned(),
+            registration: OTHER_REGISTRATION.to_owned(),
+            token: Some("https://other.example/token".to_owned()),
+            ..Endpoints::default()
+        };
+    }
+    Endpoints {
+        issuer: ISSUER.to_owned(),
+        registration: REGISTRATION.to_owned(),
+        token: Some(TOKEN.to_owned()),
+        ..Endpoints::default()
+    }
+}
+
+/// Settings of a provider that shows marks to its administrators, with such credentials.
+fn marking() -> Knobs {
+    Knobs {
+        management: ManagementMode::Credentials,
+        ..profile::knobs(Profile::Keycloak)
+    }
+}
