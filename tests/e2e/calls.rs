@@ -93,7 +93,11 @@ async fn t98_credentials_of_another_provider_never_reach_the_one_that_holds_the_
     // The sweeper has no other credentials for what its object did not wait for.
     stage.gone("late").await;
     eventually("the sweeper has tried", async || {
-        stage.operator.log().contains("client not deregistered, will retry").then_some(())
+        stage
+            .operator
+            .log()
+            .contains("client not deregistered, will retry")
+            .then_some(())
     })
     .await;
     assert_eq!(of_b(&a.seen()), Vec::<String>::new());
