@@ -242,6 +242,24 @@ pub(super) fn members() -> Vec<Case> {
             json!({"deletionTimeout": "4m"}),
         ),
         case(
+            ".spec.adopt.registrationAccessTokenRef.name",
+            PATTERN,
+            json!({"adopt": {"registrationAccessTokenRef": {"name": "a..b"}}}),
+            json!({"adopt": {"registrationAccessTokenRef": {"name": "a.b"}}}),
+        ),
+        case(
+            ".spec.adopt.registrationAccessTokenRef.key",
+            PATTERN,
+            json!({"adopt": {"registrationAccessTokenRef": {"name": "a", "key": "a b"}}}),
+            json!({"adopt": {"registrationAccessTokenRef": {"name": "a", "key": "a_b"}}}),
+        ),
+        case(
+            ".spec.adopt.registrationClientURI",
+            PATTERN,
+            json!({"adopt": {"registrationClientURI": "p/c", "registrationAccessTokenRef": {"name": "a"}}}),
+            json!({"adopt": {"registrationClientURI": "https://p/c", "registrationAccessTokenRef": {"name": "a"}}}),
+        ),
+        case(
             ".spec.providerRef.name",
             PATTERN,
             json!({"providerRef": {"name": "a..b"}}),
