@@ -136,6 +136,14 @@ pub struct Record {
     /// Value of the `replace` annotation by which this client was registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<String>,
+    /// The update of a former leader that was answered after a newer one had begun: which of the two the provider carried out last,
+    /// nobody knows, so the metadata is to be sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overtaken: Option<String>,
+    /// Changes before the copy of this record that a suspect holds is removed, so that nobody puts another client in its place who has
+    /// not seen that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched: Option<String>,
     /// Digests of the reference and the token of `spec.adopt` that were taken over last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<String>,

@@ -75,7 +75,7 @@ impl<W: World> Pass<'_, W> {
             Effect::ReadAdoption => self.read_adoption().await,
             Effect::RemoveSuperseded(name) => self.remove_superseded(&name).await,
             Effect::KeepSuspect(record) => self.keep_suspect(&record).await,
-            Effect::ConfirmRecord => self.confirm_record().await,
+            Effect::ConfirmRecord(attempt) => self.confirm_record(&attempt).await,
             Effect::RemoveSuspect(attempt) => self.remove_suspect(&attempt).await,
             call => self.call_provider(call).await,
         }

@@ -69,6 +69,7 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
     if let Some(attempt) = open.filter(|attempt| view.journal.attempt.as_ref() != Some(attempt)) {
         let deadline = provider.target.deadlines.request + RECORDED_WITHIN;
         if let Some(wait) = view
+            .seen
             .foreign_attempt_age
             .and_then(|age| deadline.checked_sub(age))
             .filter(|wait| !wait.is_zero())
@@ -105,7 +106,7 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
     if !view.was_registered() && view.was_rejected(|| fingerprint(&request, provider)) {
         return Row::C9.ends(Verdict::Nothing);
     }
-    if let (Some(pause), None) = (view.pause, &view.journal.attempt) {
+    if let (Some(pause), None) = (view.seen.pause, &view.journal.attempt) {
         return Row::C9a.fails(paused(pause));
     }
     if view.endpoints.is_none() {
@@ -116,7 +117,7 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
         CredentialsView::Former => return Row::C11.fails(former_secret(&secret::name(view.object))),
         CredentialsView::Absent | CredentialsView::Unseen { .. } | CredentialsView::Ours(_) => {}
     }
-    if let (Some(rest), None) = (view.registrations_barred, &view.journal.attempt) {
+    if let (Some(rest), None) = (view.seen.registrations_barred, &view.journal.attempt) {
         return Row::C11a.fails(barred(rest));
     }
     if !view.journal.proven {
@@ -132,8 +133,8 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
 pub(super) fn open_attempt(view: &View<'_>) -> Effect {
     Effect::OpenAttempt(Marker {
         uid: view.uid().to_owned().into(),
-        attempt: view.fresh_attempt.to_owned().into(),
-        record_namespace: view.operator.namespace.clone().into(),
+        attempt: view.seen.fresh_attempt.to_owned().into(),
+        record_namespace: view.seen.operator.namespace.clone().into(),
         record_name: marker::record_name(view.uid()).into(),
     })
 }
@@ -141,7 +142,7 @@ pub(super) fn open_attempt(view: &View<'_>) -> Effect {
 /// The one POST of the open attempt.
 pub(super) fn register(view: &View<'_>, provider: &Provider, request: metadata::Request) -> Effect {
     let attempt = view.journal.attempt.as_deref().unwrap_or_default();
-    let cluster = &view.operator.cluster_id;
+    let cluster = &view.seen.operator.cluster_id;
     let body = identity::choose(&request, &provider.target.knobs, cluster, view.uid(), attempt);
     Effect::Register { request, body }
 }
@@ -169,7 +170,7 @@ pub(super) fn look_up(view: &View<'_>, provider: &Provider, attempt: &str) -> Op
 
 /// Asks for the client of the identifier that the operator chose.
 pub(super) fn by_identifier(view: &View<'_>) -> Effect {
-    Effect::LookUp(identity::client_id(&view.operator.cluster_id, view.uid()))
+    Effect::LookUp(identity::client_id(&view.seen.operator.cluster_id, view.uid()))
 }
 
 /// Whether a registration of this provider can be found again by the identifier that the operator chose.

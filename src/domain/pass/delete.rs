@@ -33,7 +33,7 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
 fn until_timeout(view: &View<'_>, decision: Decision) -> Decision {
     match decision.next {
         Next::Finish(Verdict::Failed(failure)) => {
-            let left = timeout(view.object).checked_sub(view.deleting_for);
+            let left = timeout(view.object).checked_sub(view.seen.deleting_for);
             decision.row.fails(failure.within(left.filter(|left| !left.is_zero())))
         }
         _ => decision,
@@ -61,7 +61,7 @@ fn decide(view: &View<'_>) -> Decision {
             if timed_out(view) {
                 return Row::D6a.does(Effect::RemoveFinalizer);
             }
-            let text = view.operator.held.clone();
+            let text = view.seen.operator.held.clone();
             let text = text.unwrap_or_else(|| first::other_cluster(view, record));
             stopped(view).unwrap_or_else(|| Row::D6a.fails(blocked(&text, None)))
         }
@@ -123,7 +123,7 @@ fn unreadable(view: &View<'_>) -> Decision {
 /// Whether the client is another cluster's, or may be, and the user has not given it up.
 fn is_of_others(view: &View<'_>, record: &Record) -> bool {
     let begun = matches!(record.phase, Phase::Registered | Phase::Deleting);
-    let others = view.is_of_another_cluster(record) || view.operator.held.is_some();
+    let others = view.is_of_another_cluster(record) || view.seen.operator.held.is_some();
     begun && others && !view.abandons(&record.client_id)
 }
 
@@ -153,7 +153,7 @@ fn unrecorded(view: &View<'_>) -> Decision {
         return Row::D3a.does(Effect::ReadObject);
     }
     if open.is_some()
-        && let Some(wait) = view.foreign_attempt_age.and_then(|age| UNDER_WAY.checked_sub(age))
+        && let Some(wait) = view.seen.foreign_attempt_age.and_then(|age| UNDER_WAY.checked_sub(age))
     {
         let text = "a registration that another replica began may still be under way";
         return Row::D3b.fails(blocked(text, Some(wait)));
@@ -170,7 +170,7 @@ fn unrecorded(view: &View<'_>) -> Decision {
 
 /// D3c: a mark leads to the client that would be a suspect, as long as the deletion has time.
 fn find(view: &View<'_>, attempt: &str) -> Option<Effect> {
-    if timed_out(view) || view.operator.held.is_some() {
+    if timed_out(view) || view.seen.operator.held.is_some() {
         return None;
     }
     match view.provider {
@@ -192,7 +192,7 @@ fn doubt(view: &View<'_>, record: &Record) -> Option<Decision> {
     if let Some(decision) = stopped(view) {
         return Some(decision);
     }
-    if let Some(wait) = view.foreign_attempt_age.and_then(|age| UNDER_WAY.checked_sub(age)) {
+    if let Some(wait) = view.seen.foreign_attempt_age.and_then(|age| UNDER_WAY.checked_sub(age)) {
         let text = "a registration that another replica began may still be under way";
         return Some(Row::D7a.fails(blocked(text, Some(wait))));
     }
@@ -212,7 +212,7 @@ fn begin(view: &View<'_>, record: &Record) -> Decision {
             let text = "the Secret of the retained client is being removed, and is created again after that";
             return Row::D8.fails(blocked(text, None));
         }
-        (true, CredentialsView::Absent) if !view.namespace_terminating => {
+        (true, CredentialsView::Absent) if !view.seen.namespace_terminating => {
             let mut secret = secret::credentials(view.object, record);
             secret.metadata.owner_references = None;
             return Row::D8.does(Effect::CreateCredentials(Box::new(secret)));
@@ -292,9 +292,9 @@ fn leave(view: &View<'_>, record: &Record, row: Row) -> Decision {
 /// D13: a refusal says that this call was refused, and nothing about the client: "gone" and "bad token" are one answer. After a
 /// second look the object is let go, and the client stays a suspect.
 fn refused(view: &View<'_>, record: &Record) -> Decision {
-    match view.missing_for {
+    match view.seen.missing_for {
         None => Row::D13.does(Effect::SaveRecord(Box::new(Record {
-            missing_since: Some(view.now),
+            missing_since: Some(view.seen.now),
             ..record.clone()
         }))),
         Some(missing) if missing >= CONFIRM_AFTER => leave(view, record, Row::D13),
@@ -317,12 +317,12 @@ pub const fn lacks_credentials(failure: &Failure) -> bool {
 /// D11a: the provider's credentials vanished before the object, and none are kept. They may return while the deletion has time.
 fn without_credentials(view: &View<'_>, record: &Record, failure: &Failure) -> Decision {
     let timeout = timeout(view.object);
-    let limit = if view.namespace_terminating {
+    let limit = if view.seen.namespace_terminating {
         timeout.min(CREDENTIALS_RETURN)
     } else {
         timeout
     };
-    match limit.checked_sub(view.deleting_for) {
+    match limit.checked_sub(view.seen.deleting_for) {
         None | Some(Duration::ZERO) => leave(view, record, Row::D11a),
         // The watches tell when they return.
         left => Row::D11a.fails(blocked(&failure.message, left).within(left)),
@@ -372,7 +372,7 @@ fn blocked(cause: &str, wait: Option<Duration>) -> Failure {
 }
 
 fn timed_out(view: &View<'_>) -> bool {
-    view.deleting_for >= timeout(view.object)
+    view.seen.deleting_for >= timeout(view.object)
 }
 
 /// How long the deletion of an object blocks on its deregistration.

@@ -110,8 +110,8 @@ pub enum Effect {
     EnterSuspect(Suspect),
     /// Write the entry of a suspect that holds this record whole; one that exists is written again.
     KeepSuspect(Box<Record>),
-    /// List the records that name the recorded client.
-    ConfirmRecord,
+    /// Note which version the entry of this attempt has, and list the records that name the recorded client.
+    ConfirmRecord(String),
     /// Remove the suspect entry of this attempt.
     RemoveSuspect(String),
     /// Patch finalizer and marker onto the object.
@@ -207,7 +207,7 @@ impl Effect {
             Self::ProveWritable => "ProveWritable",
             Self::EnterSuspect(_) => "EnterSuspect",
             Self::KeepSuspect(_) => "KeepSuspect",
-            Self::ConfirmRecord => "ConfirmRecord",
+            Self::ConfirmRecord(_) => "ConfirmRecord",
             Self::RemoveSuspect(_) => "RemoveSuspect",
             Self::OpenAttempt(_) => "OpenAttempt",
             Self::Register { .. } => "Register",

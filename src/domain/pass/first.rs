@@ -13,7 +13,7 @@ use super::{create, delete};
 /// A3: the installation of another namespace registered the client and holds its record.
 pub(super) fn elsewhere(view: &View<'_>) -> Option<Decision> {
     let marker = view.marker()?;
-    if marker.record_namespace == view.operator.namespace {
+    if marker.record_namespace == view.seen.operator.namespace {
         return None;
     }
     let text = elsewhere_text(view, &marker);
@@ -26,11 +26,11 @@ pub(super) fn elsewhere(view: &View<'_>) -> Option<Decision> {
 /// A5 to A12a.
 pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     let journal = view.journal;
-    if view.namespace_terminating {
+    if view.seen.namespace_terminating {
         return Some(Row::A5.ends(Verdict::Nothing));
     }
-    if view.object.metadata.namespace.as_deref() == Some(view.operator.namespace.as_str())
-        && !view.operator.serves_own_namespace
+    if view.object.metadata.namespace.as_deref() == Some(view.seen.operator.namespace.as_str())
+        && !view.seen.operator.serves_own_namespace
     {
         return Some(own_namespace());
     }
@@ -55,7 +55,7 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     if view.is_settled() {
         return Some(Row::A9.ends(Verdict::Nothing));
     }
-    if let Some(held) = &view.operator.held {
+    if let Some(held) = &view.seen.operator.held {
         return Some(Row::A9a.refuses(Class::Denied, Reason::ManagedElsewhere, held.clone()));
     }
     match view.record {
@@ -96,8 +96,8 @@ fn own_namespace() -> Decision {
     Row::A5.refuses(
         Class::Denied,
         Reason::NamespaceNotAllowed,
-        "this is the operator's own namespace, whose deletion would take the registration records along; create the OAuthClient in another namespace, or \
-         start the operator with --allow-same-namespace",
+        "this is the operator's own namespace: deleting it also deletes the registration records; create the OAuthClient in another namespace, or start the \
+         operator with --allow-same-namespace",
     )
 }
 
@@ -107,10 +107,10 @@ fn elsewhere_text(view: &View<'_>, marker: &Marker<'_>) -> String {
          provider. If both run, remove one; if the operator was moved, run it in namespace {} again, or move its records (docs/move.md): \
          oauth-client-operator move --from {} --to {}",
         marker.record_namespace,
-        view.operator.namespace,
+        view.seen.operator.namespace,
         marker.record_namespace,
         marker.record_namespace,
-        view.operator.namespace
+        view.seen.operator.namespace
     )
 }
 
@@ -119,7 +119,7 @@ pub(super) fn other_cluster(view: &View<'_>, record: &Record) -> String {
     format!(
         "the client is registered by cluster {}, and this is cluster {}, so nothing is changed at the provider; if the operator shall take over the \
          clients of that cluster, start it with --cluster-id {}",
-        record.cluster_id, view.operator.cluster_id, record.cluster_id
+        record.cluster_id, view.seen.operator.cluster_id, record.cluster_id
     )
 }
 

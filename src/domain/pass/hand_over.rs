@@ -39,6 +39,14 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
         after.adopted = journal.adopts.clone().or(after.adopted);
         return Some(Row::A2.does(Effect::SaveRecord(Box::new(after))));
     }
+    if let (Some(attempt), RecordView::Present(record)) = (&journal.overtaken, view.record) {
+        // The generation calls the successor back: the Secret no longer looks as it was written.
+        return Some(Row::A2f.does(Effect::SaveRecord(Box::new(Record {
+            overtaken: Some(attempt.clone()),
+            credential_generation: record.credential_generation + 1,
+            ..record.clone()
+        }))));
+    }
     // A call that was answered with 404: whether the client is there decides what that means.
     journal.nowhere.is_some().then(|| Row::A2e.does(Effect::ReadClient))
 }
@@ -71,6 +79,13 @@ fn registration(view: &View<'_>) -> Decision {
         };
     }
     match view.record {
+        RecordView::Present(old)
+            if journal.replaces.as_ref() == Some(&old.attempt)
+                && old.client_id != record.client_id
+                && !journal.kept =>
+        {
+            Row::A1i.does(Effect::KeepSuspect(Box::new(old.clone())))
+        }
         RecordView::Present(old) if journal.replaces.as_ref() == Some(&old.attempt) => {
             Row::A1c.does(Effect::ReplaceRecord(Box::new(Record {
                 credential_generation: old.credential_generation + 1,
@@ -105,12 +120,12 @@ pub(super) fn in_hand(view: &View<'_>, request: Request) -> Option<Record> {
     };
     let origin = Origin {
         object: view.object,
-        operator: view.operator,
+        operator: view.seen.operator,
         provider,
         endpoints: view.endpoints?,
         attempt: view.journal.attempt.as_ref()?,
         request,
-        now: view.now,
+        now: view.seen.now,
     };
     let mut record = made::of_registration(&origin, registration);
     record.adopted.clone_from(&view.journal.adopts);

@@ -14,6 +14,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::probe::{Control, Probed};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
+use crate::domain::secret::SecretRevision;
 
 /// What a pass has done so far and must not forget.
 #[derive(Clone, Debug, Default)]
@@ -61,8 +62,12 @@ pub struct Journal {
     pub disowned: bool,
     /// Whether this pass has kept the recorded client as a suspect.
     pub kept: bool,
-    /// Whether a live list has confirmed that the record names its client.
-    pub confirmed: bool,
+    /// The entry of a suspect as it was before a live list confirmed that the record names its client.
+    pub confirmed: Option<SecretRevision>,
+    /// Whether the record was touched since, so that no other pass replaces it unseen.
+    pub touched: bool,
+    /// An update of this pass that was overtaken by one of another replica, and answered after that one had begun.
+    pub overtaken: Option<String>,
     /// What the client's own credentials told.
     pub probed: Option<Probed>,
     /// What a look at another client's credentials told, after this one's were rejected.

@@ -37,10 +37,10 @@ fn doubt(view: &View<'_>, record: &Record) -> Option<Decision> {
     let attempt = view
         .open_attempt()
         .filter(|attempt| *attempt != record.attempt && view.journal.attempt.as_ref() != Some(attempt))?;
-    if let Some(wait) = view.foreign_attempt_age.and_then(|age| UNDER_WAY.checked_sub(age)) {
+    if let Some(wait) = view.seen.foreign_attempt_age.and_then(|age| UNDER_WAY.checked_sub(age)) {
         return Some(Row::K1a.fails(create::under_way(wait)));
     }
-    if record.client_id == identity::client_id(&view.operator.cluster_id, view.uid()) {
+    if record.client_id == identity::client_id(&view.seen.operator.cluster_id, view.uid()) {
         return find(view);
     }
     (!view.is_suspect(&attempt, None)).then(|| {
@@ -108,7 +108,10 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     // K7: a record that was created in this pass holds the very request that the manifest asks for, unless its client was found.
     let registered_now = view.journal.attempt.as_deref() == Some(record.attempt.as_str()) && !view.journal.adopted;
     let replaces = view.replaces(record);
-    if record.in_flight.is_none() && !replaces && (registered_now || view.is_judged_ready() && !view.deep) {
+    let settled = record.in_flight.is_none() && record.overtaken.is_none();
+    // A verdict about another client says nothing of this one: a former leader may have put it in the place of that.
+    let judged = view.is_judged_ready() && view.known_client_id() == Some(record.client_id.as_str());
+    if settled && !replaces && (registered_now || judged && !view.deep) {
         return None;
     }
     let provider = match view.provider {
@@ -133,7 +136,7 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         return Some(decision);
     }
     // K11
-    if record.in_flight.is_none() && record.request == request {
+    if settled && record.request == request {
         // What was missed before is no first look of a later change.
         let found = || {
             Row::K11b.does(Effect::SaveRecord(Box::new(Record {
@@ -159,7 +162,7 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
     if record.management_uri().is_none() {
         return Row::K13.fails(unsupported());
     }
-    if let (Some(pause), None) = (view.pause, &view.journal.marked) {
+    if let (Some(pause), None) = (view.seen.pause, &view.journal.marked) {
         return Row::K13a.fails(create::paused(pause));
     }
     match view.endpoints {
@@ -173,7 +176,7 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
         return Row::K14a.does(Effect::ReadObject);
     }
     let deadline = provider.target.deadlines.request + RECORDED_WITHIN;
-    let age = view.foreign_update_age;
+    let age = view.seen.foreign_update_age;
     let rest = age.and_then(|age| deadline.checked_sub(age));
     if let Some(wait) = rest.filter(|wait| !wait.is_zero()) {
         return Row::K14b.fails(under_way(wait));
@@ -188,11 +191,12 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
     if !marked {
         let in_flight = Some(InFlight {
             request_hash: hash,
-            attempt: view.fresh_attempt.to_owned(),
+            attempt: view.seen.fresh_attempt.to_owned(),
             unanswered: record.in_flight.is_some(),
         });
         return Row::K15.does(Effect::SaveRecord(Box::new(Record {
             in_flight,
+            overtaken: None,
             accepted: record
                 .accepted
                 .or_else(|| status::verified_at(view.object.status.as_ref())),
@@ -245,10 +249,16 @@ fn finish(view: &View<'_>, record: &Record) -> Decision {
     }
     // The client that was registered anew is the one that was given up, so it is no suspect.
     if let Some(suspect) = view.suspected(&record.client_id) {
-        return Row::K15b.does(if view.journal.confirmed {
-            Effect::RemoveSuspect(suspect.attempt.clone())
-        } else {
-            Effect::ConfirmRecord
+        // A former leader may be about to put another client in the place of this one: it keeps the record again before it does, if
+        // that is another version.
+        let is_copy = suspect.attempt == record.attempt;
+        return Row::K15b.does(match &view.journal.confirmed {
+            None => Effect::ConfirmRecord(suspect.attempt.clone()),
+            Some(_) if is_copy && !view.journal.touched => Effect::SaveRecord(Box::new(Record {
+                touched: Some(view.seen.fresh_attempt.to_owned()),
+                ..record.clone()
+            })),
+            Some(_) => Effect::RemoveSuspect(suspect.attempt.clone()),
         });
     }
     if let Some(name) = view.journal.superseded.first() {

@@ -29,13 +29,13 @@ pub(super) fn next(view: &View<'_>, record: &Record, provider: &Provider, reques
         Standing::Keep => return Row::R2.fails(Failure::management_lost(&record.client_id)),
         Standing::Rejected(over) => over,
     };
-    let Some(missing) = view.missing_for else {
-        return Row::R3.does(missing_since(record, Some(view.now)));
+    let Some(missing) = view.seen.missing_for else {
+        return Row::R3.does(missing_since(record, Some(view.seen.now)));
     };
     if let Some(rest) = over.checked_sub(missing).filter(|rest| !rest.is_zero()) {
         return Row::R4.fails(missing_client(rest.min(probe::LOOK_AGAIN)));
     }
-    let barred = view.recreations_barred.or(view.registrations_barred);
+    let barred = view.seen.recreations_barred.or(view.seen.registrations_barred);
     if let (Some(rest), None) = (barred, &view.journal.attempt) {
         return Row::R5.fails(missing_client(rest));
     }
@@ -50,7 +50,7 @@ pub(super) fn replace(view: &View<'_>, record: &Record, provider: &Provider, req
     if let Some(attempt) = held(view) {
         return Row::R4a.fails(create::unknown(&attempt));
     }
-    if let Some(rest) = view.registrations_barred {
+    if let Some(rest) = view.seen.registrations_barred {
         return Row::R5.fails(create::barred(rest));
     }
     // The client that the provider seems to have lost stays named, with its token: its own credentials are void after this. An entry

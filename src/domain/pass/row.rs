@@ -88,6 +88,8 @@ rows! {
             => "deregister the client in hand";
         A1h "the same, not deregistered"
             => "keep it as a suspect, with its record; if that is refused too, all of it is tried again";
+        A1i "a registration is in hand that replaces the client of the record, and that record was not kept as a suspect in the version that was read"
+            => "keep it as a suspect";
         A2 "the answer of an update is in hand"
             => "save the record with everything that the answer states";
         A2a "a save found another version of the record"
@@ -98,6 +100,8 @@ rows! {
             => "create the record anew, as a tombstone if its object is gone too (part E)";
         A2d "a read after a refused call brought other credentials"
             => "save the record with them";
+        A2f "the answer of an update came after another replica's update had begun, so nobody knows which was carried out last"
+            => "save the record with that; the successor sends the metadata again";
         A2e "an update or a deregistration was answered with 404, which may only mean that the call is not offered"
             => "read the client";
         A3 "marker elsewhere, object lives / is being deleted"
@@ -196,7 +200,7 @@ rows! {
             => "verdict: failed (SecretConflict / SecretBeingRemoved)";
         K6 "ours and different"
             => "patch it, or replace it where a patch cannot do it";
-        K7 "the client was registered in this pass, or the generation is judged Ready, no deep look asked for, nothing in flight"
+        K7 "the client was registered in this pass, or the generation is judged Ready with this client_id and no deep look is asked for; nothing in flight, no update overtaken"
             => "go on with K15a";
         K8 "provider unresolved"
             => "resolve it";
@@ -210,7 +214,7 @@ rows! {
             => "read it / verdict: failed, unless the same reference was taken over before / discover / verdict: failed (ProviderChanged) / read the client with the token: the recorded one, it is the answer to save (A2)";
         K11b "nothing in flight, the stored request equals the wanted one, and the client was noted as missing"
             => "save the record without that";
-        K11 "nothing in flight and the stored request equals the wanted one"
+        K11 "nothing in flight, no update overtaken, and the stored request equals the wanted one"
             => "go on with K15a";
         K11a "the update of this pass was answered \"gone or unauthorised\", and nothing was in flight before"
             => "part R";
@@ -232,8 +236,8 @@ rows! {
             => "verdict: failed (InvalidResponse)";
         K15c "registered in this pass, credentials not tried, `verify` is not Never"
             => "try them once";
-        K15b "a suspect names the recorded client, and a live list of the records confirms it"
-            => "remove that suspect";
+        K15b "a suspect names the recorded client: not confirmed / the suspect is the copy of this record, which was not touched since / else"
+            => "list the records live / save the record with another mark, so that no former leader replaces it unseen / remove the suspect in the version that was there before the list";
         K15d "the client was taken over, and a retained record or a suspect of another object names it"
             => "remove that";
         K16 "our Secrets under other names, and the status names the new one"

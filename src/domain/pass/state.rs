@@ -8,7 +8,6 @@ use kube::ResourceExt;
 
 use crate::api::{Attempt, AttemptOutcome, OAuthClient, Reason, SecretVersion, Suspect, names};
 use crate::domain::api_error::ApiError;
-use crate::domain::asked;
 use crate::domain::failure::Failure;
 use crate::domain::marker::{self, Marker};
 use crate::domain::record::{Phase, Record};
@@ -17,7 +16,7 @@ use crate::domain::target::Endpoints;
 
 use super::journal::{FollowUp, Journal};
 use super::observed::{Note, Observed, SecretOwner, Watched};
-use super::view::{CredentialsView, Provider, ProviderView, RecordView, View};
+use super::view::Provider;
 
 /// The record, as a pass knows it.
 #[derive(Clone)]
@@ -264,6 +263,12 @@ impl State {
         (!attempt.is_empty()).then_some(attempt)
     }
 
+    /// The entry of a suspect as it was before a live list confirmed that it may go.
+    #[must_use]
+    pub fn confirmed(&self) -> Option<&SecretRevision> {
+        self.journal.confirmed.as_ref()
+    }
+
     /// Whether the client in hand is one that exists and is taken over.
     #[must_use]
     pub fn adopts(&self) -> bool {
@@ -285,6 +290,7 @@ impl State {
             || self.journal.answered.is_some()
             || self.journal.disputed.is_some()
             || self.journal.nowhere.is_some()
+            || self.journal.overtaken.is_some()
             || self.journal.follow_up.as_ref().is_some_and(FollowUp::holds_credentials)
     }
 
@@ -358,50 +364,5 @@ impl State {
         let (record, _) = self.record()?;
         let fresh = self.recorded_attempt.as_ref() == Some(&record.attempt);
         (fresh && record.phase == Phase::Registered).then_some(record)
-    }
-}
-
-impl<'a> View<'a> {
-    /// Everything that a decision rests on.
-    pub(super) fn of(seen: &Observed<'a>, state: &'a State) -> Self {
-        Self {
-            object: &state.object,
-            operator: seen.operator,
-            namespace_terminating: seen.namespace_terminating,
-            deep: state.deep || asked::is_open(&state.object),
-            record: match &state.record {
-                StoredRecord::Unseen => RecordView::Unseen,
-                StoredRecord::Absent { live } => RecordView::Absent { live: *live },
-                StoredRecord::Unreadable => RecordView::Unreadable,
-                StoredRecord::Present { record, .. } => RecordView::Present(record),
-            },
-            credentials: match &state.credentials {
-                StoredCredentials::Absent => CredentialsView::Absent,
-                StoredCredentials::Unseen { as_written, .. } => CredentialsView::Unseen {
-                    as_written: *as_written,
-                },
-                StoredCredentials::Ours { secret, .. } => CredentialsView::Ours(secret),
-                StoredCredentials::Former => CredentialsView::Former,
-                StoredCredentials::Foreign => CredentialsView::Foreign,
-            },
-            former_names: &state.former_names,
-            provider: match &state.provider {
-                None => ProviderView::Unresolved,
-                Some(Err(failure)) => ProviderView::Refused(failure),
-                Some(Ok(provider)) => ProviderView::Resolved(provider),
-            },
-            endpoints: state.endpoints.as_deref(),
-            suspects: &state.suspects,
-            journal: &state.journal,
-            registrations_barred: seen.registrations_barred,
-            recreations_barred: seen.recreations_barred,
-            pause: seen.pause,
-            foreign_attempt_age: seen.foreign_attempt_age,
-            foreign_update_age: seen.foreign_update_age,
-            deleting_for: seen.deleting_for,
-            missing_for: seen.missing_for,
-            fresh_attempt: seen.fresh_attempt,
-            now: seen.now,
-        }
     }
 }

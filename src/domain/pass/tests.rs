@@ -186,9 +186,27 @@ impl World {
             serves_own_namespace: self.serves_own_namespace,
         };
         decide(&View {
+            seen: Observed {
+                leads: true,
+                stopping: false,
+                operator: &operator,
+                namespace_terminating: self.terminating,
+                registrations_barred: self.registrations_barred,
+                recreations_barred: self.recreations_barred,
+                pause: self.pause,
+                foreign_attempt_age: self.foreign_attempt_age,
+                foreign_update_age: self.foreign_update_age,
+                deleting_for: age(object
+                    .metadata
+                    .deletion_timestamp
+                    .as_ref()
+                    .map(|time| time.0.as_second()))
+                .unwrap_or_default(),
+                missing_for: age(self.record.as_ref().and_then(|record| record.missing_since)),
+                fresh_attempt: "fresh",
+                now: self.now,
+            },
             object: &object,
-            operator: &operator,
-            namespace_terminating: self.terminating,
             deep: self.deep,
             record: match (&self.record_sight, &self.record) {
                 (Some(sight), _) => *sight,
@@ -213,20 +231,6 @@ impl World {
             endpoints: self.endpoints.as_ref(),
             suspects: &self.suspects,
             journal: &self.journal,
-            registrations_barred: self.registrations_barred,
-            pause: self.pause,
-            recreations_barred: self.recreations_barred,
-            foreign_attempt_age: self.foreign_attempt_age,
-            foreign_update_age: self.foreign_update_age,
-            deleting_for: age(object
-                .metadata
-                .deletion_timestamp
-                .as_ref()
-                .map(|time| time.0.as_second()))
-            .unwrap_or_default(),
-            missing_for: age(self.record.as_ref().and_then(|record| record.missing_since)),
-            fresh_attempt: "fresh",
-            now: self.now,
         })
         .next
     }

@@ -1,11 +1,11 @@
 //! What the planner sees.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
 use super::journal::Journal;
+use super::observed::Observed;
+use super::state::{State, StoredCredentials, StoredRecord};
 use crate::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
 use crate::domain::asked;
 use crate::domain::failure::Failure;
@@ -19,12 +19,10 @@ use crate::domain::target::Endpoints;
 /// Everything that a decision rests on.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
+    /// What is outside of the pass.
+    pub seen: Observed<'a>,
     /// The object, as fresh as the pass knows it.
     pub object: &'a OAuthClient,
-    /// This operator.
-    pub operator: &'a Operator,
-    /// Whether the object's namespace is being deleted.
-    pub namespace_terminating: bool,
     /// Whether more than metadata has to be compared: the provider changed, or the user asked for it.
     pub deep: bool,
     /// The registration record.
@@ -41,24 +39,6 @@ pub struct View<'a> {
     pub suspects: &'a [Suspect],
     /// What this pass has done.
     pub journal: &'a Journal,
-    /// How long the breaker of the provider keeps registrations from beginning, because too many ended unknown.
-    pub registrations_barred: Option<Duration>,
-    /// The same for clients that would be registered anew because the provider has lost them.
-    pub recreations_barred: Option<Duration>,
-    /// The pause that the provider asked for, while it lasts.
-    pub pause: Option<Pause>,
-    /// How long this process has known the open attempt of the marker, if another replica opened it.
-    pub foreign_attempt_age: Option<Duration>,
-    /// How long this process has known the update that the record marks as in flight, if another replica sends it.
-    pub foreign_update_age: Option<Duration>,
-    /// How long the object has been under deletion; zero: it is not.
-    pub deleting_for: Duration,
-    /// How long ago the provider first said during a deletion that it does not know the client.
-    pub missing_for: Option<Duration>,
-    /// A fresh identifier for an attempt.
-    pub fresh_attempt: &'a str,
-    /// Seconds since the epoch.
-    pub now: i64,
 }
 
 /// What is known about a stored thing.
@@ -169,7 +149,7 @@ impl View<'_> {
 
     /// Whether another cluster registered the client, so that it is not this one's to change.
     pub(super) fn is_of_another_cluster(&self, record: &Record) -> bool {
-        record.cluster_id != self.operator.cluster_id
+        record.cluster_id != self.seen.operator.cluster_id
     }
 
     /// Identifier that the status says the client has.
@@ -283,5 +263,40 @@ impl View<'_> {
             self.object.namespace().unwrap_or_default(),
             self.object.name_any()
         )
+    }
+}
+
+impl<'a> View<'a> {
+    /// Everything that a decision rests on.
+    pub(super) fn of(seen: &Observed<'a>, state: &'a State) -> Self {
+        Self {
+            seen: *seen,
+            object: &state.object,
+            deep: state.deep || asked::is_open(&state.object),
+            record: match &state.record {
+                StoredRecord::Unseen => RecordView::Unseen,
+                StoredRecord::Absent { live } => RecordView::Absent { live: *live },
+                StoredRecord::Unreadable => RecordView::Unreadable,
+                StoredRecord::Present { record, .. } => RecordView::Present(record),
+            },
+            credentials: match &state.credentials {
+                StoredCredentials::Absent => CredentialsView::Absent,
+                StoredCredentials::Unseen { as_written, .. } => CredentialsView::Unseen {
+                    as_written: *as_written,
+                },
+                StoredCredentials::Ours { secret, .. } => CredentialsView::Ours(secret),
+                StoredCredentials::Former => CredentialsView::Former,
+                StoredCredentials::Foreign => CredentialsView::Foreign,
+            },
+            former_names: &state.former_names,
+            provider: match &state.provider {
+                None => ProviderView::Unresolved,
+                Some(Err(failure)) => ProviderView::Refused(failure),
+                Some(Ok(provider)) => ProviderView::Resolved(provider),
+            },
+            endpoints: state.endpoints.as_deref(),
+            suspects: &state.suspects,
+            journal: &state.journal,
+        }
     }
 }

@@ -36,12 +36,7 @@ pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
     let target = &origin.provider.target;
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Record {
-        schema_version: SCHEMA_VERSION,
-        phase: Phase::Registered,
-        cluster_id: origin.operator.cluster_id.clone(),
-        owner: owner(origin.object),
         attempt: origin.attempt.to_owned(),
-        credential_generation: 1,
         client_id: answer.client_id,
         client_secret: answer.client_secret,
         client_secret_expires_at: answer.client_secret_expires_at.filter(|at| *at != 0),
@@ -60,13 +55,7 @@ pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
             connect_timeout_ms: millis(target.deadlines.connect),
             request_timeout_ms: millis(target.deadlines.request),
         },
-        in_flight: None,
-        replaced: None,
-        adopted: None,
-        accepted: None,
-        missing_since: None,
-        other: Map::new(),
-        nested: Nested::default(),
+        ..sample(origin.object, origin.operator)
     }
 }
 
@@ -93,6 +82,8 @@ pub fn sample(object: &OAuthClient, operator: &Operator) -> Record {
         in_flight: None,
         replaced: None,
         adopted: None,
+        overtaken: None,
+        touched: None,
         accepted: None,
         missing_since: None,
         other: Map::new(),

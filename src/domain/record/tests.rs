@@ -29,6 +29,8 @@ pub(crate) fn record() -> Record {
         in_flight: None,
         replaced: None,
         adopted: None,
+        overtaken: None,
+        touched: None,
         accepted: None,
         missing_since: None,
         other: Map::new(),

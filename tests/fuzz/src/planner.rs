@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use oauth_client_operator::api::{Attempt, ManagementMode, OAuthClient, Profile, SecretVersion, Suspect, names};
 use oauth_client_operator::domain::failure::Failure;
 use oauth_client_operator::domain::pass::{
-    CredentialsView, Journal, Next, Operator, Provider, ProviderView, RecordView, Verdict, View, decide,
+    CredentialsView, Journal, Next, Observed, Operator, Provider, ProviderView, RecordView, Verdict, View, decide,
 };
 use oauth_client_operator::domain::profile::knobs;
 use oauth_client_operator::domain::record::{InFlight, Phase, Record};
@@ -174,9 +174,22 @@ impl World {
         };
         let missing_for = self.record.as_ref().and_then(|record| record.missing_since);
         let view = View {
+            seen: Observed {
+                leads: true,
+                stopping: false,
+                operator: &operator,
+                namespace_terminating: self.terminating,
+                registrations_barred: self.barred,
+                recreations_barred: self.barred,
+                pause: None,
+                foreign_attempt_age: self.foreign_attempt_age,
+                foreign_update_age: self.foreign_update_age,
+                deleting_for: self.deleting_for,
+                missing_for: missing_for.map(|_| Duration::from_secs(bytes.byte().into())),
+                fresh_attempt: &fresh,
+                now: 1_000_000,
+            },
             object: &self.object,
-            operator: &operator,
-            namespace_terminating: self.terminating,
             deep: self.deep,
             record: match (self.record_seen, &self.record) {
                 (RecordSeen::Unseen, _) => RecordView::Unseen,
@@ -201,15 +214,6 @@ impl World {
             endpoints: self.endpoints.as_ref(),
             suspects: &self.suspects,
             journal: &self.journal,
-            registrations_barred: self.barred,
-            pause: None,
-            recreations_barred: self.barred,
-            foreign_attempt_age: self.foreign_attempt_age,
-            foreign_update_age: self.foreign_update_age,
-            deleting_for: self.deleting_for,
-            missing_for: missing_for.map(|_| Duration::from_secs(bytes.byte().into())),
-            fresh_attempt: &fresh,
-            now: 1_000_000,
         };
         let next = decide(&view).next;
         rules::allowed(&view, &next);

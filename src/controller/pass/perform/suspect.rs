@@ -1,11 +1,13 @@
 //! Entries of suspects, written and removed.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde_json::json;
 
 use crate::api::{Suspect, names};
-use crate::cluster::{ApiError, SecretRevision};
+use crate::cluster::{ApiError, SecretMeta, SecretRevision};
 use crate::controller::world::World;
 use crate::domain::record::Record;
 use crate::domain::{identity, marker, suspect};
@@ -75,25 +77,35 @@ impl<W: World> Pass<'_, W> {
     }
 
     /// Lists the records that name the recorded client, by the API server.
-    pub(super) async fn confirm_record(&mut self) {
+    pub(super) async fn confirm_record(&mut self, attempt: &str) {
+        let entry = self.entry_of(attempt).map(|meta| meta.revision());
         let Some((record, _)) = self.state.record() else { return };
         let key = identity::client_key(&record.endpoints.issuer, &record.client_id);
         let answer = self.world.records_naming(&key).await;
         let seen = observe::observed(self.world, &self.state, "");
-        self.state.record_confirmed(answer, &seen);
+        self.state.record_confirmed(attempt, entry, answer, &seen);
     }
 
-    pub(super) async fn remove_suspect(&mut self, attempt: &str) {
+    /// The entry of this attempt, as the watch knows it.
+    fn entry_of(&self, attempt: &str) -> Option<Arc<SecretMeta>> {
         let uid = self.state.object().uid().unwrap_or_default();
         let name = marker::suspect_name(&uid, attempt);
         let entries = self.world.suspects_of(&uid);
-        let found = entries
+        entries
             .into_iter()
-            .find(|meta| *meta.name == *name && self.state.is_of_record(meta.client));
-        let answer = match found {
-            Some(meta) => {
+            .find(|meta| *meta.name == *name && self.state.is_of_record(meta.client))
+    }
+
+    pub(super) async fn remove_suspect(&mut self, attempt: &str) {
+        // What was confirmed was so with this version, or with none.
+        let revision = self.state.confirmed().cloned();
+        let revision = revision.or_else(|| self.entry_of(attempt).map(|meta| meta.revision()));
+        let uid = self.state.object().uid().unwrap_or_default();
+        let answer = match revision {
+            Some(revision) => {
+                let name = marker::suspect_name(&uid, attempt);
                 let home = &self.world.here().namespace;
-                self.world.delete_secret(home, &name, &meta.revision()).await
+                self.world.delete_secret(home, &name, &revision).await
             }
             None => Ok(()),
         };

@@ -44,7 +44,8 @@ impl State {
                 self.journal.failure = None;
                 self.journal.refused = false;
                 self.journal.kept = false;
-                self.journal.confirmed = false;
+                self.journal.confirmed = None;
+                self.journal.touched = false;
                 self.journal.claimed = false;
                 self.journal.with_secret = false;
                 self.journal.nowhere = None;

@@ -44,6 +44,9 @@ impl State {
             }
             Err(error) => Some(error.failure(&self.record_text(seen))),
         };
+        if matches!(self.record, StoredRecord::Absent { .. } | StoredRecord::Unreadable) {
+            self.journal.overtaken = None;
+        }
         match self.journal.follow_up.take() {
             Some(FollowUp::Collided) => self.collision_read(failure.is_some()),
             Some(FollowUp::Reread(wanted)) => {
@@ -78,6 +81,8 @@ impl State {
         match answer {
             Ok(revision) => {
                 self.journal.marked = wanted.in_flight.as_ref().map(|update| update.attempt.clone());
+                self.journal.touched |= wanted.touched.is_some() && self.journal.confirmed.is_some();
+                self.journal.overtaken = None;
                 if self.journal.answer.take().is_some() {
                     let text = format!(
                         "the provider accepted the changed metadata of client {}",
@@ -97,6 +102,7 @@ impl State {
             // What has to be saved is merged into what is then read.
             Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => {
                 self.journal.follow_up = Some(FollowUp::Reread(wanted));
+                (self.journal.confirmed, self.journal.touched) = (None, false);
                 self.remains = Remains::Unknown;
             }
             Err(ApiError::NotFound) if self.journal.answer.is_some() => {
@@ -105,14 +111,17 @@ impl State {
             // What a provider has issued is kept until it is stored.
             Err(_) if self.journal.answer.is_some() => self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None)),
             Err(error) if self.gone => self.tombstone_failed(&error, seen),
-            // The client is deregistered, and nothing but this pass knows it.
-            Err(ApiError::Unavailable { .. }) if self.journal.deregistration == Some(Deregistration::Done) => {
+            // The client is deregistered, or an update overtaken, and nothing but this pass knows it.
+            Err(ApiError::Unavailable { .. })
+                if self.journal.deregistration == Some(Deregistration::Done) || self.journal.overtaken.is_some() =>
+            {
                 self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
             }
             // The refusal that the read was made for counts more.
             Err(_) if read_back && self.journal.failure.is_some() => {}
             Err(error) => {
                 self.journal.refused = false;
+                self.journal.overtaken = None;
                 self.fail(&error, &self.record_text(seen));
             }
         }
@@ -195,9 +204,11 @@ impl State {
         }
         let ours = record.in_flight.as_ref().map(|update| &update.attempt) == self.journal.marked.as_ref();
         if self.journal.answer.is_some() && !ours {
-            let text = "the answer to an update came after a newer update, and is dropped";
+            // Which of the two the provider carried out last, nobody knows. Both were accepted, so the token is one and the same.
+            let text = "the answer to an update came after a newer update had begun, so the metadata is sent again";
             self.note(Note::Log(text.to_owned()));
-            (self.journal.answer, self.journal.marked) = (None, None);
+            self.journal.overtaken = self.journal.marked.take().or_else(|| Some(String::new()));
+            (self.journal.answer, self.journal.adopts) = (None, None);
         }
     }
 

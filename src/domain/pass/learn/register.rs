@@ -258,8 +258,10 @@ impl State {
             return;
         }
         match &self.record {
-            // Only its version is another one.
-            StoredRecord::Present { record, .. } if self.journal.replaces.as_ref() == Some(&record.attempt) => {}
+            // Only its version is another one. Its client is kept again, for its copy may be about to be removed.
+            StoredRecord::Present { record, .. } if self.journal.replaces.as_ref() == Some(&record.attempt) => {
+                self.journal.kept = false;
+            }
             // A client that was to be taken over is not ours to deregister.
             StoredRecord::Present { .. } | StoredRecord::Unreadable if self.journal.adopts.is_some() => {
                 self.journal.registration = None;

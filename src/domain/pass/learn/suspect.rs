@@ -9,13 +9,14 @@ use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::identity;
 use crate::domain::marker;
-use crate::domain::pass::journal::{Compensation, Deregistration};
+use crate::domain::pass::journal::{Compensation, Deregistration, FollowUp};
 use crate::domain::pass::observed::{Note, Observed};
 use crate::domain::pass::state::{State, StoredRecord};
 use crate::domain::record::{Phase, Record, made};
+use crate::domain::secret::SecretRevision;
 use crate::domain::suspect::{self, Entry};
 
-use super::unstorable;
+use super::{STORE_AGAIN, unstorable};
 
 impl State {
     /// The entry of a suspect as a Secret; one that was made from a record holds it whole.
@@ -60,6 +61,10 @@ impl State {
         }
         match (failure, self.journal.disputed.take()) {
             (None, None) => {}
+            // A client is in hand that takes the place of the one to be kept: all of it is tried again.
+            (Some(_), None) if self.journal.registration.is_some() => {
+                self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
+            }
             (None, Some(disputed)) => self.concluded(*disputed),
             (Some(failure), disputed) => {
                 if disputed.is_some() {
@@ -84,21 +89,28 @@ impl State {
         self.suspects.push(suspect);
     }
 
-    /// The records that name the recorded client were listed.
-    pub fn record_confirmed(&mut self, answer: Result<Vec<Named>, ApiError>, seen: &Observed<'_>) {
+    /// The records that name the recorded client were listed. `entry`: the entry of this attempt, as it was before.
+    pub fn record_confirmed(
+        &mut self,
+        attempt: &str,
+        entry: Option<SecretRevision>,
+        answer: Result<Vec<Named>, ApiError>,
+        seen: &Observed<'_>,
+    ) {
         let own = self.record_name();
-        match answer {
-            Ok(records) => {
-                let named = records
-                    .iter()
-                    .any(|named| named.secret == own && named.phase == Some(Phase::Registered));
-                self.journal.confirmed = named;
-                if !named {
-                    // The record that this pass has read is out of date.
-                    self.record = StoredRecord::Unseen;
-                }
-            }
-            Err(error) => self.fail(&error, &self.record_text(seen)),
+        let records = match answer {
+            Ok(records) => records,
+            Err(error) => return self.fail(&error, &self.record_text(seen)),
+        };
+        let named = |named: &Named| named.secret == own && named.phase == Some(Phase::Registered);
+        if !records.iter().any(named) {
+            // The record that this pass has read is out of date.
+            self.record = StoredRecord::Unseen;
+        } else if entry.is_some() {
+            self.journal.confirmed = entry;
+        } else {
+            // It is gone.
+            self.suspects.retain(|suspect| suspect.attempt != attempt);
         }
     }
 
@@ -116,7 +128,8 @@ impl State {
 
     /// The entry of this attempt was removed: its client is deregistered, or the record of this object names it.
     pub fn suspect_removed(&mut self, attempt: &str, answer: Result<(), ApiError>, seen: &Observed<'_>) {
-        self.journal.confirmed = false;
+        self.journal.confirmed = None;
+        self.journal.touched = false;
         if let Err(error) = answer {
             let name = marker::suspect_name(self.uid(), attempt);
             return self.fail(&error, &format!("Secret {}/{name}", seen.operator.namespace));

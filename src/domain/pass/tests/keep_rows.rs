@@ -270,3 +270,88 @@ fn k16_the_former_secret_goes_after_the_status_names_the_new_one() {
     assert_eq!(renamed("old").short(), "Ready");
     assert_eq!(renamed("app").short(), "DeleteFormer");
 }
+
+/// A recorded client that is Ready, of which a suspect holds a copy.
+fn copied() -> World {
+    World::kept().with(|w| {
+        w.deep = true;
+        w.suspects.push(suspect("a1", Some("id")));
+        let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
+        w.secret = Held::Ours(Box::new(wanted));
+    })
+}
+
+#[test]
+fn k15b_a_copy_of_the_record_goes_only_after_the_record_was_touched() {
+    assert_eq!(copied().short(), "ConfirmRecord");
+    let confirmed = || {
+        copied().with(|w| {
+            w.journal.confirmed = Some(crate::domain::secret::SecretRevision {
+                uid: "s".into(),
+                resource_version: "1".into(),
+            });
+        })
+    };
+    let Next::Do(Effect::SaveRecord(record)) = confirmed().next() else {
+        panic!("{}", confirmed().short())
+    };
+    assert_eq!(
+        record.touched.as_deref(),
+        Some("fresh"),
+        "a former leader has to see another version"
+    );
+    assert_eq!(confirmed().with(|w| w.journal.touched = true).short(), "RemoveSuspect");
+    let of_another_attempt = confirmed().with(|w| w.suspects = vec![suspect("a0", Some("id"))]);
+    assert_eq!(of_another_attempt.short(), "RemoveSuspect");
+}
+
+#[test]
+fn k7_a_verdict_about_another_client_says_nothing_of_this_one() {
+    let replaced = || {
+        World::kept()
+            .recorded(|r| {
+                r.client_id = "new".into();
+                r.request.clear();
+            })
+            .with(|w| {
+                let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
+                w.secret = Held::Ours(Box::new(wanted));
+            })
+    };
+    assert_eq!(
+        replaced().short(),
+        "ReadObject",
+        "its metadata may be those of an older manifest"
+    );
+    let judged = replaced().with(|w| w.object["status"]["clientID"] = json!("new"));
+    assert_eq!(judged.short(), "Ready");
+}
+
+#[test]
+fn k11_an_overtaken_update_is_sent_again() {
+    let overtaken = || {
+        World::kept().recorded(|r| r.overtaken = Some("a2".into())).with(|w| {
+            let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
+            w.secret = Held::Ours(Box::new(wanted));
+        })
+    };
+    assert_eq!(overtaken().short(), "ReadObject");
+    let Next::Do(Effect::SaveRecord(marked)) = overtaken().with(|w| w.journal.object_read = true).next() else {
+        panic!("{}", overtaken().short())
+    };
+    assert!(
+        marked.overtaken.is_none() && marked.in_flight.is_some(),
+        "the update that follows covers it"
+    );
+}
+
+#[test]
+fn a2f_an_update_that_was_overtaken_is_told_to_the_successor() {
+    let late = World::kept().with(|w| w.journal.overtaken = Some("a2".into()));
+    let Next::Do(Effect::SaveRecord(record)) = late.next() else {
+        panic!("{}", late.short())
+    };
+    let before = late.record.as_ref().unwrap();
+    assert_eq!(record.overtaken.as_deref(), Some("a2"));
+    assert_eq!(record.credential_generation, before.credential_generation + 1);
+}

@@ -134,3 +134,96 @@ fn b6_a_deregistration_is_saved_before_the_operator_stops() {
     );
     assert_eq!(next(&seen, &state).row, Row::B6);
 }
+
+/// A former leader's answer comes when the record tells of its successor's update.
+#[test]
+fn a2a_an_answer_that_comes_after_a_newer_update_is_not_forgotten() {
+    let operator = operator();
+    let seen = observed(&operator, false);
+    let world = World::kept();
+    let mut state = state(&world);
+    state.holds(Box::new(world.matching_record()), revision("1"));
+    state.journal.marked = Some("own".into());
+    state.journal.answer = Some((world.request(), answer()));
+    let wanted = Box::new(world.matching_record());
+    state.record_saved(wanted, Err(ApiError::Conflict), &seen);
+    let mut newer = world.matching_record();
+    newer.in_flight = Some(InFlight {
+        attempt: "successor".into(),
+        ..InFlight::default()
+    });
+    let newer = crate::domain::secret::record(&newer, "system").unwrap();
+    state.record_read(Ok(Some(newer)), &seen);
+    assert!(state.journal.answer.is_none());
+    assert_eq!(state.journal.overtaken.as_deref(), Some("own"));
+    assert!(
+        state.holds_an_answer(),
+        "it is told even after the leadership has ended"
+    );
+}
+
+#[test]
+fn a2d_what_a_read_brought_survives_a_write_that_fails() {
+    let operator = operator();
+    let seen = observed(&operator, false);
+    let world = World::kept();
+    let rotated = || {
+        let mut record = world.matching_record();
+        record.registration_access_token = Some("rotated".into());
+        Box::new(record)
+    };
+    let token = |state: &State| match state.journal.follow_up.as_ref() {
+        Some(FollowUp::Save(record)) => record.registration_access_token.clone(),
+        _ => None,
+    };
+    let mut state = state(&world);
+    state.holds(Box::new(world.matching_record()), revision("1"));
+    state.journal.follow_up = Some(FollowUp::Save(rotated()));
+    let away = ApiError::Unavailable {
+        retry_after: None,
+        message: String::new(),
+    };
+    state.record_saved(rotated(), Err(away), &seen);
+    assert!(state.holds_an_answer() && matches!(state.journal.follow_up, Some(FollowUp::Wait(..))));
+    state.waited();
+    assert!(token(&state).is_some(), "after the wait it is saved again");
+    state.record_saved(rotated(), Err(ApiError::Conflict), &seen);
+    assert!(state.holds_an_answer());
+    let mut other = world.matching_record();
+    other.accepted = Some(7);
+    let other = crate::domain::secret::record(&other, "system").unwrap();
+    state.record_read(Ok(Some(other)), &seen);
+    let Some(FollowUp::Save(merged)) = &state.journal.follow_up else {
+        panic!("the newer record has the older token")
+    };
+    assert_eq!(merged.accepted, Some(7), "what others wrote stays");
+    assert!(token(&state).is_some());
+}
+
+/// A client that was to be taken over is not ours to deregister.
+#[test]
+fn c8a_a_client_that_is_taken_over_is_never_compensated() {
+    let operator = operator();
+    let seen = observed(&operator, false);
+    let world = World::fresh();
+    for adopts in [false, true] {
+        let mut state = state(&world);
+        state.journal.registration = Some(answer());
+        state.journal.adopts = adopts.then(|| "r.t".to_owned());
+        let refused = ApiError::Forbidden {
+            message: "quota".into(),
+            terminating: false,
+            quota: true,
+        };
+        state.record_created(Box::new(world.matching_record()), Err(refused), &seen);
+        assert_eq!(state.journal.unrecordable.is_some(), !adopts);
+        assert!(state.holds_an_answer());
+    }
+}
+
+fn revision(resource_version: &str) -> crate::domain::secret::SecretRevision {
+    crate::domain::secret::SecretRevision {
+        uid: "r".into(),
+        resource_version: resource_version.into(),
+    }
+}

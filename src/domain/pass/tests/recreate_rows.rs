@@ -165,6 +165,21 @@ fn r6_r7_then_it_is_registered_anew_and_its_record_replaced() {
     assert_eq!(opened.short(), "Register");
     let registered = opened.with(|w| w.journal.registration = Some(registration()));
     assert_eq!(registered.short(), "ReplaceRecord");
+    let met_another = World {
+        journal: Journal {
+            kept: false,
+            ..registered.journal.clone()
+        },
+        ..registered
+    };
+    let Next::Do(Effect::KeepSuspect(kept)) = met_another.next() else {
+        panic!("A1i: {}", met_another.short())
+    };
+    assert_eq!(
+        kept.client_id, "id",
+        "A1i: the record that was read is another version than was kept"
+    );
+    let registered = met_another.with(|w| w.journal.kept = true);
     let elsewise = registered.with(|w| w.journal.replaces = Some("another".to_owned()));
     assert_eq!(elsewise.short(), "StoreRecord", "that record is not the lost client's");
 }

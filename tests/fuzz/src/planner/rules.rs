@@ -33,7 +33,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
     // The Secret of a retained client, that the garbage collector took, is made again without owner.
     let retained = matches!(effect, Effect::CreateCredentials(secret) if secret.metadata.owner_references.is_none());
     assert!(
-        !creates || !(deleting && !retained || view.namespace_terminating),
+        !creates || !(deleting && !retained || view.seen.namespace_terminating),
         "{kind} under deletion"
     );
     assert!(held || deleting || !object.spec.suspend, "{kind} of a suspended object");
@@ -42,6 +42,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
             let lost = journal.disowned
                 && matches!(journal.probed, Some(Probed::Rejected(_)))
                 && view
+                    .seen
                     .missing_for
                     .is_some_and(|missing| missing >= Duration::from_mins(1));
             assert!(
@@ -76,9 +77,10 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
                 .as_ref()
                 .is_none_or(|failure| !matches!(failure.class, Class::Transient | Class::Conflict | Class::Ambiguous));
             let unreadable = matches!(view.record, RecordView::Unreadable);
-            let late = view.deleting_for >= DEFAULT_TIMEOUT && (hopeless || unreadable);
+            let late = view.seen.deleting_for >= DEFAULT_TIMEOUT && (hopeless || unreadable);
             // The record of a client that may be another installation's stays whole.
-            let others = view.operator.held.is_some() && record.is_some() && view.deleting_for >= DEFAULT_TIMEOUT;
+            let others =
+                view.seen.operator.held.is_some() && record.is_some() && view.seen.deleting_for >= DEFAULT_TIMEOUT;
             assert!(
                 tombstone || absent || late || others,
                 "{kind} while a client is registered"
@@ -139,7 +141,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
                 && matches!(view.provider, ProviderView::Refused(_))
                 && journal.deregistration.is_none();
             assert!(
-                !waits || view.deleting_for >= Duration::from_mins(1),
+                !waits || view.seen.deleting_for >= Duration::from_mins(1),
                 "{kind} before the credentials had time to return"
             );
         }
@@ -154,7 +156,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
         | Effect::ResolveProvider
         | Effect::Discover
         | Effect::ProveWritable
-        | Effect::ConfirmRecord
+        | Effect::ConfirmRecord(_)
         | Effect::RemoveSuperseded(_)
         | Effect::AddFinalizer => {}
         // They answer to what part B is about, and nothing of that is drawn.

@@ -6,6 +6,7 @@ use oauth_client_operator::domain::marker::Marker;
 use oauth_client_operator::domain::pass::{Compensation, Effect, LookUp};
 use oauth_client_operator::domain::probe::{Control, ProbeKind, Probed};
 use oauth_client_operator::domain::profile::knobs;
+use oauth_client_operator::domain::secret::SecretRevision;
 use oauth_client_operator::domain::{metadata, secret, suspect};
 
 use super::parts::{DEREGISTRATIONS, answer, stored};
@@ -54,7 +55,10 @@ impl World {
                 self.suspects.retain(|suspect| suspect.attempt != record.attempt);
                 self.suspects.push(suspect::of(&record));
             }
-            Effect::RemoveSuspect(attempt) => self.suspects.retain(|suspect| suspect.attempt != attempt),
+            Effect::RemoveSuspect(attempt) => {
+                (self.journal.confirmed, self.journal.touched) = (None, false);
+                self.suspects.retain(|suspect| suspect.attempt != attempt);
+            }
             Effect::OpenAttempt(marker) => {
                 self.attempts += 1;
                 let annotations = self.object.metadata.annotations.get_or_insert_default();
@@ -106,6 +110,7 @@ impl World {
                 self.secret_seen = SecretSeen::Foreign;
             }
             Effect::SaveRecord(record) => {
+                self.journal.touched |= record.touched.is_some() && self.journal.confirmed.is_some();
                 self.journal.marked = record.in_flight.as_ref().map(|update| update.attempt.clone());
                 self.journal.answer = None;
                 self.record = Some(*record);
@@ -120,7 +125,12 @@ impl World {
                 _ => self.fail(bytes),
             },
             Effect::Claim { compensates: false, .. } => self.journal.claimed = true,
-            Effect::ConfirmRecord => self.journal.confirmed = true,
+            Effect::ConfirmRecord(_) => {
+                self.journal.confirmed = Some(SecretRevision {
+                    uid: "s".into(),
+                    resource_version: "1".into(),
+                });
+            }
             Effect::Deregister => match DEREGISTRATIONS[bytes.below(4)] {
                 None => self.fail(bytes),
                 ended => self.journal.deregistration = ended,
