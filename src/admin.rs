@@ -117,7 +117,9 @@ impl AdminPort {
             {
                 oldest.abort();
             }
-            let served = tokio::time::timeout(LIFE, connection(stream, peer.ip(), Arc::clone(&state)));
+            let local = stream.local_addr().map_or(peer, |local| local);
+            let asker = asker(local.ip(), peer.ip());
+            let served = tokio::time::timeout(LIFE, connection(stream, asker, Arc::clone(&state)));
             connections.push_back(tokio::spawn(served).abort_handle());
         }
     }
@@ -161,6 +163,16 @@ fn answer(method: &Method, path: &str, peer: IpAddr, state: &impl AdminState) ->
             StatusCode::NOT_FOUND,
             "/livez, /readyz and /metrics are answered here\n".to_owned(),
         ),
+    }
+}
+
+/// Who asks: of a connection that only one end says is local, the other end. A service mesh delivers what comes from the network from
+/// an address of the loopback network, to the address of the pod.
+fn asker(local: IpAddr, peer: IpAddr) -> IpAddr {
+    if local.to_canonical().is_loopback() {
+        peer
+    } else {
+        local
     }
 }
 
@@ -247,6 +259,13 @@ mod tests {
     #[test]
     fn t193_only_this_host_may_change_what_is_logged() {
         let of = |method, path, peer: &str| answer(&method, path, peer.parse().unwrap(), &Starting).status();
+        let ends = |local: &str, peer: &str| asker(local.parse().unwrap(), peer.parse().unwrap()).to_string();
+        assert_eq!(
+            ends("10.0.0.7", "127.0.0.6"),
+            "10.0.0.7",
+            "a service mesh delivers what the network sends"
+        );
+        assert_eq!(ends("127.0.0.1", "127.0.0.1"), "127.0.0.1");
         for peer in ["10.0.0.7", "fd00::7", "::ffff:10.0.0.7"] {
             assert_eq!(of(Method::GET, "/log-level", peer), StatusCode::FORBIDDEN, "{peer}");
             assert_eq!(

@@ -85,7 +85,7 @@ pub struct Mover {
     pub client: Client,
     /// From where to where.
     pub relocation: Relocation,
-    /// How long an operator that stops is waited for.
+    /// How long to wait for an operator that stops.
     pub patience: Duration,
     /// Writes after which the process exits, for tests.
     pub writes: Option<Cell<u32>>,

@@ -103,7 +103,9 @@ impl KeptCredentials {
     }
 
     fn put(&self, uid: String, kept: Kept) {
-        let weight = ENTRY + kept.secrets.weight();
+        let settings = &kept.settings;
+        let bundle = settings.tls.as_ref().and_then(|tls| tls.ca_bundle.as_ref());
+        let weight = ENTRY + kept.secrets.weight() + bundle.map_or(0, String::len);
         self.lock().insert_weighing(uid, kept, weight);
     }
 

@@ -96,19 +96,6 @@ impl<'a> Live<'a> {
     fn call_at(&self, provider: &Result<Arc<Provider>, Failure>, key: Option<ProviderKey>) {
         *lock(&self.provider) = provider.as_ref().ok().map(|provider| (provider.uid.clone(), key));
     }
-
-    /// Waits for a turn at the API server; the turn ends when it is dropped.
-    async fn turn(&self) -> Permit {
-        let _waiting = self.waiting();
-        self.cx.turn(self.tenant).await
-    }
-
-    /// The same for a write: whoever has it is no longer given up.
-    async fn turn_to_write(&self) -> Permit {
-        let turn = self.turn().await;
-        self.begin();
-        turn
-    }
 }
 
 impl World for Live<'_> {
@@ -359,8 +346,8 @@ impl World for Live<'_> {
         request: &Map<String, Value>,
     ) -> Result<Registration, CallError> {
         self.begin();
-        let call = self.transport.register(&provider.target, endpoints, request);
         let begun = Instant::now();
+        let call = self.transport.register(&provider.target, endpoints, request);
         let answer = self.calling(Operation::Register, call).await;
         self.audited(Change::Registered, begun, answer)
     }
@@ -385,9 +372,10 @@ impl World for Live<'_> {
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
         self.begin();
-        let call = self.transport.update(call, request);
         let begun = Instant::now();
-        let answer = self.calling(Operation::Update, call).await;
+        let answer = self
+            .calling(Operation::Update, self.transport.update(call, request))
+            .await;
         self.audited(Change::Updated, begun, answer)
     }
 

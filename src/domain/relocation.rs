@@ -170,6 +170,19 @@ pub fn same(one: &Secret, other: &Secret) -> bool {
     said(one) == said(other)
 }
 
+/// Whether both Secrets hold the same credentials, and their owner allows the same.
+#[must_use]
+pub fn consents_to_the_same(one: &Secret, other: &Secret) -> bool {
+    let said = |secret: &Secret| {
+        let of =
+            |map: &Option<BTreeMap<String, String>>, name: &str| map.as_ref().and_then(|map| map.get(name)).cloned();
+        let label = of(&secret.metadata.labels, names::PROVIDER_CREDENTIALS);
+        let origins = of(&secret.metadata.annotations, names::ALLOWED_ORIGINS);
+        (secret.data.clone(), label, origins)
+    };
+    said(one) == said(other)
+}
+
 fn judge(holder: &str, own: &str, left: Option<&str>) -> Holder {
     if holder.is_empty() || left == Some(holder) {
         Holder::Free
@@ -253,8 +266,24 @@ mod tests {
         assert_eq!(copy.metadata.labels, source.metadata.labels);
         assert!(same(&copy, &there.copy(&source)) && !same(&copy, &source));
         let credentials = there.copy_of_credentials(&source);
-        assert_eq!(credentials.metadata.labels.unwrap().len(), 1);
-        assert_eq!(credentials.metadata.annotations.unwrap().len(), 2);
+        assert_eq!(credentials.metadata.labels.as_ref().unwrap().len(), 1);
+        assert_eq!(credentials.metadata.annotations.as_ref().unwrap().len(), 2);
         assert_eq!(credentials.data, source.data);
+        assert!(
+            consents_to_the_same(&credentials, &source),
+            "foreign labels do not count"
+        );
+        let changed = |change: fn(&mut Secret)| {
+            let mut other = source.clone();
+            change(&mut other);
+            other
+        };
+        for other in [
+            changed(|secret| secret.data = None),
+            changed(|secret| secret.metadata.labels = None),
+            changed(|secret| secret.metadata.annotations = None),
+        ] {
+            assert!(!consents_to_the_same(&credentials, &other));
+        }
     }
 }

@@ -102,7 +102,7 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
         Verdict::Failed(failure) => Some(failure),
         _ => None,
     };
-    let judged = !failure.is_some_and(|failure| matches!(failure.class, Class::Transient | Class::Conflict));
+    let judged = !failure.is_some_and(|failure| is_passing(failure.class));
     // A failure that may pass says nothing about what is there.
     let known = failure.filter(|_| judged);
     if registered {
@@ -276,7 +276,7 @@ impl Conditions<'_> {
     }
 
     fn fail(&mut self, failure: &Failure) {
-        let passing = matches!(failure.class, Class::Transient | Class::Conflict | Class::Ambiguous);
+        let passing = is_passing(failure.class);
         let keeps_ready = passing && failure.reason != Reason::DeletionBlocked && self.is_true("Ready");
         if !keeps_ready {
             self.set("Ready", "False", failure.reason, &failure.message);
@@ -324,6 +324,11 @@ fn truncated(message: &str) -> &str {
         end -= 1;
     }
     &message[..end]
+}
+
+/// Whether a failure of this class may pass by itself, so that it is no verdict on the generation.
+const fn is_passing(class: Class) -> bool {
+    matches!(class, Class::Transient | Class::Conflict | Class::Ambiguous)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::super::secrets::SecretRevision;
 use super::{MoveError, Mover, failed, params};
 use crate::api::names;
 use crate::domain::bundle;
-use crate::domain::relocation::{BUNDLES, ROLES, Relocation, same};
+use crate::domain::relocation::{BUNDLES, ROLES, Relocation, consents_to_the_same, same};
 
 impl Mover {
     /// Copies the credentials of cluster providers that are not in the new namespace. The originals stay: they are not the operator's.
@@ -29,11 +29,27 @@ impl Mover {
                     self.written(true);
                     count += 1;
                 }
-                Err(ApiError::AlreadyExists) => {}
+                Err(ApiError::AlreadyExists) => self.check_credentials(&head, &copy).await?,
                 Err(source) => return Err(self.not_copied(&head, source)),
             }
         }
         Ok(count)
+    }
+
+    /// Credentials that are in the new namespace already may be used only if they are those of the old one: a token may have been
+    /// replaced, and a consent withdrawn, since an earlier move.
+    async fn check_credentials(&self, name: &str, copy: &Secret) -> Result<(), MoveError> {
+        let existing = within(self.secrets(&self.relocation.to).get(name)).await;
+        let existing = existing.map_err(|error| self.not_copied(name, error))?;
+        if consents_to_the_same(&existing, copy) {
+            return Ok(());
+        }
+        let Relocation { from, to } = &self.relocation;
+        Err(MoveError::Refused(format!(
+            "Secret {name} with provider credentials exists in both namespaces and differs; compare the data, the label and the annotation \
+             {}, delete the one in namespace {to} if the one in namespace {from} is right, then repeat the command",
+            names::ALLOWED_ORIGINS
+        )))
     }
 
     /// Makes every record, suspect and CA bundle of the old namespace exist in the new one, a bundle before what refers to it. The versions that were copied.

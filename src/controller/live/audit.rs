@@ -71,7 +71,12 @@ impl Live<'_> {
         begun: Instant,
         answer: Result<Registration, CallError>,
     ) -> Result<Registration, CallError> {
-        if let Ok(registration) = &answer {
+        let known = lock(&self.subject).client_id.clone();
+        // Of an answer about another client nothing is taken over.
+        let is_of = |id: &str| change != Change::Updated || known.as_deref().is_none_or(|known| known == id);
+        if let Ok(registration) = &answer
+            && is_of(&registration.client_id)
+        {
             lock(&self.subject).client_id = Some(registration.client_id.as_str().into());
             self.audit(change, begun);
         }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Live;
+use crate::controller::permits::Permit;
 
 /// Time between two looks whether a pass waits, while the operator stops.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -36,5 +37,18 @@ impl Live<'_> {
     /// Notes that the pass sends something that changes the cluster or the provider.
     pub(super) fn begin(&self) {
         self.has_written.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for a turn at the API server; the turn ends when it is dropped.
+    pub(super) async fn turn(&self) -> Permit {
+        let _waiting = self.waiting();
+        self.cx.turn(self.tenant).await
+    }
+
+    /// The same for a write: whoever has it is no longer given up.
+    pub(super) async fn turn_to_write(&self) -> Permit {
+        let turn = self.turn().await;
+        self.begin();
+        turn
     }
 }

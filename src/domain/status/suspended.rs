@@ -49,7 +49,7 @@ pub(super) fn suspend(status: &mut OAuthClientStatus, facts: &Facts<'_>) {
     let message = if unchanged {
         "spec.suspend is set: the operator does not update, check or repair the client until it is removed"
     } else {
-        "spec.suspend is set, and the spec contains changes that were not applied; remove spec.suspend to apply them"
+        "spec.suspend is set, and the spec may contain changes that were not applied; remove spec.suspend to apply them"
     };
     conditions.set("Suspended", "True", Reason::Suspended, message);
 }

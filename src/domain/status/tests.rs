@@ -188,9 +188,15 @@ fn t181_a_generation_is_observed_while_suspended_only_if_nothing_else_has_change
         record: Some(&record),
         ..Facts::default()
     };
-    let down = Verdict::Failed(Failure::new(Class::Transient, Reason::ProviderUnavailable, "why"));
-    let waiting = suspended(&after(&ready, &down, &facts), 3, &spec("b", true));
-    assert_eq!((waiting.observed_generation, told(&waiting)), (Some(1), true));
+    for class in [Class::Transient, Class::Conflict, Class::Ambiguous] {
+        let down = Verdict::Failed(Failure::new(class, Reason::ProviderUnavailable, "why"));
+        let waiting = suspended(&after(&ready, &down, &facts), 3, &spec("b", true));
+        assert_eq!(
+            (waiting.observed_generation, told(&waiting)),
+            (Some(1), true),
+            "{class:?}"
+        );
+    }
 
     // An object that was never reconciled, and one whose status holds no digest.
     let unobserved = OAuthClientStatus {
