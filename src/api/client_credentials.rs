@@ -74,7 +74,7 @@ pub enum TokenAuthMethod {
     PrivateKeyJwt,
 }
 
-/// Whom an assertion is for.
+/// Audience (`aud`) of an assertion.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AssertionAudience {
     /// The address of the token endpoint.

@@ -273,7 +273,7 @@ pub struct JwkSet {
     pub keys: Vec<Jwk>,
 }
 
-/// A public key (RFC 7517 section 4, RFC 7518 section 6). Members of private keys do not exist here.
+/// A public key (RFC 7517 section 4, RFC 7518 section 6). It must not contain private key members.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 pub struct Jwk {
     /// Key type: `RSA`, `EC` or `OKP`.

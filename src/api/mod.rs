@@ -1,6 +1,8 @@
 //! The custom resources: types, names, conditions and reasons.
 
+mod adopt;
 mod auth;
+mod bounds;
 mod client;
 mod client_credentials;
 mod condition;
@@ -11,11 +13,12 @@ mod provider;
 mod reason;
 pub mod rules;
 
+pub use adopt::{Adopt, TokenRef};
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
+pub use bounds::{RateLimit, Timeouts, Tls};
 pub use client::{
-    Adopt, AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, Handled, KeyNames, LabelValue,
-    OAuthClient, OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate,
-    SecretVersion, Suspect, TokenRef,
+    AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, Handled, KeyNames, LabelValue, OAuthClient,
+    OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,
 };
 pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuthMethod, TokenReuse};
 pub use condition::Condition;
@@ -23,6 +26,6 @@ pub use crds::{crds, file_name};
 pub use provider::{
     AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
     ManagementMode, OAuthProvider, OAuthProviderSpec, OnUnknownOutcome, Profile, ProviderSettings, ProviderStatus,
-    RateLimit, Timeouts, Tls, Verify, WebFinger,
+    Verify, WebFinger,
 };
 pub use reason::Reason;

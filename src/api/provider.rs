@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::auth::{Auth, SecretBacked};
+use super::bounds::{RateLimit, Timeouts, Tls};
 use super::condition::Condition;
 
 /// A provider that clients of its own namespace register at.
@@ -189,11 +190,11 @@ pub struct ProviderSettings {
     #[schemars(length(min = 1, max = 2048))]
     pub metadata_url: Option<String>,
     /// The exact issuer string that the metadata document states, where the provider's documents disagree with each
-    /// other. The check is not skipped: exactly this string is demanded.
+    /// other. The issuer in the metadata must equal this string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub expected_issuer: Option<String>,
-    /// Endpoints that discovery does not tell, and origins that it may name.
+    /// Endpoints that the metadata does not contain, and further origins that endpoints may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Endpoints>,
     /// Credentials sent with WebFinger and metadata requests. Unset: none.
@@ -361,44 +362,6 @@ pub enum Verify {
     Auto,
     /// Never.
     Never,
-}
-
-/// Bounds on calls to one provider.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct RateLimit {
-    /// Calls in flight at the same time. Default 16.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 256))]
-    pub concurrency: Option<i32>,
-    /// Calls begun per minute. Default: no bound.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100_000))]
-    pub per_minute: Option<i32>,
-}
-
-/// Deadlines of provider calls, such as `500ms`, `10s` or `1m`.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Timeouts {
-    /// Until the connection is made. Default 5s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
-    pub connect: Option<String>,
-    /// Until the answer has been read completely. Default 15s, at most 30s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
-    pub request: Option<String>,
-}
-
-/// Certificate verification.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Tls {
-    /// PEM certificates of the authorities to trust instead of the system's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 262_144), regex(pattern = r"-----BEGIN CERTIFICATE-----"))]
-    pub ca_bundle: Option<String>,
 }
 
 /// What the operator found out about a provider.

@@ -138,7 +138,7 @@ reasons! {
     Updated => "Nothing to do.",
     /// The Secret was restored from the record.
     SecretRestored => "Find out who changed or deleted the Secret if this repeats.",
-    /// The operator met a state that it should not have.
+    /// The operator reached an unexpected state.
     InternalError => "Report the message and the log of the operator as a bug.",
 }
 

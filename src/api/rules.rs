@@ -240,7 +240,7 @@ fn words(properties: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What the user is told of a member that `extraMetadata` refuses: the only value that the schema lists.
+/// The message about a member that `extraMetadata` refuses: the only value that the schema lists.
 pub(super) fn refused_extra(schema: &mut Value, members: impl Iterator<Item = (&'static str, Option<&'static str>)>) {
     let properties: Map<_, _> = members
         .map(|(wire, field)| {

@@ -1,5 +1,7 @@
 //! Discovery: from what the provider object says to the provider's endpoints.
 
+mod missed;
+
 use std::time::Instant;
 
 use http::Method;
@@ -11,6 +13,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::target::{Credentials, Endpoints, Location, Target};
 
+use self::missed::Missed;
 use super::auth;
 use super::exchange::{Answer, Exchange, JSON};
 use super::limits::{self, BodyError};
@@ -48,30 +51,6 @@ impl Kind {
             Self::Metadata => limits::METADATA,
             Self::WebFinger => limits::WEBFINGER,
         }
-    }
-}
-
-/// Why places had no document of the issuer, the first of each kind.
-#[derive(Default)]
-struct Missed {
-    mismatch: Option<CallError>,
-    refusal: Option<CallError>,
-    absence: Option<CallError>,
-}
-
-impl Missed {
-    /// The one that says most.
-    fn told(self) -> CallError {
-        if let Some(mismatch) = self.mismatch {
-            return mismatch;
-        }
-        let Some(mut error) = self.refusal.or(self.absence) else {
-            return silent("the issuer");
-        };
-        let rest = "; the other well-known places have no document either. If the metadata is served elsewhere, set spec.metadataURL of the provider \
-                    instead of spec.issuer";
-        error.failure.message.push_str(rest);
-        error
     }
 }
 
@@ -126,7 +105,14 @@ impl Transport {
         let mut missed = Missed::default();
         for place in well_known(&base) {
             let what = format!("the metadata address {}", origin::shown(place.as_str()));
-            let answer = self.fetch(target, place, Kind::Metadata, &what).await?;
+            let answer = match self.fetch(target, place, Kind::Metadata, &what).await {
+                // The document that is there counts; what this place leads to may not be called.
+                Err(error) if found.is_some() && error.failure.class == Class::Denied => {
+                    missed.refusal.get_or_insert(error);
+                    continue;
+                }
+                answer => answer?,
+            };
             match document(answer, &what) {
                 Ok(other) if other.issuer != wanted => {
                     missed.mismatch.get_or_insert(not_sent(mismatch(&other.issuer, wanted)));
@@ -211,8 +197,8 @@ impl Transport {
         }
         let Some(endpoint) = &document.registration else {
             let text = format!(
-                "the metadata of {} states no registration_endpoint: the provider offers no Dynamic Client Registration, or hides it; if it has one, \
-                 set spec.endpoints.registration of the provider",
+                "the metadata of {} has no registration_endpoint. Enable dynamic client registration at the provider, or set \
+                 spec.endpoints.registration of the provider if it has one",
                 document.issuer
             );
             return Err(Failure::new(Class::Denied, Reason::RegistrationUnsupported, text));
@@ -312,7 +298,7 @@ fn body(answer: Answer, what: &str) -> Result<Vec<u8>, CallError> {
         Err(BodyError::Broken) => Err(silent(what)),
         Err(BodyError::Packed) => {
             let text = format!(
-                "{what} sends a compressed answer that the operator cannot undo; have the provider or its proxy send it uncompressed"
+                "{what} uses a Content-Encoding that the operator does not support; configure the provider or its proxy to send it uncompressed"
             );
             Err(not_sent(Failure::new(Class::Denied, Reason::InvalidResponse, text)))
         }
@@ -391,7 +377,7 @@ fn mismatch(found: &str, wanted: &str) -> Failure {
 
 fn elsewhere(what: &str, url: &Url) -> Failure {
     let text = format!(
-        "{what} lies at {0}; if that is right, add {0} to spec.endpoints.allowedOrigins of the provider",
+        "{what} is at {0}, which is not an allowed origin; if that is right, add {0} to spec.endpoints.allowedOrigins of the provider",
         origin::of(url)
     );
     Failure::new(Class::Denied, Reason::OriginNotAllowed, text)

@@ -102,7 +102,7 @@ impl Transport {
         if origin::is_among(&url, [site.issuer].into_iter().chain(allowed)) {
             return Ok(url);
         }
-        let text = "the address of the provider's clients lies at another origin than the issuer";
+        let text = "the address of the provider's clients is not at the origin of the issuer";
         Err(Failure::new(Class::Denied, Reason::OriginNotAllowed, text))
     }
 }

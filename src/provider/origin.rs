@@ -25,7 +25,7 @@ pub fn callable(what: &str, text: &str, policy: &EgressPolicy) -> Result<Url, Fa
             format!("{what} ({}) {why}", shown(text)),
         )
     };
-    let url = Url::parse(text).map_err(|_| invalid("is no absolute URL"))?;
+    let url = Url::parse(text).map_err(|_| invalid("is not an absolute URL"))?;
     if url.scheme() == "http" && !policy.allow_insecure_origins {
         let text = format!("{what} ({}) has to use https", shown(text));
         return Err(Failure::new(Class::Denied, Reason::OriginNotAllowed, text));

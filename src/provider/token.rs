@@ -63,7 +63,7 @@ pub(super) fn endpoint(text: &str, issuer: &str, allowed: &[String], policy: &Eg
         return Ok(url);
     }
     let text = format!(
-        "the token endpoint lies at {}, which is neither the issuer's origin nor one of spec.endpoints.allowedOrigins of the provider",
+        "the token endpoint is at {}, which is neither the issuer's origin nor one of spec.endpoints.allowedOrigins of the provider",
         origin::of(&url)
     );
     Err(Failure::new(Class::Denied, Reason::OriginNotAllowed, text))
@@ -196,7 +196,7 @@ impl Transport {
             return Err(no_token(refused(grant, &answer, &at, &spoken)));
         }
         let (value, lifetime) = answer.body.ok().as_deref().and_then(read).ok_or_else(|| {
-            let text = format!("the answer of {at} holds no usable access_token of token_type Bearer");
+            let text = format!("the answer of {at} does not contain a Bearer access_token");
             no_token(Failure::new(Class::Transient, Reason::InvalidResponse, text))
         })?;
         let early = EARLY.min(lifetime / 4);

@@ -260,7 +260,7 @@ fn broken(error: &reqwest::Error, at: &str, shown: bool) -> CallError {
             return denied(Reason::CertificateRejected, text);
         }
         Some(Tls::Protocol(why)) => {
-            let text = format!("{at} cannot be talked to by TLS: {why}");
+            let text = format!("the TLS handshake with {at} failed: {why}");
             return denied(Reason::CertificateRejected, text);
         }
         Some(Tls::ClientCertificate) | None => {}

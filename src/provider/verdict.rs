@@ -30,7 +30,7 @@ pub(super) fn accepted(answer: Answer, asked: Asked, at: &str, spoken: &[SecretS
         let why = match error {
             BodyError::TooLarge if asked == Asked::Listing => "is larger than 8 MiB",
             BodyError::TooLarge => "is larger than 64 KiB",
-            BodyError::Packed => "is compressed in a way that the operator cannot undo; have the provider or its proxy send it uncompressed",
+            BodyError::Packed => "uses a Content-Encoding that the operator does not support; configure the provider or its proxy to send it uncompressed",
             BodyError::Broken => "broke off",
         };
         incomprehensible(answer.status, asked, at, why)

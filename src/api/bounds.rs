@@ -1,0 +1,47 @@
+//! Bounds on the calls to a provider, and whom they trust.
+
+#![allow(
+    clippy::doc_markdown,
+    reason = "these texts are shown by kubectl explain, which knows no markup"
+)]
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Bounds on calls to one provider.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// Calls in flight at the same time. Default 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub concurrency: Option<i32>,
+    /// Calls begun per minute. Default: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub per_minute: Option<i32>,
+}
+
+/// Deadlines of provider calls, such as `500ms`, `10s` or `1m`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Timeouts {
+    /// Until the connection is made. Default 5s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
+    pub connect: Option<String>,
+    /// Until the answer has been read completely. Default 15s, at most 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
+    pub request: Option<String>,
+}
+
+/// Certificate verification.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Tls {
+    /// PEM certificates of the authorities to trust instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 262_144), regex(pattern = r"-----BEGIN CERTIFICATE-----"))]
+    pub ca_bundle: Option<String>,
+}
