@@ -80,6 +80,7 @@ impl State {
                 StoredCredentials::Unseen {
                     version,
                     as_written: true,
+                    ..
                 },
                 _,
             ) => Some(version.clone()),

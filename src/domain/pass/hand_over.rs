@@ -105,11 +105,15 @@ fn registration(view: &View<'_>) -> Decision {
 /// Generation of the credentials of a registration that replaces none that is recorded. The Secret of a client that was given up holds
 /// older ones, and must not look as if it were written.
 fn generation(view: &View<'_>) -> u64 {
-    let CredentialsView::Ours(secret) = view.credentials else {
-        return 1;
+    let written = match view.credentials {
+        CredentialsView::Ours(secret) => {
+            let written = secret.annotations().get(names::CREDENTIAL_GENERATION);
+            written.and_then(|text| text.parse::<u64>().ok())
+        }
+        CredentialsView::Unseen { generation, .. } => generation,
+        CredentialsView::Absent | CredentialsView::Former | CredentialsView::Foreign => return 1,
     };
-    let written = secret.annotations().get(names::CREDENTIAL_GENERATION);
-    written.and_then(|text| text.parse::<u64>().ok()).unwrap_or_default() + 1
+    written.unwrap_or_default() + 1
 }
 
 /// The registration in hand as a record.

@@ -75,7 +75,7 @@ fn secret_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     let name = || secret::name(view.object);
     match view.credentials {
         // K2
-        CredentialsView::Unseen { as_written: true } if view.is_judged() && !view.deep => None,
+        CredentialsView::Unseen { as_written: true, .. } if view.is_judged() && !view.deep => None,
         CredentialsView::Unseen { .. } => Some(Row::K3.does(Effect::ReadCredentials)),
         CredentialsView::Absent => {
             let wanted = Box::new(secret::credentials(view.object, record));

@@ -46,6 +46,7 @@ pub(super) enum StoredCredentials {
     Unseen {
         version: SecretVersion,
         as_written: bool,
+        generation: Option<u64>,
     },
     Ours {
         secret: Box<Secret>,
@@ -149,6 +150,7 @@ impl State {
                     StoredCredentials::Unseen {
                         as_written: same && told == Some(&found.version),
                         version: found.version,
+                        generation: found.generation,
                     }
                 }
                 SecretOwner::Former => StoredCredentials::Former,

@@ -217,6 +217,7 @@ impl World {
                 Held::Absent => CredentialsView::Absent,
                 Held::Unseen(as_written) => CredentialsView::Unseen {
                     as_written: *as_written,
+                    generation: Some(1),
                 },
                 Held::Ours(secret) => CredentialsView::Ours(secret),
                 Held::Former => CredentialsView::Former,

@@ -75,6 +75,8 @@ pub enum CredentialsView<'a> {
         /// Whether its metadata is exactly what the status says of the operator's last write, and of the record's
         /// generation.
         as_written: bool,
+        /// Generation of the credentials that it says it holds.
+        generation: Option<u64>,
     },
     /// It was read and is controlled by this object.
     Ours(&'a Secret),
@@ -218,7 +220,7 @@ impl View<'_> {
                 .map(String::as_str)
                 .is_none_or(|id| Some(id) != self.known_client_id())
             && matches!(self.record, RecordView::Unseen)
-            && matches!(self.credentials, CredentialsView::Unseen { as_written: true })
+            && matches!(self.credentials, CredentialsView::Unseen { as_written: true, .. })
     }
 
     /// Whether the last attempt that the status tells of registered a client.
@@ -281,8 +283,11 @@ impl<'a> View<'a> {
             },
             credentials: match &state.credentials {
                 StoredCredentials::Absent => CredentialsView::Absent,
-                StoredCredentials::Unseen { as_written, .. } => CredentialsView::Unseen {
+                StoredCredentials::Unseen {
+                    as_written, generation, ..
+                } => CredentialsView::Unseen {
                     as_written: *as_written,
+                    generation: *generation,
                 },
                 StoredCredentials::Ours { secret, .. } => CredentialsView::Ours(secret),
                 StoredCredentials::Former => CredentialsView::Former,

@@ -200,7 +200,10 @@ impl World {
             },
             credentials: match (self.secret_seen, &self.secret) {
                 (SecretSeen::Ours, Some(secret)) => CredentialsView::Ours(secret),
-                (SecretSeen::Unseen(as_written), _) => CredentialsView::Unseen { as_written },
+                (SecretSeen::Unseen(as_written), _) => CredentialsView::Unseen {
+                    as_written,
+                    generation: Some(1),
+                },
                 (SecretSeen::Former, _) => CredentialsView::Former,
                 (SecretSeen::Foreign, _) => CredentialsView::Foreign,
                 (SecretSeen::Absent, _) | (SecretSeen::Ours, None) => CredentialsView::Absent,

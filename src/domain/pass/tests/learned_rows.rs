@@ -71,6 +71,8 @@ fn a1d_credentials_of_another_client_do_not_look_as_if_they_were_the_new_ones() 
     let world = World::kept();
     let own = secret::credentials(&world.parsed(), &world.matching_record());
     assert_eq!(stored(registered().with(|w| w.secret = Held::Ours(Box::new(own)))), 2);
+    let unread = registered().with(|w| w.secret = Held::Unseen(true));
+    assert_eq!(stored(unread), 2, "its metadata tells as much");
 }
 
 #[test]
