@@ -111,6 +111,8 @@ impl Mover {
         }
         self.no_pods(to).await?;
         self.close_source().await?;
+        // One may have been created between the look and the end of the closing.
+        self.no_pods(from).await?;
         if !(is_closed && matches!(progress, Progress::Opening)) {
             self.close_target(&cluster_id, uids.kube_system.as_deref()).await?;
         }

@@ -95,11 +95,15 @@ impl Bundles {
             return Ok(secret);
         };
         let Some(pem) = self.bundle(cx, &digest).await? else {
-            tracing::warn!(
-                secret = bundle::name(&digest),
-                "the CA bundle of a record is missing or changed; restore its Secret in the operator's namespace"
-            );
-            return Ok(secret);
+            // Without it, the record's token would go to whomever the system's authorities vouch for.
+            return Err(ApiError::Other {
+                code: 0,
+                message: format!(
+                    "its CA bundle, Secret {}/{}, is missing or changed; restore that Secret from a backup",
+                    cx.here.namespace,
+                    bundle::name(&digest)
+                ),
+            });
         };
         if let Some(complete) = bundle::attach(&record.0, &pem) {
             record.0 = complete;

@@ -109,6 +109,11 @@ impl ApiError {
                 };
                 Failure::new(Class::Transient, Reason::ProgressingWithRetry, text).after(*retry_after)
             }
+            Self::Other { code: 0, message } => Failure::new(
+                Class::Bug,
+                Reason::InternalError,
+                format!("{what} cannot be used: {message}"),
+            ),
             Self::Other { code, message } => Failure::new(
                 Class::Bug,
                 Reason::InternalError,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use testbed::operator::{Operator, OperatorOptions};
@@ -241,4 +241,33 @@ async fn t159_a_bundle_is_removed_when_nothing_refers_to_it_and_not_before() {
     .await;
     assert!(double.clients().is_empty());
     operator.stop().await.unwrap();
+}
+
+/// Without its authorities, a record's token would go to whomever those of the system vouch for.
+#[tokio::test]
+async fn t159_a_record_whose_bundle_is_lost_is_not_used_until_it_is_restored() {
+    let double = ScriptableProvider::start_with(Persona::Plain, true).await.unwrap();
+    let mut stage = Stage::new("bundle-lost").await;
+    apply_provider(&stage, &double, &bundle(&double)).await;
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    stage.ready("app").await;
+    let mut lost = kept(&stage, BUNDLE_OF).await.remove(0);
+    let name = lost.name_any();
+    stage.kept().delete(&name, &DeleteParams::default()).await.unwrap();
+    let next = restarted(&stage, &[]).await;
+    std::mem::replace(&mut stage.operator, next).stop().await.unwrap();
+    let deletions = || double.seen().iter().filter(|seen| seen.method == "DELETE").count();
+    stage.kubectl(&["delete", "oauthclient", "app", "--wait=false"]).await;
+    let message = stage.failed("app", "DeletionBlocked").await;
+    assert!(
+        message.contains(&name) && message.contains("restore that Secret"),
+        "{message}"
+    );
+    assert_eq!(deletions(), 0);
+    lost.metadata.resource_version = None;
+    lost.metadata.uid = None;
+    stage.kept().create(&PostParams::default(), &lost).await.unwrap();
+    stage.gone("app").await;
+    assert_eq!(deletions(), 1);
+    assert!(double.clients().is_empty());
 }
