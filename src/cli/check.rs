@@ -98,12 +98,9 @@ impl fmt::Display for Right {
 
 impl Check {
     pub(super) fn run(self) -> ExitCode {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match super::runtime() {
             Ok(runtime) => runtime,
-            Err(error) => {
-                eprintln!("cannot start the runtime: {error}");
-                return ExitCode::FAILURE;
-            }
+            Err(code) => return code,
         };
         match runtime.block_on(self.problems()) {
             Ok(problems) if problems.is_empty() => {

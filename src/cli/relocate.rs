@@ -31,12 +31,9 @@ pub(super) struct Move {
 
 impl Move {
     pub(super) fn run(self) -> ExitCode {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match super::runtime() {
             Ok(runtime) => runtime,
-            Err(error) => {
-                eprintln!("cannot start the runtime: {error}");
-                return ExitCode::FAILURE;
-            }
+            Err(code) => return code,
         };
         let (from, to) = (self.from.clone(), self.to.clone());
         match runtime.block_on(self.moved()) {

@@ -69,14 +69,9 @@ impl Run {
     /// Runs until SIGTERM or SIGINT, then until what is in flight is stored.
     pub(super) fn run(self) -> ExitCode {
         telemetry::init(self.log_format);
-        // The work is to wait for answers. With more threads they wake each other for every one, and each keeps a heap of its own:
-        // a third more processor time for the same calls.
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match super::runtime() {
             Ok(runtime) => runtime,
-            Err(error) => {
-                tracing::error!(%error, "cannot start the runtime");
-                return ExitCode::FAILURE;
-            }
+            Err(code) => return code,
         };
         match runtime.block_on(controller::run(self.settings())) {
             Ok(()) => ExitCode::SUCCESS,

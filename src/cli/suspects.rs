@@ -103,12 +103,9 @@ impl Filter {
 
 impl Suspects {
     pub(super) fn run(self) -> ExitCode {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match super::runtime() {
             Ok(runtime) => runtime,
-            Err(error) => {
-                eprintln!("cannot start the runtime: {error}");
-                return ExitCode::FAILURE;
-            }
+            Err(code) => return code,
         };
         match runtime.block_on(self.answer()) {
             Ok(said) => {

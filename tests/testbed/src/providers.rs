@@ -16,6 +16,7 @@ pub use mitreid::Mitreid;
 pub use oidc_provider::{OidcFault, OidcFaultKind, OidcProvider, OidcProviderOptions, OidcRequest};
 pub use scriptable::{ADMIN, DIALECTS, Dialect, Fault, Operation, Persona, Quirk, Reply, ScriptableProvider, Seen};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::process::ProcessError;
@@ -75,6 +76,20 @@ pub(crate) async fn json(request: reqwest::RequestBuilder, url: &str) -> Result<
             status: status.as_u16(),
             body,
         }),
+    }
+}
+
+/// Where the start script of a server says that it listens: its port, and that of what is asked about it.
+#[derive(Deserialize)]
+struct Ports {
+    port: u16,
+    admin: u16,
+}
+
+impl Ports {
+    fn find(log: &str) -> Option<Self> {
+        let line = log.lines().find_map(|line| line.strip_prefix("listening "))?;
+        serde_json::from_str(line).ok()
     }
 }
 

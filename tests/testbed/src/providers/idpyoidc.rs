@@ -7,10 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ProviderError, http, json};
+use super::{Ports, ProviderError, http, json};
 use crate::process::{Process, Scratch, Spec};
 use crate::provision::pip::{PYTHON, pip};
 use crate::provision::write;
@@ -44,20 +43,6 @@ pub struct Idpyoidc {
     http: reqwest::Client,
     process: Process,
     _scratch: Scratch,
-}
-
-/// Where the adapter says that it listens.
-#[derive(Deserialize)]
-struct Ports {
-    port: u16,
-    admin: u16,
-}
-
-impl Ports {
-    fn find(log: &str) -> Option<Self> {
-        let line = log.lines().find_map(|line| line.strip_prefix("listening "))?;
-        serde_json::from_str(line).ok()
-    }
 }
 
 impl Idpyoidc {

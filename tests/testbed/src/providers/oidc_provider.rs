@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ProviderError, http, json};
+use super::{Ports, ProviderError, http, json};
 use crate::process::{Process, Scratch, Spec};
 use crate::provision::npm::{NODE, npm};
 
@@ -134,20 +134,6 @@ pub struct OidcProvider {
     http: reqwest::Client,
     process: Process,
     _scratch: Scratch,
-}
-
-/// Where the start script says that it listens.
-#[derive(Deserialize)]
-struct Ports {
-    port: u16,
-    admin: u16,
-}
-
-impl Ports {
-    fn find(log: &str) -> Option<Self> {
-        let line = log.lines().find_map(|line| line.strip_prefix("listening "))?;
-        serde_json::from_str(line).ok()
-    }
 }
 
 impl OidcProvider {
