@@ -9,12 +9,12 @@ use kube::ResourceExt;
 
 use super::census::Census;
 use super::key::{Key, ProviderKey};
-use super::space::{Held, Put, Source, Space};
+use super::namespaced_cache::{NamespacedCache, Put, Source, Versioned};
 use super::trigger::Cause;
 use crate::api::{Condition, OAuthClient, names};
 use crate::metrics::ReasonLabel;
 
-impl Held for Arc<OAuthClient> {
+impl Versioned for Arc<OAuthClient> {
     fn uid(&self) -> &str {
         self.metadata.uid.as_deref().unwrap_or_default()
     }
@@ -33,7 +33,7 @@ pub struct ClientCache {
 
 #[derive(Default)]
 struct Inner {
-    objects: Space<Arc<OAuthClient>>,
+    objects: NamespacedCache<Arc<OAuthClient>>,
     by_uid: HashMap<Box<str>, Key>,
     by_provider: HashMap<ProviderKey, HashSet<Key>>,
     /// Objects that do not decode; none of them is in `objects`.

@@ -10,9 +10,9 @@ use super::key::Key;
 use super::meta::{Role, SecretMeta};
 use crate::domain::claim::Named;
 
-use super::space::{Held, Put, Source, Space};
+use super::namespaced_cache::{NamespacedCache, Put, Source, Versioned};
 
-impl Held for Arc<SecretMeta> {
+impl Versioned for Arc<SecretMeta> {
     fn uid(&self) -> &str {
         &self.uid
     }
@@ -41,8 +41,8 @@ pub struct SecretIndex {
 
 #[derive(Default)]
 struct Inner {
-    written: Space<Arc<SecretMeta>>,
-    consented: Space<Arc<SecretMeta>>,
+    written: NamespacedCache<Arc<SecretMeta>>,
+    consented: NamespacedCache<Arc<SecretMeta>>,
     /// Credentials Secrets by the UID of the `OAuthClient` that controls them.
     by_owner: HashMap<Box<str>, Vec<Arc<SecretMeta>>>,
     /// Records and suspects of the operator's namespace by the client's UID.
@@ -321,7 +321,7 @@ impl SecretIndex {
 }
 
 impl Inner {
-    fn space(&mut self, family: Family) -> &mut Space<Arc<SecretMeta>> {
+    fn space(&mut self, family: Family) -> &mut NamespacedCache<Arc<SecretMeta>> {
         match family {
             Family::Written => &mut self.written,
             Family::Consented => &mut self.consented,

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use super::clients::ClientCache;
 use super::index::SecretIndex;
 use super::key::ProviderKey;
-use super::providers::ProviderCache;
+use super::provider_cache::ProviderCache;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::supervisor::Supervisor;

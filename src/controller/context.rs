@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::cluster::{
     ClientCache, Events, Health, Key, Leadership, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets,
 };
-use crate::domain::breaker::{Breaker, Counted};
+use crate::domain::breaker::{Breaker, BreakerKind};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::pass::{Operator, Provider};
@@ -73,7 +73,7 @@ pub(super) struct Context {
     /// Turns at the API server, dealt over the namespaces whose objects need it.
     pub turns: Permits,
     /// Breakers by the UID of the provider object.
-    pub breakers: Mutex<Bounded<(String, Counted), Breaker>>,
+    pub breakers: Mutex<Bounded<(String, BreakerKind), Breaker>>,
     /// When the process began.
     pub begun: tokio::time::Instant,
     pub credentials: CredentialCache,

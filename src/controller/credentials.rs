@@ -3,7 +3,7 @@
 //! Consent is looked for in metadata, before any value is read. Of a Secret only the named keys are kept, in a cache with a bound.
 
 mod all;
-mod held;
+mod cached;
 mod presented;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::cluster::{ApiError, ProviderKey, SecretMeta, Secrets};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::target::{AuthScheme, ClientGrant, ClientProof, Credentials};
 
-use held::{Held, PRIVATE_KEY, TLS_CERTIFICATE, TLS_KEY, Value};
+use cached::{CachedSecret, PRIVATE_KEY, TLS_CERTIFICATE, TLS_KEY, Value};
 
 pub(super) use all::{AllRead, Unread, read_all};
 pub(super) use presented::presented;
@@ -42,7 +42,7 @@ type Named = (String, String, &'static [&'static str]);
 /// Values of credentials Secrets, each kept until its resource version changes.
 #[derive(Debug)]
 pub(super) struct CredentialCache {
-    kept: Mutex<Bounded<Named, Arc<Held>>>,
+    kept: Mutex<Bounded<Named, Arc<CachedSecret>>>,
     readers: Semaphore,
 }
 
@@ -163,7 +163,7 @@ async fn read(
     name: &str,
     members: &'static [&'static str],
     source: &Source<'_>,
-) -> Result<Arc<Held>, Failure> {
+) -> Result<Arc<CachedSecret>, Failure> {
     let slot = (source.namespace.to_owned(), name.to_owned(), members);
     let what = format!("Secret {}/{name}", source.namespace);
     let absent = || {
@@ -210,7 +210,7 @@ async fn read(
         // It may have changed since its metadata was looked at.
         let meta = SecretMeta::of(secret.metadata.clone(), source.namespace.into());
         consents(meta.provider_credentials, meta.allowed_origins)?;
-        Held::of(&secret, members)
+        CachedSecret::of(&secret, members)
     };
     let held = Arc::new(found);
     source.cache.put(slot, &held);
@@ -246,12 +246,12 @@ fn check_consent(
 }
 
 impl CredentialCache {
-    fn get(&self, slot: &Named) -> Option<Arc<Held>> {
+    fn get(&self, slot: &Named) -> Option<Arc<CachedSecret>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(slot).map(|held| held.clone())
     }
 
-    fn put(&self, slot: Named, held: &Arc<Held>) {
+    fn put(&self, slot: Named, held: &Arc<CachedSecret>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert_weighing(slot, held.clone(), held.weight());
     }
@@ -288,10 +288,10 @@ mod tests {
     #[test]
     fn t99_only_the_named_keys_of_a_secret_are_kept() {
         let large = vec![b'x'; 900_000];
-        let held = Held::of(&secret(&[("token", b"t0ken"), ("other", &large)]), BEARER);
+        let held = CachedSecret::of(&secret(&[("token", b"t0ken"), ("other", &large)]), BEARER);
         assert!(held.weight() < 1024, "{}", held.weight());
         assert!(matches!(&held.values[..], [Value::Usable(token)] if token.expose_secret() == "t0ken"));
-        let held = Held::of(&secret(&[("token", &large)]), BEARER);
+        let held = CachedSecret::of(&secret(&[("token", &large)]), BEARER);
         assert!(held.weight() < 1024, "{}", held.weight());
         assert!(matches!(held.values[..], [Value::TooLong(900_000)]));
     }
@@ -300,7 +300,7 @@ mod tests {
     fn t99_the_cache_keeps_no_more_than_its_bound_and_forgets_what_is_gone() {
         let cache = CredentialCache::default();
         let long = vec![b'x'; 16 * 1024];
-        let held = Arc::new(Held::of(&secret(&[("token", &long)]), BEARER));
+        let held = Arc::new(CachedSecret::of(&secret(&[("token", &long)]), BEARER));
         let slot = |number: usize| ("ns".to_owned(), format!("s{number}"), BEARER);
         for number in 0..1000 {
             cache.put(slot(number), &held);

@@ -19,9 +19,9 @@ use crate::domain::status;
 use crate::metrics::{Outcome, Work};
 
 use super::context::Context;
+use super::fair_queue::FairQueue;
 use super::live::Live;
 use super::pass::{End, Pass};
-use super::rounds::Rounds;
 use super::slot::{After, Slot};
 
 /// Decides which object is worked on next.
@@ -30,7 +30,7 @@ pub(super) struct Dispatcher {
     tasks: TaskTracker,
     /// Only objects that are worked on or waited for: at rest this is empty.
     slots: HashMap<Key, Slot>,
-    rounds: Rounds,
+    ready: FairQueue,
     timers: DelayQueue<Key>,
     ended: mpsc::UnboundedSender<Ended>,
     endings: mpsc::UnboundedReceiver<Ended>,
@@ -52,7 +52,7 @@ impl Dispatcher {
             cx,
             tasks,
             slots: HashMap::new(),
-            rounds: Rounds::default(),
+            ready: FairQueue::default(),
             timers: DelayQueue::new(),
             ended,
             endings,
@@ -81,7 +81,7 @@ impl Dispatcher {
                     Some(trigger) => self.trigger(trigger),
                     None => return,
                 },
-                () = std::future::ready(()), if !self.rounds.is_empty() => {
+                () = std::future::ready(()), if !self.ready.is_empty() => {
                     self.start_next();
                     // Passes that are under way go on before another begins: thousands that begin at once would hold them up.
                     tokio::task::yield_now().await;
@@ -106,7 +106,7 @@ impl Dispatcher {
 
     fn trigger(&mut self, trigger: Trigger) {
         let slot = self.slots.entry(trigger.key.clone()).or_default();
-        if slot.hears(trigger.cause) {
+        if slot.on_trigger(trigger.cause) {
             if let Some(timer) = slot.timer.take() {
                 self.timers.try_remove(&timer);
             }
@@ -115,14 +115,14 @@ impl Dispatcher {
     }
 
     fn timer_rang(&mut self, key: Key) {
-        if self.slots.get_mut(&key).is_some_and(Slot::rings) {
+        if self.slots.get_mut(&key).is_some_and(Slot::on_timer) {
             self.queue(key);
         }
     }
 
     fn queue(&mut self, key: Key) {
         self.cx.queue.enter(&key, Work::Queued);
-        self.rounds.push(key);
+        self.ready.push(key);
     }
 
     /// Forgets an object that is at rest.
@@ -132,7 +132,7 @@ impl Dispatcher {
     }
 
     fn start_next(&mut self) {
-        let Some(key) = self.rounds.pop() else { return };
+        let Some(key) = self.ready.pop() else { return };
         let object = self.cx.object(&key);
         if object.is_none() {
             self.cx.comparisons.compared(&key, Instant::now());
@@ -142,7 +142,7 @@ impl Dispatcher {
         };
         self.cx.queue.enter(&key, Work::Running);
         let slot = self.slots.entry(key.clone()).or_default();
-        let (deep, attempt) = (slot.begins(), slot.failures().saturating_add(1));
+        let (deep, attempt) = (slot.start(), slot.failures().saturating_add(1));
         let (cx, ended) = (self.cx.clone(), self.ended.clone());
         self.tasks.spawn(async move {
             let begun = Instant::now();
@@ -181,7 +181,7 @@ impl Dispatcher {
         } = ended;
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let failed = matches!(end, End::Retry(_));
-        let after = slot.ends(failed, written);
+        let after = slot.finish(failed, written);
         // A failure that its status does not show would be forgotten by a restart.
         let unsettled = || {
             let object = self.cx.object(&key);
@@ -196,7 +196,7 @@ impl Dispatcher {
         match end {
             End::Rest | End::Gone => {
                 let failures = slot.failures();
-                if slot.told.take().is_some() {
+                if slot.logged.take().is_some() {
                     tracing::debug!(object = %key, failures, "reconcile succeeded again");
                 }
                 self.rest(&key);
@@ -207,7 +207,7 @@ impl Dispatcher {
                     After::Soon => Some(backoff::delay_of_news(&failure, failures, chance)),
                     After::End | After::Pass => backoff::delay(&failure, failures, chance),
                 };
-                slot.tell(&key, &failure, wait);
+                slot.log_failure(&key, &failure, wait);
                 match wait {
                     Some(wait) => {
                         self.cx.queue.enter(&key, Work::Backoff);

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
 use crate::cluster::{ApiError, Key, ProviderKey, SecretMeta, SecretRevision};
-use crate::domain::breaker::{Breaker, Counted};
+use crate::domain::breaker::{Breaker, BreakerKind};
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::metadata::{self, hex};
@@ -142,7 +142,7 @@ impl World for Live<'_> {
         Some(since.map_or(Duration::ZERO, |since| since.elapsed()))
     }
 
-    fn barred(&self, provider: &Provider, namespace: &str, what: Counted) -> Option<Duration> {
+    fn denied(&self, provider: &Provider, namespace: &str, what: BreakerKind) -> Option<Duration> {
         let mut breakers = lock(&self.breakers);
         breakers
             .get(&(provider.uid.clone(), what))?
@@ -153,7 +153,7 @@ impl World for Live<'_> {
         self.pauses.of(&provider.uid)
     }
 
-    fn count(&self, provider: &Provider, namespace: &str, attempt: &str, what: Counted) {
+    fn count(&self, provider: &Provider, namespace: &str, attempt: &str, what: BreakerKind) {
         let now = self.clock.since(self.begun);
         let mut breakers = lock(&self.breakers);
         if let Some(breaker) = breakers.get_or_insert_with((provider.uid.clone(), what), Breaker::default) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::api::OAuthClient;
 use crate::cluster::Key;
-use crate::domain::pass::{self, Admission, Effect, Next, Note, Row, State, Told, Verdict};
+use crate::domain::pass::{self, Admission, AfterStatus, Effect, Next, Note, Row, State, Verdict};
 use crate::provider::ManagementCall;
 
 use super::world::World;
@@ -163,12 +163,12 @@ impl<'a, W: World> Pass<'a, W> {
             .status(&verdict, &observe::observed(self.world, &self.state, ""));
         if next != self.state.object().status.clone().unwrap_or_default() {
             let answer = self.world.write_status(self.state.object(), &next).await;
-            let told = self.state.told(&verdict, &next, answer);
+            let after = self.state.status_written(&verdict, &next, answer);
             self.note();
-            match told {
-                Told::Ends => {}
-                Told::GoesOn => return None,
-                Told::Failed(failure) => return Some(End::Retry(failure)),
+            match after {
+                AfterStatus::Ends => {}
+                AfterStatus::GoesOn => return None,
+                AfterStatus::Failed(failure) => return Some(End::Retry(failure)),
             }
         }
         self.state.ends(verdict)

@@ -1,6 +1,6 @@
 //! What is known of one object that is worked on or waited for: what came while its pass ran, and how often it failed.
 
-mod told;
+mod logged;
 
 use tokio_util::time::delay_queue;
 
@@ -31,7 +31,7 @@ pub(super) struct Slot {
     written: Vec<SecretRevision>,
     failures: u32,
     /// Digest of the failure that was logged last.
-    pub(super) told: Option<u64>,
+    pub(super) logged: Option<u64>,
     /// The timer that ends the wait for the next try.
     pub(super) timer: Option<delay_queue::Key>,
 }
@@ -51,7 +51,7 @@ pub(super) enum After {
 impl Slot {
     /// Takes in a trigger. Whether the object is to be queued for it.
     #[must_use]
-    pub(super) fn hears(&mut self, cause: Cause) -> bool {
+    pub(super) fn on_trigger(&mut self, cause: Cause) -> bool {
         if matches!(cause, Cause::Spec | Cause::Provider | Cause::Asked) {
             self.failures = 0;
         }
@@ -61,20 +61,20 @@ impl Slot {
             // A pass writes few: among more there is somebody else's.
             Cause::Secret(_) if self.running => self.stirred = true,
             Cause::Secret(Some(revision)) if self.written.contains(&revision) => {}
-            _ => return self.wants(deep),
+            _ => return self.enqueue(deep),
         }
         false
     }
 
     /// The wait is over. Whether the object is to be queued.
     #[must_use]
-    pub(super) fn rings(&mut self) -> bool {
+    pub(super) fn on_timer(&mut self) -> bool {
         self.timer = None;
-        self.wants(false)
+        self.enqueue(false)
     }
 
     /// A pass begins. Whether it is to look deep.
-    pub(super) fn begins(&mut self) -> bool {
+    pub(super) fn start(&mut self) -> bool {
         (self.running, self.queued) = (true, false);
         self.deep = self.again.take() == Some(true) || std::mem::take(&mut self.owed);
         self.deep
@@ -89,25 +89,25 @@ impl Slot {
     ///
     /// A failure counts even if another pass follows at once, or the wait for a failing object would not grow.
     #[must_use]
-    pub(super) fn ends(&mut self, failed: bool, written: Vec<SecretRevision>) -> After {
+    pub(super) fn finish(&mut self, failed: bool, written: Vec<SecretRevision>) -> After {
         self.running = false;
         self.failures = self.failures.saturating_add(u32::from(failed));
         self.owed = failed && self.deep;
         let others = self.shown.drain(..).any(|revision| !written.contains(&revision));
-        let news = std::mem::take(&mut self.stirred) || others;
+        let changed = std::mem::take(&mut self.stirred) || others;
         self.written = written;
         match self.again {
-            None if !news => After::End,
+            None if !changed => After::End,
             None if failed => After::Soon,
             again => {
-                let queue = self.wants(again == Some(true));
+                let queue = self.enqueue(again == Some(true));
                 if queue { After::Pass } else { After::End }
             }
         }
     }
 
     /// There is a reason for a pass. Whether the object is to be queued: it stands there once, and never while its pass runs.
-    fn wants(&mut self, deep: bool) -> bool {
+    fn enqueue(&mut self, deep: bool) -> bool {
         self.again = Some(deep || self.again == Some(true));
         let queue = !self.running && !self.queued;
         self.queued |= queue;
@@ -137,8 +137,8 @@ mod tests {
 
     fn at_work() -> Slot {
         let mut slot = Slot::default();
-        assert!(slot.hears(Cause::Spec));
-        assert!(!slot.begins());
+        assert!(slot.on_trigger(Cause::Spec));
+        assert!(!slot.start());
         slot
     }
 
@@ -153,82 +153,82 @@ mod tests {
             (Cause::Resync, true),
         ] {
             let mut slot = at_work();
-            assert!(!slot.hears(cause.clone()), "one pass at a time: {cause:?}");
-            assert_eq!(slot.ends(false, Vec::new()), After::Pass, "{cause:?}");
-            assert_eq!(slot.begins(), deep, "{cause:?}");
-            assert_eq!(slot.ends(false, Vec::new()), After::End, "once: {cause:?}");
+            assert!(!slot.on_trigger(cause.clone()), "one pass at a time: {cause:?}");
+            assert_eq!(slot.finish(false, Vec::new()), After::Pass, "{cause:?}");
+            assert_eq!(slot.start(), deep, "{cause:?}");
+            assert_eq!(slot.finish(false, Vec::new()), After::End, "once: {cause:?}");
         }
     }
 
     #[test]
     fn an_object_is_queued_once() {
         let mut slot = Slot::default();
-        assert!(slot.hears(Cause::Spec));
-        assert!(!slot.hears(Cause::Provider) && !slot.rings());
-        assert!(slot.begins(), "the pass looks as deep as the second trigger asked");
-        assert_eq!(slot.ends(false, Vec::new()), After::End);
+        assert!(slot.on_trigger(Cause::Spec));
+        assert!(!slot.on_trigger(Cause::Provider) && !slot.on_timer());
+        assert!(slot.start(), "the pass looks as deep as the second trigger asked");
+        assert_eq!(slot.finish(false, Vec::new()), After::End);
     }
 
     #[test]
     fn a_deep_look_is_not_forgotten_for_a_trigger_that_needs_none() {
         let mut slot = at_work();
         for cause in [Cause::Provider, Cause::Spec, shows("1")] {
-            assert!(!slot.hears(cause));
+            assert!(!slot.on_trigger(cause));
         }
-        assert_eq!(slot.ends(false, Vec::new()), After::Pass);
-        assert!(slot.begins());
+        assert_eq!(slot.finish(false, Vec::new()), After::Pass);
+        assert!(slot.start());
     }
 
     #[test]
     fn t146_a_deep_look_that_failed_is_made_again() {
         let mut slot = at_work();
-        assert!(!slot.hears(Cause::Provider));
-        assert_eq!(slot.ends(false, Vec::new()), After::Pass);
+        assert!(!slot.on_trigger(Cause::Provider));
+        assert_eq!(slot.finish(false, Vec::new()), After::Pass);
         for _ in 0..2 {
-            assert!(slot.begins());
-            assert_eq!(slot.ends(true, Vec::new()), After::End);
-            assert!(slot.rings());
+            assert!(slot.start());
+            assert_eq!(slot.finish(true, Vec::new()), After::End);
+            assert!(slot.on_timer());
         }
-        assert!(slot.begins());
-        assert_eq!(slot.ends(false, Vec::new()), After::End);
-        assert!(slot.hears(Cause::Spec));
-        assert!(!slot.begins(), "it has succeeded");
+        assert!(slot.start());
+        assert_eq!(slot.finish(false, Vec::new()), After::End);
+        assert!(slot.on_trigger(Cause::Spec));
+        assert!(!slot.start(), "it has succeeded");
     }
 
     #[test]
     fn a_wait_that_is_over_calls_for_a_pass_that_looks_at_what_is_known() {
         let mut slot = at_work();
-        assert_eq!(slot.ends(true, Vec::new()), After::End);
-        assert!(slot.rings());
-        assert!(!slot.begins());
-        assert!(!slot.rings(), "never two passes at once");
+        assert_eq!(slot.finish(true, Vec::new()), After::End);
+        assert!(slot.on_timer());
+        assert!(!slot.start());
+        assert!(!slot.on_timer(), "never two passes at once");
     }
 
     #[test]
     fn the_event_of_an_own_write_calls_for_nothing_whether_it_comes_early_or_late() {
         let mut slot = at_work();
-        assert!(!slot.hears(shows("1")));
-        assert_eq!(slot.ends(true, vec![version("1"), version("2")]), After::End);
-        assert!(!slot.hears(shows("2")));
-        assert!(slot.hears(shows("3")), "somebody else's");
+        assert!(!slot.on_trigger(shows("1")));
+        assert_eq!(slot.finish(true, vec![version("1"), version("2")]), After::End);
+        assert!(!slot.on_trigger(shows("2")));
+        assert!(slot.on_trigger(shows("3")), "somebody else's");
     }
 
     #[test]
     fn t99_versions_that_come_without_end_take_no_room_and_call_for_a_pass() {
         let mut slot = at_work();
         for version in 0..10_000 {
-            assert!(!slot.hears(shows(&version.to_string())));
+            assert!(!slot.on_trigger(shows(&version.to_string())));
         }
         assert_eq!(slot.shown.len(), MOST_SHOWN);
         let written = (0..MOST_SHOWN).map(|own| version(&own.to_string())).collect();
-        assert_eq!(slot.ends(false, written), After::Pass);
+        assert_eq!(slot.finish(false, written), After::Pass);
     }
 
     #[test]
     fn what_somebody_else_wrote_between_own_writes_is_looked_at() {
         let mut slot = at_work();
-        assert!(!slot.hears(shows("1")) && !slot.hears(shows("2")));
-        assert_eq!(slot.ends(false, vec![version("1")]), After::Pass);
+        assert!(!slot.on_trigger(shows("1")) && !slot.on_trigger(shows("2")));
+        assert_eq!(slot.finish(false, vec![version("1")]), After::Pass);
     }
 
     /// The answer to a write was lost, and its event shows that it was done.
@@ -236,8 +236,8 @@ mod tests {
     fn t149_own_secrets_do_not_call_a_failing_pass_back_at_once() {
         for cause in [shows("1"), Cause::Secret(None)] {
             let mut slot = at_work();
-            assert!(!slot.hears(cause.clone()));
-            assert_eq!(slot.ends(true, Vec::new()), After::Soon, "{cause:?}");
+            assert!(!slot.on_trigger(cause.clone()));
+            assert_eq!(slot.finish(true, Vec::new()), After::Soon, "{cause:?}");
         }
     }
 
@@ -245,16 +245,16 @@ mod tests {
     fn failures_count_until_something_changes_that_may_help() {
         let mut slot = at_work();
         for failures in 1..4 {
-            assert!(!slot.hears(shows("1")));
-            assert_eq!(slot.ends(true, Vec::new()), After::Soon);
+            assert!(!slot.on_trigger(shows("1")));
+            assert_eq!(slot.finish(true, Vec::new()), After::Soon);
             assert_eq!(slot.failures(), failures);
-            assert!(slot.rings());
-            slot.begins();
+            assert!(slot.on_timer());
+            slot.start();
         }
         for cause in [Cause::Spec, Cause::Provider, Cause::Asked] {
             let mut slot = at_work();
-            assert_eq!(slot.ends(true, Vec::new()), After::End);
-            assert!(slot.hears(cause.clone()));
+            assert_eq!(slot.finish(true, Vec::new()), After::End);
+            assert!(slot.on_trigger(cause.clone()));
             assert_eq!(slot.failures(), 0, "{cause:?}");
         }
     }

@@ -37,7 +37,7 @@ use super::queue::Queue;
 use super::revision::RevisionKey;
 use super::settings::Settings;
 use super::state::State;
-use super::{providers, sweeper};
+use super::{provider_status, sweeper};
 
 /// Time for what is in flight at a shutdown: the deadline of a provider call, and of storing what it answered. Less than the
 /// pod's grace period.
@@ -136,7 +136,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         ),
         tasks.spawn(
             "providers",
-            providers::run(Arc::clone(&cx), passes.clone(), providers, learning),
+            provider_status::run(Arc::clone(&cx), passes.clone(), providers, learning),
         ),
         tasks.spawn("CA bundles", bundles::run(Arc::clone(&cx))),
         tasks.spawn("sweeper", sweeper::run(cx)),

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::admin::AdminState;
 use crate::cluster::{DefinitionsState, Role, Watches};
-use crate::domain::breaker::Counted;
+use crate::domain::breaker::BreakerKind;
 use crate::domain::leftover::{self, Kind};
 use crate::metrics::{Census, Leftovers, Metrics, Permitted, Pool, Snapshot};
 use crate::telemetry;
@@ -64,7 +64,7 @@ impl Context {
             ]
         });
         let now = self.clock.since(self.begun);
-        let open = |counted: Counted| {
+        let open = |counted: BreakerKind| {
             let breakers = lock(&self.breakers);
             let of_kind = breakers.iter().filter(|((_, of), _)| *of == counted);
             of_kind.filter(|(_, breaker)| breaker.is_open(now)).count()
@@ -73,8 +73,8 @@ impl Context {
             leads: self.leadership.leads(),
             work: self.queue.counts(),
             permits: permits.into_iter().flatten().collect::<BTreeMap<_, _>>(),
-            unknown_outcome_breakers: open(Counted::UnknownOutcome),
-            recreation_breakers: open(Counted::Recreation),
+            unknown_outcome_breakers: open(BreakerKind::UnknownOutcome),
+            recreation_breakers: open(BreakerKind::Recreation),
             pauses: self.pauses.count(),
             ..Snapshot::default()
         }

@@ -35,11 +35,11 @@ use super::world::World;
 const EVERY: Duration = Duration::from_secs(30);
 
 /// What the sweeper remembers of the records, by the name of their Secret. Instants are times since the sweeper began.
-pub type Looks = HashMap<Box<str>, Looked>;
+pub type SweepState = HashMap<Box<str>, SweepEntry>;
 
 /// What the sweeper remembers of a record.
 #[derive(Clone)]
-pub struct Looked {
+pub struct SweepEntry {
     resource_version: Box<str>,
     /// Tries that failed, one after the other.
     pub failures: u32,
@@ -94,7 +94,7 @@ enum Ended {
 
 /// Sweeps until told to stop.
 pub(super) async fn run(cx: Arc<Context>) {
-    let mut looks = Looks::new();
+    let mut looks = SweepState::new();
     let begun = Instant::now();
     loop {
         tokio::select! {
@@ -132,7 +132,7 @@ pub(super) async fn run(cx: Arc<Context>) {
 }
 
 /// When a record or suspect is to be looked at: at once, later, or not before it changes.
-pub fn due<W: World>(world: &W, meta: &SecretMeta, looks: &Looks) -> Option<Duration> {
+pub fn due<W: World>(world: &W, meta: &SecretMeta, looks: &SweepState) -> Option<Duration> {
     let uid = meta.client_uid.as_ref()?;
     let wanted = match meta.role {
         Role::Record => label::is_missing(meta) || !world.is_alive(uid),
@@ -156,14 +156,14 @@ pub fn due<W: World>(world: &W, meta: &SecretMeta, looks: &Looks) -> Option<Dura
 pub async fn sweep<W: World>(
     world: &W,
     meta: &SecretMeta,
-    looks: &mut Looks,
+    looks: &mut SweepState,
     now: Duration,
     chance: f64,
 ) -> Option<SuspectResult> {
     let before = looks.get(&*meta.name).cloned();
     let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
     let refused = before.as_ref().and_then(|before| before.refused);
-    let looked = |again: Option<Duration>| Looked {
+    let looked = |again: Option<Duration>| SweepEntry {
         resource_version: meta.resource_version.clone(),
         failures,
         again,
@@ -194,15 +194,15 @@ pub async fn sweep<W: World>(
             return Some(result);
         }
         Look::Nothing => looked(None),
-        Look::Stopped => Looked {
+        Look::Stopped => SweepEntry {
             failures: failures - 1,
             ..looked(Some(now + EVERY))
         },
-        Look::Refused(failure) => Looked {
+        Look::Refused(failure) => SweepEntry {
             refused: refused.or(Some(now)),
             ..failure.map_or_else(|| looked(Some(now + CONFIRM_AFTER)), later)
         },
-        Look::Suspect { provider, tried } => Looked {
+        Look::Suspect { provider, tried } => SweepEntry {
             failures: if tried { failures } else { 0 },
             provider: Some((provider.clone(), world.provider_revision(&provider))),
             ..looked(Some(
@@ -210,7 +210,7 @@ pub async fn sweep<W: World>(
             ))
         },
         Look::Later(failure) => later(failure),
-        Look::NotRemoved(failure) => Looked {
+        Look::NotRemoved(failure) => SweepEntry {
             deregistered: true,
             ..later(failure)
         },
@@ -219,7 +219,7 @@ pub async fn sweep<W: World>(
     None
 }
 
-async fn look<W: World>(world: &W, meta: &SecretMeta, before: Option<&Looked>, now: Duration) -> Look {
+async fn look<W: World>(world: &W, meta: &SecretMeta, before: Option<&SweepEntry>, now: Duration) -> Look {
     let found = world.get_secret(&meta.namespace, &meta.name).await;
     let (record, revision) = match found.map(|found| found.as_ref().map(stored)) {
         Ok(Some(StoredRecord::Present { record, revision })) => (record, revision),
@@ -234,7 +234,7 @@ async fn look<W: World>(world: &W, meta: &SecretMeta, before: Option<&Looked>, n
         return Look::Nothing;
     }
     // Another Secret may have taken the name since.
-    let same = |before: &Looked| *before.resource_version == *revision.resource_version;
+    let same = |before: &SweepEntry| *before.resource_version == *revision.resource_version;
     if before.is_some_and(|before| before.deregistered && same(before)) {
         return removed(world, meta, &revision).await;
     }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason};
 use crate::cluster::{ApiError, SecretMeta, SecretRevision};
-use crate::domain::breaker::Counted;
+use crate::domain::breaker::BreakerKind;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::outcome::{CallError, Deletion};
@@ -54,11 +54,11 @@ pub trait World: Send + Sync {
     /// How long this process has known an attempt that another replica opened; `None`: it is one of its own.
     fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration>;
     /// How long the provider's breaker keeps objects of this namespace from starting more of this.
-    fn barred(&self, provider: &Provider, namespace: &str, what: Counted) -> Option<Duration>;
+    fn denied(&self, provider: &Provider, namespace: &str, what: BreakerKind) -> Option<Duration>;
     /// The pause that the provider asked for, while it lasts.
     fn pause_of(&self, provider: &Provider) -> Option<Pause>;
     /// Counts one more of this in the namespace; an attempt counts once.
-    fn count(&self, provider: &Provider, namespace: &str, attempt: &str, what: Counted);
+    fn count(&self, provider: &Provider, namespace: &str, attempt: &str, what: BreakerKind);
     /// Waits.
     fn pause(&self, time: Duration) -> impl Answer<()>;
     /// Remembers how an attempt ended, until a status says so.

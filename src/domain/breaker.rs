@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Counted {
+pub enum BreakerKind {
     /// Registrations of which nobody knows whether they took effect.
     UnknownOutcome,
     /// Clients that were registered anew because the provider had lost them.

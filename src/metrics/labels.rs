@@ -3,7 +3,7 @@
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
 use crate::api::{ProviderKind, Reason};
-use crate::domain::breaker::Counted;
+use crate::domain::breaker::BreakerKind;
 use crate::domain::failure::Class;
 
 /// A label of a metric, for the documentation.
@@ -289,16 +289,16 @@ impl EncodeLabelValue for ProviderKindLabel {
 
 /// What opens a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct BreakerLabel(pub Counted);
+pub struct BreakerLabel(pub BreakerKind);
 
 impl BreakerLabel {
     /// Every breaker.
-    pub const ALL: [Counted; 2] = [Counted::UnknownOutcome, Counted::Recreation];
+    pub const ALL: [BreakerKind; 2] = [BreakerKind::UnknownOutcome, BreakerKind::Recreation];
 
     const fn as_str(self) -> &'static str {
         match self.0 {
-            Counted::UnknownOutcome => "UnknownOutcome",
-            Counted::Recreation => "Recreation",
+            BreakerKind::UnknownOutcome => "UnknownOutcome",
+            BreakerKind::Recreation => "Recreation",
         }
     }
 

@@ -19,7 +19,7 @@ use crate::domain::target::{AuthScheme, Credentials};
 use super::client_certificate::digest_of;
 use super::egress::EgressPolicy;
 use super::exchange::{ANYTHING, Answer, Exchange};
-use super::tokens::{Held, Slot, Token, Tokens};
+use super::tokens::{CachedToken, Slot, Token, Tokens};
 use super::transport::{Transport, not_sent};
 use super::verdict::harmless;
 use super::wire::Object;
@@ -156,7 +156,7 @@ impl Transport {
         match self.ask_for_token(exchange, site).await {
             Ok(token) => {
                 let value = token.value.clone();
-                *held = Held {
+                *held = CachedToken {
                     token: Some(token),
                     failed: None,
                 };
@@ -164,7 +164,7 @@ impl Transport {
             }
             Err(error) => {
                 let failed = Some((Instant::now(), error.clone()));
-                *held = Held { token: None, failed };
+                *held = CachedToken { token: None, failed };
                 Err(error)
             }
         }

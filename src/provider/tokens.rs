@@ -22,11 +22,11 @@ impl Default for Tokens {
 }
 
 /// One client's token. Whoever asks for a new one holds the lock meanwhile, so that the others need not ask.
-pub(super) type Slot = tokio::sync::Mutex<Held>;
+pub(super) type Slot = tokio::sync::Mutex<CachedToken>;
 
 /// The token of one client, or why there is none.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct CachedToken {
     pub token: Option<Token>,
     /// The last failure, and when it was known.
     pub failed: Option<(Instant, CallError)>,

@@ -16,8 +16,8 @@ use super::super::guard::Guarded;
 use super::super::index::{Change, Family};
 use super::super::key::{Key, ProviderKey};
 use super::super::meta::SecretMeta;
-use super::super::providers::{NamespaceMeta, ProviderCache, ProviderObject, Shelves};
-use super::super::space::Put;
+use super::super::namespaced_cache::Put;
+use super::super::provider_cache::{NamespaceMeta, ProviderCache, ProviderObject, Stores};
 use super::backoff::{Backoff, is_expired};
 use super::health::Pulse;
 use super::listening::listening;
@@ -44,7 +44,7 @@ pub(super) struct Hub {
 }
 
 /// What a watch sees.
-enum Sight<K> {
+enum WatchEvent<K> {
     /// A list begins.
     Begin,
     /// An object was listed or changed.
@@ -92,8 +92,8 @@ impl Hub {
         let pulse = self.pulse(Watched::OAuthClient, namespace);
         let api = within::<Guarded<OAuthClient>>(&self.listening(&pulse, client), namespace);
         self.follow(pulse, api, None, move |hub, sight| match sight {
-            Sight::Begin => epoch = hub.watches.clients.begin(),
-            Sight::Seen(object) => match object.readable() {
+            WatchEvent::Begin => epoch = hub.watches.clients.begin(),
+            WatchEvent::Seen(object) => match object.readable() {
                 Ok(object) => {
                     if let Some((key, cause)) = hub.watches.clients.seen(object, epoch) {
                         hub.trigger(key, cause);
@@ -106,7 +106,7 @@ impl Hub {
                     }
                 }
             },
-            Sight::Gone(guard) => {
+            WatchEvent::Gone(guard) => {
                 let metadata = guard.meta();
                 let version = metadata.resource_version.clone().unwrap_or_default();
                 let key = key_of(metadata);
@@ -114,7 +114,7 @@ impl Hub {
                     hub.trigger(key, Cause::Spec);
                 }
             }
-            Sight::Complete => {
+            WatchEvent::Complete => {
                 for key in hub.watches.clients.sweep(only.as_deref(), epoch) {
                     hub.trigger(key, Cause::Spec);
                 }
@@ -129,15 +129,15 @@ impl Hub {
         pulse: Arc<Pulse>,
         api: Api<Guarded<P>>,
     ) where
-        ProviderCache: Shelves<P>,
+        ProviderCache: Stores<P>,
     {
         let only = namespace.map(str::to_owned);
         let mut epoch = 0;
         self.follow(pulse, api, None, move |hub, sight| {
             let held = hub.watches.providers.shelf();
             match sight {
-                Sight::Begin => epoch = held.begin(),
-                Sight::Seen(Guarded(Ok(mut object))) => {
+                WatchEvent::Begin => epoch = held.begin(),
+                WatchEvent::Seen(Guarded(Ok(mut object))) => {
                     object.meta_mut().managed_fields = None;
                     let key = key_of(object.meta());
                     let (uid, generation) = (object.meta().uid.clone(), object.meta().generation);
@@ -147,18 +147,18 @@ impl Hub {
                         hub.provider_changed(&P::key(&key.namespace, &key.name));
                     }
                 }
-                Sight::Seen(Guarded(Err(invalid))) => {
+                WatchEvent::Seen(Guarded(Err(invalid))) => {
                     let key = key_of(&invalid.metadata);
                     held.gone(&key, "");
                     hub.undecodable(kind, &key, &invalid.error);
                 }
-                Sight::Gone(guard) => {
+                WatchEvent::Gone(guard) => {
                     let key = key_of(guard.meta());
                     if held.gone(&key, guard.meta().resource_version.as_deref().unwrap_or_default()) {
                         hub.provider_changed(&P::key(&key.namespace, &key.name));
                     }
                 }
-                Sight::Complete => {
+                WatchEvent::Complete => {
                     for key in held.sweep(only.as_deref(), epoch) {
                         hub.provider_changed(&P::key(&key.namespace, &key.name));
                     }
@@ -174,8 +174,8 @@ impl Hub {
         self.follow(pulse, api, None, move |hub, sight| {
             let held = hub.watches.providers.namespaces();
             match sight {
-                Sight::Begin => epoch = held.begin(),
-                Sight::Seen(object) => {
+                WatchEvent::Begin => epoch = held.begin(),
+                WatchEvent::Seen(object) => {
                     let key = key_of(&object.metadata);
                     let new = Arc::new(NamespaceMeta::of(object.metadata));
                     if let Put::Replaced(Some(old)) = held.seen(&key, Arc::clone(&new), epoch)
@@ -186,13 +186,13 @@ impl Hub {
                         }
                     }
                 }
-                Sight::Gone(object) => {
+                WatchEvent::Gone(object) => {
                     held.gone(
                         &key_of(&object.metadata),
                         object.metadata.resource_version.as_deref().unwrap_or_default(),
                     );
                 }
-                Sight::Complete => {
+                WatchEvent::Complete => {
                     held.sweep(None, epoch);
                 }
             }
@@ -207,13 +207,13 @@ impl Hub {
         self.follow(pulse, api, Some(family.selector()), move |hub, sight| {
             let index = &hub.watches.secrets;
             let changes = match sight {
-                Sight::Begin => {
+                WatchEvent::Begin => {
                     epoch = index.begin(family);
                     Vec::new()
                 }
-                Sight::Seen(object) => index.seen(family, object.metadata, epoch).into_iter().collect(),
-                Sight::Gone(object) => index.gone(family, &object.metadata).into_iter().collect(),
-                Sight::Complete => index.sweep(family, only.as_deref(), epoch),
+                WatchEvent::Seen(object) => index.seen(family, object.metadata, epoch).into_iter().collect(),
+                WatchEvent::Gone(object) => index.gone(family, &object.metadata).into_iter().collect(),
+                WatchEvent::Complete => index.sweep(family, only.as_deref(), epoch),
             };
             for change in changes {
                 hub.secret_changed(family, &change);
@@ -234,7 +234,7 @@ impl Hub {
     fn follow<K, F>(self: &Arc<Self>, pulse: Arc<Pulse>, api: Api<K>, labels: Option<&str>, mut see: F)
     where
         K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
-        F: FnMut(&Hub, Sight<K>) + Send + 'static,
+        F: FnMut(&Hub, WatchEvent<K>) + Send + 'static,
     {
         let open_for = self.clock.real(WATCH).as_secs().max(1);
         let mut config = watcher::Config::default()
@@ -278,10 +278,10 @@ impl Hub {
                 see(
                     &hub,
                     match event {
-                        Event::Init => Sight::Begin,
-                        Event::InitApply(object) | Event::Apply(object) => Sight::Seen(object),
-                        Event::Delete(object) => Sight::Gone(object),
-                        Event::InitDone => Sight::Complete,
+                        Event::Init => WatchEvent::Begin,
+                        Event::InitApply(object) | Event::Apply(object) => WatchEvent::Seen(object),
+                        Event::Delete(object) => WatchEvent::Gone(object),
+                        Event::InitDone => WatchEvent::Complete,
                     },
                 );
                 if listed && pulse.listed() && hub.watches.health.is_complete() {

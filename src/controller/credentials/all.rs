@@ -6,11 +6,11 @@ use crate::api::{ProviderSettings, Reason, SecretBacked};
 use crate::cluster::ProviderKey;
 use crate::domain::failure::Failure;
 
-use super::{Held, Named, STATEMENT, Source, TLS, Value, named, presented, read};
+use super::{CachedSecret, Named, STATEMENT, Source, TLS, Value, named, presented, read};
 
 /// What was read of all Secrets of a provider object: only the named keys, each value usable.
 #[derive(Clone, Debug, Default)]
-pub(in crate::controller) struct AllRead(Vec<(Named, Arc<Held>)>);
+pub(in crate::controller) struct AllRead(Vec<(Named, Arc<CachedSecret>)>);
 
 /// Why not all Secrets of a provider object were read.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(in crate::controller) async fn read_all(
 }
 
 impl AllRead {
-    pub(super) fn of(&self, slot: &Named) -> Option<Arc<Held>> {
+    pub(super) fn of(&self, slot: &Named) -> Option<Arc<CachedSecret>> {
         let found = self.0.iter().find(|(named, _)| named == slot);
         found.map(|(_, held)| Arc::clone(held))
     }

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use crate::api::{OAuthClient, SecretVersion};
 use crate::cluster::SecretMeta;
 use crate::controller::world::World;
-use crate::domain::breaker::Counted;
+use crate::domain::breaker::BreakerKind;
 use crate::domain::marker;
 use crate::domain::pass::{Observed, SecretOwner, State, Watched, WatchedSecret};
 use crate::domain::secret;
@@ -60,7 +60,7 @@ pub(super) fn observed<'a, W: World>(world: &'a W, state: &State, fresh_attempt:
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let provider = state.provider();
     let pause = provider.and_then(|provider| world.pause_of(provider));
-    let barred = |what| provider.and_then(|provider| world.barred(provider, namespace, what));
+    let denied = |what| provider.and_then(|provider| world.denied(provider, namespace, what));
     let record = state.record().map(|(record, _)| record);
     let deleted = object.metadata.deletion_timestamp.as_ref();
     Observed {
@@ -68,8 +68,8 @@ pub(super) fn observed<'a, W: World>(world: &'a W, state: &State, fresh_attempt:
         leads: world.may_begin(),
         stopping: world.is_stopping(),
         namespace_terminating: world.is_terminating(namespace),
-        registrations_barred: barred(Counted::UnknownOutcome),
-        recreations_barred: barred(Counted::Recreation).or(pause.map(|pause| pause.rest)),
+        registrations_denied: denied(BreakerKind::UnknownOutcome),
+        recreations_denied: denied(BreakerKind::Recreation).or(pause.map(|pause| pause.rest)),
         pause,
         foreign_attempt_age: state
             .marked_attempt()

@@ -7,7 +7,7 @@ use crate::domain::record::{Phase, Record};
 use crate::floods;
 use crate::metrics::SuspectResult;
 
-use super::{Ended, Look, Looked, end, object, removed};
+use super::{Ended, Look, SweepEntry, end, object, removed};
 
 /// One that has just been met is left alone for a while, because it was refused a moment ago; unless somebody asks for a try.
 pub(super) async fn look<W: World>(
@@ -15,7 +15,7 @@ pub(super) async fn look<W: World>(
     meta: &SecretMeta,
     record: &Record,
     revision: &SecretRevision,
-    before: Option<&Looked>,
+    before: Option<&SweepEntry>,
 ) -> Look {
     if record.phase != Phase::Suspect {
         return Look::Nothing;

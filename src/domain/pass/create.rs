@@ -117,8 +117,8 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
         CredentialsView::Former => return Row::C11.fails(former_secret(&secret::name(view.object))),
         CredentialsView::Absent | CredentialsView::Unseen { .. } | CredentialsView::Ours(_) => {}
     }
-    if let (Some(rest), None) = (view.seen.registrations_barred, &view.journal.attempt) {
-        return Row::C11a.fails(barred(rest));
+    if let (Some(rest), None) = (view.seen.registrations_denied, &view.journal.attempt) {
+        return Row::C11a.fails(denied(rest));
     }
     if !view.journal.proven {
         return Row::C12.does(Effect::ProveWritable);
@@ -193,7 +193,7 @@ pub(super) fn may_be_in_use(view: &View<'_>) -> bool {
 }
 
 /// Too many registrations at this provider ended unknown in a short while.
-pub(super) fn barred(rest: Duration) -> Failure {
+pub(super) fn denied(rest: Duration) -> Failure {
     let text = "several registrations at this provider ended without an answer, so no other is begun for a while; see the suspects";
     Failure::new(Class::Transient, Reason::ProviderUnavailable, text).after(Some(rest))
 }

@@ -14,7 +14,7 @@ use super::state::{State, StoredCredentials, StoredRecord};
 
 /// What follows a write of the status.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
+pub enum AfterStatus {
     /// The pass ends as its verdict says.
     Ends,
     /// The pass goes on.
@@ -32,24 +32,33 @@ impl State {
     }
 
     /// The status was written.
-    pub fn told(&mut self, verdict: &Verdict, next: &OAuthClientStatus, answer: Result<OAuthClient, ApiError>) -> Told {
+    pub fn status_written(
+        &mut self,
+        verdict: &Verdict,
+        next: &OAuthClientStatus,
+        answer: Result<OAuthClient, ApiError>,
+    ) -> AfterStatus {
         // The status names the Secret of the new name now, so that those of former names may go.
         let goes_on = *verdict == Verdict::Ready && !self.former_names.is_empty();
         match answer {
             Ok(object) => {
                 self.announce(next);
                 self.adopt(object);
-                if goes_on { Told::GoesOn } else { Told::Ends }
+                if goes_on {
+                    AfterStatus::GoesOn
+                } else {
+                    AfterStatus::Ends
+                }
             }
             Err(ApiError::NotFound) => {
                 self.is_gone();
-                Told::GoesOn
+                AfterStatus::GoesOn
             }
             Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => {
                 self.start_over(true);
-                Told::GoesOn
+                AfterStatus::GoesOn
             }
-            Err(error) => Told::Failed(error.failure(&self.object_text())),
+            Err(error) => AfterStatus::Failed(error.failure(&self.object_text())),
         }
     }
 

@@ -34,7 +34,7 @@ use std::time::Duration;
 pub use super::claim::Claimed;
 pub use delete::{CONFIRM_AFTER, DEFAULT_TIMEOUT, lacks_credentials, timeout as deletion_timeout};
 pub use effect::{Admission, Decision, Effect, End, Next, Verdict};
-pub use ending::Told;
+pub use ending::AfterStatus;
 pub use gone::phase_without_object;
 pub use journal::{Answered, Compensation, Deregistration, Disputed, FollowUp, Journal, LookUp, Nowhere};
 pub use learn::{AnswerClaim, stored};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::api::{AttemptOutcome, Reason, SecretVersion};
-use crate::domain::breaker::Counted;
+use crate::domain::breaker::BreakerKind;
 
 use super::view::{Operator, Pause};
 
@@ -19,9 +19,9 @@ pub struct Observed<'a> {
     /// Whether the object's namespace is being deleted.
     pub namespace_terminating: bool,
     /// How long the breaker of the provider keeps registrations from beginning, because too many ended unknown.
-    pub registrations_barred: Option<Duration>,
+    pub registrations_denied: Option<Duration>,
     /// The same for clients that would be registered anew because the provider has lost them.
-    pub recreations_barred: Option<Duration>,
+    pub recreations_denied: Option<Duration>,
     /// The pause that the provider asked for, while it lasts.
     pub pause: Option<Pause>,
     /// How long this process has known the open attempt of the marker, if another replica opened it.
@@ -83,7 +83,7 @@ pub enum Note {
     /// How an attempt ended, for the passes that follow.
     Outcome(String, AttemptOutcome),
     /// Something that the provider's breaker counts, by its attempt.
-    Count(String, Counted),
+    Count(String, BreakerKind),
     /// A line for the log.
     Log(String),
 }

@@ -35,8 +35,8 @@ pub(super) fn next(view: &View<'_>, record: &Record, provider: &Provider, reques
     if let Some(rest) = over.checked_sub(missing).filter(|rest| !rest.is_zero()) {
         return Row::R4.fails(missing_client(rest.min(probe::LOOK_AGAIN)));
     }
-    let barred = view.seen.recreations_barred.or(view.seen.registrations_barred);
-    if let (Some(rest), None) = (barred, &view.journal.attempt) {
+    let denied = view.seen.recreations_denied.or(view.seen.registrations_denied);
+    if let (Some(rest), None) = (denied, &view.journal.attempt) {
         return Row::R5.fails(missing_client(rest));
     }
     replace(view, record, provider, request)
@@ -50,8 +50,8 @@ pub(super) fn replace(view: &View<'_>, record: &Record, provider: &Provider, req
     if let Some(attempt) = held(view) {
         return Row::R4a.fails(create::unknown(&attempt));
     }
-    if let Some(rest) = view.seen.registrations_barred {
-        return Row::R5.fails(create::barred(rest));
+    if let Some(rest) = view.seen.registrations_denied {
+        return Row::R5.fails(create::denied(rest));
     }
     // The client that the provider seems to have lost stays named, with its token: its own credentials are void after this. An entry
     // that stands there already is written again, so that whoever is about to remove it does not.

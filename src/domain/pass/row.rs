@@ -170,7 +170,7 @@ rows! {
             => "discover";
         C11 "credentials Secret foreign / a former owner's"
             => "verdict: failed (SecretConflict / SecretBeingRemoved)";
-        C11a "no attempt opened, registrations at this provider barred"
+        C11a "no attempt opened, registrations at this provider denied"
             => "verdict: failed (ProviderUnavailable, after the rest)";
         C12 "dry runs not done"
             => "dry-run both Secrets";
@@ -256,7 +256,7 @@ rows! {
             => "verdict: failed (ClientMissing, transient)";
         R4a "no attempt opened, and two suspects of this UID without client_id (policy Hold: one), none abandoned"
             => "verdict: failed (OutcomeUnknown)";
-        R5 "no attempt opened, recreations or registrations barred"
+        R5 "no attempt opened, recreations or registrations denied"
             => "verdict: failed (ClientMissing, transient, after the rest)";
         R5a "no attempt opened, the record not kept as a suspect in this pass"
             => "keep the record as a suspect; an entry that exists is written again";

@@ -11,7 +11,7 @@ use oauth_client_operator::domain::breaker::Breaker;
 use oauth_client_operator::domain::pass::Operator;
 
 use oauth_client_operator::controller::Outcomes;
-use oauth_client_operator::controller::sweeper::Looks;
+use oauth_client_operator::controller::sweeper::SweepState;
 
 use super::cluster::{Cluster, Kept, KeptSecret, Name};
 use super::provider::Provider;
@@ -36,7 +36,7 @@ pub(super) struct Replica {
     pub view: View,
     pub outcomes: Outcomes,
     pub foreign_attempts: BTreeMap<String, i64>,
-    pub looks: Looks,
+    pub looks: SweepState,
     /// What it has to do with each object.
     pub work: [Work; 2],
     /// Clients that its passes have claimed.
@@ -105,7 +105,7 @@ impl Replica {
             view: View::default(),
             outcomes: Outcomes::default(),
             foreign_attempts: BTreeMap::new(),
-            looks: Looks::new(),
+            looks: SweepState::new(),
             work: Default::default(),
             claims: BTreeSet::new(),
             unknown: Breaker::default(),

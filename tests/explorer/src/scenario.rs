@@ -181,8 +181,8 @@ scenarios! {
     "clients without secrets": [Apply(1), Delete], wide: true, secretless: true, excuses: &["InvalidResponse"];
     "pauses": [AskPause, Apply(1), Apply(2), Delete], wide: true, pauses: true;
     "pause before an update": [Apply(1), AskPause, Apply(2), Apply(3)], wide: true;
-    "registrations barred": [OthersFail, Apply(1)], wide: true;
-    "replacement barred": [Apply(1), ApplySecond(1), LoseFirst, OthersFail, Apply(2)], wide: true, second: Some(APPS), excuses: &["ManagementLost", "ClientMissing"];
+    "registrations denied": [OthersFail, Apply(1)], wide: true;
+    "replacement denied": [Apply(1), ApplySecond(1), LoseFirst, OthersFail, Apply(2)], wide: true, second: Some(APPS), excuses: &["ManagementLost", "ClientMissing"];
     "operator stopped": [Apply(1), Apply(2), Delete], wide: true, stops: true;
     "waiting for a permit": [Apply(1), Apply(2), Delete], wide: true, queues: true;
     "suspended": [Apply(1), ApplySuspended(2), Apply(2)], wide: true, excuses: &["Suspended"];

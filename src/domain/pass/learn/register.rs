@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::api::{AttemptOutcome, Reason};
 use crate::domain::api_error::ApiError;
-use crate::domain::breaker::Counted;
+use crate::domain::breaker::BreakerKind;
 use crate::domain::claim::{self, Named, Provenance};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
@@ -57,7 +57,7 @@ impl State {
         };
         // One with a chosen identifier is looked up first, and counts if it becomes a suspect.
         if error.effect == Applied::Unknown && provider.target.knobs.client_id_member.is_none() {
-            self.note(Note::Count(attempt.clone(), Counted::UnknownOutcome));
+            self.note(Note::Count(attempt.clone(), BreakerKind::UnknownOutcome));
         }
         // Only what the manifest has to change for is remembered as refused; everything else is tried again.
         let refused = error.failure.class == Class::Invalid;
@@ -214,7 +214,7 @@ impl State {
             Ok(revision) => {
                 self.journal.disowned = false;
                 self.journal.replaces = None;
-                self.note(Note::Count(record.attempt.clone(), Counted::Recreation));
+                self.note(Note::Count(record.attempt.clone(), BreakerKind::Recreation));
                 self.recorded(record, revision);
             }
             Err(ApiError::Conflict | ApiError::NotFound | ApiError::Invalid { uid_changed: true, .. }) => {

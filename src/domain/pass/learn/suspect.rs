@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Secret;
 
 use crate::api::{AttemptOutcome, Reason, Suspect};
 use crate::domain::api_error::ApiError;
-use crate::domain::breaker::Counted;
+use crate::domain::breaker::BreakerKind;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::identity;
@@ -78,7 +78,7 @@ impl State {
 
     fn entered(&mut self, suspect: Suspect, seen: &Observed<'_>) {
         if suspect.client_id.is_none() {
-            self.note(Note::Count(suspect.attempt.clone(), Counted::UnknownOutcome));
+            self.note(Note::Count(suspect.attempt.clone(), BreakerKind::UnknownOutcome));
             if matches!(self.record, StoredRecord::Present { .. }) {
                 self.close(&suspect.attempt, AttemptOutcome::Suspected, String::new());
             }

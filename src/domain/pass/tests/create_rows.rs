@@ -304,15 +304,15 @@ fn a7a_a_rejection_may_mean_that_the_chosen_identifier_is_taken() {
 
 #[test]
 fn c11a_too_many_unknown_outcomes_bar_the_next_registration() {
-    let barred = World::fresh().with(|w| w.registrations_barred = Some(Duration::from_mins(4)));
-    let Next::Finish(Verdict::Failed(failure)) = barred.next() else {
-        panic!("{}", barred.short())
+    let denied = World::fresh().with(|w| w.registrations_denied = Some(Duration::from_mins(4)));
+    let Next::Finish(Verdict::Failed(failure)) = denied.next() else {
+        panic!("{}", denied.short())
     };
     assert_eq!(
         (failure.reason, failure.retry_after),
         (Reason::ProviderUnavailable, Some(Duration::from_mins(4)))
     );
-    let begun = barred.with(|w| w.journal.attempt = Some("fresh".to_owned()));
+    let begun = denied.with(|w| w.journal.attempt = Some("fresh".to_owned()));
     assert_eq!(begun.short(), "ProveWritable", "what was begun is finished");
 }
 

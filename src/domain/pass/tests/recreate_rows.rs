@@ -132,12 +132,12 @@ fn r4a_a_second_unknown_outcome_is_held() {
 #[test]
 fn r5_breakers_keep_a_fleet_from_being_registered_anew() {
     let rest = Some(Duration::from_mins(3));
-    for barred in [
-        unknown(Some(1)).with(|w| w.recreations_barred = rest),
-        unknown(Some(1)).with(|w| w.registrations_barred = rest),
+    for denied in [
+        unknown(Some(1)).with(|w| w.recreations_denied = rest),
+        unknown(Some(1)).with(|w| w.registrations_denied = rest),
     ] {
-        let Next::Finish(Verdict::Failed(failure)) = barred.next() else {
-            panic!("{}", barred.short())
+        let Next::Finish(Verdict::Failed(failure)) = denied.next() else {
+            panic!("{}", denied.short())
         };
         assert_eq!((failure.reason, failure.retry_after), (Reason::ClientMissing, rest));
     }
@@ -160,7 +160,7 @@ fn r6_r7_then_it_is_registered_anew_and_its_record_replaced() {
         w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/fresh/system/oauthclient-u"});
         w.journal.attempt = Some("fresh".to_owned());
         w.journal.replaces = Some("a1".to_owned());
-        w.recreations_barred = Some(Duration::from_mins(3));
+        w.recreations_denied = Some(Duration::from_mins(3));
     });
     assert_eq!(opened.short(), "Register");
     let registered = opened.with(|w| w.journal.registration = Some(registration()));
@@ -273,8 +273,8 @@ fn k10a_a_client_is_replaced_once_by_its_owners_wish_and_stays_named() {
         "ReadRecord",
         "metadata alone does not tell that it is done"
     );
-    let barred = to_be_replaced().with(|w| w.registrations_barred = Some(Duration::from_mins(1)));
-    assert_eq!(barred.short(), "ProviderUnavailable");
+    let denied = to_be_replaced().with(|w| w.registrations_denied = Some(Duration::from_mins(1)));
+    assert_eq!(denied.short(), "ProviderUnavailable");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use oauth_client_operator::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason, names};
 use oauth_client_operator::cluster::{ApiError, Role, SecretMeta, SecretRevision};
-use oauth_client_operator::domain::breaker::Counted;
+use oauth_client_operator::domain::breaker::BreakerKind;
 use oauth_client_operator::domain::claim::Named;
 use oauth_client_operator::domain::failure::{Class, Failure};
 use oauth_client_operator::domain::marker::Marker;
@@ -74,11 +74,11 @@ impl World for Process {
         })
     }
 
-    fn barred(&self, _: &Provider, namespace: &str, what: Counted) -> Option<Duration> {
+    fn denied(&self, _: &Provider, namespace: &str, what: BreakerKind) -> Option<Duration> {
         let clock = self.state().clock();
         self.me(|replica| match what {
-            Counted::UnknownOutcome => replica.unknown.open_for(clock, namespace),
-            Counted::Recreation => replica.recreated.open_for(clock, namespace),
+            BreakerKind::UnknownOutcome => replica.unknown.open_for(clock, namespace),
+            BreakerKind::Recreation => replica.recreated.open_for(clock, namespace),
         })
     }
 
@@ -86,11 +86,11 @@ impl World for Process {
         self.pause_now()
     }
 
-    fn count(&self, _: &Provider, namespace: &str, attempt: &str, what: Counted) {
+    fn count(&self, _: &Provider, namespace: &str, attempt: &str, what: BreakerKind) {
         let clock = self.state().clock();
         self.me(|replica| match what {
-            Counted::UnknownOutcome => replica.unknown.note(clock, namespace, attempt),
-            Counted::Recreation => replica.recreated.note(clock, namespace, attempt),
+            BreakerKind::UnknownOutcome => replica.unknown.note(clock, namespace, attempt),
+            BreakerKind::Recreation => replica.recreated.note(clock, namespace, attempt),
         });
     }
 

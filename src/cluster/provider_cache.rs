@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::census::standing;
 use super::key::{Key, ProviderKey};
-use super::space::{Held, Put, Source, Space};
+use super::namespaced_cache::{NamespacedCache, Put, Source, Versioned};
 use crate::api::{ClusterOAuthProvider, OAuthProvider, ProviderKind, ProviderSettings, ProviderStatus};
 use crate::metrics::ReasonLabel;
 
@@ -40,7 +40,7 @@ impl NamespaceMeta {
     }
 }
 
-impl Held for Arc<NamespaceMeta> {
+impl Versioned for Arc<NamespaceMeta> {
     fn uid(&self) -> &str {
         &self.uid
     }
@@ -80,7 +80,7 @@ impl ProviderObject for ClusterOAuthProvider {
     }
 }
 
-impl<P: ProviderObject> Held for Arc<P> {
+impl<P: ProviderObject> Versioned for Arc<P> {
     fn uid(&self) -> &str {
         self.meta().uid.as_deref().unwrap_or_default()
     }
@@ -91,15 +91,15 @@ impl<P: ProviderObject> Held for Arc<P> {
 
 /// A shared view of the objects of one kind, never locked across an await. Cluster-scoped objects stand under the empty
 /// namespace.
-pub(super) struct Shelf<T>(RwLock<Space<T>>);
+pub(super) struct Store<T>(RwLock<NamespacedCache<T>>);
 
-impl<T> Default for Shelf<T> {
+impl<T> Default for Store<T> {
     fn default() -> Self {
         Self(RwLock::default())
     }
 }
 
-impl<T: Held + Clone> Shelf<T> {
+impl<T: Versioned + Clone> Store<T> {
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<T> {
         self.read().get(namespace, name).cloned()
     }
@@ -149,35 +149,35 @@ impl<T: Held + Clone> Shelf<T> {
             .collect()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Space<T>> {
+    fn read(&self) -> RwLockReadGuard<'_, NamespacedCache<T>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Space<T>> {
+    fn write(&self) -> RwLockWriteGuard<'_, NamespacedCache<T>> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 /// The view of both kinds of provider object, and of namespaces.
 #[derive(Default)]
 pub struct ProviderCache {
-    namespaced: Shelf<Arc<OAuthProvider>>,
-    cluster: Shelf<Arc<ClusterOAuthProvider>>,
-    namespaces: Shelf<Arc<NamespaceMeta>>,
+    namespaced: Store<Arc<OAuthProvider>>,
+    cluster: Store<Arc<ClusterOAuthProvider>>,
+    namespaces: Store<Arc<NamespaceMeta>>,
 }
 
 /// Where the objects of one kind of provider stand.
-pub(super) trait Shelves<P> {
-    fn shelf(&self) -> &Shelf<Arc<P>>;
+pub(super) trait Stores<P> {
+    fn shelf(&self) -> &Store<Arc<P>>;
 }
 
-impl Shelves<OAuthProvider> for ProviderCache {
-    fn shelf(&self) -> &Shelf<Arc<OAuthProvider>> {
+impl Stores<OAuthProvider> for ProviderCache {
+    fn shelf(&self) -> &Store<Arc<OAuthProvider>> {
         &self.namespaced
     }
 }
 
-impl Shelves<ClusterOAuthProvider> for ProviderCache {
-    fn shelf(&self) -> &Shelf<Arc<ClusterOAuthProvider>> {
+impl Stores<ClusterOAuthProvider> for ProviderCache {
+    fn shelf(&self) -> &Store<Arc<ClusterOAuthProvider>> {
         &self.cluster
     }
 }
@@ -249,7 +249,7 @@ impl ProviderCache {
         found
     }
 
-    pub(super) const fn namespaces(&self) -> &Shelf<Arc<NamespaceMeta>> {
+    pub(super) const fn namespaces(&self) -> &Store<Arc<NamespaceMeta>> {
         &self.namespaces
     }
 }

@@ -22,7 +22,7 @@ pub(super) const TLS_KEY: &str = "tls.key";
 
 /// What is kept of a Secret.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct CachedSecret {
     pub resource_version: String,
     pub allowed_origins: Option<Vec<String>>,
     /// In the order of the keys.
@@ -42,7 +42,7 @@ pub(super) enum Value {
     Unfit(&'static str, &'static str),
 }
 
-impl Held {
+impl CachedSecret {
     pub(super) fn of(secret: &Secret, members: &[&str]) -> Self {
         let origins = secret.annotations().get(names::ALLOWED_ORIGINS);
         let value = |member: &&str| {

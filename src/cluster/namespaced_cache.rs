@@ -21,7 +21,7 @@ const HOLD: Duration = Duration::from_secs(10);
 const CROWD: usize = 1024;
 
 /// What the view needs to know of an object.
-pub(super) trait Held {
+pub(super) trait Versioned {
     fn uid(&self) -> &str;
     fn version(&self) -> &str;
 }
@@ -66,13 +66,13 @@ impl Unconfirmed {
 }
 
 /// The view.
-pub(super) struct Space<T> {
+pub(super) struct NamespacedCache<T> {
     names: HashMap<Arc<str>, HashMap<Arc<str>, Slot<T>>>,
     unconfirmed: HashMap<Key, Unconfirmed>,
     epoch: u32,
 }
 
-impl<T> Default for Space<T> {
+impl<T> Default for NamespacedCache<T> {
     fn default() -> Self {
         Self {
             names: HashMap::new(),
@@ -82,7 +82,7 @@ impl<T> Default for Space<T> {
     }
 }
 
-impl<T: Held + Clone> Space<T> {
+impl<T: Versioned + Clone> NamespacedCache<T> {
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&T> {
         self.names.get(namespace)?.get(name).map(|slot| &slot.value)
     }

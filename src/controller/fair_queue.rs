@@ -7,13 +7,13 @@ use crate::cluster::Key;
 
 /// A queue in which a namespace with thousands of objects waits for itself alone. At rest it takes no room.
 #[derive(Default)]
-pub(super) struct Rounds {
+pub(super) struct FairQueue {
     waiting: HashMap<Arc<str>, VecDeque<Key>>,
     /// Namespaces that have something waiting, the next one first.
     turns: VecDeque<Arc<str>>,
 }
 
-impl Rounds {
+impl FairQueue {
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.turns.is_empty()
@@ -49,13 +49,13 @@ impl Rounds {
 mod tests {
     use super::*;
 
-    fn dealt(rounds: &mut Rounds) -> Vec<String> {
+    fn dealt(rounds: &mut FairQueue) -> Vec<String> {
         std::iter::from_fn(|| rounds.pop()).map(|key| key.to_string()).collect()
     }
 
     #[test]
     fn a_namespace_comes_after_at_most_one_object_of_another() {
-        let mut rounds = Rounds::default();
+        let mut rounds = FairQueue::default();
         for name in ["1", "2", "3"] {
             rounds.push(Key::new("many", name));
         }
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn it_goes_on_with_what_comes_while_it_deals_and_keeps_no_room_when_it_is_empty() {
-        let mut rounds = Rounds::default();
+        let mut rounds = FairQueue::default();
         for number in 0..100 {
             rounds.push(Key::new(&format!("n{number}"), "1"));
         }

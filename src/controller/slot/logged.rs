@@ -9,19 +9,19 @@ use crate::floods;
 
 use super::Slot;
 
-/// Conflicts in a row that are not told.
+/// Conflicts in a row that are not logged.
 const CONFLICTS: u32 = 3;
 
 impl Slot {
     /// Logs a failure, unless it is the one that was logged last. `wait`: until the next try; `None`: nothing is tried before
     /// something changes.
-    pub(in crate::controller) fn tell(&mut self, key: &Key, failure: &Failure, wait: Option<Duration>) {
+    pub(in crate::controller) fn log_failure(&mut self, key: &Key, failure: &Failure, wait: Option<Duration>) {
         let (reason, failures) = (failure.reason, self.failures());
         let cause = &failure.message;
         let retry_seconds = wait.map(|wait| wait.as_secs().max(1));
         // Somebody else wrote at the same time: that is ordinary, unless it goes on.
         let ordinary = failure.class == Class::Conflict && failures <= CONFLICTS;
-        if ordinary || !self.is_news(failure) || !floods::admits(reason.as_str()) {
+        if ordinary || !self.is_new(failure) || !floods::admits(reason.as_str()) {
             tracing::debug!(object = %key, %reason, error = cause, failures, retry_seconds, "reconcile failed as before");
             return;
         }
@@ -35,12 +35,12 @@ impl Slot {
         }
     }
 
-    /// Whether this failure differs from the one that was told last. It is the last one from now on.
-    fn is_news(&mut self, failure: &Failure) -> bool {
+    /// Whether this failure differs from the one that was logged last. It is the last one from now on.
+    fn is_new(&mut self, failure: &Failure) -> bool {
         let mut hasher = DefaultHasher::new();
         (failure.reason, &failure.message).hash(&mut hasher);
         let digest = hasher.finish();
-        self.told.replace(digest) != Some(digest)
+        self.logged.replace(digest) != Some(digest)
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
         let mut slot = Slot::default();
         let away = Failure::new(Class::Transient, Reason::ProviderUnavailable, "away");
         let limited = Failure::new(Class::Transient, Reason::RateLimited, "away");
-        let told = [&away, &away, &limited, &limited, &away].map(|failure| slot.is_news(failure));
+        let told = [&away, &away, &limited, &limited, &away].map(|failure| slot.is_new(failure));
         assert_eq!(told, [true, false, true, false, true]);
     }
 }
