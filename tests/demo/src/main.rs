@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 const PLAN: &str = "\
 This demo shows the operator with real parts, on this machine:
   1. build the operator and the demo (Rust)
-  2. provide etcd, kube-apiserver, kube-controller-manager and kubectl, and a provider: from PATH or the cache, else built (Go, npm)
+  2. provide etcd, kube-apiserver, kube-controller-manager and kubectl, and a provider: from PATH, the cache or
+     the published archives, else built (Go, npm)
   3. start them, register three clients, get an access token, change a client, delete a client
 The first run takes several minutes, later runs take seconds. It needs no cluster and no container engine.
 ";

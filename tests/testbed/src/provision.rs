@@ -21,6 +21,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod archive;
 mod flux;
 mod go;
 pub mod maven;

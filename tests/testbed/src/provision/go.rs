@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ProvisionError, Tool, cached, key, write};
+use super::{ProvisionError, Tool, archive, cached, key, write};
 use crate::process::Spec;
 
 pub(super) const GO: Tool = Tool {
@@ -155,7 +155,7 @@ impl Program {
         self.module().version
     }
 
-    /// Where the program is: what the environment names, a fitting one in `PATH`, the cache, or built now.
+    /// Where the program is: what the environment names, a fitting one in `PATH`, a published archive, the cache, or built now.
     ///
     /// The environment's names are those of Kubernetes' envtest: `TEST_ASSET_KUBE_APISERVER` and the like
     /// name a file, `KUBEBUILDER_ASSETS` a directory. What they name is taken as it is.
@@ -164,6 +164,10 @@ impl Program {
             Ok(file) => return Ok(file),
             Err(tried) => tried,
         };
+        match archive::find(self).await {
+            Ok(file) => return Ok(file),
+            Err(why) => tried.push(format!("published archives: {why}")),
+        }
         match self.built().await {
             Ok(file) => Ok(file),
             Err(why) => {
@@ -253,7 +257,7 @@ impl Program {
         let module = self.module();
         let mut programs = vec![self];
         for other in self.siblings() {
-            if other.elsewhere().await.is_err() {
+            if other.elsewhere().await.is_err() && archive::find(other).await.is_err() {
                 programs.push(other);
             }
         }
