@@ -9,6 +9,7 @@ use kube::Api;
 use kube::api::ListParams;
 use testbed::control_plane::{ControlPlane, ControlPlaneOptions};
 use testbed::operator::{NAME, Operator, OperatorOptions};
+use testbed::provision::Program;
 use testbed::site::Site;
 
 use crate::page::{Shell, blocks};
@@ -26,6 +27,8 @@ pub enum Form {
     Namespaced,
     Helm,
     HelmNamespaced,
+    /// As `Helm`, by Helm 4.
+    Helm4,
 }
 
 impl Form {
@@ -36,12 +39,12 @@ impl Form {
             Self::HelmNamespaced if script.contains("helm install") => {
                 format!("{} --set 'watch.namespaces={{default}}'\n", script.trim_end())
             }
-            Self::Cluster | Self::Helm | Self::HelmNamespaced => script.to_owned(),
+            Self::Cluster | Self::Helm | Self::HelmNamespaced | Self::Helm4 => script.to_owned(),
         }
     }
 
     pub fn is_helm(self) -> bool {
-        matches!(self, Self::Helm | Self::HelmNamespaced)
+        matches!(self, Self::Helm | Self::HelmNamespaced | Self::Helm4)
     }
 }
 
@@ -61,7 +64,7 @@ impl Installed {
         let credentials = Site::wso2_v1_1().await.unwrap();
         let sites = match form {
             Form::Namespaced | Form::HelmNamespaced => vec![("default".to_owned(), credentials)],
-            Form::Cluster | Form::Helm => vec![
+            Form::Cluster | Form::Helm | Form::Helm4 => vec![
                 ("token".to_owned(), Site::oidc_provider().await.unwrap()),
                 ("credentials".to_owned(), credentials),
             ],
@@ -71,15 +74,7 @@ impl Installed {
 
     /// With clients at these providers, each in a namespace.
     pub async fn with(form: Form, sites: Vec<(String, Site)>) -> Self {
-        let plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
-        let shell = Shell::new(&plane).await;
-        let mut installed = Self {
-            plane,
-            shell,
-            operator: None,
-            sites,
-            form,
-        };
+        let mut installed = Self::bare(form, sites).await;
         let heading = if form.is_helm() {
             "## With Helm"
         } else {
@@ -90,6 +85,24 @@ impl Installed {
         installed.apply_clients().await;
         installed.all_ready().await;
         installed
+    }
+
+    /// A cluster that nothing is installed on.
+    pub async fn bare(form: Form, sites: Vec<(String, Site)>) -> Self {
+        let plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+        let helm = if form == Form::Helm4 {
+            Program::Helm4
+        } else {
+            Program::Helm
+        };
+        let shell = Shell::with_helm(&plane, helm).await;
+        Self {
+            plane,
+            shell,
+            operator: None,
+            sites,
+            form,
+        }
     }
 
     /// Applies the providers and the clients.
@@ -238,7 +251,9 @@ impl Installed {
         let before = self.ids().await;
         assert_eq!(before.values().flatten().count(), self.count());
         let remove = match self.form {
-            Form::Helm | Form::HelmNamespaced => format!("helm uninstall {NAME} --namespace {HOME} --timeout 60s"),
+            Form::Helm | Form::HelmNamespaced | Form::Helm4 => {
+                format!("helm uninstall {NAME} --namespace {HOME} --timeout 60s")
+            }
             Form::Cluster => "kubectl delete -k deploy/ --timeout=60s".to_owned(),
             Form::Namespaced => "kubectl delete -k deploy/namespaced --timeout=60s".to_owned(),
         };

@@ -20,6 +20,7 @@ mod fields;
 mod found;
 mod gitops_flux;
 mod gitops_verdicts;
+mod helm;
 mod hygiene;
 mod install;
 mod installed;

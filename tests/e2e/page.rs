@@ -21,8 +21,13 @@ pub struct Shell {
 
 impl Shell {
     pub async fn new(plane: &ControlPlane) -> Self {
+        Self::with_helm(plane, Program::Helm).await
+    }
+
+    /// With one of the versions of Helm.
+    pub async fn with_helm(plane: &ControlPlane, helm: Program) -> Self {
         let scratch = Scratch::new("shell").unwrap();
-        for program in [Program::Kubectl, Program::Helm] {
+        for program in [Program::Kubectl, helm] {
             symlink(program.find().await.unwrap(), scratch.path().join(program.name())).unwrap();
         }
         symlink(BINARY, scratch.path().join(NAME)).unwrap();

@@ -83,3 +83,8 @@ async fn t130_retained_clients_and_their_secrets_outlive_the_documented_removal(
     assert_eq!(installed.ids().await, before);
     assert_eq!(installed.secrets().await, installed.count());
 }
+
+#[tokio::test]
+async fn t130_helm_4_loses_no_client_when_the_release_is_uninstalled_with_live_clients() {
+    lost_and_back(Form::Helm4).await;
+}

@@ -60,6 +60,14 @@ static HELM: Module = Module {
     main_go: None,
     tags: &[],
 };
+static HELM_4: Module = Module {
+    version: "v4.3.1",
+    go_mod: include_str!("../../controlplane/helm4/go.mod"),
+    go_sum: include_str!("../../controlplane/helm4/go.sum"),
+    stamps: &["helm.sh/helm/v4/internal/version.version=v4.3.1"],
+    main_go: None,
+    tags: &[],
+};
 static KUBECONFORM: Module = Module {
     version: "v0.8.0",
     go_mod: include_str!("../../controlplane/kubeconform/go.mod"),
@@ -109,6 +117,8 @@ pub enum Program {
     Etcd,
     /// Helm 3.
     Helm,
+    /// Helm 4.
+    Helm4,
     /// Checks manifests against schemas.
     Kubeconform,
     /// Flux's controller that applies what a source holds.
@@ -121,12 +131,13 @@ pub enum Program {
 
 impl Program {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
         Self::Kubectl,
         Self::Helm,
+        Self::Helm4,
         Self::Kubeconform,
         Self::KustomizeController,
         Self::Verdict,
@@ -141,7 +152,7 @@ impl Program {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Kubectl => "kubectl",
             Self::Etcd => "etcd",
-            Self::Helm => "helm",
+            Self::Helm | Self::Helm4 => "helm",
             Self::Kubeconform => "kubeconform",
             Self::KustomizeController => "kustomize-controller",
             Self::Verdict => "verdict",
@@ -235,6 +246,7 @@ impl Program {
             Self::Kubectl => (&["version", "--client"], "v1.36."),
             Self::Etcd => (&["--version"], "3.6."),
             Self::Helm => (&["version", "--short"], "v3."),
+            Self::Helm4 => (&["version", "--short"], "v4."),
             Self::Kubeconform => (&["-v"], "v0.8."),
             Self::KustomizeController | Self::Verdict => (&[], ""),
             // Its module is numbered otherwise than its releases.
@@ -329,6 +341,7 @@ impl Program {
             Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl => &KUBERNETES,
             Self::Etcd => &ETCD,
             Self::Helm => &HELM,
+            Self::Helm4 => &HELM_4,
             Self::Kubeconform => &KUBECONFORM,
             Self::KustomizeController => &KUSTOMIZE_CONTROLLER,
             Self::Verdict => &VERDICT,
@@ -343,6 +356,7 @@ impl Program {
             Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
             Self::Etcd => "go.etcd.io/etcd/server/v3",
             Self::Helm => "helm.sh/helm/v3/cmd/helm",
+            Self::Helm4 => "helm.sh/helm/v4/cmd/helm",
             Self::Kubeconform => "github.com/yannh/kubeconform/cmd/kubeconform",
             Self::KustomizeController => "github.com/fluxcd/kustomize-controller",
             Self::Verdict => "controlplane/verdict",
