@@ -22,6 +22,7 @@ mod gitops_flux;
 mod gitops_verdicts;
 mod helm;
 mod hygiene;
+mod image_root;
 mod install;
 mod installed;
 mod judge;

@@ -13,6 +13,7 @@ mod wso2;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +24,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -135,20 +136,34 @@ impl ScriptableProvider {
 
     /// Starts one over http or https.
     pub async fn start_with(persona: Persona, https: bool) -> Result<Self, ProviderError> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(ProviderError::Port)?;
+        let host = if https { "localhost" } else { "127.0.0.1" };
+        Self::listen(persona, https, IpAddr::V4(Ipv4Addr::LOCALHOST), host).await
+    }
+
+    /// Starts one over https on an address of this machine that is not loopback, as an operator for production reaches it.
+    pub async fn start_outside(persona: Persona) -> Result<Self, ProviderError> {
+        // Nothing is sent: the system only chooses the address that it would send from.
+        let socket = UdpSocket::bind("0.0.0.0:0").await.map_err(ProviderError::Port)?;
+        socket.connect("198.51.100.1:9").await.map_err(ProviderError::Port)?;
+        let address = socket.local_addr().map_err(ProviderError::Port)?.ip();
+        Self::listen(persona, true, address, &address.to_string()).await
+    }
+
+    async fn listen(persona: Persona, https: bool, address: IpAddr, host: &str) -> Result<Self, ProviderError> {
+        let listener = TcpListener::bind((address, 0)).await.map_err(ProviderError::Port)?;
         let port = listener.local_addr().map_err(ProviderError::Port)?.port();
         let (tls, ca) = if https {
             let authority = Authority::new("scriptable provider")?;
-            let config = authority.issue(&["localhost", "127.0.0.1"])?.server_config()?;
+            let names = ["localhost", "127.0.0.1", &address.to_string()].map(str::to_owned);
+            let config = authority
+                .issue(&names.each_ref().map(String::as_str))?
+                .server_config()?;
             (Some(TlsAcceptor::from(config)), Some(authority.pem().to_owned()))
         } else {
             (None, None)
         };
-        let url = if https {
-            format!("https://localhost:{port}")
-        } else {
-            format!("http://127.0.0.1:{port}")
-        };
+        let scheme = if https { "https" } else { "http" };
+        let url = format!("{scheme}://{host}:{port}");
         let state = Arc::new(Mutex::new(State {
             url: url.clone(),
             tls,
