@@ -145,7 +145,7 @@ definitions! {
         "Suspects that the operator removed, by what became of their client";
     REQUESTS = "oauth_client_operator_provider_requests", Counter, None, Replica,
         [OPERATION, label("result", Answer::names)],
-        "Calls to providers, by operation and result: Success, Refused (a status below 500), Failed (500 or above), None (no answer, or none that was understood). A discovery counts once, however many documents it reads";
+        "Calls to providers, by operation and result: Success, Refused (a status below 500, or no access token for the operator), Failed (500 or above), None (no answer, or none that was understood), NotSent (the operator withheld the call: consent, address or issuer do not fit). A discovery counts once, however many documents it reads";
     REQUEST_SECONDS = "oauth_client_operator_provider_request_duration_seconds", Histogram, Some(Unit::Seconds), Replica,
         [OPERATION],
         "Duration of calls to providers";

@@ -5,6 +5,7 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEn
 use crate::api::{ProviderKind, Reason};
 use crate::domain::breaker::BreakerKind;
 use crate::domain::failure::Class;
+use crate::domain::outcome::{CallError, Effect};
 
 /// A label of a metric, for the documentation.
 #[derive(Clone, Copy, Debug)]
@@ -119,12 +120,14 @@ closed! {
     Answer {
         /// As hoped.
         Success,
-        /// With a status below 500 that is no success.
+        /// With a status below 500 that is no success, or it issued no access token to the operator.
         Refused,
         /// With a status of 500 or above.
         Failed,
         /// Not at all, or not understandably.
         None,
+        /// Nobody was asked: the operator withheld the call, for lack of consent for example.
+        NotSent,
     }
 }
 
@@ -137,6 +140,20 @@ impl Answer {
             Some(500..) => Self::Failed,
             Some(_) => Self::Refused,
             None => Self::None,
+        }
+    }
+
+    /// The answer of a call that failed.
+    #[must_use]
+    pub fn of_failure(error: &CallError) -> Self {
+        let unsent =
+            error.effect == Effect::NotApplied && matches!(error.failure.class, Class::Denied | Class::Invalid);
+        match (error.status, error.failure.reason) {
+            (None, Reason::CredentialsRejected) => Self::Refused,
+            // A success that was not understood; a handshake that failed, or a certificate that does not fit.
+            (Some(200..=299), _) | (None, Reason::CertificateRejected) => Self::None,
+            (None, _) if unsent => Self::NotSent,
+            (status, _) => Self::of(status),
         }
     }
 }

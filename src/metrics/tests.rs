@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::domain::failure::{Class, Failure};
+use crate::domain::outcome::{CallError, Effect};
 
 /// Every value that can be looked up, and none of them 0.
 fn everything() -> (Metrics, Snapshot) {
@@ -175,4 +177,71 @@ fn answers_are_sorted_by_status() {
     assert_eq!(Answer::of(Some(401)), Answer::Refused);
     assert_eq!(Answer::of(Some(503)), Answer::Failed);
     assert_eq!(Answer::of(None), Answer::None);
+}
+
+/// The alert `OAuthProviderCallsFail` counts `Failed` and `None`.
+#[test]
+fn t222_a_call_that_the_operator_withholds_is_no_failure_of_the_provider() {
+    let failed = |status, effect, class, reason| {
+        Answer::of_failure(&CallError {
+            failure: Failure::new(class, reason, "x"),
+            status,
+            code: None,
+            remark: None,
+            effect,
+        })
+    };
+    for reason in [
+        Reason::ConsentMissing,
+        Reason::CredentialsMissing,
+        Reason::AddressRefused,
+        Reason::ProviderChanged,
+    ] {
+        let withheld = failed(None, Effect::NotApplied, Class::Denied, reason);
+        assert_eq!(withheld, Answer::NotSent, "{reason:?}");
+    }
+    let provider = Reason::ProviderUnavailable;
+    for (status, effect, class, reason, answer) in [
+        // It cannot be reached, does not answer, and answers what nobody understands.
+        (None, Effect::NotApplied, Class::Transient, provider, Answer::None),
+        (None, Effect::Unknown, Class::Ambiguous, provider, Answer::None),
+        (
+            Some(200),
+            Effect::Unknown,
+            Class::Ambiguous,
+            Reason::InvalidResponse,
+            Answer::None,
+        ),
+        (
+            None,
+            Effect::NotApplied,
+            Class::Denied,
+            Reason::CertificateRejected,
+            Answer::None,
+        ),
+        (
+            Some(503),
+            Effect::NotApplied,
+            Class::Transient,
+            provider,
+            Answer::Failed,
+        ),
+        (
+            Some(400),
+            Effect::NotApplied,
+            Class::Denied,
+            Reason::RegistrationRejected,
+            Answer::Refused,
+        ),
+        // The token endpoint refused the operator.
+        (
+            None,
+            Effect::NotApplied,
+            Class::Denied,
+            Reason::CredentialsRejected,
+            Answer::Refused,
+        ),
+    ] {
+        assert_eq!(failed(status, effect, class, reason), answer, "{status:?} {reason:?}");
+    }
 }

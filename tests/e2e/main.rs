@@ -35,6 +35,7 @@ mod monitoring;
 mod moved_installation;
 mod moves;
 mod outage;
+mod own_namespace;
 mod page;
 mod pages;
 mod quiet;

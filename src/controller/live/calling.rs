@@ -32,7 +32,7 @@ impl Context {
     ) -> Result<T, CallError> {
         let answer = match &result {
             Ok(_) => Answer::Success,
-            Err(error) => Answer::of(error.status.filter(|status| !(200..300).contains(status))),
+            Err(error) => Answer::of_failure(error),
         };
         self.metrics.requested(operation, answer, begun.elapsed());
         result

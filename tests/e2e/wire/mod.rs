@@ -10,6 +10,7 @@ mod anew;
 mod answers;
 mod case;
 mod client_credentials;
+mod credentials_apart;
 mod deletion;
 mod discovery;
 mod effects;
