@@ -27,8 +27,9 @@ pub use snapshot::{Census, Leftovers, Snapshot};
 
 use definitions as define;
 use labels::{
-    BreakerLabel, BreakerLabels, ChangeLabel, ClientLabels, KindLabel, OperationLabel, OutcomeLabel, PermitLabels,
-    ProviderKindLabel, ProviderLabels, RecordLabel, RequestLabels, SuspectLabel, WorkLabel, WriteLabels,
+    BreakerLabel, BreakerLabels, ChangeLabel, ClientLabels, KindLabel, KindOfProviderLabel, OperationLabel,
+    OutcomeLabel, PermitLabels, ProviderKindLabel, ProviderLabels, RecordLabel, RequestLabels, SuspectLabel, WorkLabel,
+    WriteLabels,
 };
 use process::Process;
 
@@ -75,6 +76,7 @@ pub struct Metrics {
     writes: Family<WriteLabels, Counter>,
     clients: Family<ClientLabels, Gauge>,
     providers: Family<ProviderLabels, Gauge>,
+    secret_expiries: Family<KindOfProviderLabel, Gauge>,
     suspects: Family<RecordLabel, Gauge>,
     suspects_settled: Family<SuspectLabel, Counter>,
     tombstones: Gauge,
@@ -107,6 +109,7 @@ impl Default for Metrics {
             writes: Family::default(),
             clients: Family::default(),
             providers: Family::default(),
+            secret_expiries: Family::default(),
             suspects: Family::default(),
             suspects_settled: Family::default(),
             tombstones: Gauge::default(),
@@ -133,6 +136,7 @@ impl Metrics {
         let registries = &mut self.registries;
         registries.add(&define::CLIENTS, self.clients.clone());
         registries.add(&define::PROVIDERS, self.providers.clone());
+        registries.add(&define::SECRET_EXPIRY, self.secret_expiries.clone());
         registries.add(&define::SUSPECTS, self.suspects.clone());
         registries.add(&define::TOMBSTONES, self.tombstones.clone());
         registries.add(&define::UNMATCHED, self.unmatched_records.clone());
@@ -272,6 +276,7 @@ impl Metrics {
         // A combination that exists no more is not exported any more.
         self.clients.clear();
         self.providers.clear();
+        self.secret_expiries.clear();
         let registered = ClientLabels {
             ready: true,
             reason: ReasonLabel(Some(Reason::Registered)),
@@ -291,6 +296,12 @@ impl Metrics {
             let kind = ProviderKindLabel(kind);
             let labels = ProviderLabels { kind, ready, reason };
             self.providers.get_or_create(&labels).set(number(count));
+        }
+        for (&kind, &at) in &census.secret_expiries {
+            let kind = ProviderKindLabel(kind);
+            self.secret_expiries
+                .get_or_create(&KindOfProviderLabel { kind })
+                .set(at);
         }
         let left = &census.leftovers;
         for (record, count) in [(true, left.suspects_with_record), (false, left.suspects_without_record)] {

@@ -9,6 +9,7 @@ mod comparisons;
 mod context;
 mod credentials;
 mod dispatch;
+mod expiries;
 mod fair_queue;
 mod kept_credentials;
 mod live;

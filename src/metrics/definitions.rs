@@ -132,6 +132,9 @@ definitions! {
     PROVIDERS = "oauth_client_operator_providers", Gauge, None, Leader,
         [label("kind", ProviderKindLabel::names), READY, REASON],
         "Provider objects, by whether the condition Ready is True, and by its reason; a provider that is Ready while discovery is retried has the reason ProgressingWithRetry";
+    SECRET_EXPIRY = "oauth_client_operator_client_secret_expiry_timestamp_seconds", Gauge, Some(Unit::Seconds), Leader,
+        [label("kind", ProviderKindLabel::names)],
+        "Time at which the next client secret expires, in seconds since the epoch, by the kind of its provider; absent where no secret expires. A client whose secret has expired is counted by the reason SecretExpired";
     SUSPECTS = "oauth_client_operator_suspects", Gauge, None, Leader, [label("record", bools)],
         "Clients that may exist at a provider and that nothing owns, by whether a record is kept with which they can be deregistered";
     TOMBSTONES = "oauth_client_operator_tombstones", Gauge, None, Leader, [],

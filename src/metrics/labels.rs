@@ -352,6 +352,7 @@ sets! {
     ClientLabels { ready: bool, reason: ReasonLabel }
     ProviderLabels { kind: ProviderKindLabel, ready: bool, reason: ReasonLabel }
     KindLabel { kind: Watched }
+    KindOfProviderLabel { kind: ProviderKindLabel }
     RecordLabel { record: bool }
     SuspectLabel { result: SuspectResult }
     WorkLabel { state: Work }

@@ -37,6 +37,8 @@ pub struct Census {
     pub clients: BTreeMap<(bool, ReasonLabel), usize>,
     /// Provider objects.
     pub providers: BTreeMap<(ProviderKind, bool, ReasonLabel), usize>,
+    /// When the next client secret expires, in seconds since the epoch, by the kind of its provider.
+    pub secret_expiries: BTreeMap<ProviderKind, i64>,
     /// What outlived its object.
     pub leftovers: Leftovers,
 }

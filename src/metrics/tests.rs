@@ -28,6 +28,7 @@ fn everything() -> (Metrics, Snapshot) {
             ),
             3,
         )]),
+        secret_expiries: BTreeMap::from([(ProviderKind::OAuthProvider, 1_800_000_000)]),
         leftovers: Leftovers {
             suspects_with_record: 4,
             suspects_without_record: 5,
@@ -57,6 +58,7 @@ fn names_and_labels_are_what_dashboards_expect() {
         r#"oauth_client_operator_reconcile_total{outcome="Settled"} 1"#,
         r#"oauth_client_operator_reconcile_total{outcome="Bug"} 0"#,
         "oauth_client_operator_reconcile_duration_seconds_count 1",
+        r#"oauth_client_operator_client_secret_expiry_timestamp_seconds{kind="OAuthProvider"} 1800000000"#,
         r#"oauth_client_operator_provider_requests_total{operation="Register",result="Success"} 1"#,
         r#"oauth_client_operator_provider_requests_total{operation="Token",result="Failed"} 0"#,
         r#"oauth_client_operator_provider_request_duration_seconds_count{operation="Register"} 1"#,

@@ -15,6 +15,7 @@ mod config_space;
 mod crash;
 mod delete;
 mod examples;
+mod expiry;
 mod fairness;
 mod fields;
 mod found;

@@ -7,6 +7,7 @@
 mod adopt_rows;
 mod create_rows;
 mod delete_rows;
+mod expiry_rows;
 mod first_rows;
 mod keep_rows;
 mod learned_rows;
