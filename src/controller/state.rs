@@ -29,6 +29,8 @@ impl State {
         (leads && self.watches.health.is_open()).then(|| Census {
             clients: self.watches.clients.census(),
             providers: self.watches.providers.census(),
+            tokens: self.watches.providers.tokens(),
+            token_expiries: self.watches.providers.token_expiries(),
             leftovers: self.leftovers(),
         })
     }

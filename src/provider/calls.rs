@@ -187,7 +187,7 @@ impl ManagementCall {
             (ManagementMode::RegistrationAccessToken, Some(token)) => {
                 let credentials = Credentials {
                     scheme: AuthScheme::Bearer(token.clone()),
-                    origins: None,
+                    ..Credentials::default()
                 };
                 Route::own(record, credentials).refreshed(provider)
             }
@@ -229,6 +229,7 @@ impl ManagementCall {
         route.credentials = Credentials {
             scheme: AuthScheme::Bearer(adoption.token.clone()),
             origins: Some(adoption.origins.clone()),
+            ..Credentials::default()
         };
         route.check(&uri)?;
         Ok(Self { uri, route })
@@ -315,10 +316,10 @@ fn secrets(target: &Target) -> Vec<SecretString> {
         | AuthScheme::Header { value: secret, .. } => Some(secret.clone()),
         AuthScheme::ClientCredentials(grant) => Some(grant.proof.secret().clone()),
     };
-    [&target.discovery, &target.registration, &target.management]
-        .into_iter()
-        .filter_map(of)
-        .collect()
+    let all = [&target.discovery, &target.registration, &target.management];
+    let listed = all.into_iter().flat_map(|credentials| &credentials.tokens);
+    let listed = listed.filter_map(|token| token.value.as_ref().ok().cloned());
+    all.into_iter().filter_map(of).chain(listed).collect()
 }
 
 fn deadlines(access: &Access) -> Deadlines {

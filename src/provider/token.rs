@@ -116,6 +116,7 @@ impl Transport {
         let credentials = Credentials {
             scheme: AuthScheme::Bearer(token),
             origins: exchange.credentials.origins.clone(),
+            ..Credentials::default()
         };
         let exchange = Exchange {
             credentials: &credentials,

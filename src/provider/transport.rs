@@ -21,6 +21,7 @@ use super::egress::{EgressPolicy, Guard};
 use super::exchange::{ANYTHING, Answer, Body, Exchange};
 use super::limits;
 use super::observed::{Counter, Seen};
+use super::refusals::Refusals;
 use super::tokens::Tokens;
 use super::{auth, origin};
 
@@ -42,6 +43,8 @@ pub struct Transport {
     pub(super) policy: EgressPolicy,
     clients: Arc<Mutex<Clients>>,
     pub(super) tokens: Tokens,
+    /// Bearer tokens that were refused.
+    pub(super) refusals: Refusals,
     /// Counts the calls that nobody else counts.
     pub(super) counter: Counter,
 }
@@ -54,6 +57,7 @@ impl Transport {
             policy,
             clients: Arc::new(Mutex::new(Bounded::new(MOST_CLIENTS))),
             tokens: Tokens::default(),
+            refusals: Refusals::default(),
             counter: Counter::default(),
         }
     }
@@ -63,6 +67,12 @@ impl Transport {
     pub fn counted(mut self, metrics: Arc<Metrics>) -> Self {
         self.counter = Counter::of(metrics);
         self
+    }
+
+    /// Which bearer tokens were refused.
+    #[must_use]
+    pub const fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// Sends a request and reads its answer, whatever its status. The credentials are sent as they are: for those that buy a

@@ -78,6 +78,7 @@ impl TokenRequest {
             credentials: Credentials {
                 scheme,
                 origins: exchange.credentials.origins.clone(),
+                ..Credentials::default()
             },
             form: form.finish().into(),
             spoken,

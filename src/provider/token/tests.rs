@@ -19,6 +19,7 @@ fn bought(origins: Option<&[&str]>) -> Credentials {
     Credentials {
         scheme: grant("an operator", ClientProof::Basic(SECRET.into())),
         origins: origins.map(|origins| origins.iter().map(|origin| (*origin).to_owned()).collect()),
+        ..Credentials::default()
     }
 }
 
