@@ -41,6 +41,7 @@ impl Located<'_> {
             origins: self.origins(),
             allowed_origins: self.target.allowed_origins.clone(),
             token_endpoint: found.or(token).cloned(),
+            uid: self.target.uid.clone(),
             ca_bundle: self.target.ca_bundle.clone(),
             certificate: self.target.presented.certificate.clone(),
             statement: self.target.presented.software_statement.clone(),
@@ -58,6 +59,7 @@ pub(super) struct Route {
     origins: Vec<String>,
     allowed_origins: Vec<String>,
     token_endpoint: Option<String>,
+    uid: String,
     ca_bundle: Option<String>,
     certificate: Option<Arc<ClientCertificate>>,
     statement: Option<Arc<SoftwareStatement>>,
@@ -79,6 +81,7 @@ impl Route {
                 .collect(),
             allowed_origins: access.allowed_origins.clone(),
             token_endpoint: record.endpoints.token.clone(),
+            uid: access.provider_uid.clone(),
             ca_bundle: access.ca_bundle.clone(),
             certificate: None,
             statement: None,
@@ -94,6 +97,7 @@ impl Route {
         };
         self.origins.extend(target.allowed_origins.iter().cloned());
         self.allowed_origins.extend(target.allowed_origins.iter().cloned());
+        self.uid.clone_from(&target.uid);
         self.ca_bundle.clone_from(&target.ca_bundle);
         self.certificate.clone_from(&target.presented.certificate);
         self.statement.clone_from(&target.presented.software_statement);
@@ -142,6 +146,11 @@ impl Route {
             issuer: &self.issuer,
             allowed_origins: &self.allowed_origins,
         }
+    }
+
+    /// UID of the provider object.
+    pub(super) fn uid(&self) -> &str {
+        &self.uid
     }
 
     pub(super) fn ca_bundle(&self) -> Option<&str> {

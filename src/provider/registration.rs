@@ -50,6 +50,7 @@ impl Transport {
             body: Some(Body::Json(Value::Object(request).to_string().into_bytes())),
             credentials: &target.registration,
             origins: &origins,
+            uid: &target.uid,
             ca_bundle: target.ca_bundle.as_deref(),
             certificate: target.presented.certificate.as_ref(),
             deadlines: target.deadlines,

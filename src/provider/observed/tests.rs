@@ -30,6 +30,7 @@ async fn t190_a_request_for_a_token_is_counted_with_its_result() {
             credentials: &credentials,
             certificate: None,
             origins: std::slice::from_ref(&double.origin),
+            uid: "provider",
             ca_bundle: None,
             deadlines: PATIENT,
             accept: JSON,

@@ -93,6 +93,7 @@ impl TokenRequest {
             body: Some(Body::Form(self.form.expose_secret().as_bytes().to_vec())),
             credentials: &self.credentials,
             origins: needed.origins,
+            uid: needed.uid,
             ca_bundle: needed.ca_bundle,
             certificate: needed.certificate,
             deadlines: needed.deadlines,

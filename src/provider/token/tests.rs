@@ -40,6 +40,7 @@ async fn ask_at(
         body: None,
         credentials,
         origins: std::slice::from_ref(&double.origin),
+        uid: "provider",
         ca_bundle: None,
         certificate: None,
         deadlines: PATIENT,
