@@ -2,6 +2,7 @@
 
 mod adopt;
 mod auth;
+mod bearer;
 mod bounds;
 mod client;
 mod client_credentials;
@@ -10,11 +11,13 @@ mod crds;
 pub mod metadata;
 pub mod names;
 mod provider;
+mod provider_status;
 mod reason;
 pub mod rules;
 
 pub use adopt::{Adopt, TokenRef};
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
+pub use bearer::{BearerAuth, TokenState, TokenStatus};
 pub use bounds::{RateLimit, Timeouts, Tls};
 pub use client::{
     AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, Handled, KeyNames, LabelValue, OAuthClient,
@@ -25,7 +28,7 @@ pub use condition::Condition;
 pub use crds::{crds, file_name};
 pub use provider::{
     AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
-    ManagementMode, OAuthProvider, OAuthProviderSpec, OnUnknownOutcome, Profile, ProviderSettings, ProviderStatus,
-    Verify, WebFinger,
+    ManagementMode, OAuthProvider, OAuthProviderSpec, OnUnknownOutcome, Profile, ProviderSettings, Verify, WebFinger,
 };
+pub use provider_status::ProviderStatus;
 pub use reason::Reason;

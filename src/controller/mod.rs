@@ -29,6 +29,7 @@ mod startup;
 mod state;
 pub mod sweeper;
 #[cfg(debug_assertions)]
+mod tokens;
 mod tripwire;
 mod world;
 

@@ -58,6 +58,7 @@ pub(super) async fn resolve(
     );
     Ok(Provider {
         target: Target {
+            uid: uid.to_owned(),
             location: location(settings)?,
             expected_issuer: settings.expected_issuer.clone(),
             registration_endpoint: endpoints.registration,

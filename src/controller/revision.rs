@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 
 use crate::api::{Reason, names};
 use crate::cluster::{ApiError, ProviderKey};
+use crate::domain::bearer::ListedToken;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::hex;
 use crate::domain::pass::Provider;
@@ -106,7 +107,11 @@ fn feed(text: &str, mut update: impl FnMut(&[u8])) {
     update(text.as_bytes());
 }
 
+/// Of a list all tokens count, whichever is in use: a refusal says nothing about the clients.
 fn parts(credentials: &Credentials) -> Vec<&str> {
+    if !credentials.tokens.is_empty() {
+        return credentials.tokens.iter().flat_map(listed_token).collect();
+    }
     let mut parts = match &credentials.scheme {
         AuthScheme::None => vec!["none"],
         AuthScheme::Basic { username, password } => vec!["basic", username.expose_secret(), password.expose_secret()],
@@ -119,6 +124,15 @@ fn parts(credentials: &Credentials) -> Vec<&str> {
         AuthScheme::Header { name, value } => vec!["header", name, value.expose_secret()],
     };
     parts.extend(listed(credentials.origins.as_ref()));
+    parts
+}
+
+fn listed_token(token: &ListedToken) -> Vec<&str> {
+    let Ok(value) = &token.value else {
+        return vec!["unusable"];
+    };
+    let mut parts = vec!["bearer", value.expose_secret()];
+    parts.extend(listed(token.origins.as_ref()));
     parts
 }
 
@@ -180,6 +194,7 @@ mod tests {
         let credentials = Credentials {
             scheme,
             origins: origins.map(|origins| origins.iter().map(|origin| (*origin).to_owned()).collect()),
+            ..Credentials::default()
         };
         let mut keyed = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, b"key"));
         for part in parts(&credentials) {

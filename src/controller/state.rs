@@ -31,6 +31,8 @@ impl State {
             clients: self.watches.clients.census(),
             providers: self.watches.providers.census(),
             secret_expiries: self.secret_expiries(),
+            tokens: self.watches.providers.tokens(),
+            token_expiries: self.watches.providers.token_expiries(),
             leftovers: self.leftovers(),
         })
     }

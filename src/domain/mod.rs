@@ -4,6 +4,7 @@ pub mod adoption;
 pub mod api_error;
 pub mod asked;
 pub mod backoff;
+pub mod bearer;
 pub mod breaker;
 pub mod bundle;
 pub mod claim;

@@ -2,7 +2,7 @@
 
 use super::labels::{
     Answer, BreakerLabel, Change, Label, Operation, Outcome, Permitted, Pool, ProviderKindLabel, ReasonLabel,
-    SuspectResult, Values, Verb, Watched, Work, Written,
+    SuspectResult, TokenLabel, Values, Verb, Watched, Work, Written,
 };
 
 /// The type of a metric, in the terms of OpenMetrics.
@@ -135,6 +135,12 @@ definitions! {
     SECRET_EXPIRY = "oauth_client_operator_client_secret_expiry_timestamp_seconds", Gauge, Some(Unit::Seconds), Leader,
         [label("kind", ProviderKindLabel::names)],
         "Time at which the next client secret expires, in seconds since the epoch, by the kind of its provider; absent where no secret expires. A client whose secret has expired is counted by the reason SecretExpired";
+    REGISTRATION_TOKENS = "oauth_client_operator_registration_tokens", Gauge, None, Leader,
+        [label("state", TokenLabel::names)],
+        "Tokens of registrationAuth of provider objects: InUse, Spare, Refused (by the provider), Expired, Unusable (its Secret)";
+    TOKEN_EXPIRY = "oauth_client_operator_registration_token_expiry_timestamp_seconds", Gauge, Some(Unit::Seconds), Leader,
+        [label("kind", ProviderKindLabel::names)],
+        "When the first provider object of this kind is left without a valid token for registrations, in seconds since the epoch; not exported if no expiry is known";
     SUSPECTS = "oauth_client_operator_suspects", Gauge, None, Leader, [label("record", bools)],
         "Clients that may exist at a provider and that nothing owns, by whether a record is kept with which they can be deregistered";
     TOMBSTONES = "oauth_client_operator_tombstones", Gauge, None, Leader, [],

@@ -2,7 +2,7 @@
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
-use crate::api::{ProviderKind, Reason};
+use crate::api::{ProviderKind, Reason, TokenState};
 use crate::domain::breaker::BreakerKind;
 use crate::domain::failure::Class;
 use crate::domain::outcome::{CallError, Effect};
@@ -304,6 +304,24 @@ impl EncodeLabelValue for ProviderKindLabel {
     }
 }
 
+/// What is known of a token of `registrationAuth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenLabel(pub TokenState);
+
+impl TokenLabel {
+    /// Every value of the label.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        TokenState::ALL.map(TokenState::as_str).to_vec()
+    }
+}
+
+impl EncodeLabelValue for TokenLabel {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.0.as_str().encode(encoder)
+    }
+}
+
 /// What opens a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BreakerLabel(pub BreakerKind);
@@ -358,4 +376,5 @@ sets! {
     WorkLabel { state: Work }
     PermitLabels { pool: Pool, state: Permitted }
     BreakerLabels { cause: BreakerLabel }
+    TokenLabels { state: TokenLabel }
 }

@@ -29,6 +29,8 @@ fn everything() -> (Metrics, Snapshot) {
             3,
         )]),
         secret_expiries: BTreeMap::from([(ProviderKind::OAuthProvider, 1_800_000_000)]),
+        tokens: BTreeMap::from([(TokenState::Spare, 14)]),
+        token_expiries: BTreeMap::from([(ProviderKind::OAuthProvider, 1_700_000_000)]),
         leftovers: Leftovers {
             suspects_with_record: 4,
             suspects_without_record: 5,
@@ -56,6 +58,9 @@ fn names_and_labels_are_what_dashboards_expect() {
     let text = metrics.encode(&snapshot);
     for line in [
         r#"oauth_client_operator_reconcile_total{outcome="Settled"} 1"#,
+        r#"oauth_client_operator_registration_tokens{state="Spare"} 14"#,
+        r#"oauth_client_operator_registration_tokens{state="InUse"} 0"#,
+        r#"oauth_client_operator_registration_token_expiry_timestamp_seconds{kind="OAuthProvider"} 1700000000"#,
         r#"oauth_client_operator_reconcile_total{outcome="Bug"} 0"#,
         "oauth_client_operator_reconcile_duration_seconds_count 1",
         r#"oauth_client_operator_client_secret_expiry_timestamp_seconds{kind="OAuthProvider"} 1800000000"#,

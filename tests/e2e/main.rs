@@ -53,6 +53,7 @@ mod stage;
 mod staleness;
 mod suspects;
 mod tenancy;
+mod tokens;
 mod uninstall;
 mod vanished;
 mod watches;

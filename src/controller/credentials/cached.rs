@@ -1,6 +1,7 @@
 //! What is kept of a credentials Secret: the named keys, and what is wrong with them.
 
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -25,8 +26,37 @@ pub(super) const TLS_KEY: &str = "tls.key";
 pub(super) struct CachedSecret {
     pub resource_version: String,
     pub allowed_origins: Option<Vec<String>>,
+    /// What its owner says of the expiry of the token.
+    pub expires_at: Expiry,
     /// In the order of the keys.
     pub values: Vec<Value>,
+}
+
+/// When a token expires, as the owner of its Secret states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expiry {
+    Unstated,
+    /// In seconds since the epoch.
+    At(i64),
+    Unreadable,
+}
+
+impl Expiry {
+    /// What is wrong with a statement that cannot be read.
+    pub const REMARK: &str = "the annotation oauth-client-operator.dev/expires-at of the Secret is not a time as RFC 3339 writes it, such as \
+                              2030-01-31T12:00:00Z; correct it";
+
+    fn of(secret: &Secret) -> Self {
+        match secret
+            .annotations()
+            .get(names::EXPIRES_AT)
+            .map(|text| text.trim().parse::<Timestamp>())
+        {
+            None => Self::Unstated,
+            Some(Ok(at)) => Self::At(at.as_second()),
+            Some(Err(_)) => Self::Unreadable,
+        }
+    }
 }
 
 /// A value of a Secret.
@@ -62,6 +92,7 @@ impl CachedSecret {
         Self {
             resource_version: secret.resource_version().unwrap_or_default(),
             allowed_origins: origins.map(|text| text.split_whitespace().map(str::to_owned).collect()),
+            expires_at: Expiry::of(secret),
             values,
         }
     }

@@ -67,6 +67,16 @@ impl Live<'_> {
         found.map(|found| found.endpoints.clone())
     }
 
+    /// Has the provider object judged again, if a token was refused or accepted since there were so many refusals.
+    pub(super) fn note_tokens(&self, refusals: u64) {
+        if self.transport.refusals().version() != refusals
+            && let Some((_, Some(key))) = &*lock(&self.provider)
+        {
+            // Nobody listens any more when the operator stops.
+            let _ = self.learned.send(key.clone());
+        }
+    }
+
     pub(super) fn unless_paused(&self) -> Result<(), CallError> {
         let provider = lock(&self.provider).clone();
         match provider.and_then(|(provider, _)| self.pauses.of(&provider)) {

@@ -66,6 +66,7 @@ enum Held {
 fn provider() -> Provider {
     Provider {
         target: Target {
+            uid: "provider".into(),
             location: Location::Issuer("https://p".into()),
             expected_issuer: None,
             registration_endpoint: None,

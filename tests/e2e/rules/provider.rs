@@ -158,6 +158,26 @@ pub(super) fn providers() -> Vec<Case> {
             header("X-Api-Key", "a.b"),
         ));
         cases.extend(client_credentials(auth));
+        let listed = |names: &[&str]| {
+            let further: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+            let bearer = json!({"secretRef": {"name": "a"}, "additionalSecretRefs": further});
+            one(auth, one("bearer", bearer))
+        };
+        if auth == "registrationAuth" {
+            cases.push(case(
+                &path(".bearer.additionalSecretRefs[].name"),
+                PATTERN,
+                listed(&["a..b"]),
+                listed(&["a.b", "c"]),
+            ));
+        } else {
+            cases.push(case(
+                &path(".bearer"),
+                "additionalSecretRefs is used only in registrationAuth",
+                listed(&["a"]),
+                one(auth, json!({"bearer": named})),
+            ));
+        }
         for way in ["basic", "bearer", "clientCredentials"] {
             let by = |secret: &str| one(auth, one(way, json!({"secretRef": {"name": secret}})));
             let accepted = if way == "clientCredentials" && auth == "discoveryAuth" {

@@ -27,5 +27,6 @@ mod software_statement;
 mod storing;
 mod tls;
 mod tls_client;
+mod tokens;
 
 pub use case::{Case, Settled, case};
