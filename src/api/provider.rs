@@ -267,7 +267,9 @@ impl ProviderSettings {
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let auths = [&self.discovery_auth, &self.registration_auth, &self.management_auth];
         let auths = auths.into_iter().flatten().flat_map(Auth::secrets);
+        let authorities = self.tls.as_ref().and_then(|tls| tls.ca_bundle_from.as_ref());
         let others = [&self.tls_client_auth, &self.software_statement].into_iter().flatten();
+        let others = others.chain(authorities);
         auths.chain(others.map(|SecretBacked { secret_ref }| secret_ref.name.as_str()))
     }
 }

@@ -308,5 +308,8 @@ mod tests {
                 serde_json::from_value(json!({field: {"secretRef": {"name": "s"}}})).unwrap();
             assert_eq!(settings.secrets().collect::<Vec<_>>(), ["s"], "{field}");
         }
+        let settings: ProviderSettings =
+            serde_json::from_value(json!({"tls": {"caBundleFrom": {"secretRef": {"name": "s"}}}})).unwrap();
+        assert_eq!(settings.secrets().collect::<Vec<_>>(), ["s"]);
     }
 }

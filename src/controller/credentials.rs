@@ -19,10 +19,10 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::target::{AuthScheme, ClientGrant, ClientProof, Credentials};
 use crate::provider::Refusals;
 
-use cached::{CachedSecret, PRIVATE_KEY, TLS_CERTIFICATE, TLS_KEY, Value};
+use cached::{AUTHORITY, CachedSecret, PRIVATE_KEY, TLS_CERTIFICATE, TLS_KEY, Value};
 
 pub(super) use all::{AllRead, Unread, read_all};
-pub(super) use presented::presented;
+pub(super) use presented::{authorities, presented};
 
 /// What the cached values weigh at most, in bytes.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
@@ -37,6 +37,7 @@ const CLIENT: &[&str] = &["client_id", "client_secret"];
 const CLIENT_KEY: &[&str] = &["client_id", PRIVATE_KEY];
 const TLS: &[&str] = &[TLS_CERTIFICATE, TLS_KEY];
 const STATEMENT: &[&str] = &["software_statement"];
+const AUTHORITIES: &[&str] = &[AUTHORITY];
 
 /// Keys of a Secret that are of use.
 type Members = &'static [&'static str];
@@ -309,7 +310,7 @@ mod tests {
         assert!(matches!(&held.values[..], [Value::Usable(token)] if token.expose_secret() == "t0ken"));
         let held = CachedSecret::of(&secret(&[("token", &large)]), BEARER);
         assert!(held.weight() < 1024, "{}", held.weight());
-        assert!(matches!(held.values[..], [Value::TooLong(900_000)]));
+        assert!(matches!(held.values[..], [Value::TooLong(900_000, _)]));
     }
 
     #[test]

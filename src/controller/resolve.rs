@@ -9,7 +9,7 @@ use crate::domain::pass::Provider;
 use crate::domain::target::{Deadlines, Location, Target};
 use crate::domain::{duration, metadata, profile};
 
-use super::credentials::{Source, credentials, presented};
+use super::credentials::{Source, authorities, credentials, presented};
 use super::permits::Limits;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -48,6 +48,7 @@ pub(super) async fn resolve(
         Some(auth) => credentials(key, "managementAuth", Some(auth), source, &mut versions).await?,
         None => registration.clone(),
     };
+    let ca_bundle = authorities(key, settings, source, &mut versions).await?;
     let presented = presented(key, settings, source, &mut versions).await?;
     let endpoints = settings.endpoints.clone().unwrap_or_default();
     let mut circumstances = vec![uid.to_owned(), generation.to_string()];
@@ -69,7 +70,7 @@ pub(super) async fn resolve(
             knobs: profile::settings(settings),
             on_unknown_outcome: settings.on_unknown_outcome,
             verify: settings.verify,
-            ca_bundle: settings.tls.as_ref().and_then(|tls| tls.ca_bundle.clone()),
+            ca_bundle,
             deadlines: deadlines(settings),
             presented,
         },

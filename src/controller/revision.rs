@@ -1,8 +1,8 @@
 //! The revision of a provider object: a digest of all that a verdict about a client rests on there. Its status holds the one that
 //! every client was compared with.
 //!
-//! It covers UID and generation of the object (and with the generation its authorities), and of the Secrets that it names the
-//! values in use and the consent. What it covers of Secrets is keyed: a plain digest in a status would tell whoever reads it whether
+//! It covers UID and generation of the object (and with the generation inline authorities), and of the Secrets that it names the
+//! values in use and the consent; of a Secret with authorities, their digest. What it covers of Secrets is keyed: a plain digest in a status would tell whoever reads it whether
 //! a guessed password is the right one. The key is made when the first provider object has credentials.
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use tokio::sync::OnceCell;
 use crate::api::{Reason, names};
 use crate::cluster::{ApiError, ProviderKey};
 use crate::domain::bearer::ListedToken;
+use crate::domain::bundle;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::hex;
 use crate::domain::pass::Provider;
@@ -45,7 +46,7 @@ pub(super) async fn of(
     key: &ProviderKey,
     provider: &Result<Arc<Provider>, Failure>,
 ) -> Result<String, Failure> {
-    let (uid, generation, _) = cx.provider_object(key)?;
+    let (uid, generation, settings) = cx.provider_object(key)?;
     let mut plain = digest::Context::new(&digest::SHA256);
     let mut add = |text: &str| feed(text, |bytes| plain.update(bytes));
     add(&uid);
@@ -53,6 +54,11 @@ pub(super) async fn of(
     let (credentials, presented) = match provider {
         Ok(provider) => {
             let target = &provider.target;
+            if settings.tls.is_some_and(|tls| tls.ca_bundle_from.is_some())
+                && let Some(pem) = &target.ca_bundle
+            {
+                add(&bundle::digest_of(pem));
+            }
             (
                 [&target.discovery, &target.registration, &target.management],
                 shown(&target.presented),

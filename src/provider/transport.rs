@@ -266,7 +266,7 @@ fn broken(error: &reqwest::Error, at: &str, shown: bool) -> CallError {
     match causes.tls {
         Some(Tls::Certificate(why)) => {
             let text = format!(
-                "the certificate of {at} is not trusted ({why}); if a private authority issued it, put that into spec.tls.caBundle of the provider"
+                "the certificate of {at} is not trusted ({why}); if a private authority issued it, put its certificate into spec.tls.caBundle of the provider, or into the Secret of spec.tls.caBundleFrom"
             );
             return denied(Reason::CertificateRejected, text);
         }

@@ -9,7 +9,7 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 use testbed::process::Scratch;
 use testbed::provision::Program;
-use testbed::site::{Site, oauth_client};
+use testbed::site::{Site, bearer, consented, oauth_client, oauth_provider};
 
 use crate::chart::rendered;
 use crate::scene::CLIENT;
@@ -176,6 +176,7 @@ fn scraped(text: &str) -> Vec<Value> {
 async fn busy(stage: &Stage) -> String {
     let site = Site::oidc_provider().await.unwrap();
     stage.apply(&site.manifests).await;
+    token(stage, &site).await;
     for name in ["one", "two"] {
         stage.apply(&oauth_client(name, CLIENT)).await;
         stage.ready(name).await;
@@ -184,10 +185,31 @@ async fn busy(stage: &Stage) -> String {
     eventually("the client that is left is counted", async || {
         let metrics = stage.operator.metrics().await.unwrap();
         let counted = metrics.contains(r#"oauth_client_operator_clients{ready="true",reason="Registered"} 1"#)
-            && metrics.contains(r#"oauth_client_operator_client_changes_total{change="Deregistered"} 1"#);
+            && metrics.contains(r#"oauth_client_operator_client_changes_total{change="Deregistered"} 1"#)
+            && metrics.contains(r#"registration_token_expiry_timestamp_seconds{kind="OAuthProvider"} 1893499200"#);
         counted.then_some(metrics)
     })
     .await
+}
+
+/// Another provider object, with a token whose expiry is known.
+async fn token(stage: &Stage, site: &Site) {
+    let issuer = site
+        .manifests
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("issuer: "));
+    let spec = format!(
+        "issuer: {}\n{}",
+        issuer.unwrap(),
+        bearer("registrationAuth", "expiring")
+    );
+    let secret = consented("expiring", "https://id.example.com", &[("token", "t0ken")]);
+    stage.apply(&secret).await;
+    let expires = "oauth-client-operator.dev/expires-at=2030-01-01T12:00:00Z";
+    stage.kubectl(&["annotate", "secret", "expiring", expires]).await;
+    stage
+        .apply(&oauth_provider(&spec).replace("name: provider", "name: expiring"))
+        .await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use crate::api::{ProviderSettings, Reason, SecretBacked};
 use crate::cluster::ProviderKey;
 use crate::domain::failure::Failure;
 
-use super::{CachedSecret, Members, Named, STATEMENT, Source, TLS, Value, named, presented, read};
+use super::{AUTHORITIES, CachedSecret, Members, Named, STATEMENT, Source, TLS, Value, named, presented, read};
 
 /// What was read of all Secrets of a provider object: only the named keys, each value usable.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +45,9 @@ pub(in crate::controller) async fn read_all(
     }
     if let Some(SecretBacked { secret_ref }) = &settings.software_statement {
         used.push((presented::SOFTWARE_STATEMENT, vec![&secret_ref.name], STATEMENT));
+    }
+    if let Some(SecretBacked { secret_ref }) = settings.tls.as_ref().and_then(|tls| tls.ca_bundle_from.as_ref()) {
+        used.push((presented::CA_BUNDLE, vec![&secret_ref.name], AUTHORITIES));
     }
     let (mut all, mut gone, mut failed) = (AllRead::default(), false, None);
     for (field, secrets, members) in used {

@@ -98,6 +98,18 @@ pub(super) fn providers() -> Vec<Case> {
             json!({"tls": {"caBundle": "none"}}),
             json!({"tls": {"caBundle": "-----BEGIN CERTIFICATE-----"}}),
         ),
+        case(
+            ".spec.tls",
+            "set either caBundle or caBundleFrom, not both",
+            json!({"tls": {"caBundle": "-----BEGIN CERTIFICATE-----", "caBundleFrom": named}}),
+            json!({"tls": {"caBundleFrom": named}}),
+        ),
+        case(
+            ".spec.tls.caBundleFrom.secretRef.name",
+            PATTERN,
+            json!({"tls": {"caBundleFrom": {"secretRef": {"name": "a..b"}}}}),
+            json!({"tls": {"caBundleFrom": named}}),
+        ),
     ];
     for field in ["tlsClientAuth", "softwareStatement"] {
         cases.push(case(
@@ -172,7 +184,7 @@ pub(super) fn providers() -> Vec<Case> {
             ));
         } else {
             cases.push(case(
-                &path(".bearer"),
+                &path(""),
                 "additionalSecretRefs is used only in registrationAuth",
                 listed(&["a"]),
                 one(auth, json!({"bearer": named})),
