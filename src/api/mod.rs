@@ -9,6 +9,7 @@ mod condition;
 mod crds;
 pub mod metadata;
 pub mod names;
+mod policies;
 mod provider;
 mod reason;
 pub mod rules;
@@ -23,9 +24,9 @@ pub use client::{
 pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuthMethod, TokenReuse};
 pub use condition::Condition;
 pub use crds::{crds, file_name};
+pub use policies::{OnClientLost, OnUnknownOutcome, Verify};
 pub use provider::{
     AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
-    ManagementMode, OAuthProvider, OAuthProviderSpec, OnUnknownOutcome, Profile, ProviderSettings, ProviderStatus,
-    Verify, WebFinger,
+    ManagementMode, OAuthProvider, OAuthProviderSpec, Profile, ProviderSettings, ProviderStatus, WebFinger,
 };
 pub use reason::Reason;

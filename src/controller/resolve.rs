@@ -67,6 +67,7 @@ pub(super) async fn resolve(
             management,
             knobs: profile::settings(settings),
             on_unknown_outcome: settings.on_unknown_outcome,
+            on_client_lost: settings.on_client_lost,
             verify: settings.verify,
             ca_bundle: settings.tls.as_ref().and_then(|tls| tls.ca_bundle.clone()),
             deadlines: deadlines(settings),
