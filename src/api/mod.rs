@@ -10,6 +10,7 @@ mod condition;
 mod crds;
 pub mod metadata;
 pub mod names;
+mod policies;
 mod provider;
 mod provider_status;
 mod reason;
@@ -26,9 +27,10 @@ pub use client::{
 pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuthMethod, TokenReuse};
 pub use condition::Condition;
 pub use crds::{crds, file_name};
+pub use policies::{OnClientLost, OnUnknownOutcome, Verify};
 pub use provider::{
     AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
-    ManagementMode, OAuthProvider, OAuthProviderSpec, OnUnknownOutcome, Profile, ProviderSettings, Verify, WebFinger,
+    ManagementMode, OAuthProvider, OAuthProviderSpec, Profile, ProviderSettings, WebFinger,
 };
 pub use provider_status::ProviderStatus;
 pub use reason::Reason;

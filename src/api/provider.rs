@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use super::auth::{Auth, SecretBacked};
 use super::bounds::{RateLimit, Timeouts, Tls};
+use super::policies::{OnClientLost, OnUnknownOutcome, Verify};
 use super::provider_status::ProviderStatus;
 
 /// A provider that clients of its own namespace register at.
@@ -243,6 +244,10 @@ pub struct ProviderSettings {
     /// registers once more and reports a suspected stray client; `Hold` waits for a person.
     #[serde(default)]
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// What to do when a client is proven to be lost at the provider. `Register` registers another client in its place and writes
+    /// its credentials into the Secret; `Hold` leaves the Secret as it is and waits for a person.
+    #[serde(default)]
+    pub on_client_lost: OnClientLost,
     /// Whether the operator tries the credentials of a new registration once, with a request that obtains no token. `Never`: a client that
     /// the provider has lost is never registered again by itself.
     #[serde(default)]
@@ -346,24 +351,4 @@ pub enum ManagementMode {
     Credentials,
     /// The provider offers no management.
     None,
-}
-
-/// Policy for registrations of unknown outcome.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnUnknownOutcome {
-    /// Register once more and report a suspected stray client.
-    #[default]
-    Register,
-    /// Wait for a person.
-    Hold,
-}
-
-/// Whether credentials are tried.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verify {
-    /// Once after a registration.
-    #[default]
-    Auto,
-    /// Never.
-    Never,
 }

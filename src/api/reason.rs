@@ -116,6 +116,8 @@ reasons! {
     SecretExpired => "Have another client registered with the annotation `replace` that the message names, then restart applications that do not reload the Secret. If the provider can extend the secret, change the manifest: its answer to the update is taken over.",
     /// The provider no longer knows a client that it registered.
     ClientMissing => "Wait: if the provider confirms this, the client is registered again. Check whether the provider lost its data.",
+    /// The provider has lost the client, and the provider object says to wait (`onClientLost: Hold`).
+    ClientLost => "Ask the administrator of the provider whether the client can be restored; a new registration access token goes into `spec.adopt`. To register another client, set the annotation `replace` that the message names, or set `spec.onClientLost` of the provider object to `Register`.",
     /// The provider answered a registration with a client that another object, or somebody else, registered.
     AlreadyManaged => "Change `spec.clientName` or another member by which the provider tells clients apart, or delete one of the two OAuthClients.",
     /// Another installation of the operator, or another cluster, registered this object.

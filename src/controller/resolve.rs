@@ -69,6 +69,7 @@ pub(super) async fn resolve(
             management,
             knobs: profile::settings(settings),
             on_unknown_outcome: settings.on_unknown_outcome,
+            on_client_lost: settings.on_client_lost,
             verify: settings.verify,
             ca_bundle,
             deadlines: deadlines(settings),

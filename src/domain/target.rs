@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{AssertionAudience, ManagementMode, OnUnknownOutcome, TokenReuse, Verify};
+use crate::api::{AssertionAudience, ManagementMode, OnClientLost, OnUnknownOutcome, TokenReuse, Verify};
 
 use super::bearer::{self, ListedToken};
 
@@ -207,6 +207,8 @@ pub struct Target {
     pub knobs: Knobs,
     /// Policy for unknown outcomes.
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// Policy for clients that the provider has lost.
+    pub on_client_lost: OnClientLost,
     /// Whether a registration's credentials are tried once.
     pub verify: Verify,
     /// PEM authorities to trust instead of the system's.

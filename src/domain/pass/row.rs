@@ -256,6 +256,8 @@ rows! {
             => "save the record with the time";
         R4 "noted less than 60 s ago (no other client: less than an hour)"
             => "verdict: failed (ClientMissing, transient)";
+        R4b "no attempt opened, and `onClientLost` of the provider object is Hold"
+            => "verdict: failed (ClientLost)";
         R4a "no attempt opened, and two suspects of this UID without client_id (policy Hold: one), none abandoned"
             => "verdict: failed (OutcomeUnknown)";
         R5 "no attempt opened, recreations or registrations denied"

@@ -76,6 +76,7 @@ fn provider() -> Provider {
             management: Sent::default(),
             knobs: knobs(Profile::Rfc7592),
             on_unknown_outcome: crate::api::OnUnknownOutcome::Register,
+            on_client_lost: crate::api::OnClientLost::Register,
             verify: crate::api::Verify::Auto,
             ca_bundle: None,
             presented: crate::domain::target::Presented::default(),

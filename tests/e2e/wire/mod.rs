@@ -15,6 +15,7 @@ mod deletion;
 mod discovery;
 mod effects;
 mod forms;
+mod lost;
 mod management;
 mod manifests;
 mod moved;

@@ -257,4 +257,9 @@ mod planted {
     fn a_record_that_goes_before_its_client_is_found() {
         println!("{}", found(Plant::RecordGoesFirst));
     }
+
+    #[test]
+    fn a_lost_client_that_is_replaced_against_the_policy_is_found() {
+        println!("{}", found(Plant::LostClientReplaced));
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt;
 use testbed::promises::{self, Issued, Leftovers, Object, Published, Recorded, Suspected};
 
-use oauth_client_operator::api::{OAuthClient, OnUnknownOutcome, names};
+use oauth_client_operator::api::{OAuthClient, OnClientLost, OnUnknownOutcome, names};
 use oauth_client_operator::domain::secret;
 
 use super::cluster::{Cluster, KeptSecret};
@@ -51,6 +51,7 @@ pub(super) fn broken(state: &State) -> Vec<String> {
     broken.extend(state.trespasses.iter().cloned());
     broken.extend(one_client_is_one_objects(state));
     broken.extend(settings_reach_the_provider(state));
+    broken.extend(lost_clients_are_held(state));
     broken
 }
 
@@ -71,6 +72,18 @@ fn one_client_is_one_objects(state: &State) -> Option<String> {
     let mut taken = state.schedule.script.iter();
     let two = taken.any(|(_, _, choice)| leaders.contains(choice));
     (!two).then(|| format!("P1: two objects state the client {twice}"))
+}
+
+/// A client that was registered in the place of a lost one, although the provider object says to wait and nobody asked for it.
+fn lost_clients_are_held(state: &State) -> Option<String> {
+    if state.scenario.lost != OnClientLost::Hold || state.scenario.does(Step::ReplaceClient) {
+        return None;
+    }
+    let lost = state.provider.lost.as_ref()?;
+    let records = state.clusters[0].secrets.values();
+    let mut recorded = records.filter_map(|kept| Recorded::from_secret(&kept.secret));
+    let held = recorded.any(|record| record.client_id == *lost);
+    (!held).then(|| format!("P1: another client is in the place of the lost client {lost}, which was to be held"))
 }
 
 /// What the provider object says now holds for the clients that were registered before.
@@ -299,7 +312,7 @@ fn p6_rest_is_quiet(state: &State) -> Option<String> {
 fn asks_in_vain(state: &State) -> bool {
     let clients = state.clusters.iter().flat_map(|cluster| cluster.clients.values());
     let mut reasons = clients.map(|kept| object(&kept.object).reason);
-    let lost = ["ManagementLost", "OutcomeUnknown", "ClientMissing"];
+    let lost = ["ManagementLost", "OutcomeUnknown", "ClientMissing", "ClientLost"];
     let refuses = [Step::LoseProvider, Step::LoseFirst, Step::Regenerate];
     let asks = refuses.into_iter().any(|step| state.scenario.does(step)) || state.scenario.put.is_some();
     asks && reasons.any(|reason| lost.contains(&reason.as_str()))

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use oauth_client_operator::api::{OAuthClient, OnUnknownOutcome, names};
+use oauth_client_operator::api::{OAuthClient, OnClientLost, OnUnknownOutcome, names};
 
 use super::cluster::Name;
 use super::steps::Step;
@@ -29,6 +29,8 @@ pub(super) struct Scenario {
     /// Whether credentials of the operator's manage clients, and show what their registrations carried.
     pub marked: bool,
     pub policy: OnUnknownOutcome,
+    /// What the provider object says about clients that the provider has lost.
+    pub lost: OnClientLost,
     pub retain: bool,
     /// Whether two installations of the operator serve the namespace.
     pub second_installation: bool,
@@ -83,6 +85,7 @@ const PLAIN: Scenario = Scenario {
     chosen: false,
     marked: false,
     policy: OnUnknownOutcome::Register,
+    lost: OnClientLost::Register,
     retain: false,
     second_installation: false,
     namespaced: false,
@@ -188,6 +191,8 @@ scenarios! {
     "pause before an update": [Apply(1), AskPause, Apply(2), Apply(3)], wide: true;
     "registrations denied": [OthersFail, Apply(1)], wide: true;
     "replacement denied": [Apply(1), ApplySecond(1), LoseFirst, OthersFail, Apply(2)], wide: true, second: Some(APPS), excuses: &["ManagementLost", "ClientMissing"];
+    "lost client held": [Apply(1), ApplySecond(1), LoseFirst, Apply(2)], wide: true, second: Some(APPS), lost: OnClientLost::Hold, excuses: &["ManagementLost", "ClientMissing", "ClientLost"];
+    "lost client held and replaced": [Apply(1), ApplySecond(1), LoseFirst, Apply(2), ReplaceClient], wide: true, second: Some(APPS), lost: OnClientLost::Hold, excuses: &["ManagementLost", "ClientMissing", "ClientLost"];
     "operator stopped": [Apply(1), Apply(2), Delete], wide: true, stops: true;
     "waiting for a permit": [Apply(1), Apply(2), Delete], wide: true, queues: true;
     "suspended": [Apply(1), ApplySuspended(2), Apply(2)], wide: true, excuses: &["Suspended"];
