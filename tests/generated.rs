@@ -220,6 +220,7 @@ fn the_decision_table_has_the_rows_of_the_code() {
     let parts = [
         Part::Before,
         Part::First,
+        Part::Restore,
         Part::Create,
         Part::Keep,
         Part::Recreate,

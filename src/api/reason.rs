@@ -110,6 +110,8 @@ reasons! {
     SuspectedOrphan => "Look for the client at the provider. If it exists and nothing uses it, delete it there. Then acknowledge the suspect with `oauth-client-operator suspects ack`, see [Suspects](suspects.md).",
     /// The record of a registered client is gone; its token cannot be restored, and nothing is registered again.
     RecordLost => "Restore the Secret of the record in the namespace of the operator from a backup. Without a backup, create a new OAuthClient and delete the client at the provider.",
+    /// An earlier OAuthClient of this name left the record of a client, and this one may not take it over.
+    RestoreRefused => "Follow the steps in the message: allow that the record is taken over, or delete the client at the provider and acknowledge the record.",
     /// The provider no longer accepts the token that manages the client, and the client exists.
     ManagementLost => "The credentials remain valid. Ask the administrator of the provider why the token is refused. If the token was regenerated, give the operator the new one by `spec.adopt`. To replace the client, set the annotation `replace` that the message names.",
     /// The client secret has expired, so the applications of this client can no longer authenticate.

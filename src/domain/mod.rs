@@ -28,6 +28,7 @@ pub mod record;
 pub mod refusal;
 pub mod registration;
 pub mod relocation;
+pub mod restore;
 pub mod secret;
 pub mod status;
 pub mod suspect;

@@ -153,6 +153,15 @@ pub struct Record {
     /// When the provider first said during a deletion that it does not know the client, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_since: Option<i64>,
+    /// UID of the object's namespace when the client was registered, where namespaces can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_uid: Option<String>,
+    /// UID of the object that takes this record over, because it was restored with a new UID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<String>,
+    /// UID of the object whose record this one replaces, as long as that record may exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_from: Option<String>,
     /// Members that this version does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,

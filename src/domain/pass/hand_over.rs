@@ -128,6 +128,7 @@ pub(super) fn in_hand(view: &View<'_>, request: Request) -> Option<Record> {
         provider,
         endpoints: view.endpoints?,
         attempt: view.journal.attempt.as_ref()?,
+        namespace_uid: view.namespace_uid,
         request,
         now: view.seen.now,
     };

@@ -14,6 +14,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::probe::{Control, Probed};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
+use crate::domain::restore::Earlier;
 use crate::domain::secret::SecretRevision;
 
 /// What a pass has done so far and must not forget.
@@ -52,6 +53,8 @@ pub struct Journal {
     pub adopts: Option<String>,
     /// Records and entries of the adopted client whose objects gave it up, by the names of their Secrets.
     pub superseded: Vec<String>,
+    /// The records of earlier objects of this name, once read.
+    pub earlier: Option<Box<Earlier>>,
     /// What a look for the client found.
     pub look_up: Option<LookUp>,
     /// Identifier of the client that carries the mark of the open attempt.

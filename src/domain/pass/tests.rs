@@ -13,6 +13,7 @@ mod keep_rows;
 mod learned_rows;
 mod left_rows;
 mod recreate_rows;
+mod restore_rows;
 
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ struct World {
     resolved: bool,
     endpoints: Option<Endpoints>,
     suspects: Vec<Suspect>,
+    has_earlier: bool,
     journal: Journal,
     now: i64,
     registrations_denied: Option<Duration>,
@@ -117,6 +119,7 @@ impl World {
             resolved: true,
             endpoints: Some(stored().endpoints),
             suspects: vec![],
+            has_earlier: false,
             journal: Journal::default(),
             now: 1_000_000,
             registrations_denied: None,
@@ -234,6 +237,8 @@ impl World {
             },
             endpoints: self.endpoints.as_ref(),
             suspects: &self.suspects,
+            has_earlier: self.has_earlier,
+            namespace_uid: Some("n"),
             journal: &self.journal,
         })
         .next

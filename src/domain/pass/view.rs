@@ -38,6 +38,10 @@ pub struct View<'a> {
     pub endpoints: Option<&'a Endpoints>,
     /// Suspected stray clients of this object.
     pub suspects: &'a [Suspect],
+    /// Whether a record belongs to an earlier object of this name.
+    pub has_earlier: bool,
+    /// UID of the object's namespace, if it is known.
+    pub namespace_uid: Option<&'a str>,
     /// What this pass has done.
     pub journal: &'a Journal,
 }
@@ -314,6 +318,8 @@ impl<'a> View<'a> {
             },
             endpoints: state.endpoints.as_deref(),
             suspects: &state.suspects,
+            has_earlier: state.has_earlier,
+            namespace_uid: state.namespace_uid.as_deref(),
             journal: &state.journal,
         }
     }

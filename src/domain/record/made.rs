@@ -24,6 +24,8 @@ pub struct Origin<'a> {
     pub endpoints: &'a Endpoints,
     /// The attempt.
     pub attempt: &'a str,
+    /// UID of the object's namespace, if it is known.
+    pub namespace_uid: Option<&'a str>,
     /// What the manifest asked for.
     pub request: Request,
     /// Seconds since the epoch.
@@ -37,6 +39,7 @@ pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Record {
         attempt: origin.attempt.to_owned(),
+        namespace_uid: origin.namespace_uid.map(str::to_owned),
         client_id: answer.client_id,
         client_secret: answer.client_secret,
         client_secret_expires_at: answer.client_secret_expires_at.filter(|at| *at != 0),
@@ -86,6 +89,9 @@ pub fn sample(object: &OAuthClient, operator: &Operator) -> Record {
         touched: None,
         accepted: None,
         missing_since: None,
+        namespace_uid: None,
+        taken_by: None,
+        taken_from: None,
         other: Map::new(),
         nested: Nested::default(),
     }

@@ -33,6 +33,9 @@ pub(crate) fn record() -> Record {
         touched: None,
         accepted: None,
         missing_since: None,
+        namespace_uid: None,
+        taken_by: None,
+        taken_from: None,
         other: Map::new(),
         nested: Nested::default(),
     }

@@ -52,7 +52,18 @@ pub(super) fn broken(state: &State) -> Vec<String> {
     broken.extend(one_client_is_one_objects(state));
     broken.extend(settings_reach_the_provider(state));
     broken.extend(lost_clients_are_held(state));
+    broken.extend(restored_objects_keep_their_client(state));
     broken
+}
+
+/// An object that was restored while all was at rest has the client that it had.
+fn restored_objects_keep_their_client(state: &State) -> Option<String> {
+    let steps = [Step::Restore, Step::RestoreAll, Step::RestoreElsewhere];
+    let mut taken = state.schedule.script.iter();
+    let acted = taken.any(|(_, _, choice)| *choice == Choice::UserActs);
+    let restored = steps.into_iter().any(|step| state.scenario.does(step));
+    let anew = restored && !acted && state.stated.len() > 1;
+    anew.then(|| format!("P1: a restored object has another client: {:?}", state.stated))
 }
 
 /// Two objects that state the same client, unless two leaders recorded it at the same time.
@@ -136,10 +147,16 @@ fn is_kept_record(state: &State, text: &str) -> bool {
     let mut taken = state.schedule.script.iter().map(|(_, _, choice)| *choice);
     let disturbed = taken.any(|choice| choice != Choice::UserActs);
     let stated = state.stated.iter().any(|id| of.starts_with(&format!("{id} ")));
-    let steps = [Step::Restore, Step::RestoreAll, Step::Replace, Step::CloneCluster];
+    // What is restored takes the record over, unless the namespace is another one, or it is deleted before that.
+    let restores = [Step::Restore, Step::RestoreAll];
+    if !disturbed && !state.scenario.does(Step::Delete) && restores.into_iter().any(|step| state.scenario.does(step)) {
+        return false;
+    }
+    let others = [Step::RestoreElsewhere, Step::Replace, Step::CloneCluster];
+    let mut steps = others.into_iter().chain(restores);
     // The other installation ends a deletion by the timeout, and its suspect tells of the client too.
     let elsewhere = state.scenario.second_installation;
-    (stated || disturbed) && (elsewhere || steps.into_iter().any(|step| state.scenario.does(step)))
+    (stated || disturbed) && (elsewhere || steps.any(|step| state.scenario.does(step)))
 }
 
 /// What is left in a cluster, and at the provider.
@@ -276,7 +293,13 @@ fn marker_was_stripped(state: &State) -> bool {
         .script
         .iter()
         .any(|(_, _, choice)| *choice == Choice::UserActs);
-    let strips = [Step::Replace, Step::Restore, Step::RestoreAll, Step::LoseRecords];
+    let strips = [
+        Step::Replace,
+        Step::Restore,
+        Step::RestoreAll,
+        Step::RestoreElsewhere,
+        Step::LoseRecords,
+    ];
     strips.into_iter().any(|step| state.scenario.does(step)) && acted && state.deadly > 0
 }
 

@@ -27,6 +27,7 @@ mod calls;
 mod claim;
 mod faults;
 mod plant;
+mod records;
 mod world;
 
 pub(super) use self::claim::Held;

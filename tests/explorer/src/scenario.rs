@@ -105,11 +105,11 @@ const PLAIN: Scenario = Scenario {
 };
 
 use Step::{
-    Abandon, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong, AskPause,
-    CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider, ForeignSecret,
-    Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail, Recover, Regenerate,
-    Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient, Restore, RestoreAll,
-    RevertProvider, Sicken, Terminate, Vanish, Widen, WipeStatus,
+    Abandon, AllowRestore, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong,
+    AskPause, CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider,
+    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail,
+    Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient,
+    Restore, RestoreAll, RestoreElsewhere, RevertProvider, Sicken, Terminate, Vanish, Widen, WipeStatus,
 };
 
 macro_rules! scenarios {
@@ -153,7 +153,12 @@ scenarios! {
     "namespace deleted, unseen": [Apply(1), Terminate], namespaced: true;
     "records lost": [Apply(1), LoseRecords, Apply(2), Delete], excuses: &["RecordLost"];
     "restored from a backup": [Apply(1), Restore];
-    "restored from a backup with its status": [Apply(1), RestoreAll], excuses: &["RecordLost"];
+    "restored from a backup with its status": [Apply(1), RestoreAll];
+    "restored from a backup and delete": [Apply(1), Restore, Delete], wide: true;
+    "restored, another provider": [Apply(1), EditProvider, Restore, RevertProvider], wide: true, excuses: &["ProviderChanged", "RestoreRefused"];
+    "restored in a namespace made again": [Apply(1), RestoreElsewhere], wide: true, excuses: &["RestoreRefused"];
+    "restored in a namespace made again, allowed": [Apply(1), RestoreElsewhere, AllowRestore], wide: true;
+    "restored where namespaces cannot be read": [Apply(1), Restore, AllowRestore], wide: true, namespaced: true;
     "cloned cluster": [Apply(1), CloneCluster, ApplyInClone(2), DeleteInClone];
     "two installations": [Apply(1), Apply(2)], second_installation: true, excuses: &["ManagedElsewhere"];
     "two installations and delete": [Apply(1), Delete], second_installation: true, excuses: &["ManagedElsewhere"];

@@ -47,6 +47,8 @@ impl State {
         if matches!(self.record, StoredRecord::Absent { .. } | StoredRecord::Unreadable) {
             self.journal.overtaken = None;
         }
+        // Whether the object is still the one that this pass has read is to be found out again.
+        self.journal.object_read &= self.record().is_none_or(|(record, _)| record.taken_by.is_none());
         match self.journal.follow_up.take() {
             Some(FollowUp::Collided) => self.collision_read(failure.is_some()),
             Some(FollowUp::Reread(wanted)) => {

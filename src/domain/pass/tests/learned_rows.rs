@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::api_error::ApiError;
 use crate::domain::secret::SecretRevision;
 
-fn operator() -> Operator {
+pub(super) fn operator() -> Operator {
     Operator {
         namespace: "system".into(),
         cluster_id: "cluster".into(),
@@ -13,7 +13,7 @@ fn operator() -> Operator {
     }
 }
 
-fn observed(operator: &Operator, stopping: bool) -> Observed<'_> {
+pub(super) fn observed(operator: &Operator, stopping: bool) -> Observed<'_> {
     Observed {
         operator,
         leads: true,
@@ -31,7 +31,7 @@ fn observed(operator: &Operator, stopping: bool) -> Observed<'_> {
     }
 }
 
-fn state(world: &World) -> State {
+pub(super) fn state(world: &World) -> State {
     State::new(std::sync::Arc::new(world.parsed()), false, None, Watched::default())
 }
 
