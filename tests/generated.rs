@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
+#[path = "generated/profiles.rs"]
+mod profiles;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -295,10 +298,14 @@ fn the_matrix_of_providers_shows_the_golden_rows() {
          ## Servers\n\n{}\n\
          ## Emulated servers\n\n\
          These servers are not available as packages. The tests use an emulation of their documented behavior.\n\n{}\n\
+         ## Profiles without a real server\n\n\
+         The tests run the profile against an emulation that has the deviations which the documentation or the source of the server \
+         states. The server itself was not tried.\n\n{}\n\
          ## Deviations\n\n\
          Each row is one deviation from RFC 7591 or RFC 7592, and servers that have it.\n\n{}",
         matrix(&golden, &["server"], "server"),
         matrix(&golden, &["double"], "server"),
+        matrix(&golden, &["profile"], "profile"),
         matrix(&golden, &["dialect"], "deviation"),
     );
     keep(&repository().join("docs/providers/matrix.md"), &page);

@@ -11,6 +11,7 @@ mod crds;
 pub mod metadata;
 pub mod names;
 mod policies;
+mod profile;
 mod provider;
 mod provider_status;
 mod reason;
@@ -28,9 +29,10 @@ pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuth
 pub use condition::Condition;
 pub use crds::{crds, file_name};
 pub use policies::{OnClientLost, OnUnknownOutcome, Verify};
+pub use profile::{Management, ManagementMode, Mark, Preset, Profile, SecretInUpdate, UpdateMembers};
 pub use provider::{
-    AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
-    ManagementMode, OAuthProvider, OAuthProviderSpec, Profile, ProviderSettings, WebFinger,
+    AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, OAuthProvider,
+    OAuthProviderSpec, ProviderSettings, WebFinger,
 };
 pub use provider_status::ProviderStatus;
 pub use reason::Reason;

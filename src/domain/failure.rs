@@ -64,6 +64,27 @@ impl Failure {
         Self::new(Class::Denied, Reason::ManagementLost, text)
     }
 
+    /// The provider does not change registered clients. `deletes`: it may deregister them.
+    #[must_use]
+    pub fn update_unsupported(client_id: &str, deletes: bool) -> Self {
+        let rest = if deletes {
+            "The operator deregisters the former client where the provider allows it. If the provider refuses a second client of the same name, set another \
+             spec.clientName"
+                .to_owned()
+        } else {
+            format!(
+                "Client {client_id} then stays at the provider, listed as a suspect. If the provider refuses a second client of the same name, set another \
+                 spec.clientName, or remove client {client_id} there"
+            )
+        };
+        let text = format!(
+            "the provider offers no way to change a registered client; undo the change of the manifest, or have another client registered in its place with: \
+             kubectl annotate --overwrite oauthclient NAME {}={client_id}. {rest}",
+            names::REPLACE
+        );
+        Self::new(Class::Invalid, Reason::UpdateUnsupported, text)
+    }
+
     /// The same failure with the wait that the other side asked for.
     #[must_use]
     pub fn after(mut self, wait: Option<Duration>) -> Self {

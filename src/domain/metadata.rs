@@ -15,7 +15,8 @@ pub type Request = Map<String, Value>;
 /// Builds the request of a client.
 ///
 /// Members whose defaults differ from server to server are always sent: `token_endpoint_auth_method`, `grant_types`,
-/// `response_types`, `redirect_uris` and `application_type`. Everything else is sent only if it is set.
+/// `response_types`, `redirect_uris` and `application_type`, unless the provider object says otherwise. Everything else is sent only if it
+/// is set.
 ///
 /// # Errors
 /// `Invalid` if `extraMetadata` names a member that has a field, belongs to answers or is reserved by the provider, or if
@@ -28,7 +29,14 @@ pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Res
         rare.write_to(&mut request);
     }
     translate(&mut request);
-    materialise_defaults(&mut request, spec, default_name);
+    if request.get("grant_types") == Some(&json!([])) {
+        request.remove("grant_types");
+    }
+    for (name, value) in defaults(spec, default_name) {
+        if !knobs.omit_defaults.contains(&name) {
+            request.entry(name).or_insert(value);
+        }
+    }
     for (name, value) in spec.extra_metadata.iter().flatten() {
         check_extra(name, knobs)?;
         if request.insert(name.clone(), value.clone()).is_some() {
@@ -60,16 +68,16 @@ fn translate(request: &mut Request) {
     }
 }
 
-fn materialise_defaults(request: &mut Request, spec: &OAuthClientSpec, default_name: &str) {
+/// What is sent of the members whose defaults differ from server to server, if the manifest does not set them.
+fn defaults(spec: &OAuthClientSpec, default_name: &str) -> Request {
     let grants = match &spec.metadata.grant_types {
         Some(grants) if !grants.is_empty() => grants.clone(),
         _ => vec!["authorization_code".to_owned()],
     };
     let code = grants.iter().any(|grant| grant == "authorization_code");
     let redirects = code || grants.iter().any(|grant| grant == "implicit");
-    let mut default = |name: &str, value: Value| {
-        request.entry(name).or_insert(value);
-    };
+    let mut defaults = Map::new();
+    let mut default = |name: &str, value: Value| defaults.insert(name.to_owned(), value);
     default("client_name", json!(default_name));
     default("token_endpoint_auth_method", json!("client_secret_basic"));
     default("application_type", json!("web"));
@@ -77,7 +85,29 @@ fn materialise_defaults(request: &mut Request, spec: &OAuthClientSpec, default_n
     if !redirects {
         default("redirect_uris", json!([]));
     }
-    request.insert("grant_types".to_owned(), json!(grants));
+    default("grant_types", json!(grants));
+    defaults
+}
+
+/// Whether a request that was accepted is the wanted one. A default that the provider object does not send any more, or that an earlier
+/// version of its profile sent, is no reason for an update.
+#[must_use]
+pub fn is_same(
+    accepted: &Request,
+    wanted: &Request,
+    spec: &OAuthClientSpec,
+    default_name: &str,
+    knobs: &Knobs,
+) -> bool {
+    if accepted == wanted {
+        return true;
+    }
+    let defaults = defaults(spec, default_name);
+    let unsent = |name: &String, value: &Value| {
+        knobs.omit_defaults.contains(name) && !wanted.contains_key(name) && defaults.get(name) == Some(value)
+    };
+    let rest = accepted.iter().filter(|(name, value)| !unsent(name, value));
+    rest.eq(wanted.iter())
 }
 
 fn check_extra(name: &str, knobs: &Knobs) -> Result<(), Failure> {
@@ -205,6 +235,51 @@ mod tests {
                 "grant_types": ["authorization_code", "implicit"],
             })
         );
+    }
+
+    #[test]
+    fn t271_a_default_that_is_not_sent_is_sent_where_the_manifest_sets_it() {
+        let mut plain = knobs(Profile::Rfc7592);
+        let names = [
+            "redirect_uris",
+            "response_types",
+            "token_endpoint_auth_method",
+            "client_name",
+            "grant_types",
+        ];
+        plain.omit_defaults = names.map(str::to_owned).to_vec();
+        let built = |value: Value| Value::Object(request(&spec(value), "ns.app", &plain).unwrap());
+        let machine = built(json!({"grantTypes": ["client_credentials"]}));
+        assert_eq!(
+            machine,
+            json!({"grant_types": ["client_credentials"], "application_type": "web"})
+        );
+        let web = json!({"redirectURIs": ["https://a/cb"], "responseTypes": [], "tokenEndpointAuthMethod": "none"});
+        assert_eq!(
+            built(web),
+            json!({
+                "redirect_uris": ["https://a/cb"], "response_types": [], "token_endpoint_auth_method": "none",
+                "application_type": "web",
+            })
+        );
+    }
+
+    #[test]
+    fn t271_a_default_that_an_earlier_version_sent_is_no_difference() {
+        let wso2 = knobs(Profile::Wso2);
+        let shop =
+            |method: Option<&str>| spec(json!({"redirectURIs": ["https://a/cb"], "tokenEndpointAuthMethod": method}));
+        let wanted = request(&shop(None), "n", &wso2).unwrap();
+        let same = |accepted: &Request, knobs: &Knobs| is_same(accepted, &wanted, &shop(None), "n", knobs);
+        let mut before = wanted.clone();
+        before.insert("token_endpoint_auth_method".to_owned(), json!("client_secret_basic"));
+        assert!(same(&wanted, &wso2) && same(&before, &wso2));
+        assert!(!same(&before, &knobs(Profile::Rfc7592)));
+        before.insert("token_endpoint_auth_method".to_owned(), json!("client_secret_post"));
+        assert!(!same(&before, &wso2), "the manifest set it, and does not any more");
+        before.remove("token_endpoint_auth_method");
+        before.insert("scope".to_owned(), json!("openid"));
+        assert!(!same(&before, &wso2));
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub enum Remark {
     ClientSecret,
     /// It says that there is no such client.
     UnknownClient,
+    /// It says that there is such a client already.
+    Exists,
+    /// It is a 403 that speaks of a registration access token.
+    Token,
 }
 
 /// A failed call.

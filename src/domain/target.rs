@@ -6,7 +6,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{AssertionAudience, ManagementMode, OnClientLost, OnUnknownOutcome, TokenReuse, Verify};
+pub use crate::api::Mark;
+use crate::api::{
+    AssertionAudience, ManagementMode, OnClientLost, OnUnknownOutcome, SecretInUpdate, TokenReuse, UpdateMembers, Verify,
+};
 
 use super::bearer::{self, ListedToken};
 
@@ -144,6 +147,8 @@ impl ClientProof {
 pub struct Knobs {
     /// Wire names of members that are never sent.
     pub omit_members: Vec<String>,
+    /// Wire names of members that are sent only where the manifest sets them.
+    pub omit_defaults: Vec<String>,
     /// Wire names that `extraMetadata` may not set.
     pub reserved_members: Vec<String>,
     /// Member by which a registration chooses its own `client_id`.
@@ -154,25 +159,14 @@ pub struct Knobs {
     pub management: ManagementMode,
     /// Template of a client's URI in mode `Credentials`.
     pub uri_template: String,
+    /// Which members an update sends.
+    pub update_members: UpdateMembers,
+    /// Whether an update contains the current secret.
+    pub secret_in_update: SecretInUpdate,
+    /// Path of the registration endpoint below the issuer, where the metadata names none.
+    pub registration_path: Option<&'static str>,
     /// Whether clients that exist may be taken over.
     pub allow_adoption: bool,
-}
-
-/// A member of a registration that says nothing to the provider, and that the provider shows to its administrators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Wire name of the member.
-    pub member: &'static str,
-    /// The one authentication method of clients for which the member means something: those carry no mark.
-    pub method: &'static str,
-    /// Name under which administrators see it.
-    pub attribute: &'static str,
-    /// What an administrator's address of the clients has in the place of this part of the issuer.
-    pub issuer_part: &'static str,
-    /// That what.
-    pub listing_part: &'static str,
-    /// What that address ends with.
-    pub listing_end: &'static str,
 }
 
 /// Deadlines of calls.

@@ -75,3 +75,26 @@ pub(super) fn names_an_unknown_client(body: &ErrorBody) -> bool {
     let text = body.description.as_deref().unwrap_or_default().to_ascii_lowercase();
     text.contains("client") && UNKNOWN.iter().any(|words| text.contains(words))
 }
+
+/// Whether a refusal says that there is such a client already, by its name for example.
+pub(super) fn names_a_client_that_exists(body: &ErrorBody) -> bool {
+    const TAKEN: [&str; 8] = [
+        "exist",
+        "registered",
+        "in use",
+        "taken",
+        "used",
+        "defined",
+        "present",
+        "have",
+    ];
+    let text = body.description.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let already = text.contains("already") && TAKEN.iter().any(|word| text.contains(word));
+    already || text.contains("duplicate") || text.contains("must be unique") || text.contains("not unique")
+}
+
+/// Whether a refusal speaks of the token that manages one client.
+pub(super) fn names_a_registration_token(body: &ErrorBody) -> bool {
+    let text = body.description.as_deref().unwrap_or_default().to_ascii_lowercase();
+    text.replace(['_', '-'], " ").contains("registration access token")
+}

@@ -195,7 +195,9 @@ impl Transport {
             origin::callable("spec.endpoints.registration of the provider", own, &self.policy)?;
             return Ok(own.clone());
         }
-        let Some(endpoint) = &document.registration else {
+        let usual = target.knobs.registration_path;
+        let usual = usual.map(|path| format!("{}{path}", document.issuer.trim_end_matches('/')));
+        let Some(endpoint) = document.registration.as_ref().or(usual.as_ref()) else {
             let text = format!(
                 "the metadata of {} has no registration_endpoint. Enable dynamic client registration at the provider, or set \
                  spec.endpoints.registration of the provider if it has one",

@@ -17,7 +17,7 @@ use super::exchange::{Answer, Body, Exchange, JSON};
 use super::software_statement::stated;
 use super::token::Answered;
 use super::transport::{Transport, not_sent};
-use super::verdict::{accepted, harmless, incomprehensible, refused};
+use super::verdict::{accepted_request, harmless, incomprehensible, refused};
 use super::{auth, effect, limits, origin, wire};
 
 impl ManagementCall {
@@ -92,7 +92,7 @@ impl Transport {
         let (answer, at, token) = self.answer(call, method, body).await?;
         spoken.extend(token);
         let status = answer.status;
-        let body = accepted(answer, Asked::Management, &at, &spoken)
+        let body = accepted_request(answer, Asked::Management, &at, &spoken, request)
             .map_err(|error| call.about_the_client(auth::discreet(error, &spoken)))?;
         let mut registration =
             wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Management, &at, &error.to_string()))?;

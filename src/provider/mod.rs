@@ -11,6 +11,7 @@ mod calls;
 mod causes;
 mod client_certificate;
 mod coding;
+mod correction;
 mod discovery;
 #[cfg(test)]
 mod double;

@@ -19,7 +19,7 @@ use super::exchange::{Answer, Body, Exchange, JSON};
 use super::software_statement::stated;
 use super::token::Site;
 use super::transport::{Transport, not_sent};
-use super::verdict::{accepted, incomprehensible, refusal_of_credentials};
+use super::verdict::{accepted_request, incomprehensible, refusal_of_credentials};
 use super::{auth, limits, origin, wait, wire};
 
 impl Transport {
@@ -47,7 +47,7 @@ impl Transport {
         let exchange = Exchange {
             method: Method::POST,
             url,
-            body: Some(Body::Json(Value::Object(request).to_string().into_bytes())),
+            body: Some(Body::Json(Value::Object(request.clone()).to_string().into_bytes())),
             credentials: &target.registration,
             origins: &origins,
             uid: &target.uid,
@@ -65,8 +65,8 @@ impl Transport {
         let answer = self.send_in_turn(exchange, &site, &target.uid, &mut spoken).await?;
         let status = answer.status;
         let answered_at = wait::date(&answer.headers);
-        let body =
-            accepted(answer, Asked::Registration, &at, &spoken).map_err(|error| auth::discreet(error, &spoken))?;
+        let body = accepted_request(answer, Asked::Registration, &at, &spoken, Some(&request))
+            .map_err(|error| auth::discreet(error, &spoken))?;
         let mut registration = wire::parse(&body)
             .map_err(|error| incomprehensible(status, Asked::Registration, &at, &error.to_string()))?;
         wire::resolve_uri(&mut registration, &endpoints.registration);

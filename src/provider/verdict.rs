@@ -3,28 +3,39 @@
 use http::HeaderMap;
 use http::header::{LOCATION, WWW_AUTHENTICATE};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
 
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
-use crate::domain::named_field;
 use crate::domain::outcome::{CallError, Effect, Remark};
 
-use super::about::{About, names_an_unknown_client};
+use super::about::{About, names_a_client_that_exists, names_a_registration_token, names_an_unknown_client};
 use super::asked::Asked;
 use super::error_body::{self, ErrorBody};
 use super::exchange::Answer;
 use super::limits::BodyError;
 use super::transport::unanswered;
 use super::wire::Object;
-use super::{effect, origin, wait};
+use super::{correction, effect, origin, wait};
 
 /// The body of a successful answer.
 ///
 /// # Errors
 /// The answer is no success, or its body could not be read.
 pub(super) fn accepted(answer: Answer, asked: Asked, at: &str, spoken: &[SecretString]) -> Result<Vec<u8>, CallError> {
+    accepted_request(answer, asked, at, spoken, None)
+}
+
+/// The same for what was sent: a refusal then says which setting keeps a member out of it.
+pub(super) fn accepted_request(
+    answer: Answer,
+    asked: Asked,
+    at: &str,
+    spoken: &[SecretString],
+    sent: Option<&Map<String, Value>>,
+) -> Result<Vec<u8>, CallError> {
     if !(200..300).contains(&answer.status) {
-        return Err(refused(&answer, asked, at, spoken));
+        return Err(refused_request(&answer, asked, at, spoken, sent));
     }
     answer.body.map_err(|error| {
         let why = match error {
@@ -51,6 +62,16 @@ pub(super) fn incomprehensible(status: u16, asked: Asked, at: &str, why: &str) -
 
 /// What a refusal means.
 pub(super) fn refused(answer: &Answer, asked: Asked, at: &str, spoken: &[SecretString]) -> CallError {
+    refused_request(answer, asked, at, spoken, None)
+}
+
+fn refused_request(
+    answer: &Answer,
+    asked: Asked,
+    at: &str,
+    spoken: &[SecretString],
+    sent: Option<&Map<String, Value>>,
+) -> CallError {
     let body = answer.body.as_deref();
     let body = body.map(|body| error_body::read(body, spoken)).unwrap_or_default();
     let body = with_challenge(body, &answer.headers, spoken);
@@ -68,14 +89,14 @@ pub(super) fn refused(answer: &Answer, asked: Asked, at: &str, spoken: &[SecretS
     let said = format!("{code_told}{quoted}");
     let (class, reason, text) = match about {
         About::Metadata => {
-            let field = field_of(code.as_deref(), words.as_deref());
-            let text = format!("{at} rejected the {noun} (status {status}){said}; correct {field}");
+            let correction = correction::of(code.as_deref(), words.as_deref(), sent);
+            let text = format!("{at} rejected the {noun} (status {status}){said}; {correction}");
             (Class::Invalid, Reason::RegistrationRejected, text)
         }
         About::Policy => {
-            let field = field_of(code.as_deref(), words.as_deref());
+            let correction = correction::of(code.as_deref(), words.as_deref(), None);
             let text = format!(
-                "a policy of {at} rejected the {noun} (status {status}){said}; change {field}, or have the policy changed there"
+                "a policy of {at} rejected the {noun} (status {status}){said}; {correction}, or have the policy changed there"
             );
             (Class::Denied, Reason::RegistrationRejected, text)
         }
@@ -178,6 +199,10 @@ fn remark(answer: &Answer, body: &ErrorBody) -> Option<Remark> {
         Some(Remark::ClientSecret)
     } else if matches!(answer.status, 400 | 422) && names_an_unknown_client(body) {
         Some(Remark::UnknownClient)
+    } else if matches!(answer.status, 400 | 409 | 422) && names_a_client_that_exists(body) {
+        Some(Remark::Exists)
+    } else if answer.status == 403 && body.code.is_some() && names_a_registration_token(body) {
+        Some(Remark::Token)
     } else if body.code.is_none() && !answer.body.as_ref().is_ok_and(Vec::is_empty) {
         let json = answer.body.as_ref().is_ok_and(is_json);
         Some(if json { Remark::Uncoded } else { Remark::Page })
@@ -241,22 +266,6 @@ pub(super) fn harmless(error: CallError) -> CallError {
 /// An answer to a question about documents that never came.
 pub(super) fn silent(what: &str) -> CallError {
     harmless(unanswered(format!("{what} sent no complete answer")))
-}
-
-/// The field to correct: by the code, or else by the member that the words name.
-fn field_of(code: Option<&str>, words: Option<&str>) -> String {
-    let by_code = match code {
-        Some("invalid_redirect_uri" | "invalid_claims_redirect_uri") => "spec.redirectURIs",
-        Some("invalid_logout_uri") => "spec.postLogoutRedirectURIs",
-        Some("invalid_software_statement" | "unapproved_software_statement") => {
-            "spec.softwareStatement, or that of the provider if the client sets none"
-        }
-        _ => {
-            let named = words.and_then(named_field::named_in);
-            return named.unwrap_or_else(|| "the client metadata in spec".to_owned());
-        }
-    };
-    by_code.to_owned()
 }
 
 /// The code of the challenge, where the body states none (RFC 6750 section 3).

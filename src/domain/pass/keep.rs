@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::{Reason, Suspect, Verify};
+use crate::api::{Reason, SecretInUpdate, Suspect, Verify};
 use crate::domain::expiry;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
@@ -124,7 +124,8 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         ProviderView::Refused(failure) => return Some(Row::K9.fails(failure.clone())),
         ProviderView::Resolved(provider) => provider,
     };
-    let request = match metadata::request(&view.object.spec, &view.default_client_name(), &provider.target.knobs) {
+    let (spec, name, knobs) = (&view.object.spec, view.default_client_name(), &provider.target.knobs);
+    let request = match metadata::request(spec, &name, knobs) {
         Err(failure) => return Some(Row::K10.fails(failure)),
         Ok(request) => request,
     };
@@ -135,7 +136,7 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         return Some(decision);
     }
     // K11
-    if settled && record.request == request {
+    if settled && metadata::is_same(&record.request, &request, spec, &name, knobs) {
         // What was missed before is no first look of a later change.
         let found = || {
             Row::K11b.does(Effect::SaveRecord(Box::new(Record {
@@ -159,7 +160,7 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
         return Row::K12.ends(Verdict::Nothing);
     }
     if record.management_uri().is_none() {
-        return Row::K13.fails(unsupported());
+        return Row::K13.fails(Failure::update_unsupported(&record.client_id, false));
     }
     if let (Some(pause), None) = (view.seen.pause, &view.journal.marked) {
         return Row::K13a.fails(create::paused(pause));
@@ -202,8 +203,10 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
             ..record.clone()
         })));
     }
-    let mut body = made::update_body(&request, &record.client_id);
-    if let (true, Some(secret)) = (view.journal.with_secret, &record.client_secret) {
+    let knobs = &provider.target.knobs;
+    let mut body = made::update_body(&request, record, knobs.update_members);
+    let with_secret = view.journal.with_secret || knobs.secret_in_update == SecretInUpdate::Include;
+    if let (true, Some(secret)) = (with_secret, &record.client_secret) {
         // Some providers demand the current secret in an update, others refuse every update that holds it.
         body.insert("client_secret".to_owned(), secret.expose_secret().into());
     }
@@ -300,15 +303,6 @@ fn half_a_credential(record: &Record) -> Failure {
         record.auth_method().unwrap_or_default()
     );
     Failure::new(Class::Denied, Reason::InvalidResponse, text)
-}
-
-/// The provider offers no way to change a registered client.
-fn unsupported() -> Failure {
-    Failure::new(
-        Class::Invalid,
-        Reason::UpdateUnsupported,
-        "the provider offers no way to change a registered client; undo the change of the manifest, or delete the OAuthClient and create it again",
-    )
 }
 
 pub(super) fn provider_changed(now: &str, before: &str) -> Failure {

@@ -3,7 +3,8 @@
 use kube::ResourceExt;
 use serde_json::{Map, Value};
 
-use crate::api::OAuthClient;
+use crate::api::metadata::RESPONSE_ONLY;
+use crate::api::{OAuthClient, UpdateMembers};
 use crate::domain::metadata::Request;
 use crate::domain::operator::Operator;
 use crate::domain::provider::Provider;
@@ -97,11 +98,20 @@ pub fn sample(object: &OAuthClient, operator: &Operator) -> Record {
     }
 }
 
-/// Body of an update: everything that is wanted, and the `client_id` (RFC 7592 section 2.2).
+/// Body of an update: everything that is wanted, and the `client_id` (RFC 7592 section 2.2). What the provider added to its answers is
+/// repeated for providers that demand every member; what a manifest asked for before, and does not any more, is not.
 #[must_use]
-pub fn update_body(request: &Request, client_id: &str) -> Request {
+pub fn update_body(request: &Request, record: &Record, members: UpdateMembers) -> Request {
     let mut body = request.clone();
-    body.insert("client_id".to_owned(), Value::String(client_id.to_owned()));
+    if members == UpdateMembers::All {
+        let added = record.metadata.iter().filter(|(name, value)| {
+            !record.request.contains_key(*name) && !RESPONSE_ONLY.contains(&name.as_str()) && !value.is_null()
+        });
+        for (name, value) in added {
+            body.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    body.insert("client_id".to_owned(), Value::String(record.client_id.clone()));
     body
 }
 

@@ -232,3 +232,22 @@ fn t157_the_version_of_a_record_can_be_read_when_nothing_else_can() {
     );
     assert_eq!(Record::schema_version_of(b"no json"), None);
 }
+
+#[test]
+fn t275_an_update_of_all_members_repeats_what_the_provider_added_and_clears_what_the_manifest_took_back() {
+    let stated = serde_json::json!({
+        "added": "x", "contacts": ["a@b"], "scope": "openid", "null": null, "client_secret_expires_at": 0,
+    });
+    let asked = serde_json::json!({"contacts": ["a@b"], "scope": "openid"});
+    let record = Record {
+        request: asked.as_object().unwrap().clone(),
+        metadata: stated.as_object().unwrap().clone(),
+        ..record()
+    };
+    let wanted = serde_json::json!({"scope": "profile"});
+    let body = |members| Value::Object(made::update_body(wanted.as_object().unwrap(), &record, members));
+    let requested = serde_json::json!({"client_id": "id", "scope": "profile"});
+    assert_eq!(body(crate::api::UpdateMembers::Requested), requested);
+    let all = serde_json::json!({"added": "x", "client_id": "id", "scope": "profile"});
+    assert_eq!(body(crate::api::UpdateMembers::All), all);
+}

@@ -288,6 +288,48 @@ fn w87_every_way_to_refuse_a_management_call_is_known() {
 }
 
 #[test]
+fn w87_a_blank_404_says_nothing_about_a_client_that_is_to_be_deleted() {
+    use crate::domain::refusal::is_client_named;
+    assert!(!is_client_named(&managed(404, "")));
+    for (status, body) in [
+        (404, r#"{"message":"Client not found"}"#),
+        (422, r#"{"message":"Unknown client"}"#),
+        (
+            400,
+            r#"{"error":"invalid_request","error_description":"Client not found"}"#,
+        ),
+        (401, ""),
+    ] {
+        assert!(is_client_named(&managed(status, body)), "{status} {body}");
+    }
+}
+
+#[test]
+fn w87_a_403_about_a_registration_access_token_is_told_from_one_about_rights() {
+    let about = r#"{"error":"forbidden","error_description":"Non matching registration_access_token"}"#;
+    assert_eq!(managed(403, about).remark, Some(Remark::Token));
+    let rights = r#"{"error":"insufficient_scope","error_description":"The access token lacks a scope"}"#;
+    assert_eq!(managed(403, rights).remark, None);
+}
+
+#[test]
+fn t273_a_refusal_that_says_that_the_client_exists_is_known() {
+    for text in [
+        "An application with the same name already exists",
+        "Application with the name X already exist in the system",
+        "Service Provider with name: x already registered",
+        "client_name must be unique",
+    ] {
+        let body = serde_json::json!({"error": "invalid_client_metadata", "error_description": text}).to_string();
+        assert_eq!(managed(400, &body).remark, Some(Remark::Exists), "{text}");
+    }
+    assert_eq!(
+        managed(400, r#"{"error":"invalid_redirect_uri","error_description":"no"}"#).remark,
+        None
+    );
+}
+
+#[test]
 fn w53_methods_that_are_not_offered_are_told_from_refusals() {
     assert!(is_unsupported(&managed(405, "")) && is_unsupported(&managed(501, "")));
     for status in [400, 401, 403, 404, 410, 415, 500] {

@@ -15,6 +15,7 @@ mod deletion;
 mod discovery;
 mod effects;
 mod forms;
+mod knobs;
 mod lost;
 mod management;
 mod manifests;

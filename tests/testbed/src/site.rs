@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::providers::{
-    ADMIN, Dialect, DjangoOAuthToolkit, Idpyoidc, IdpyoidcOptions, Keycloak, Mitreid, OidcProvider,
-    OidcProviderOptions, Persona, ProviderError, Realm, ScriptableProvider,
+    ADMIN, Dialect, DjangoOAuthToolkit, Idpyoidc, IdpyoidcOptions, Keycloak, Mitreid, OPERATOR, OidcProvider,
+    OidcProviderOptions, Persona, ProviderError, Quirk, Realm, ScriptableProvider,
 };
 use crate::proxy::Proxy;
 
@@ -210,8 +210,19 @@ impl Site {
     pub async fn dialect(dialect: &'static Dialect) -> Result<Self, ProviderError> {
         let provider = ScriptableProvider::start(Persona::Plain).await?;
         provider.speak(dialect);
+        let mut manifests = oauth_provider(&format!("issuer: {}\n{}", provider.url(), dialect.provider));
+        for quirk in dialect.quirks {
+            manifests += &match quirk {
+                Quirk::Administered(value) => consented("api-token", provider.url(), &[("value", value)]),
+                Quirk::Bought(_) => {
+                    let data = [("client_id", OPERATOR.0), ("client_secret", OPERATOR.1)];
+                    consented("operator", provider.url(), &data)
+                }
+                _ => String::new(),
+            };
+        }
         Ok(Self {
-            manifests: oauth_provider(&format!("issuer: {}\n{}", provider.url(), dialect.provider)),
+            manifests,
             abilities: Abilities::ALL,
             insists_on: "",
             provider: Provider::Scriptable(provider),

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::api::{AttemptOutcome, Reason};
+use crate::api::{AttemptOutcome, Reason, names};
 use crate::domain::api_error::ApiError;
 use crate::domain::breaker::BreakerKind;
 use crate::domain::claim::{self, Named, Provenance};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
 use crate::domain::metadata::{self, Request};
-use crate::domain::outcome::{CallError, Effect as Applied};
+use crate::domain::outcome::{CallError, Effect as Applied, Remark};
 use crate::domain::pass::journal::{Answered, Disputed, FollowUp};
 use crate::domain::pass::observed::{Note, Observed};
 use crate::domain::pass::state::{State, StoredRecord};
@@ -65,7 +65,28 @@ impl State {
         self.journal.attempt = None;
         // What was absent before may be what the provider refuses this one for.
         self.journal.look_up = None;
-        self.journal.failure = Some(error.failure);
+        self.journal.failure = Some(self.about_an_own_doubt(error));
+    }
+
+    /// Where a provider says that the client exists, and an earlier registration of this object may have made it, the manifest is not to
+    /// blame.
+    fn about_an_own_doubt(&self, error: CallError) -> Failure {
+        let doubt = self.suspects.iter().find(|suspect| suspect.client_id.is_none());
+        let (Some(Remark::Exists), Some(doubt)) = (error.remark, doubt) else {
+            return error.failure;
+        };
+        let text = format!(
+            "{}. An earlier registration of this OAuthClient was not answered (suspect of attempt {}), and its client may be the one that exists: look for it at \
+             the provider and remove it there, then ask for another try with: kubectl annotate --overwrite oauthclient NAME {}=VALUE. Or set another \
+             spec.clientName",
+            error.failure.message,
+            doubt.attempt,
+            names::RECONCILE
+        );
+        Failure {
+            message: text,
+            ..error.failure
+        }
     }
 
     /// When the first attempt began that may have registered a client of this object, in seconds since the epoch. `doubts`: whether

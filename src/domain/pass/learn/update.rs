@@ -1,9 +1,9 @@
 //! Answers to an update.
 
-use crate::api::{AttemptOutcome, Reason};
+use crate::api::{AttemptOutcome, ManagementMode, Reason};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::{self, Request};
-use crate::domain::outcome::CallError;
+use crate::domain::outcome::{CallError, Remark};
 use crate::domain::pass::journal::{FollowUp, Nowhere};
 use crate::domain::pass::state::State;
 use crate::domain::refusal;
@@ -51,7 +51,18 @@ impl State {
             self.journal.nowhere = Some(Box::new(Nowhere::Update(error, hash)));
             return;
         }
-        self.update_refused(refused_update(&error, &client_id), hash);
+        // Some say 403 with a code to a registration access token that they do not accept. What a policy forbids has another reason.
+        let forbids_token = error.remark == Some(Remark::Token)
+            && error.failure.reason == Reason::CredentialsRejected
+            && self
+                .record()
+                .is_some_and(|(record, _)| record.management.mode == ManagementMode::RegistrationAccessToken);
+        let failure = if forbids_token {
+            Failure::management_lost(&client_id)
+        } else {
+            refused_update(&error, &client_id)
+        };
+        self.update_refused(failure, hash);
     }
 
     /// The client was read after its update was answered with 404.
@@ -62,6 +73,7 @@ impl State {
         hash: String,
     ) {
         let Some((record, _)) = self.record() else { return };
+        let client_id = record.client_id.clone();
         let failure = match answer {
             Ok(found) if found.client_id == record.client_id => {
                 let mut now = record.clone();
@@ -69,10 +81,10 @@ impl State {
                 if !now.same_credentials(record) {
                     self.journal.follow_up = Some(FollowUp::Save(Box::new(now)));
                 }
-                unsupported_update()
+                Failure::update_unsupported(&client_id, true)
             }
-            Err(error) if refusal::is_client_refused(&error) => refused_update(&error, &record.client_id),
-            Ok(_) | Err(_) => refused_update(refused, &record.client_id),
+            Err(error) if refusal::is_client_refused(&error) => refused_update(&error, &client_id),
+            Ok(_) | Err(_) => refused_update(refused, &client_id),
         };
         self.update_refused(failure, hash);
     }
@@ -116,7 +128,7 @@ impl State {
 /// A refusal for good gets a reason of its own; anything that may pass keeps the one it has.
 fn refused_update(error: &CallError, client_id: &str) -> Failure {
     if refusal::is_unsupported(error) {
-        return unsupported_update();
+        return Failure::update_unsupported(client_id, true);
     }
     if refusal::is_client_refused(error) {
         return Failure::management_lost(client_id);
@@ -128,9 +140,4 @@ fn refused_update(error: &CallError, client_id: &str) -> Failure {
         },
         _ => error.failure.clone(),
     }
-}
-
-fn unsupported_update() -> Failure {
-    let text = "the provider does not change registered clients; undo the change of the manifest, or delete the OAuthClient and create it again";
-    Failure::new(Class::Invalid, Reason::UpdateUnsupported, text)
 }

@@ -9,6 +9,7 @@ mod dialects;
 mod exchange;
 mod payload;
 mod plain;
+mod profiles;
 mod wso2;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,11 +30,12 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use authentication::{access_token, is_authenticated};
-pub use dialect::{Dialect, Operation, Quirk};
+pub use dialect::{Dialect, OPERATOR, Operation, Quirk};
 pub use dialects::DIALECTS;
 pub use exchange::{Fault, Reply, Seen};
 use exchange::{decoded, unescaped};
 use payload::Payload;
+pub use profiles::PROFILES;
 
 use super::ProviderError;
 use crate::tls::Authority;
