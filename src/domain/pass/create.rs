@@ -82,6 +82,9 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
         }
         let absent = view.journal.look_up == Some(LookUp::Absent);
         if !absent && !view.is_suspect(&attempt, None) {
+            if !view.journal.object_read {
+                return Row::C5d.does(Effect::ReadObject);
+            }
             return Row::C6.does(Effect::EnterSuspect(Suspect {
                 attempt,
                 client_id: None,

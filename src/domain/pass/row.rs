@@ -176,6 +176,8 @@ rows! {
             => "discover";
         C5c "the same, not looked up"
             => "look the client up: found, it is the registration in hand (A1)";
+        C5d "marker open, its attempt is no suspect yet, not known to be absent, and the API server has not shown the object in this pass"
+            => "read it: a view that lags behind may lack what the status tells of that attempt";
         C6 "marker open, its attempt is no suspect yet, not known to be absent"
             => "enter a suspect";
         C7 "marker open, attempt not abandoned, not known to be absent, and (policy Hold, or another suspect of this UID)"

@@ -41,6 +41,7 @@ pub(super) fn broken(state: &State) -> Vec<String> {
     if marker_was_stripped(state) {
         broken.retain(|text| !text.starts_with("P2: nothing tells"));
     }
+    broken.retain(|text| !is_named_by_its_secret(state, text));
     broken.retain(|text| !is_kept_record(state, text));
     broken.extend(state.unfinished.iter().map(|text| format!("{text}, before the resync")));
     broken.extend(p6_four_writes(state));
@@ -115,12 +116,7 @@ fn settings_reach_the_provider(state: &State) -> Vec<String> {
 
 /// What the wish lacks at the first rest: nothing may depend on the resync, but for what a lost trigger would have done.
 pub(super) fn unfinished(state: &State) -> Vec<String> {
-    let lost = state
-        .schedule
-        .script
-        .iter()
-        .any(|(_, _, choice)| *choice == Choice::LoseTrigger);
-    if lost {
+    if state.schedule.took(Choice::LoseTrigger) {
         return Vec::new();
     }
     let everywhere = (0..state.clusters.len()).map(|cluster| leftovers(state, cluster));
@@ -283,6 +279,23 @@ fn left_with_an_event(state: &State) -> bool {
     let mut taken = state.schedule.script.iter();
     let refused = taken.any(|(_, what, choice)| ["create suspect", "get secret"].contains(what) && refused(*choice));
     refused && state.scenario.does(Step::CorruptRecord) && state.let_go
+}
+
+/// Whether somebody deleted the only record of this client before a status named it: its object says `RecordLost`, and the Secret
+/// that is kept names the client.
+fn is_named_by_its_secret(state: &State, text: &str) -> bool {
+    let Some(of) = text.strip_prefix("P2: nothing tells of the client ") else {
+        return false;
+    };
+    state.clusters.iter().any(|cluster| {
+        let lost = cluster.clients.values().map(|kept| object(&kept.object));
+        lost.filter(|object| object.reason == "RecordLost").any(|object| {
+            let secret = cluster.secrets.get(&(object.namespace, object.secret_name));
+            let data = secret.and_then(|kept| kept.secret.data.as_ref());
+            let id = data.and_then(|data| data.get("client_id"));
+            id.is_some_and(|id| of.starts_with(&format!("{} ", String::from_utf8_lossy(&id.0))))
+        })
+    })
 }
 
 /// Whether the marker was taken off in the middle of an attempt, or the record of one deleted: after a crash, nothing can tell of
