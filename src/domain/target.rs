@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::api::Mark;
 use crate::api::{
-    AssertionAudience, ManagementMode, OnClientLost, OnUnknownOutcome, SecretInUpdate, TokenReuse, UpdateMembers, Verify,
+    AssertionAudience, ManagementMode, OnClientLost, OnUnknownOutcome, SecretInUpdate, TokenReuse, UpdateMembers,
+    Verify,
 };
 
 use super::bearer::{self, ListedToken};
