@@ -175,14 +175,15 @@ pub(super) fn providers() -> Vec<Case> {
             let bearer = json!({"secretRef": {"name": "a"}, "additionalSecretRefs": further});
             one(auth, one("bearer", bearer))
         };
-        if auth == "registrationAuth" {
-            cases.push(case(
-                &path(".bearer.additionalSecretRefs[].name"),
-                PATTERN,
-                listed(&["a..b"]),
-                listed(&["a.b", "c"]),
-            ));
-        } else {
+        let is_listed = auth == "registrationAuth";
+        cases.push(case(
+            &path(".bearer.additionalSecretRefs[].name"),
+            PATTERN,
+            listed(&["a..b"]),
+            // Elsewhere no list is accepted.
+            if is_listed { listed(&["a.b", "c"]) } else { json!({}) },
+        ));
+        if !is_listed {
             cases.push(case(
                 &path(""),
                 "additionalSecretRefs is used only in registrationAuth",
