@@ -58,6 +58,11 @@ pub(super) fn begin(view: &View<'_>) -> Option<Decision> {
     if !view.has_earlier || view.marker().is_some() || view.journal.attempt.is_some() {
         return None;
     }
+    // Whoever gives the known client up wants one of this object's own. The earlier record stays, and names the client.
+    let known = view.object.status.as_ref().and_then(|status| status.client_id.as_deref());
+    if known.is_some_and(|client_id| view.abandons(client_id)) {
+        return None;
+    }
     if !view.journal.object_read {
         return Some(Row::T3.does(Effect::ReadObject));
     }

@@ -142,7 +142,7 @@ rows! {
             => "read it / save the record without the mark";
         T2 "record present, it replaces that of an earlier object: the earlier records not read / the earlier one is there and marked for this object / else"
             => "find them live / remove it / save the record without that";
-        T3 "record absent, no attempt of this object open, and the watch shows the record of a registered client of another object of this name: object not read live / the records not read"
+        T3 "record absent, no attempt of this object open, its known client not abandoned, and the watch shows the record of a registered client of another object of this name: object not read live / the records not read"
             => "read it: the earlier object is gone / find them live, with the UID of the namespace";
         T4 "none of them is of this cluster, registered and of this namespace and name"
             => "part C";
