@@ -59,7 +59,11 @@ pub(super) fn begin(view: &View<'_>) -> Option<Decision> {
         return None;
     }
     // Whoever gives the known client up wants one of this object's own. The earlier record stays, and names the client.
-    let known = view.object.status.as_ref().and_then(|status| status.client_id.as_deref());
+    let known = view
+        .object
+        .status
+        .as_ref()
+        .and_then(|status| status.client_id.as_deref());
     if known.is_some_and(|client_id| view.abandons(client_id)) {
         return None;
     }
