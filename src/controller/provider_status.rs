@@ -130,7 +130,7 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
                 Ok(()) if comparison.is_none() && cx.transport.refusals().version() == refusals => return,
                 Ok(()) if comparison.is_none() => continue,
                 Ok(()) => {
-                    compared_all(comparison.as_ref()).await;
+                    compared_all(open_since(comparison.as_ref(), revision.as_deref())).await;
                     continue;
                 }
                 Err(failure) => Some(failure),
@@ -144,9 +144,9 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
         match wait {
             Some(wait) => tokio::select! {
                 () = cx.clock.sleep(wait) => {}
-                () = compared_all(comparison.as_ref()) => {}
+                () = compared_all(open_since(comparison.as_ref(), revision.as_deref())) => {}
             },
-            None if comparison.is_some() => compared_all(comparison.as_ref()).await,
+            None if comparison.is_some() => compared_all(open_since(comparison.as_ref(), revision.as_deref())).await,
             None => return,
         }
     }
@@ -176,9 +176,14 @@ fn compare<'a>(cx: &'a Context, key: &ProviderKey, revision: String, comparison:
     *comparison = Some(cx.comparisons.begin(key, revision, clients.collect()));
 }
 
+/// The comparison whose end is still to be written: one that has ended since the status was made counts, or nobody would wake up for it.
+fn open_since<'a, 'b>(comparison: Option<&'b Comparison<'a>>, written: Option<&str>) -> Option<&'b Comparison<'a>> {
+    comparison.filter(|_| written.is_none())
+}
+
 /// Waits for the end of a comparison; without one, for ever.
 async fn compared_all(comparison: Option<&Comparison<'_>>) {
-    match comparison.filter(|comparison| !comparison.is_done()) {
+    match comparison {
         Some(comparison) => comparison.done().await,
         None => std::future::pending().await,
     }
