@@ -216,11 +216,12 @@ impl SecretIndex {
         })
     }
 
-    /// Ends a list: what it lacked is gone.
+    /// Ends a list: what it lacked was deleted.
     pub(super) fn sweep(&self, family: Family, namespace: Option<&str>, epoch: u32) -> Vec<Change> {
         let mut inner = self.write();
-        let gone = inner.space(family).sweep(namespace, epoch);
-        gone.into_iter()
+        let deleted = inner.space(family).sweep(namespace, epoch);
+        deleted
+            .into_iter()
             .map(|(_, old)| {
                 self.unlink(&mut inner, family, &old);
                 Change {

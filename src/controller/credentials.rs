@@ -190,12 +190,12 @@ async fn read(
     let consents = |labelled, listed| {
         check_consent(key, field, name, source.namespace, labelled, listed).inspect_err(|_| source.cache.remove(&slot))
     };
-    let gone = || {
+    let kept_copy = || {
         source.cache.remove(&slot);
         source.kept.and_then(|kept| kept.secrets.of(&slot)).ok_or_else(absent)
     };
     let unread = |error: ApiError| match error {
-        ApiError::Forbidden { .. } if source.kept.is_some_and(|kept| kept.provider_gone) => gone(),
+        ApiError::Forbidden { .. } if source.kept.is_some_and(|kept| kept.provider_gone) => kept_copy(),
         error => Err(error.failure(&what)),
     };
 
@@ -210,7 +210,7 @@ async fn read(
         // The watch may lag behind.
         let head = match source.secrets.head(source.namespace, name).await {
             Ok(Some(head)) => head,
-            Ok(None) => return gone(),
+            Ok(None) => return kept_copy(),
             Err(error) => return unread(error),
         };
         let meta = SecretMeta::of(head, source.namespace.into());
@@ -221,7 +221,7 @@ async fn read(
         let _reader = source.cache.readers.acquire().await;
         let secret = match source.secrets.get(source.namespace, name).await {
             Ok(Some(secret)) => secret,
-            Ok(None) => return gone(),
+            Ok(None) => return kept_copy(),
             Err(error) => return unread(error),
         };
         // It may have changed since its metadata was looked at.
