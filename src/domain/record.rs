@@ -247,6 +247,15 @@ impl Record {
             && self.registration_client_uri == other.registration_client_uri
     }
 
+    /// Takes over the credentials of another version of this record.
+    pub fn take_credentials(&mut self, other: &Self) {
+        self.client_secret.clone_from(&other.client_secret);
+        self.client_secret_expires_at = other.client_secret_expires_at;
+        self.registration_access_token
+            .clone_from(&other.registration_access_token);
+        self.registration_client_uri.clone_from(&other.registration_client_uri);
+    }
+
     /// Whether both say the same in every member.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {

@@ -71,6 +71,10 @@ pub struct Journal {
     pub touched: bool,
     /// An update of this pass that was overtaken by one of another replica, and answered after that one had begun.
     pub overtaken: Option<String>,
+    /// The record that an answer in hand was to replace, as it was before.
+    pub base: Option<Box<Record>>,
+    /// The record with the credentials that an overtaken update brought, which no other answer has replaced.
+    pub brought: Option<Box<Record>>,
     /// What the client's own credentials told.
     pub probed: Option<Probed>,
     /// What a look at another client's credentials told, after this one's were rejected.

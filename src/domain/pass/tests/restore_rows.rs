@@ -58,6 +58,23 @@ fn t3_nothing_is_registered_before_the_earlier_record_was_read() {
 }
 
 #[test]
+fn t3_whoever_gives_the_known_client_up_gets_one_of_its_own() {
+    let known = |abandoned: &str| {
+        restored(|_| ()).with(|w| {
+            w.object["status"] = json!({"clientID": "c1"});
+            w.object["metadata"]["annotations"] = json!({names::ABANDON: abandoned});
+            w.live = true;
+        })
+    };
+    assert_eq!(known("c2").short(), "MarkEarlier");
+    assert_eq!(
+        known("c1").short(),
+        "EnterSuspect",
+        "the client that is given up stays named"
+    );
+}
+
+#[test]
 fn t4_a_record_of_something_else_is_no_obstacle() {
     let unrelated: [fn(&mut Record); 3] = [
         |r| r.cluster_id = "other".into(),
