@@ -1,5 +1,7 @@
 //! Rows that follow from answers.
 
+use secrecy::ExposeSecret as _;
+
 use super::*;
 use crate::domain::api_error::ApiError;
 use crate::domain::secret::SecretRevision;
