@@ -207,14 +207,9 @@ impl View<'_> {
         status::is_judged(self.object)
     }
 
-    /// Whether this generation was judged Ready.
-    pub(super) fn is_judged_ready(&self) -> bool {
-        status::is_judged_ready(self.object)
-    }
-
     /// Whether this generation was judged Ready, or would be if the client secret had not expired.
     pub(super) fn stands(&self) -> bool {
-        self.is_judged_ready() || status::is_judged_expired(self.object)
+        status::stands(self.object)
     }
 
     /// Whether the status says of an expired secret that it has expired, and of no other.
