@@ -40,7 +40,7 @@ pub struct TokenStatus {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
     pub secret_name: String,
-    /// Resource version of the Secret that `state` is about.
+    /// Resource version of the Secret whose token was refused. Set only with the state `Refused`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub resource_version: Option<String>,
@@ -67,7 +67,7 @@ pub enum TokenState {
     Spare,
     /// The provider refused it.
     Refused,
-    /// Its time is over.
+    /// The token has expired.
     Expired,
     /// Its Secret cannot be used.
     Unusable,

@@ -121,9 +121,10 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
     let mut failures = 0;
     let mut comparison = None;
     while cx.leadership.leads() {
-        let refusals = cx.transport.refusals().version();
+        let uid = cx.provider_object(key).map(|(uid, _, _)| uid).unwrap_or_default();
+        let refusals = cx.transport.refusals().version(&uid);
         let provider = cx.provider_with_tokens(key).await;
-        let tokens = cx.token_statuses(&provider);
+        let tokens = cx.token_statuses(key, &provider);
         let compared = match revision::of(cx, key, &provider).await {
             Ok(revision) => {
                 compare(cx, key, revision, &mut comparison);
@@ -148,7 +149,7 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
             Err(ApiError::Conflict) => None,
             Err(error) => Some(error.failure(&key.to_string())),
             Ok(()) => match found.map(|_| ()).and(compared) {
-                Ok(()) if comparison.is_none() && cx.transport.refusals().version() == refusals => return,
+                Ok(()) if comparison.is_none() && cx.transport.refusals().version(&uid) == refusals => return,
                 Ok(()) if comparison.is_none() => continue,
                 Ok(()) => {
                     compared_all(open_since(comparison.as_ref(), revision.as_deref())).await;

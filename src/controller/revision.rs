@@ -64,7 +64,7 @@ pub(super) async fn of(
                 shown(&target.presented),
             )
         }
-        Err(failure) if matches!(failure.class, Class::Invalid | Class::Denied) => {
+        Err(failure) if failure.is_settled() => {
             // Which Secret lacks what; nothing of a value.
             add(&failure.message);
             return Ok(hex(plain.finish().as_ref()));

@@ -52,6 +52,12 @@ impl Failure {
         }
     }
 
+    /// Whether trying again changes nothing before somebody changes something.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        matches!(self.class, Class::Invalid | Class::Denied)
+    }
+
     /// The provider does not accept the token that manages this client.
     #[must_use]
     pub fn management_lost(client_id: &str) -> Self {

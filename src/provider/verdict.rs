@@ -154,24 +154,44 @@ fn refused_request(
     }
 }
 
-/// What the provider says where it refuses a registration because of the credentials that came with it; `None`: the answer is about
-/// something else.
-pub(super) fn refusal_of_credentials(answer: &Answer, spoken: &[SecretString]) -> Option<String> {
+/// What proves that a refusal is one of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The answer itself.
+    OfToken,
+    /// That another token is not refused in the same way: providers answer 401 for a client that they do not know, too.
+    ByComparison,
+    /// Nothing: a firewall may have answered.
+    None,
+}
+
+/// What the provider says where it refuses a request because of the token that came with it; `None`: the answer is about something
+/// else.
+pub(super) fn refusal_of_token(answer: &Answer, asked: Asked, spoken: &[SecretString]) -> Option<(String, Proof)> {
     let body = answer.body.as_deref();
     let body = body.map(|body| error_body::read(body, spoken)).unwrap_or_default();
     let body = with_challenge(body, &answer.headers, spoken);
-    if About::of(answer.status, Asked::Registration, &body) != About::Credentials {
-        return None;
-    }
+    let is_coded = matches!(
+        body.code.as_deref(),
+        Some("invalid_token" | "insufficient_scope" | "access_denied")
+    );
+    let proof = match asked {
+        Asked::Registration if About::of(answer.status, asked, &body) != About::Credentials => return None,
+        Asked::Registration if answer.status == 401 || is_coded => Proof::OfToken,
+        Asked::Registration => Proof::None,
+        Asked::Management | Asked::Listing if answer.status == 401 => Proof::ByComparison,
+        Asked::Management | Asked::Listing => return None,
+    };
     let code = body.code.map(|code| format!(" with {code}")).unwrap_or_default();
     let words = body
         .description
         .map(|words| format!(" (\"{words}\")"))
         .unwrap_or_default();
-    Some(format!(
+    let text = format!(
         "the provider refused the token with status {}{code}{words}",
         answer.status
-    ))
+    );
+    Some((text, proof))
 }
 
 /// A redirect is never followed: it would carry credentials elsewhere, and a registration could take place twice.
