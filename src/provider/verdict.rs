@@ -9,7 +9,9 @@ use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Effect, Remark};
 
-use super::about::{About, names_a_client_that_exists, names_a_registration_token, names_an_unknown_client};
+use super::about::{
+    About, names_a_client_that_exists, names_a_registration_token, names_an_unknown_client, names_the_client_secret,
+};
 use super::asked::Asked;
 use super::error_body::{self, ErrorBody};
 use super::exchange::Answer;
@@ -214,8 +216,7 @@ fn redirected(answer: &Answer, asked: Asked, at: &str) -> String {
 
 fn remark(answer: &Answer, body: &ErrorBody) -> Option<Remark> {
     let is_json = |body: &Vec<u8>| Object::parse(body).is_some();
-    let told = |text: &Option<String>| text.as_deref().is_some_and(|text| text.contains("client_secret"));
-    if told(&body.description) || told(&body.code) {
+    if names_the_client_secret(body) {
         Some(Remark::ClientSecret)
     } else if matches!(answer.status, 400 | 422) && names_an_unknown_client(body) {
         Some(Remark::UnknownClient)

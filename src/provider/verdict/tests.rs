@@ -280,6 +280,15 @@ fn w87_every_way_to_refuse_a_management_call_is_known() {
             r#"{"error":"invalid_request","error_description":"redirect_uris are missing"}"#,
         ),
         (422, r#"{"message":"unknown scope"}"#),
+        (422, r#"{"errors":{"client_uri":["unknown field"]}}"#),
+        (
+            400,
+            r#"{"error":"invalid_request","error_description":"Invalid client metadata: the logo does not exist"}"#,
+        ),
+        (
+            400,
+            r#"{"error":"invalid_request","error_description":"Unknown property client_name"}"#,
+        ),
         (409, r#"{"message":"Unknown client"}"#),
         (500, r#"{"message":"Unknown client"}"#),
     ] {
@@ -343,6 +352,16 @@ fn w40_a_provider_that_misses_the_secret_is_understood() {
     assert!(wants_client_secret(&managed(400, text)) && wants_client_secret(&managed(403, text)));
     assert!(!wants_client_secret(&managed(401, text)));
     assert!(!wants_client_secret(&managed(400, r#"{"error":"invalid_request"}"#)));
+    for words in [
+        "token_endpoint_auth_method client_secret_post is not supported",
+        "client_secret_expires_at is read-only",
+        "previous_client_secret",
+    ] {
+        let text = serde_json::json!({"error": "invalid_client_metadata", "error_description": words}).to_string();
+        assert!(!wants_client_secret(&managed(400, &text)), "{words}");
+    }
+    let quoted = r#"{"error":"invalid_request","error_description":"Missing 'client_secret'."}"#;
+    assert!(wants_client_secret(&managed(400, quoted)));
 }
 
 #[test]
