@@ -23,12 +23,7 @@ pub type Request = Map<String, Value>;
 /// the credentials Secret cannot be written as the spec asks.
 pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Result<Request, Failure> {
     super::secret::check(spec)?;
-    let mut request = Map::new();
-    spec.metadata.write_to(&mut request);
-    if let Some(rare) = &spec.rare {
-        rare.write_to(&mut request);
-    }
-    translate(&mut request);
+    let mut request = of_manifest(spec);
     if request.get("grant_types") == Some(&json!([])) {
         request.remove("grant_types");
     }
@@ -47,6 +42,18 @@ pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Res
     }
     request.retain(|name, _| !knobs.omit_members.iter().any(|omitted| omitted == name));
     Ok(request)
+}
+
+/// The members that the manifest sets itself, without those of `extraMetadata`.
+#[must_use]
+pub fn of_manifest(spec: &OAuthClientSpec) -> Request {
+    let mut request = Map::new();
+    spec.metadata.write_to(&mut request);
+    if let Some(rare) = &spec.rare {
+        rare.write_to(&mut request);
+    }
+    translate(&mut request);
+    request
 }
 
 /// `scope` is one string on the wire; translations are members of their own, `name#tag` (RFC 7591 section 2.2).

@@ -217,7 +217,7 @@ fn w23_a_wait_that_is_asked_for_is_kept() {
         case.provider(json!({"issuer": proxy.url()})).await;
         case.provider_ready().await;
         case.app("", "one").await;
-        case.told("", "Ready", "asks to slow down").await;
+        case.told("", "Ready", "returned 429").await;
         case.ready("").await;
         let at: Vec<_> = proxy
             .exchanges()
