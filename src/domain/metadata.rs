@@ -97,7 +97,8 @@ fn defaults(spec: &OAuthClientSpec, default_name: &str) -> Request {
 }
 
 /// Whether a request that was accepted is the wanted one. A default that the provider object does not send any more, or that an earlier
-/// version of its profile sent, is no reason for an update.
+/// version of its profile sent, is no reason for an update. `is_fixed`: there are no updates. Then a member that is not sent any more is
+/// no reason either: the provider object would make every client of it fail.
 #[must_use]
 pub fn is_same(
     accepted: &Request,
@@ -105,13 +106,15 @@ pub fn is_same(
     spec: &OAuthClientSpec,
     default_name: &str,
     knobs: &Knobs,
+    is_fixed: bool,
 ) -> bool {
     if accepted == wanted {
         return true;
     }
     let defaults = defaults(spec, default_name);
     let unsent = |name: &String, value: &Value| {
-        knobs.omit_defaults.contains(name) && !wanted.contains_key(name) && defaults.get(name) == Some(value)
+        let default = knobs.omit_defaults.contains(name) && defaults.get(name) == Some(value);
+        !wanted.contains_key(name) && (default || is_fixed && knobs.omit_members.contains(name))
     };
     let rest = accepted.iter().filter(|(name, value)| !unsent(name, value));
     rest.eq(wanted.iter())
@@ -277,7 +280,7 @@ mod tests {
         let shop =
             |method: Option<&str>| spec(json!({"redirectURIs": ["https://a/cb"], "tokenEndpointAuthMethod": method}));
         let wanted = request(&shop(None), "n", &wso2).unwrap();
-        let same = |accepted: &Request, knobs: &Knobs| is_same(accepted, &wanted, &shop(None), "n", knobs);
+        let same = |accepted: &Request, knobs: &Knobs| is_same(accepted, &wanted, &shop(None), "n", knobs, false);
         let mut before = wanted.clone();
         before.insert("token_endpoint_auth_method".to_owned(), json!("client_secret_basic"));
         assert!(same(&wanted, &wso2) && same(&before, &wso2));
@@ -287,6 +290,19 @@ mod tests {
         before.remove("token_endpoint_auth_method");
         before.insert("scope".to_owned(), json!("openid"));
         assert!(!same(&before, &wso2));
+    }
+
+    #[test]
+    fn t290_a_member_that_is_not_sent_any_more_is_no_difference_where_nothing_can_be_updated() {
+        let shop = spec(json!({"redirectURIs": ["https://a/cb"], "contacts": ["a@b"]}));
+        let mut knobs = knobs(Profile::Rfc7592);
+        let mut before = request(&shop, "n", &knobs).unwrap();
+        knobs.omit_members = vec!["contacts".to_owned(), "scope".to_owned()];
+        let wanted = request(&shop, "n", &knobs).unwrap();
+        let same = |before: &Request, is_fixed| is_same(before, &wanted, &shop, "n", &knobs, is_fixed);
+        assert!(same(&before, true) && !same(&before, false), "an update removes it");
+        before.insert("logo_uri".to_owned(), json!("https://a/l"));
+        assert!(!same(&before, true), "the manifest set it, and does not any more");
     }
 
     #[test]
