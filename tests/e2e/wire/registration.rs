@@ -109,7 +109,7 @@ fn w16_half_of_what_management_needs_is_none() {
             case.ready_app(suffix, "one").await;
             case.app(suffix, "two").await;
             let message = case.failed(suffix, "UpdateUnsupported").await;
-            assert!(message.contains("undo the change"), "{message}");
+            assert!(message.contains("revert the change"), "{message}");
             case.delete(suffix).await;
             case.gone(suffix).await;
             case.warned(suffix, "DeletionUnsupported").await;
