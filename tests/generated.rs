@@ -271,7 +271,12 @@ fn matrix(golden: &str, kinds: &[&str], title: &str) -> String {
             + "\n"
     };
     let header = golden.lines().next().unwrap().replacen("server", title, 1);
-    let header = header.replacen("version", if kinds == ["dialect"] { "seen at" } else { "version" }, 1);
+    let second = match kinds {
+        ["dialect"] => "seen at",
+        ["profile"] => "known from",
+        _ => "version",
+    };
+    let header = header.replacen("version", second, 1);
     let columns = header.split('\t').count() - 1;
     let rows = golden
         .lines()
@@ -299,8 +304,8 @@ fn the_matrix_of_providers_shows_the_golden_rows() {
          ## Emulated servers\n\n\
          These servers are not available as packages. The tests use an emulation of their documented behavior.\n\n{}\n\
          ## Profiles without a real server\n\n\
-         The tests run the profile against an emulation that has the deviations which the documentation or the source of the server \
-         states. The server itself was not tried.\n\n{}\n\
+         The tests run the profile against an emulation of the known deviations. The column *known from* says where they are known from; \
+         what is assumed is named.\n\n{}\n\
          ## Deviations\n\n\
          Each row is one deviation from RFC 7591 or RFC 7592, and servers that have it.\n\n{}",
         matrix(&golden, &["server"], "server"),

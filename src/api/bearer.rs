@@ -17,8 +17,8 @@ use super::auth::SecretRef;
 pub struct BearerAuth {
     /// The Secret, in the provider's namespace (for a ClusterOAuthProvider: the operator's).
     pub secret_ref: SecretRef,
-    /// Further Secrets with a token each, only in `registrationAuth`. The tokens are used one after the other, `secretRef` first: when a
-    /// token has expired or the provider refuses it, the next one is used.
+    /// Additional Secrets with one token each, only in `registrationAuth`. Tokens are tried in order; the next one is used when a token
+    /// expires or is rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 7))]
     pub additional_secret_refs: Option<Vec<SecretRef>>,

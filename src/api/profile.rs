@@ -99,11 +99,11 @@ pub struct Mark {
     pub method: &'static str,
     /// Name under which administrators see it.
     pub attribute: &'static str,
-    /// What an administrator's address of the clients has in the place of this part of the issuer.
+    /// Part of the issuer that is replaced to build the admin URL.
     pub issuer_part: &'static str,
-    /// That what.
+    /// Its replacement.
     pub listing_part: &'static str,
-    /// What that address ends with.
+    /// Suffix of that URL.
     pub listing_end: &'static str,
 }
 
@@ -258,11 +258,11 @@ impl Profile {
 /// How registered clients are managed.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.uriTemplate) || self.mode == 'Credentials'").message("uriTemplate is used only with mode Credentials").field_path(".uriTemplate"))]
 pub struct Management {
     /// `RegistrationAccessToken`: with the token and URI that the registration returned (RFC 7592). `Credentials`: with
-    /// `managementAuth` at `uriTemplate`. `None`: not at all.
-    pub mode: ManagementMode,
+    /// `managementAuth` at `uriTemplate`. `None`: not at all. Unset: the mode of the profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ManagementMode>,
     /// URI of one client; `{registration_endpoint}` and `{client_id}` are replaced. Unset:
     /// `{registration_endpoint}/{client_id}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

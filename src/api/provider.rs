@@ -226,8 +226,7 @@ pub struct ProviderSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
     pub omit_members: Option<Vec<String>>,
-    /// Overrides the profile: names of metadata members that are sent only where the manifest of the client sets them. Of other members
-    /// that a manifest leaves out, the operator sends its default, such as an empty list of `redirect_uris` for a client without redirects.
+    /// Overrides the profile: metadata members for which the operator sends no default; they are sent only if the OAuthClient sets them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
     pub omit_defaults: Option<Vec<String>>,
@@ -249,7 +248,7 @@ pub struct ProviderSettings {
     #[serde(default)]
     pub on_unknown_outcome: OnUnknownOutcome,
     /// What to do when a client is proven to be lost at the provider. `Register` registers another client in its place and writes
-    /// its credentials into the Secret; `Hold` leaves the Secret as it is and waits for a person.
+    /// its credentials into the Secret; `Hold` keeps the Secret and waits for manual action.
     #[serde(default)]
     pub on_client_lost: OnClientLost,
     /// Whether the operator tries the credentials of a new registration once, with a request that obtains no token. `Never`: a client that

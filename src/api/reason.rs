@@ -103,7 +103,7 @@ reasons! {
     /// The provider rejected a change of the client metadata.
     UpdateRejected => "Change the member that the message names, or restore its former value. The credentials remain valid.",
     /// The provider offers no way to change a registered client.
-    UpdateUnsupported => "Restore the former manifest, or create a new OAuthClient for the new metadata. The credentials remain valid.",
+    UpdateUnsupported => "Restore the former manifest, or register another client in the place of this one with the annotation `replace` that the message names. The credentials remain valid until then.",
     /// It is unknown whether the provider registered the client.
     OutcomeUnknown => "Look for the client at the provider and delete it there if it exists. Then change the manifest, or create the OAuthClient again.",
     /// A client that no object owns may exist at the provider.

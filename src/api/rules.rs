@@ -325,13 +325,18 @@ pub(super) fn of_provider(spec: &mut Value) {
         .filter(|profile| profile.preset().management == ManagementMode::Credentials)
         .map(Profile::name)
         .collect();
-    let managing: Vec<&str> = managing.iter().map(String::as_str).collect();
+    let managing = list(&managing.iter().map(String::as_str).collect::<Vec<_>>());
+    let managed = format!(
+        "(has(self.management) && has(self.management.mode) ? self.management.mode == 'Credentials' : self.profile in {managing})"
+    );
     if let Some(rules) = spec["x-kubernetes-validations"].as_array_mut() {
         rules.push(json!({
-            "rule": format!(
-                "!has(self.clientIDMember) || self.clientIDMember == '' || (has(self.management) ? self.management.mode == 'Credentials' : self.profile in {})",
-                list(&managing)
-            ),
+            "rule": format!("!has(self.management) || !has(self.management.uriTemplate) || {managed}"),
+            "message": "management.uriTemplate is used only with management.mode Credentials",
+            "fieldPath": ".management.uriTemplate",
+        }));
+        rules.push(json!({
+            "rule": format!("!has(self.clientIDMember) || self.clientIDMember == '' || {managed}"),
             "message": "clientIDMember needs management.mode Credentials: a client of a chosen identifier is found with the provider's credentials",
             "fieldPath": ".clientIDMember",
         }));

@@ -74,18 +74,17 @@ impl Failure {
     #[must_use]
     pub fn update_unsupported(client_id: &str, deletes: bool) -> Self {
         let rest = if deletes {
-            "The operator deregisters the former client where the provider allows it. If the provider refuses a second client of the same name, set another \
-             spec.clientName"
+            "The operator then deregisters the old client if the provider supports it. If client names must be unique, set a different spec.clientName"
                 .to_owned()
         } else {
             format!(
-                "Client {client_id} then stays at the provider, listed as a suspect. If the provider refuses a second client of the same name, set another \
-                 spec.clientName, or remove client {client_id} there"
+                "Client {client_id} then stays at the provider, listed as a suspect. If client names must be unique, set a different spec.clientName, or \
+                 delete client {client_id} at the provider"
             )
         };
         let text = format!(
-            "the provider offers no way to change a registered client; undo the change of the manifest, or have another client registered in its place with: \
-             kubectl annotate --overwrite oauthclient NAME {}={client_id}. {rest}",
+            "the provider does not support updates of registered clients; revert the change, or register a replacement: kubectl annotate --overwrite oauthclient \
+             NAME {}={client_id}. {rest}",
             names::REPLACE
         );
         Self::new(Class::Invalid, Reason::UpdateUnsupported, text)

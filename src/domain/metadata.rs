@@ -23,12 +23,7 @@ pub type Request = Map<String, Value>;
 /// the credentials Secret cannot be written as the spec asks.
 pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Result<Request, Failure> {
     super::secret::check(spec)?;
-    let mut request = Map::new();
-    spec.metadata.write_to(&mut request);
-    if let Some(rare) = &spec.rare {
-        rare.write_to(&mut request);
-    }
-    translate(&mut request);
+    let mut request = of_manifest(spec);
     if request.get("grant_types") == Some(&json!([])) {
         request.remove("grant_types");
     }
@@ -47,6 +42,18 @@ pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Res
     }
     request.retain(|name, _| !knobs.omit_members.iter().any(|omitted| omitted == name));
     Ok(request)
+}
+
+/// The members that the manifest sets itself, without those of `extraMetadata`.
+#[must_use]
+pub fn of_manifest(spec: &OAuthClientSpec) -> Request {
+    let mut request = Map::new();
+    spec.metadata.write_to(&mut request);
+    if let Some(rare) = &spec.rare {
+        rare.write_to(&mut request);
+    }
+    translate(&mut request);
+    request
 }
 
 /// `scope` is one string on the wire; translations are members of their own, `name#tag` (RFC 7591 section 2.2).
@@ -90,7 +97,8 @@ fn defaults(spec: &OAuthClientSpec, default_name: &str) -> Request {
 }
 
 /// Whether a request that was accepted is the wanted one. A default that the provider object does not send any more, or that an earlier
-/// version of its profile sent, is no reason for an update.
+/// version of its profile sent, is no reason for an update. `is_fixed`: there are no updates. Then a member that is not sent any more is
+/// no reason either: the provider object would make every client of it fail.
 #[must_use]
 pub fn is_same(
     accepted: &Request,
@@ -98,13 +106,15 @@ pub fn is_same(
     spec: &OAuthClientSpec,
     default_name: &str,
     knobs: &Knobs,
+    is_fixed: bool,
 ) -> bool {
     if accepted == wanted {
         return true;
     }
     let defaults = defaults(spec, default_name);
     let unsent = |name: &String, value: &Value| {
-        knobs.omit_defaults.contains(name) && !wanted.contains_key(name) && defaults.get(name) == Some(value)
+        let default = knobs.omit_defaults.contains(name) && defaults.get(name) == Some(value);
+        !wanted.contains_key(name) && (default || is_fixed && knobs.omit_members.contains(name))
     };
     let rest = accepted.iter().filter(|(name, value)| !unsent(name, value));
     rest.eq(wanted.iter())
@@ -270,7 +280,7 @@ mod tests {
         let shop =
             |method: Option<&str>| spec(json!({"redirectURIs": ["https://a/cb"], "tokenEndpointAuthMethod": method}));
         let wanted = request(&shop(None), "n", &wso2).unwrap();
-        let same = |accepted: &Request, knobs: &Knobs| is_same(accepted, &wanted, &shop(None), "n", knobs);
+        let same = |accepted: &Request, knobs: &Knobs| is_same(accepted, &wanted, &shop(None), "n", knobs, false);
         let mut before = wanted.clone();
         before.insert("token_endpoint_auth_method".to_owned(), json!("client_secret_basic"));
         assert!(same(&wanted, &wso2) && same(&before, &wso2));
@@ -280,6 +290,19 @@ mod tests {
         before.remove("token_endpoint_auth_method");
         before.insert("scope".to_owned(), json!("openid"));
         assert!(!same(&before, &wso2));
+    }
+
+    #[test]
+    fn t290_a_member_that_is_not_sent_any_more_is_no_difference_where_nothing_can_be_updated() {
+        let shop = spec(json!({"redirectURIs": ["https://a/cb"], "contacts": ["a@b"]}));
+        let mut knobs = knobs(Profile::Rfc7592);
+        let mut before = request(&shop, "n", &knobs).unwrap();
+        knobs.omit_members = vec!["contacts".to_owned(), "scope".to_owned()];
+        let wanted = request(&shop, "n", &knobs).unwrap();
+        let same = |before: &Request, is_fixed| is_same(before, &wanted, &shop, "n", &knobs, is_fixed);
+        assert!(same(&before, true) && !same(&before, false), "an update removes it");
+        before.insert("logo_uri".to_owned(), json!("https://a/l"));
+        assert!(!same(&before, true), "the manifest set it, and does not any more");
     }
 
     #[test]

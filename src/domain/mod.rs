@@ -8,6 +8,7 @@ pub mod bearer;
 pub mod breaker;
 pub mod bundle;
 pub mod claim;
+pub mod correction;
 pub mod duration;
 pub mod expiry;
 pub mod failure;

@@ -40,7 +40,7 @@ pub fn settings(provider: &ProviderSettings) -> Knobs {
             Some(own) => Some(own.clone()).filter(|own| !own.is_empty()),
             None => profile.client_id_member,
         },
-        management: management.map_or(profile.management, |own| own.mode),
+        management: management.and_then(|own| own.mode).unwrap_or(profile.management),
         uri_template: management
             .and_then(|own| own.uri_template.clone())
             .unwrap_or(profile.uri_template),
@@ -84,7 +84,7 @@ mod tests {
             omit_members: Some(vec!["scope".to_owned()]),
             reserved_members: Some(Vec::new()),
             management: Some(Management {
-                mode: ManagementMode::Credentials,
+                mode: Some(ManagementMode::RegistrationAccessToken),
                 uri_template: Some("https://p/{client_id}".to_owned()),
                 update_members: Some(UpdateMembers::All),
                 secret_in_update: Some(SecretInUpdate::Include),
@@ -95,8 +95,28 @@ mod tests {
         assert_eq!(own.omit_members, ["scope"]);
         assert!(own.reserved_members.is_empty());
         assert_eq!(own.uri_template, "https://p/{client_id}");
+        assert_eq!(own.management, ManagementMode::RegistrationAccessToken);
         assert_eq!(own.update_members, UpdateMembers::All);
         assert_eq!(own.secret_in_update, SecretInUpdate::Include);
         assert!(own.omit_defaults.is_empty() && !plain.omit_defaults.is_empty());
+    }
+
+    #[test]
+    fn t291_one_setting_of_management_leaves_the_others_to_the_profile() {
+        for profile in Profile::ALL {
+            let own = settings(&ProviderSettings {
+                profile,
+                management: Some(Management {
+                    secret_in_update: Some(SecretInUpdate::Include),
+                    ..Management::default()
+                }),
+                ..ProviderSettings::default()
+            });
+            let expected = Knobs {
+                secret_in_update: SecretInUpdate::Include,
+                ..knobs(profile)
+            };
+            assert_eq!(own, expected, "{}", profile.name());
+        }
     }
 }

@@ -11,7 +11,6 @@ use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::registration::Registration;
 use crate::domain::target::AuthScheme;
 
-use super::asked::Asked;
 use super::calls::ManagementCall;
 use super::exchange::{Answer, Body, Exchange, JSON};
 use super::software_statement::stated;
@@ -74,7 +73,7 @@ impl Transport {
         if (200..300).contains(&answer.status) {
             return Ok(effect::of_deletion(&answer));
         }
-        let error = refused(&answer, Asked::Management, &at, &spoken);
+        let error = refused(&answer, call.asked(), &at, &spoken);
         Err(call.about_the_client(auth::discreet(error, &spoken)))
     }
 
@@ -89,10 +88,10 @@ impl Transport {
         let body = request.map(|request| Value::Object(request.clone()).to_string().into_bytes());
         let (answer, at) = self.answer(call, method, body, &mut spoken).await?;
         let status = answer.status;
-        let body = accepted_request(answer, Asked::Management, &at, &spoken, request)
+        let body = accepted_request(answer, call.asked(), &at, &spoken, request)
             .map_err(|error| call.about_the_client(auth::discreet(error, &spoken)))?;
         let mut registration =
-            wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Management, &at, &error.to_string()))?;
+            wire::parse(&body).map_err(|error| incomprehensible(status, call.asked(), &at, &error.to_string()))?;
         wire::resolve_uri(&mut registration, call.uri());
         // The address that answered is one that may be called; a client is not moved to one that may not.
         if let Some(uri) = &registration.registration_client_uri
@@ -139,7 +138,7 @@ impl Transport {
             accept: JSON,
             limit: limits::REGISTRATION,
         };
-        let answer = Box::pin(self.send_in_turn(exchange, &route.site(), Asked::Management, spoken)).await?;
+        let answer = Box::pin(self.send_in_turn(exchange, &route.site(), call.asked(), spoken)).await?;
         Ok((answer, at))
     }
 }

@@ -11,7 +11,6 @@ mod calls;
 mod causes;
 mod client_certificate;
 mod coding;
-mod correction;
 mod discovery;
 #[cfg(test)]
 mod double;

@@ -211,6 +211,7 @@ pub fn not_sent(failure: Failure) -> CallError {
         status: None,
         code: None,
         remark: None,
+        fault: None,
         effect: Effect::NotApplied,
     }
 }
@@ -223,6 +224,7 @@ pub(super) fn unanswered(text: String) -> CallError {
         status: None,
         code: None,
         remark: None,
+        fault: None,
         effect: Effect::Unknown,
     }
 }

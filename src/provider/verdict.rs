@@ -6,17 +6,20 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::api::Reason;
+use crate::domain::correction;
 use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::{CallError, Effect, Remark};
+use crate::domain::outcome::{CallError, Effect, Remark, Sent};
 
-use super::about::{About, names_a_client_that_exists, names_a_registration_token, names_an_unknown_client};
+use super::about::{
+    About, names_a_client_that_exists, names_a_registration_token, names_an_unknown_client, names_the_client_secret,
+};
 use super::asked::Asked;
 use super::error_body::{self, ErrorBody};
 use super::exchange::Answer;
 use super::limits::BodyError;
 use super::transport::unanswered;
 use super::wire::Object;
-use super::{correction, effect, origin, wait};
+use super::{effect, origin, wait};
 
 /// The body of a successful answer.
 ///
@@ -26,7 +29,7 @@ pub(super) fn accepted(answer: Answer, asked: Asked, at: &str, spoken: &[SecretS
     accepted_request(answer, asked, at, spoken, None)
 }
 
-/// The same for what was sent: a refusal then says which setting keeps a member out of it.
+/// The same for the metadata that was sent: a refusal then says what in it is at fault.
 pub(super) fn accepted_request(
     answer: Answer,
     asked: Asked,
@@ -42,7 +45,7 @@ pub(super) fn accepted_request(
             BodyError::TooLarge if asked == Asked::Listing => "is larger than 8 MiB",
             BodyError::TooLarge => "is larger than 64 KiB",
             BodyError::Packed => "uses a Content-Encoding that the operator does not support; configure the provider or its proxy to send it uncompressed",
-            BodyError::Broken => "broke off",
+            BodyError::Broken => "ended early",
         };
         incomprehensible(answer.status, asked, at, why)
     })
@@ -56,6 +59,7 @@ pub(super) fn incomprehensible(status: u16, asked: Asked, at: &str, why: &str) -
         status: Some(status),
         code: None,
         remark: None,
+        fault: None,
         effect: Effect::Unknown,
     }
 }
@@ -87,27 +91,36 @@ fn refused_request(
         .map(|words| format!(" (\"{words}\")"))
         .unwrap_or_default();
     let said = format!("{code_told}{quoted}");
+    let fault = sent
+        .filter(|_| matches!(about, About::Metadata | About::Policy))
+        .map(|sent| {
+            let how = |wire: &str| match sent.get(wire) {
+                None => Sent::No,
+                Some(Value::Array(items)) if items.is_empty() => Sent::Empty,
+                Some(_) => Sent::Yes,
+            };
+            correction::fault(code.as_deref(), words.as_deref(), how)
+        });
     let (class, reason, text) = match about {
         About::Metadata => {
-            let correction = correction::of(code.as_deref(), words.as_deref(), sent);
-            let text = format!("{at} rejected the {noun} (status {status}){said}; {correction}");
+            let text = format!("{at} rejected the {noun} (status {status}){said}");
             (Class::Invalid, Reason::RegistrationRejected, text)
         }
         About::Policy => {
-            let correction = correction::of(code.as_deref(), words.as_deref(), None);
-            let text = format!(
-                "a policy of {at} rejected the {noun} (status {status}){said}; {correction}, or have the policy changed there"
-            );
+            let text = format!("a policy of {at} rejected the {noun} (status {status}){said}");
             (Class::Denied, Reason::RegistrationRejected, text)
         }
         // The words may be about the credentials, which are not those of the client's owner.
         About::Credentials => {
-            let mut text = format!(
-                "{at} refused the {noun} (status {status}){code_told}; the provider did not accept the operator's credentials, or they lack a right: check \
-                 {} of the provider",
-                asked.credentials()
-            );
-            if code.as_deref() == Some("insufficient_scope") {
+            let remedy = match asked.credentials() {
+                Some(setting) => format!(
+                    "the provider did not accept the operator's credentials, or they lack a right: check {setting} of the provider"
+                ),
+                None => "the provider did not accept the registration access token of the client, or the token lacks a right: ask the provider's administrator"
+                    .to_owned(),
+            };
+            let mut text = format!("{at} refused the {noun} (status {status}){code_told}; {remedy}");
+            if code.as_deref() == Some("insufficient_scope") && asked.credentials().is_some() {
                 text.push_str(
                     ", and if they are clientCredentials, set clientCredentials.scopes to what the provider demands",
                 );
@@ -116,16 +129,20 @@ fn refused_request(
         }
         About::Offer => {
             let said = if status < 500 { said } else { code_told };
-            let text = format!("{at} offers no {noun} at this address (status {status}){said}");
+            let text = format!(
+                "{at} returned {status} for the {}{said}{}",
+                asked.address(),
+                asked.check(status)
+            );
             (Class::Denied, Reason::RegistrationUnsupported, text)
         }
         About::Pace => (
             Class::Transient,
             Reason::RateLimited,
-            format!("{at} asks to slow down{code_told}; the operator waits"),
+            format!("{at} returned 429{code_told}; the operator retries later"),
         ),
         About::Moment => {
-            let text = format!("{at} cannot serve now (status {status}){code_told}; the operator tries again");
+            let text = format!("{at} is unavailable (status {status}){code_told}; the operator retries");
             (Class::Transient, Reason::ProviderUnavailable, text)
         }
         About::Place => (Class::Denied, Reason::InvalidResponse, redirected(answer, asked, at)),
@@ -137,7 +154,7 @@ fn refused_request(
         About::Trouble => (
             Class::Ambiguous,
             Reason::ProviderUnavailable,
-            format!("{at} failed at the {noun} (status {status}){code_told}"),
+            format!("{at} returned {status} for the {noun}{code_told}"),
         ),
     };
     let class = match (about, effect) {
@@ -150,6 +167,7 @@ fn refused_request(
         status: Some(status),
         code,
         remark,
+        fault,
         effect,
     }
 }
@@ -180,7 +198,8 @@ pub(super) fn refusal_of_token(answer: &Answer, asked: Asked, spoken: &[SecretSt
         Asked::Registration if answer.status == 401 || is_coded => Proof::OfToken,
         Asked::Registration => Proof::None,
         Asked::Management | Asked::Listing if answer.status == 401 => Proof::ByComparison,
-        Asked::Management | Asked::Listing => return None,
+        // A registration access token is one of no list.
+        Asked::Management | Asked::OwnManagement | Asked::Listing => return None,
     };
     let code = body.code.map(|code| format!(" with {code}")).unwrap_or_default();
     let words = body
@@ -202,20 +221,21 @@ fn redirected(answer: &Answer, asked: Asked, at: &str) -> String {
         || "an address that it does not name".to_owned(),
         |to| origin::shown(to.as_str()),
     );
+    let login = match asked.credentials() {
+        Some(setting) => format!("if that is a login page, set {setting} of the provider; "),
+        None => String::new(),
+    };
     format!(
-        "{at} redirects the {} to {to} (status {}), and the operator follows no redirect with credentials: if that is a login page, set {} of the provider; \
-         if the endpoint has moved, {}",
+        "{at} redirects the {} to {to} (status {}), and the operator follows no redirect with credentials: {login}if the endpoint has moved, {}",
         asked.noun(),
         answer.status,
-        asked.credentials(),
         asked.remedy()
     )
 }
 
 fn remark(answer: &Answer, body: &ErrorBody) -> Option<Remark> {
     let is_json = |body: &Vec<u8>| Object::parse(body).is_some();
-    let told = |text: &Option<String>| text.as_deref().is_some_and(|text| text.contains("client_secret"));
-    if told(&body.description) || told(&body.code) {
+    if names_the_client_secret(body) {
         Some(Remark::ClientSecret)
     } else if matches!(answer.status, 400 | 422) && names_an_unknown_client(body) {
         Some(Remark::UnknownClient)
@@ -245,12 +265,12 @@ pub(super) fn undiscovered(answer: &Answer, what: &str) -> CallError {
         429 => (
             Class::Transient,
             Reason::RateLimited,
-            format!("{what} asks to slow down; the operator waits"),
+            format!("{what} returned 429; the operator retries later"),
         ),
         408 | 425 | 500..=599 => (
             Class::Transient,
             Reason::ProviderUnavailable,
-            format!("{what} cannot serve now (status {status})"),
+            format!("{what} is unavailable (status {status}); the operator retries"),
         ),
         _ => (
             Class::Denied,
@@ -264,6 +284,7 @@ pub(super) fn undiscovered(answer: &Answer, what: &str) -> CallError {
         status: Some(status),
         code: None,
         remark: None,
+        fault: None,
         effect: Effect::NotApplied,
     }
 }

@@ -119,9 +119,7 @@ fn t270_every_profile_has_a_page_with_its_settings() {
         let (name, preset) = (profile.name(), profile.preset());
         let settings = settings(&preset);
         let part = if settings.is_empty() {
-            format!(
-                "The profile `{name}` sets nothing: the default settings are right, and RFC 7592 is used as written.\n"
-            )
+            format!("The profile `{name}` uses the default settings.\n")
         } else {
             let mut table = format!("The profile `{name}` sets:\n\n| Setting | Value |\n|---|---|\n");
             for (setting, value) in settings {

@@ -136,7 +136,8 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         return Some(decision);
     }
     // K11
-    if settled && metadata::is_same(&record.request, &request, spec, &name, knobs) {
+    let is_fixed = record.management_uri().is_none();
+    if settled && metadata::is_same(&record.request, &request, spec, &name, knobs, is_fixed) {
         // What was missed before is no first look of a later change.
         let found = || {
             Row::K11b.does(Effect::SaveRecord(Box::new(Record {
@@ -204,7 +205,7 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
         })));
     }
     let knobs = &provider.target.knobs;
-    let mut body = made::update_body(&request, record, knobs.update_members);
+    let mut body = made::update_body(&request, record, knobs);
     let with_secret = view.journal.with_secret || knobs.secret_in_update == SecretInUpdate::Include;
     if let (true, Some(secret)) = (with_secret, &record.client_secret) {
         // Some providers demand the current secret in an update, others refuse every update that holds it.

@@ -94,8 +94,8 @@ fn lost(client_id: &str) -> Failure {
     let text = format!(
         "the provider no longer knows client {client_id}. The provider object has onClientLost: Hold, so no other client is registered, and the Secret \
          stays as it is. To register another client in its place: kubectl annotate --overwrite oauthclient NAME {}={client_id}. If the client is restored at \
-         the provider with a new registration access token, give the operator that token by spec.adopt. To have lost clients registered again without \
-         asking, set onClientLost: Register in the provider object",
+         the provider with a new registration access token, give the operator that token by spec.adopt. To re-register lost clients automatically, \
+         set onClientLost: Register in the provider object",
         names::REPLACE
     );
     Failure::new(Class::Denied, Reason::ClientLost, text)

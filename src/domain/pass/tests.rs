@@ -13,6 +13,7 @@ mod keep_rows;
 mod learned_rows;
 mod left_rows;
 mod recreate_rows;
+mod refusal_rows;
 mod restore_rows;
 
 use std::time::Duration;

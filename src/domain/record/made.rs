@@ -9,7 +9,7 @@ use crate::domain::metadata::Request;
 use crate::domain::operator::Operator;
 use crate::domain::provider::Provider;
 use crate::domain::registration::Registration;
-use crate::domain::target::Endpoints;
+use crate::domain::target::{Endpoints, Knobs};
 
 use super::{Access, Nested, Owner, Phase, Record, SCHEMA_VERSION};
 
@@ -99,13 +99,17 @@ pub fn sample(object: &OAuthClient, operator: &Operator) -> Record {
 }
 
 /// Body of an update: everything that is wanted, and the `client_id` (RFC 7592 section 2.2). What the provider added to its answers is
-/// repeated for providers that demand every member; what a manifest asked for before, and does not any more, is not.
+/// repeated for providers that demand every member; what a manifest asked for before, and does not any more, is not, nor what is never
+/// sent to this provider.
 #[must_use]
-pub fn update_body(request: &Request, record: &Record, members: UpdateMembers) -> Request {
+pub fn update_body(request: &Request, record: &Record, knobs: &Knobs) -> Request {
     let mut body = request.clone();
-    if members == UpdateMembers::All {
+    if knobs.update_members == UpdateMembers::All {
         let added = record.metadata.iter().filter(|(name, value)| {
-            !record.request.contains_key(*name) && !RESPONSE_ONLY.contains(&name.as_str()) && !value.is_null()
+            !record.request.contains_key(*name)
+                && !RESPONSE_ONLY.contains(&name.as_str())
+                && !knobs.omit_members.contains(name)
+                && !value.is_null()
         });
         for (name, value) in added {
             body.entry(name.clone()).or_insert_with(|| value.clone());

@@ -1,4 +1,6 @@
 use super::*;
+use crate::domain::profile::knobs;
+use crate::domain::target::Knobs;
 
 pub(crate) fn record() -> Record {
     Record {
@@ -245,9 +247,13 @@ fn t275_an_update_of_all_members_repeats_what_the_provider_added_and_clears_what
         ..record()
     };
     let wanted = serde_json::json!({"scope": "profile"});
-    let body = |members| Value::Object(made::update_body(wanted.as_object().unwrap(), &record, members));
+    let body = |knobs: &Knobs| Value::Object(made::update_body(wanted.as_object().unwrap(), &record, knobs));
+    let mut knobs = knobs(crate::api::Profile::Rfc7592);
     let requested = serde_json::json!({"client_id": "id", "scope": "profile"});
-    assert_eq!(body(crate::api::UpdateMembers::Requested), requested);
+    assert_eq!(body(&knobs), requested);
+    knobs.update_members = crate::api::UpdateMembers::All;
     let all = serde_json::json!({"added": "x", "client_id": "id", "scope": "profile"});
-    assert_eq!(body(crate::api::UpdateMembers::All), all);
+    assert_eq!(body(&knobs), all);
+    knobs.omit_members = vec!["added".to_owned()];
+    assert_eq!(body(&knobs), requested, "what the provider object never sends");
 }

@@ -185,6 +185,7 @@ impl Process {
                 status: None,
                 code: None,
                 remark: None,
+                fault: None,
                 effect: Effect::NotApplied,
             });
         }

@@ -1,6 +1,7 @@
 //! Answers to an update.
 
 use crate::api::{AttemptOutcome, ManagementMode, Reason};
+use crate::domain::correction;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::{self, Request};
 use crate::domain::outcome::{CallError, Remark};
@@ -18,7 +19,7 @@ impl State {
 
     /// The update was answered, or not.
     pub fn updated(&mut self, request: Request, answer: Result<Registration, CallError>) {
-        let (Some((record, _)), Some(provider)) = (self.record(), self.provider()) else {
+        let (Some((record, _)), Some(provider)) = (self.record(), self.provider().cloned()) else {
             return;
         };
         let hash = metadata::fingerprint(&request, &[&provider.fingerprint]);
@@ -38,7 +39,7 @@ impl State {
                 self.journal.answer = Some((request, answer));
                 return;
             }
-            Err(error) => error,
+            Err(error) => correction::advised(error, &self.object.spec, &provider.target.knobs),
         };
         if has_secret && !with_secret && refusal::wants_client_secret(&error) {
             self.journal.with_secret = true;
