@@ -35,4 +35,5 @@ pub mod status;
 pub mod suspect;
 pub mod target;
 pub mod time;
+pub mod uri_template;
 pub mod verdict;

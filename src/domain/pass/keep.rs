@@ -11,6 +11,7 @@ use crate::domain::record::{InFlight, Record, made};
 use crate::domain::registration::Registration;
 use crate::domain::secret::{self, Repair};
 use crate::domain::status;
+use crate::domain::uri_template;
 use secrecy::ExposeSecret;
 
 use super::create::{self, RECORDED_WITHIN};
@@ -160,6 +161,9 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
     if view.was_rejected(fingerprint) && !record.in_flight.as_ref().is_some_and(other_in_flight) {
         return Row::K12.ends(Verdict::Nothing);
     }
+    if let Some(member) = record.lacks_member() {
+        return Row::K13.fails(uri_template::unmanageable(member, &record.client_id));
+    }
     if record.management_uri().is_none() {
         return Row::K13.fails(Failure::update_unsupported(&record.client_id, false));
     }
@@ -243,6 +247,9 @@ pub(super) fn under_way(wait: Duration) -> Failure {
 fn finish(view: &View<'_>, record: &Record) -> Decision {
     if record.lacks_secret() {
         return Row::K15a.fails(half_a_credential(record));
+    }
+    if let Some(member) = record.lacks_member() {
+        return Row::K15a.fails(uri_template::unmanageable(member, &record.client_id));
     }
     if let Some(expired) = expiry::failure(Some(record), None, view.seen.now) {
         return Row::K15e.fails(expired);

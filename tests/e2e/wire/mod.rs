@@ -27,6 +27,7 @@ mod registration;
 mod rejection;
 mod software_statement;
 mod storing;
+mod templates;
 mod tls;
 mod tls_client;
 mod tokens;

@@ -264,6 +264,11 @@ mod planted {
     }
 
     #[test]
+    fn a_template_that_is_believed_is_found() {
+        loses_a_client(Plant::TemplateBelieved);
+    }
+
+    #[test]
     fn a_lost_client_that_is_replaced_against_the_policy_is_found() {
         println!("{}", found(Plant::LostClientReplaced));
     }
