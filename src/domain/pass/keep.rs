@@ -119,7 +119,7 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     let provider = match view.provider {
         ProviderView::Unresolved => return Some(Row::K8.does(Effect::ResolveProvider)),
         // K9
-        ProviderView::Refused(failure) if view.stands() && record.in_flight.is_none() && needs_somebody(failure) => {
+        ProviderView::Refused(failure) if view.stands() && record.in_flight.is_none() && failure.is_settled() => {
             return None;
         }
         ProviderView::Refused(failure) => return Some(Row::K9.fails(failure.clone())),
@@ -231,11 +231,6 @@ fn replace(view: &View<'_>, record: &Record, provider: &Provider, request: Reque
         Some(_) if !view.journal.object_read => Row::K10a.does(Effect::ReadObject),
         Some(_) => recreate::replace(view, record, provider, request),
     }
-}
-
-/// Whether a look at the provider cannot succeed before somebody changes something. One that may succeed is made again.
-const fn needs_somebody(failure: &Failure) -> bool {
-    matches!(failure.class, Class::Invalid | Class::Denied)
 }
 
 /// Another replica may be in the middle of it: what it sent must not arrive after what is sent now.
