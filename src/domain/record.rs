@@ -192,6 +192,9 @@ pub struct Access {
     pub mode: ManagementMode,
     /// UID of the provider object.
     pub provider_uid: String,
+    /// Whether the provider object is namespaced. Records of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespaced: Option<bool>,
     /// URI template of mode `Credentials`.
     pub uri_template: String,
     /// What the answer to the registration says of the members that the template names beside `client_id`.

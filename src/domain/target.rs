@@ -184,6 +184,8 @@ pub struct Deadlines {
 pub struct Target {
     /// UID of the provider object.
     pub uid: String,
+    /// Whether the provider object is namespaced, so that calls go only where the installer lets such objects lead.
+    pub namespaced: bool,
     /// Where metadata is found.
     pub location: Location,
     /// Exact issuer string that the metadata must state, if it differs from the one used to find it.

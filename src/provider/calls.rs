@@ -46,6 +46,7 @@ impl Located<'_> {
             allowed_origins: self.target.allowed_origins.clone(),
             token_endpoint: found.or(token).cloned(),
             uid: self.target.uid.clone(),
+            namespaced: self.target.namespaced,
             ca_bundle: self.target.ca_bundle.clone(),
             certificate: self.target.presented.certificate.clone(),
             statement: self.target.presented.software_statement.clone(),
@@ -64,6 +65,7 @@ pub(super) struct Route {
     allowed_origins: Vec<String>,
     token_endpoint: Option<String>,
     uid: String,
+    namespaced: bool,
     ca_bundle: Option<String>,
     certificate: Option<Arc<ClientCertificate>>,
     statement: Option<Arc<SoftwareStatement>>,
@@ -86,6 +88,8 @@ impl Route {
             allowed_origins: access.allowed_origins.clone(),
             token_endpoint: record.endpoints.token.clone(),
             uid: access.provider_uid.clone(),
+            // Where nobody knows, the narrower rule holds.
+            namespaced: access.namespaced.unwrap_or(true),
             ca_bundle: access.ca_bundle.clone(),
             certificate: None,
             statement: None,
@@ -102,6 +106,7 @@ impl Route {
         self.origins.extend(target.allowed_origins.iter().cloned());
         self.allowed_origins.extend(target.allowed_origins.iter().cloned());
         self.uid.clone_from(&target.uid);
+        self.namespaced = target.namespaced;
         self.ca_bundle.clone_from(&target.ca_bundle);
         self.certificate.clone_from(&target.presented.certificate);
         self.statement.clone_from(&target.presented.software_statement);
@@ -164,6 +169,11 @@ impl Route {
     /// UID of the provider object.
     pub(super) fn uid(&self) -> &str {
         &self.uid
+    }
+
+    /// Whether the provider object is namespaced.
+    pub(super) const fn namespaced(&self) -> bool {
+        self.namespaced
     }
 
     pub(super) fn ca_bundle(&self) -> Option<&str> {

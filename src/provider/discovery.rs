@@ -247,6 +247,7 @@ impl Transport {
                     credentials,
                     origins: &origins,
                     uid: &target.uid,
+                    namespaced: target.namespaced,
                     ca_bundle: target.ca_bundle.as_deref(),
                     certificate,
                     deadlines: target.deadlines,

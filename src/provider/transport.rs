@@ -101,8 +101,12 @@ impl Transport {
     /// The same, without a second try for other media types.
     pub(super) async fn send_once(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
         let at = origin::of(&exchange.url);
-        if self.policy.refuses_host(&exchange.url) {
-            return Err(not_sent(address_refused(&at)));
+        if exchange.namespaced {
+            self.policy.namespaced.check(&exchange.url).map_err(not_sent)?;
+        }
+        let policy = self.policy.of(exchange.namespaced);
+        if policy.refuses_host(&exchange.url) {
+            return Err(not_sent(address_refused(&at, &policy)));
         }
         let credentials = auth::header(exchange.credentials, &exchange.url, exchange.origins).map_err(not_sent)?;
         // A connection that cannot be made is no doubt about a request, so it has to fail before the whole call does.
@@ -143,7 +147,7 @@ impl Transport {
         };
         let result = match limits::within(exchange.deadlines.request, answered).await {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(broken(&error, &at, shown)),
+            Some(Err(error)) => Err(broken(&error, &at, shown, &policy)),
             None => {
                 let text = format!("{at} did not answer within {} s", exchange.deadlines.request.as_secs());
                 Err(unanswered(text))
@@ -156,6 +160,7 @@ impl Transport {
     fn client(&self, exchange: &Exchange<'_>, connect: Duration) -> Result<Client, Failure> {
         let Exchange {
             uid,
+            namespaced,
             ca_bundle,
             certificate,
             ..
@@ -168,39 +173,40 @@ impl Transport {
         {
             return Ok(client.clone());
         }
-        let client = self.build(ca_bundle, certificate, connect)?;
+        let client = build(&self.policy.of(namespaced), ca_bundle, certificate, connect)?;
         clients.insert(key, (connect, client.clone()));
         Ok(client)
     }
+}
 
-    fn build(
-        &self,
-        ca_bundle: Option<&str>,
-        certificate: Option<&Arc<ClientCertificate>>,
-        connect: Duration,
-    ) -> Result<Client, Failure> {
-        let mut builder = Client::builder()
-            .user_agent(concat!("oauth-client-operator/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .connect_timeout(connect)
-            .pool_idle_timeout(IDLE)
-            .dns_resolver(Guard(self.policy.clone()));
-        if let Some(pem) = ca_bundle {
-            let found = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
-            if found.is_empty() {
-                return Err(Failure::new(Class::Denied, Reason::CertificateRejected, NO_AUTHORITY));
-            }
-            builder = builder.tls_certs_only(found);
+/// An HTTP client that dials what the policy allows.
+fn build(
+    policy: &EgressPolicy,
+    ca_bundle: Option<&str>,
+    certificate: Option<&Arc<ClientCertificate>>,
+    connect: Duration,
+) -> Result<Client, Failure> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("oauth-client-operator/", env!("CARGO_PKG_VERSION")))
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .connect_timeout(connect)
+        .pool_idle_timeout(IDLE)
+        .dns_resolver(Guard(policy.clone()));
+    if let Some(pem) = ca_bundle {
+        let found = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+        if found.is_empty() {
+            return Err(Failure::new(Class::Denied, Reason::CertificateRejected, NO_AUTHORITY));
         }
-        if let Some(certificate) = certificate {
-            builder = builder.identity(certificate.identity()?);
-        }
-        builder
-            .build()
-            .map_err(|_| Failure::new(Class::Denied, Reason::CertificateRejected, NO_AUTHORITY))
+        builder = builder.tls_certs_only(found);
     }
+    if let Some(certificate) = certificate {
+        builder = builder.identity(certificate.identity()?);
+    }
+    builder
+        .build()
+        .map_err(|_| Failure::new(Class::Denied, Reason::CertificateRejected, NO_AUTHORITY))
 }
 
 /// A failure before the first byte of a request.
@@ -229,16 +235,22 @@ pub(super) fn unanswered(text: String) -> CallError {
     }
 }
 
-fn address_refused(at: &str) -> Failure {
+fn address_refused(at: &str, policy: &EgressPolicy) -> Failure {
+    let bound = if policy.within.is_empty() {
+        ""
+    } else {
+        "; for an OAuthProvider, so is every address outside of its flag --namespaced-provider-cidrs: use a ClusterOAuthProvider, or ask whoever installed the \
+         operator to list the range"
+    };
     let text = format!(
-        "{at} has no address that the operator may contact: loopback, link-local and cloud metadata addresses are refused"
+        "{at} has no address that the operator may contact: loopback, link-local and cloud metadata addresses are refused{bound}"
     );
     Failure::new(Class::Denied, Reason::AddressRefused, text)
 }
 
 /// What an error of the HTTP client means. Its own text is not shown: it differs from one try to the next.
 /// `shown`: the operator has shown a client certificate.
-fn broken(error: &reqwest::Error, at: &str, shown: bool) -> CallError {
+fn broken(error: &reqwest::Error, at: &str, shown: bool, policy: &EgressPolicy) -> CallError {
     let causes = Causes::of(error);
     let denied = |reason, text: String| CallError {
         effect: if error.is_connect() {
@@ -263,7 +275,7 @@ fn broken(error: &reqwest::Error, at: &str, shown: bool) -> CallError {
         return unanswered(format!("the connection to {at} broke before the answer was complete"));
     }
     if causes.refused {
-        return not_sent(address_refused(at));
+        return not_sent(address_refused(at, policy));
     }
     match causes.tls {
         Some(Tls::Certificate(why)) => {

@@ -35,6 +35,7 @@ mod logs;
 mod monitoring;
 mod moved_installation;
 mod moves;
+mod namespaced_providers;
 mod outage;
 mod own_namespace;
 mod page;

@@ -72,6 +72,7 @@ fn provider() -> Provider {
     Provider {
         target: Target {
             uid: "provider".into(),
+            namespaced: true,
             location: Location::Issuer("https://p".into()),
             expected_issuer: None,
             registration_endpoint: None,

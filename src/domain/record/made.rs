@@ -55,6 +55,7 @@ pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
         management: Access {
             mode: target.knobs.management,
             provider_uid: origin.provider.uid.clone(),
+            namespaced: Some(target.namespaced),
             uri_template: target.knobs.uri_template.clone(),
             members,
             allowed_origins: target.allowed_origins.clone(),

@@ -67,6 +67,7 @@ impl Canned {
 fn target(location: Location) -> Target {
     Target {
         uid: "provider".to_owned(),
+        namespaced: false,
         location,
         expected_issuer: None,
         registration_endpoint: None,

@@ -111,6 +111,7 @@ impl Offered {
         Provider {
             target: Target {
                 uid: self.uid(),
+                namespaced: true,
                 location: Location::Issuer(if self.other { OTHER_ISSUER } else { ISSUER }.to_owned()),
                 expected_issuer: None,
                 registration_endpoint: None,
