@@ -132,6 +132,8 @@ async fn schemas(directory: &Path) {
         std::fs::write(file, schema.to_string()).unwrap();
     };
     for name in [
+        "api.admissionregistration.v1.ValidatingAdmissionPolicy",
+        "api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
         "api.apps.v1.Deployment",
         "api.core.v1.ConfigMap",
         "api.core.v1.Pod",

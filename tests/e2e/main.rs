@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "names of tests say what they are about")]
 
 mod admission;
+mod admission_policies;
 mod adopt;
 mod api_server;
 mod bad_input;
