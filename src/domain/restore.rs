@@ -68,8 +68,7 @@ impl Earlier {
     pub fn judge(&self, asking: &Asking<'_>) -> Judgement<'_> {
         let concerns = |record: &Record| {
             let owner = &record.owner;
-            record.cluster_id == asking.cluster_id
-                && record.phase == Phase::Registered
+            record.phase == Phase::Registered
                 && owner.uid != asking.uid
                 && (owner.namespace.as_str(), owner.name.as_str()) == (asking.namespace, asking.name)
         };
@@ -99,6 +98,17 @@ impl Earlier {
                 ));
             }
         };
+        if earlier.record.cluster_id != asking.cluster_id {
+            let name = marker::record_name(&earlier.record.owner.uid);
+            return Judgement::Refused(format!(
+                "record {}/{name} belongs to an earlier OAuthClient of this name: {}. To have a new client registered instead, run: {}; delete client {} at \
+                 the provider only if that cluster does not use it",
+                asking.operator_namespace,
+                other_cluster(&earlier.record, asking.cluster_id),
+                acknowledgement(asking, &name),
+                earlier.record.client_id
+            ));
+        }
         if earlier.record.in_flight.is_some() {
             return Judgement::Refused(refusal(
                 asking,
@@ -127,6 +137,16 @@ impl Earlier {
     }
 }
 
+/// What to do about a record of another cluster than this one: a clone of a cluster, or a restored one, holds the records of the other.
+#[must_use]
+pub fn other_cluster(record: &Record, cluster_id: &str) -> String {
+    format!(
+        "the client is registered by cluster {}, and this is cluster {cluster_id}, so nothing is changed at the provider; if the operator shall take over the \
+         clients of that cluster, start it with --cluster-id {}",
+        record.cluster_id, record.cluster_id
+    )
+}
+
 /// Why a record is not taken over, and how a new client is registered instead.
 #[must_use]
 pub fn refusal(asking: &Asking<'_>, earlier: &EarlierRecord, why: &str) -> String {
@@ -141,7 +161,14 @@ pub fn refusal(asking: &Asking<'_>, earlier: &EarlierRecord, why: &str) -> Strin
 
 fn acknowledge(asking: &Asking<'_>, name: &str) -> String {
     format!(
-        "delete its client at the provider, then run: oauth-client-operator suspects ack --unmatched {name} --namespace {}",
+        "delete its client at the provider, then run: {}",
+        acknowledgement(asking, name)
+    )
+}
+
+fn acknowledgement(asking: &Asking<'_>, name: &str) -> String {
+    format!(
+        "oauth-client-operator suspects ack --unmatched {name} --namespace {}",
         asking.operator_namespace
     )
 }
@@ -195,8 +222,7 @@ mod tests {
     fn t210_a_record_is_taken_over_in_the_same_namespace_of_the_same_installation() {
         let same = found(vec![earlier(|_| ())], Some("n"));
         assert!(matches!(same.judge(&ASKING), Judgement::TakesOver(_)));
-        let unrelated: [fn(&mut Record); 5] = [
-            |r| r.cluster_id = "other".to_owned(),
+        let unrelated: [fn(&mut Record); 4] = [
             |r| r.phase = Phase::Deleting,
             |r| r.owner.name = "other".to_owned(),
             |r| r.owner.namespace = "other".to_owned(),
@@ -207,6 +233,20 @@ mod tests {
             assert!(matches!(found.judge(&ASKING), Judgement::Unrelated), "{number}");
         }
         assert!(matches!(found(vec![], Some("n")).judge(&ASKING), Judgement::Unrelated));
+    }
+
+    #[test]
+    fn t292_a_record_of_another_cluster_is_refused_with_what_to_do() {
+        let others = found(vec![earlier(|e| e.record.cluster_id = "before".to_owned())], Some("n"));
+        let text = refused(&others);
+        for part in [
+            "record system/oauthclient-u",
+            "the client is registered by cluster before, and this is cluster cluster",
+            "start it with --cluster-id before",
+            "suspects ack --unmatched oauthclient-u --namespace system",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::api::{Reason, names};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::marker::Marker;
 use crate::domain::record::{Phase, Record};
+use crate::domain::restore;
 
 use super::effect::{Decision, Effect, Verdict};
 use super::row::Row;
@@ -114,13 +115,8 @@ fn elsewhere_text(view: &View<'_>, marker: &Marker<'_>) -> String {
     )
 }
 
-/// A clone of a cluster, or a restored one, holds the records of the other.
 pub(super) fn other_cluster(view: &View<'_>, record: &Record) -> String {
-    format!(
-        "the client is registered by cluster {}, and this is cluster {}, so nothing is changed at the provider; if the operator shall take over the \
-         clients of that cluster, start it with --cluster-id {}",
-        record.cluster_id, view.seen.operator.cluster_id, record.cluster_id
-    )
+    restore::other_cluster(record, &view.seen.operator.cluster_id)
 }
 
 pub(super) fn lost() -> Failure {

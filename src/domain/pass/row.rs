@@ -146,11 +146,11 @@ rows! {
             => "find them live / remove it / save the record without that";
         T3 "record absent, no attempt of this object open, its known client not abandoned, and the watch shows the record of a registered client of another object of this name: object not read live / the records not read"
             => "read it: the earlier object is gone / find them live, with the UID of the namespace";
-        T4 "none of them is of this cluster, registered and of this namespace and name"
+        T4 "none of them is registered and of this namespace and name"
             => "part C";
         T5 "provider unresolved / refused / its issuer not stated and not discovered"
             => "resolve it / verdict: failed / discover";
-        T6 "more than one, a call in flight, another issuer, or another UID of the namespace and no permission by annotation"
+        T6 "more than one, of another cluster, a call in flight, another issuer, or another UID of the namespace and no permission by annotation"
             => "verdict: failed (RestoreRefused)";
         T7 "finalizer missing"
             => "add it";
