@@ -75,9 +75,7 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
 /// Why a record cannot be read, and what to do.
 pub(super) fn unreadable(view: &View<'_>) -> String {
     match view.journal.newer_schema {
-        Some(schema) => format!(
-            "the record was written by a newer version of the operator (schema {schema}); upgrade the operator; do not delete or abandon it"
-        ),
+        Some(schema) => restore::newer_schema(schema),
         None => "the registration record cannot be read; restore its Secret in the operator's namespace from a backup"
             .to_owned(),
     }
