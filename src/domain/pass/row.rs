@@ -144,15 +144,15 @@ rows! {
             => "read it / save the record without the mark";
         T2 "record present, it replaces that of an earlier object: the earlier records not read / the earlier one is there and marked for this object, and holds newer credentials / the same with the same ones / else"
             => "find them live / save the record with them / remove it / save the record without that";
-        T3 "record absent, no attempt of this object open or registered but that of an earlier record, its known client not abandoned, and the watch shows the record of a registered client of another object of this name, or records without the label that tells: object not read live / the records not read"
+        T3 "record absent, no attempt opened in this pass, its known client not abandoned, and the watch shows the record of a registered client of another object of this name, or records without the label that tells: object not read live / the records not read"
             => "read it: the earlier object is gone / find them live, with the UID of the namespace";
         T3a "two of them are one client, because a restored object took it over and its deletion or loss left the earlier record: the earlier one holds newer credentials / else"
             => "save them in the other one / remove the earlier one";
-        T4 "none of them is registered and of this namespace and name"
+        T4 "an attempt of this object, and of none of them, is open or has registered a client / none of them is registered and of this namespace and name"
             => "part C";
         T5 "provider unresolved / refused / its issuer not stated and not discovered"
             => "resolve it / verdict: failed / discover";
-        T6 "more than one, of another cluster, a call in flight, another issuer, or another UID of the namespace and no permission by annotation: finalizer missing / else"
+        T6 "more than one, one that cannot be read, of another cluster, a call in flight, another issuer, or another UID of the namespace and no permission by annotation: finalizer missing / else"
             => "add it: a deletion tells of the client / verdict: failed (RestoreRefused)";
         T7 "finalizer or marker of the attempt of the earlier record missing"
             => "patch both onto the object";
@@ -314,7 +314,7 @@ rows! {
             => "enter a suspect with its client_id";
         D4a "record absent, clientID unknown, the marker's attempt known to have registered a client, and no suspect"
             => "enter a suspect";
-        D5a "record absent, and the watch shows the record of a registered client of another object of this name, not read"
+        D5a "record absent, and the watch shows the record of a registered client of another object of this name, or records without the label that tells, not read"
             => "find it live: its client stays, and an event tells of it";
         D5 "record absent"
             => "remove the finalizer";

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::api_error::ApiError;
 use crate::domain::pass::learn;
-use crate::domain::restore::{Earlier, EarlierRecord, Listed};
+use crate::domain::restore::{Earlier, EarlierRecord, Listed, Unreadable};
 use crate::domain::secret::SecretRevision;
 
 fn revision(version: &str) -> SecretRevision {
@@ -56,6 +56,22 @@ fn t3_nothing_is_registered_before_the_earlier_record_was_read() {
         w.live = true;
     });
     assert_eq!(own_attempt.short(), "EnterSuspect", "it is no restored one");
+}
+
+#[test]
+fn t3_an_object_without_earlier_records_or_with_an_attempt_of_this_pass_is_no_restored_one() {
+    let bare = || restored(|_| ()).with(|w| w.object["metadata"]["annotations"] = json!({}));
+    assert_eq!(bare().with(|w| w.has_earlier = false).short(), "ProveWritable");
+    let opened = bare().with(|w| w.journal.attempt = Some("a2".into()));
+    assert_ne!(opened.short(), "Mark");
+    let copy = bare().with(|w| w.held = Some("start it with --cluster-id".into()));
+    assert_eq!(
+        copy.short(),
+        "ManagedElsewhere",
+        "the identity of the installation has changed"
+    );
+    let failed = bare().with(|w| w.journal.failure = Some(failure(Class::Transient)));
+    assert_eq!(failed.short(), "ProviderUnavailable");
 }
 
 #[test]
@@ -126,6 +142,27 @@ fn t6_what_is_not_sure_is_refused() {
     assert_eq!(world.short(), "RestoreRefused", "the operator came before the backup");
     let bare = world.with(|w| w.object["metadata"]["finalizers"] = json!([]));
     assert_eq!(bare.short(), "AddFinalizer", "its deletion tells of the client");
+    let found = |change: fn(&mut Earlier)| restored(|_| ()).with(|w| change(w.journal.earlier.as_mut().unwrap()));
+    let two = found(|found| {
+        let mut second = found.records[0].clone();
+        second.record.owner.uid = "older".into();
+        found.records.push(second);
+    });
+    assert_eq!(two.short(), "RestoreRefused");
+    let unreadable = found(|found| {
+        found.unreadable.push(Unreadable {
+            name: "oauthclient-w".into(),
+            schema: None,
+        });
+    });
+    assert_eq!(unreadable.short(), "RestoreRefused");
+    let namespaced = found(|found| found.namespace_uid = None);
+    assert_eq!(namespaced.short(), "RestoreRefused");
+    let allowed = found(|found| {
+        found.namespace_uid = None;
+        found.records[0].restore_to = Some("u".into());
+    });
+    assert_eq!(allowed.short(), "MarkEarlier");
 }
 
 #[test]
@@ -176,6 +213,10 @@ fn t1_the_object_of_a_marked_record_is_looked_for_first() {
     assert_eq!(record.taken_by, None);
     let dying = World::dying().recorded(|r| r.taken_by = Some("new".into()));
     assert_eq!(dying.short(), "ReadObject", "and nothing is deregistered before");
+    let held = marked().with(|w| w.held = Some("start it with --cluster-id".into()));
+    assert_eq!(held.with(|w| w.deep = true).short(), "ManagedElsewhere");
+    let failed = marked().with(|w| w.journal.failure = Some(failure(Class::Transient)));
+    assert_eq!(failed.short(), "ProviderUnavailable");
     // Whatever was read before the mark was seen says nothing.
     let operator = super::learned_rows::operator();
     let seen = super::learned_rows::observed(&operator, false);
