@@ -31,8 +31,9 @@ pub(super) fn watched<W: World>(world: &W, object: &OAuthClient) -> Watched {
     });
     let record = world.record(uid);
     let own = record.iter().filter(|own| own.phase == Some(Phase::Registered)).count();
+    let registered = usize::try_from(world.registered_of(namespace, &object.name_any()));
     Watched {
-        has_earlier: usize::try_from(world.registered_of(namespace, &object.name_any())).is_ok_and(|all| all > own),
+        has_earlier: !world.names_objects() || registered.is_ok_and(|all| all > own),
         namespace_uid: world.namespace_uid(namespace),
         record: record.map(|record| record.generation),
         credentials: world

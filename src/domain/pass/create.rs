@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::api::{OnUnknownOutcome, Reason, Suspect, names};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
-use crate::domain::marker::{self, Marker};
 use crate::domain::{metadata, secret};
 
 use super::adopt;
@@ -134,12 +133,7 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
 
 /// The marker of a fresh attempt.
 pub(super) fn open_attempt(view: &View<'_>) -> Effect {
-    Effect::OpenAttempt(Marker {
-        uid: view.uid().to_owned().into(),
-        attempt: view.seen.fresh_attempt.to_owned().into(),
-        record_namespace: view.seen.operator.namespace.clone().into(),
-        record_name: marker::record_name(view.uid()).into(),
-    })
+    Effect::OpenAttempt(view.marker_of(view.seen.fresh_attempt))
 }
 
 /// The one POST of the open attempt.

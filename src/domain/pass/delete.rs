@@ -146,6 +146,10 @@ fn unrecorded(view: &View<'_>) -> Decision {
         (!known).then_some((row, attempt, client_id))
     });
     let Some((row, attempt, client_id)) = doubt else {
+        // What stays is told when the object is let go.
+        if view.has_earlier && view.journal.earlier.is_none() {
+            return Row::D5a.does(Effect::FindEarlier);
+        }
         return Row::D5.does(Effect::RemoveFinalizer);
     };
     // The end of a deletion looks like a lost record to whoever sees the object a moment longer.

@@ -155,6 +155,8 @@ pub enum Effect {
     Deregister,
     /// Put the finalizer back.
     AddFinalizer,
+    /// Patch the finalizer and the marker of a client that is registered onto the object.
+    Mark(Marker<'static>),
     /// Create the credentials Secret.
     CreateCredentials(Box<Secret>),
     /// Patch the credentials Secret.
@@ -234,6 +236,7 @@ impl Effect {
             Self::Compensate => "Compensate",
             Self::Deregister => "Deregister",
             Self::AddFinalizer => "AddFinalizer",
+            Self::Mark(_) => "Mark",
             Self::CreateCredentials(_) => "CreateCredentials",
             Self::PatchCredentials(_) => "PatchCredentials",
             Self::DeleteCredentials => "DeleteCredentials",

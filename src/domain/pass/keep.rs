@@ -26,7 +26,12 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
         return None;
     };
     if !view.has_finalizer() {
-        return Some(Row::K1.does(Effect::AddFinalizer));
+        // Another marker may tell of an attempt that is open.
+        return Some(Row::K1.does(if view.marker().is_none() {
+            Effect::Mark(view.marker_of(&record.attempt))
+        } else {
+            Effect::AddFinalizer
+        }));
     }
     let decision = doubt(view, record)
         .or_else(|| secret_step(view, record))

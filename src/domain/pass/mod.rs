@@ -39,7 +39,7 @@ pub use effect::{Admission, Decision, Effect, End, Next, Verdict};
 pub use ending::AfterStatus;
 pub use gone::phase_without_object;
 pub use journal::{Answered, Compensation, Deregistration, Disputed, FollowUp, Journal, LookUp, Nowhere};
-pub use learn::{AnswerClaim, stored};
+pub use learn::{AnswerClaim, earlier, stored};
 pub use observed::{Note, Observed, SecretOwner, Watched, WatchedSecret};
 pub use row::{Part, Row};
 pub use state::{State, StoredRecord};

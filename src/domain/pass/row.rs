@@ -142,18 +142,20 @@ rows! {
     Restore {
         T1 "record present, marked as taken over by another object: object not read live / else"
             => "read it / save the record without the mark";
-        T2 "record present, it replaces that of an earlier object: the earlier records not read / the earlier one is there and marked for this object / else"
-            => "find them live / remove it / save the record without that";
-        T3 "record absent, no attempt of this object open, its known client not abandoned, and the watch shows the record of a registered client of another object of this name: object not read live / the records not read"
+        T2 "record present, it replaces that of an earlier object: the earlier records not read / the earlier one is there and marked for this object, and holds newer credentials / the same with the same ones / else"
+            => "find them live / save the record with them / remove it / save the record without that";
+        T3 "record absent, no attempt opened in this pass, its known client not abandoned, and the watch shows the record of a registered client of another object of this name, or records without the label that tells: object not read live / the records not read"
             => "read it: the earlier object is gone / find them live, with the UID of the namespace";
-        T4 "none of them is of this cluster, registered and of this namespace and name"
+        T3a "two of them are one client, because a restored object took it over and its deletion or loss left the earlier record: the earlier one holds newer credentials / else"
+            => "save them in the other one / remove the earlier one";
+        T4 "an attempt of this object, and of none of them, is open or has registered a client / none of them is registered and of this namespace and name"
             => "part C";
         T5 "provider unresolved / refused / its issuer not stated and not discovered"
             => "resolve it / verdict: failed / discover";
-        T6 "more than one, a call in flight, another issuer, or another UID of the namespace and no permission by annotation"
-            => "verdict: failed (RestoreRefused)";
-        T7 "finalizer missing"
-            => "add it";
+        T6 "more than one, one that cannot be read, of another cluster, a call in flight, another issuer, or another UID of the namespace and no permission by annotation: finalizer missing / else"
+            => "add it: a deletion tells of the client / verdict: failed (RestoreRefused)";
+        T7 "finalizer or marker of the attempt of the earlier record missing"
+            => "patch both onto the object";
         T8 "the earlier record not marked"
             => "mark it as taken over by this object: no pass over the earlier object may change it any more";
         T9 "else"
@@ -206,8 +208,8 @@ rows! {
             => "register";
     }
     Keep {
-        K1 "finalizer missing"
-            => "put it back";
+        K1 "finalizer missing, and marker too / finalizer missing"
+            => "patch both onto the object / put it back";
         K1a "marker open, of another attempt than the record's, opened by another replica less than a minute ago"
             => "verdict: failed (Progressing, transient)";
         K1b "the same, opened by this one or long ago, client_id not a chosen one, no suspect yet"
@@ -312,6 +314,8 @@ rows! {
             => "enter a suspect with its client_id";
         D4a "record absent, clientID unknown, the marker's attempt known to have registered a client, and no suspect"
             => "enter a suspect";
+        D5a "record absent, and the watch shows the record of a registered client of another object of this name, or records without the label that tells, not read"
+            => "find it live: its client stays, and an event tells of it";
         D5 "record absent"
             => "remove the finalizer";
         D6 "record unreadable, timeout passed, and its client no suspect yet / timeout passed / else"

@@ -10,7 +10,7 @@ use crate::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
 use crate::domain::asked;
 use crate::domain::expiry;
 use crate::domain::failure::Failure;
-use crate::domain::marker::Marker;
+use crate::domain::marker::{self, Marker};
 pub use crate::domain::operator::Operator;
 pub use crate::domain::provider::{Pause, Provider};
 use crate::domain::record::Record;
@@ -118,6 +118,22 @@ impl View<'_> {
     pub(super) fn marker(&self) -> Option<Marker<'_>> {
         let marker = Marker::parse(self.object.annotations().get(names::CREATE_PENDING)?)?;
         (marker.uid == self.uid()).then_some(marker)
+    }
+
+    /// The marker of this object and of this attempt.
+    pub(super) fn marker_of(&self, attempt: &str) -> Marker<'static> {
+        Marker {
+            uid: self.uid().to_owned().into(),
+            attempt: attempt.to_owned().into(),
+            record_namespace: self.seen.operator.namespace.clone().into(),
+            record_name: marker::record_name(self.uid()).into(),
+        }
+    }
+
+    /// Whether the object carries the finalizer and this marker.
+    pub(super) fn is_marked(&self, marker: &Marker<'_>) -> bool {
+        let carried = self.object.annotations().get(names::CREATE_PENDING);
+        self.has_finalizer() && carried.is_some_and(|carried| *carried == marker.to_string())
     }
 
     /// The attempt that the marker tells of, if nobody knows how it ended, or if it registered a client that nothing holds:

@@ -113,7 +113,8 @@ use Step::{
     AskPause, CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider,
     ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail,
     Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient,
-    Restore, RestoreAll, RestoreElsewhere, RevertProvider, Sicken, Terminate, Vanish, Widen, WipeStatus,
+    Restore, RestoreAll, RestoreElsewhere, RestoreUnlabelled, RevertProvider, Sicken, Terminate, Vanish, Widen,
+    WipeStatus,
 };
 
 macro_rules! scenarios {
@@ -159,8 +160,11 @@ scenarios! {
     "restored from a backup": [Apply(1), Restore];
     "restored from a backup with its status": [Apply(1), RestoreAll];
     "restored from a backup and delete": [Apply(1), Restore, Delete], wide: true;
+    "restored twice": [Apply(1), Restore, Restore], excuses: &["RestoreRefused"];
+    "restored, records of an earlier version": [Apply(1), RestoreUnlabelled], wide: true;
     "restored, another provider": [Apply(1), EditProvider, Restore, RevertProvider], wide: true, excuses: &["ProviderChanged", "RestoreRefused"];
     "restored in a namespace made again": [Apply(1), RestoreElsewhere], wide: true, excuses: &["RestoreRefused"];
+    "restored in a namespace made again and delete": [Apply(1), RestoreElsewhere, Delete], wide: true, excuses: &["RestoreRefused"];
     "restored in a namespace made again, allowed": [Apply(1), RestoreElsewhere, AllowRestore], wide: true;
     "restored where namespaces cannot be read": [Apply(1), Restore, AllowRestore], wide: true, namespaced: true;
     "cloned cluster": [Apply(1), CloneCluster, ApplyInClone(2), DeleteInClone];

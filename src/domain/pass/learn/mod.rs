@@ -28,6 +28,7 @@ use super::state::State;
 
 pub use record::stored;
 pub use register::AnswerClaim;
+pub use restore::earlier;
 
 /// Pause between tries of storing what a provider has issued.
 const STORE_AGAIN: Duration = Duration::from_secs(1);

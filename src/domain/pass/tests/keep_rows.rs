@@ -10,6 +10,14 @@ fn k1_a_finalizer_that_was_taken_off_comes_back() {
             .short(),
         "AddFinalizer"
     );
+    let replaced = World::kept().with(|w| {
+        w.object["metadata"]["finalizers"] = json!([]);
+        w.object["metadata"]["annotations"] = json!({});
+    });
+    let Next::Do(Effect::Mark(marker)) = replaced.next() else {
+        panic!("{}", replaced.short())
+    };
+    assert_eq!(marker.to_string(), "u/a1/system/oauthclient-u");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use oauth_client_operator::domain::pass::{Operator, Pause, Provider, Row};
 use oauth_client_operator::domain::probe::Probed;
 use oauth_client_operator::domain::record::Record;
 use oauth_client_operator::domain::registration::Registration;
+use oauth_client_operator::domain::restore::Listed;
 use oauth_client_operator::domain::target::Endpoints;
 use oauth_client_operator::provider::{ManagementCall, MarkedCall, ProbeCall};
 
@@ -160,7 +161,11 @@ impl World for Process {
     }
 
     fn is_labelled(&self) -> bool {
-        true
+        self.all_records(|meta| meta.client.is_some())
+    }
+
+    fn names_objects(&self) -> bool {
+        self.all_records(|meta| meta.object.is_some())
     }
 
     fn registered_of(&self, namespace: &str, name: &str) -> u32 {
@@ -173,7 +178,7 @@ impl World for Process {
         (!state.scenario.namespaced).then(|| state.clusters[0].namespace_uid(namespace))
     }
 
-    async fn records_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, ApiError> {
+    async fn records_of(&self, namespace: &str, name: &str) -> Result<Vec<Listed>, ApiError> {
         self.list_registered(namespace, name).await
     }
 
@@ -207,13 +212,14 @@ impl World for Process {
         let opened = Marker::parse(marker)
             .map(|marker| marker.attempt.into_owned())
             .unwrap_or_default();
-        let plant = {
+        let (plant, again) = {
             let mut state = self.state();
-            state.attempts += 1;
-            state.replicas[self.who].work[self.what].opened = opened;
-            state.plant
+            let known = std::mem::replace(&mut state.replicas[self.who].work[self.what].opened, opened.clone());
+            state.attempts += usize::from(known != opened);
+            (state.plant, known == opened)
         };
-        if plant == Some(Plant::FinalizerAfterPost) {
+        // The marker of an attempt that was opened before comes back with the finalizer.
+        if plant == Some(Plant::FinalizerAfterPost) && !again {
             return Ok(object.clone());
         }
         let written = self
@@ -307,6 +313,9 @@ impl World for Process {
         };
         if what == "patch record" && self.plants(Plant::AnswerNotSaved) && self.me(|replica| replica.answered) {
             return Ok(current.clone());
+        }
+        if let Some(planted) = self.marks_badly(&name, &patch) {
+            return Ok(planted);
         }
         let revision = self
             .write(what, |cluster| cluster.patch(&name, current, &patch))

@@ -100,6 +100,11 @@ impl World {
                 record.request = metadata::request(&self.object.spec, "ns/app", &knobs(Profile::Rfc7592)).unwrap();
                 self.record = Some(record);
             }
+            Effect::Mark(marker) => {
+                let annotations = self.object.metadata.annotations.get_or_insert_default();
+                annotations.insert(names::CREATE_PENDING.into(), marker.to_string());
+                self.object.metadata.finalizers = Some(vec![names::FINALIZER.into()]);
+            }
             Effect::AddFinalizer => self.object.metadata.finalizers = Some(vec![names::FINALIZER.into()]),
             Effect::CreateCredentials(secret) => self.write(*secret),
             Effect::DeleteCredentials => {
