@@ -42,6 +42,7 @@ mod page;
 mod pages;
 mod quiet;
 mod reinstalled;
+mod restart;
 mod restored;
 mod rules;
 mod scale;
