@@ -43,6 +43,7 @@ mod page;
 mod pages;
 mod quiet;
 mod reinstalled;
+mod restart;
 mod restored;
 mod rules;
 mod scale;
