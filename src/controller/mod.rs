@@ -2,7 +2,6 @@
 //!
 //! The binary calls [`run`]. The explorer (`tests/explorer`) runs passes and the sweeper in a [`World`] of its own.
 
-mod breakers;
 mod bundles;
 mod claim;
 mod claims;

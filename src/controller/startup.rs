@@ -24,7 +24,6 @@ use crate::metrics::Metrics;
 use crate::provider::{DiscoveryCache, EgressPolicy, Transport};
 use crate::supervisor::{Endings, Supervisor, TaskEnded};
 
-use super::breakers::Breakers;
 use super::bundles::{self, Bundles};
 use super::claims::Claims;
 use super::comparisons::Comparisons;
@@ -252,7 +251,8 @@ fn context(
         pauses: Pauses::new(settings.clock),
         queue: Queue::default(),
         turns: Permits::default(),
-        breakers: Breakers::new(settings.clock),
+        breakers: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
+        begun: tokio::time::Instant::now(),
         credentials: CredentialCache::default(),
         proven_templates: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         probe_controls: Mutex::new(Bounded::new(context::MOST_BREAKERS)),

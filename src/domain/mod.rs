@@ -30,7 +30,6 @@ pub mod refusal;
 pub mod registration;
 pub mod relocation;
 pub mod restore;
-pub mod resumption;
 pub mod secret;
 pub mod status;
 pub mod suspect;

@@ -43,7 +43,6 @@ mod page;
 mod pages;
 mod quiet;
 mod reinstalled;
-mod restart;
 mod restored;
 mod rules;
 mod scale;
