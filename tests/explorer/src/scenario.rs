@@ -52,6 +52,10 @@ pub(super) struct Scenario {
     pub reads_rotate: bool,
     /// Whether the provider issues no secrets.
     pub secretless: bool,
+    /// Whether the provider states another secret than it has stored.
+    pub corrupts: bool,
+    /// How often the provider's server that authenticates clients does not know a new one.
+    pub lags: u32,
     /// Whether the provider's secrets expire.
     pub expires: bool,
     /// Whether the provider may ask for a pause.
@@ -100,6 +104,8 @@ const PLAIN: Scenario = Scenario {
     delete: None,
     reads_rotate: false,
     secretless: false,
+    corrupts: false,
+    lags: 0,
     expires: false,
     pauses: false,
     stops: false,
@@ -194,6 +200,9 @@ scenarios! {
     "deletions answered with 410": [Apply(1), Delete], wide: true, delete: Some((410, ""));
     "deletions answered with 403": [Apply(1), Delete], wide: true, delete: Some((403, "")), excuses: &["DeletionBlocked"];
     "clients without secrets": [Apply(1), Delete], wide: true, secretless: true, excuses: &["InvalidResponse"];
+    "secret that is another at the provider": [Apply(1), Apply(2), Delete], wide: true, corrupts: true, excuses: &["SecretRejected"];
+    "secret that is another at the provider, client replaced": [Apply(1), ReplaceClient], wide: true, corrupts: true, excuses: &["SecretRejected"];
+    "servers that lag behind": [Apply(1), Apply(2), Delete], wide: true, lags: 3;
     "secret that expires": [Apply(1), Apply(2), Delete], wide: true, expires: true, excuses: &["SecretExpired"];
     "secret that expires, client replaced": [Apply(1), ReplaceClient], wide: true, expires: true, excuses: &["SecretExpired"];
     "pauses": [AskPause, Apply(1), Apply(2), Delete], wide: true, pauses: true;
