@@ -10,9 +10,9 @@ pub struct Verification {
     /// Digest of what was checked: the client, the version of its credentials and the way in which it authenticates.
     #[schemars(length(max = 64))]
     pub credentials: String,
-    /// How often in a row the provider rejected them.
+    /// How often in a row the provider rejected them; more than four rejections count as four.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 16))]
+    #[schemars(range(min = 1, max = 4))]
     pub rejections: Option<i32>,
     /// When the provider rejected them first.
     #[serde(default, skip_serializing_if = "Option::is_none")]

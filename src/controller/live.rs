@@ -26,7 +26,7 @@ use crate::domain::identity::object_key;
 use crate::domain::metadata::hex;
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::{Operator, Pause, Provider};
-use crate::domain::probe::{ProbeKind, Probed};
+use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
@@ -378,13 +378,7 @@ impl World for Live<'_> {
     }
 
     async fn probe(&self, call: &ProbeCall) -> Probed {
-        let answer = self.ask(call).await;
-        match answer {
-            Probed::Accepted(kind) => self.weighed(call, kind).await,
-            // It authenticates a resource server, so it rejects only what is no client at all.
-            Probed::Rejected(ProbeKind::Introspection) => Probed::Unclear,
-            answer => answer,
-        }
+        self.tried(call).await
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {

@@ -43,9 +43,8 @@ pub fn delay(failure: &Failure, failures: u32, random: f64) -> Option<Duration> 
     let spread = 0.5 + random.clamp(0.0, 1.0) / 2.0;
     let wait = match failure.class {
         Class::Invalid => None,
-        // Nothing but another secret ends it, and that comes with a change of the object. A provider that is shown a wrong secret
-        // again and again locks the client.
-        Class::Denied if matches!(failure.reason, Reason::SecretExpired | Reason::SecretRejected) => None,
+        // Nothing but another secret ends it, and that comes with a change of the object.
+        Class::Denied if failure.reason == Reason::SecretExpired => None,
         Class::Conflict => Some(SHORTEST.mul_f64(spread)),
         Class::Denied if is_unwatched(failure.reason) => Some(RECHECK.mul_f64(spread)),
         Class::Denied | Class::Bug => Some(slow(failures).mul_f64(spread)),

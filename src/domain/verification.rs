@@ -16,6 +16,8 @@ use super::target::Endpoints;
 
 /// Waits between a rejection and the next try.
 const AGAIN: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_mins(1)];
+/// Rejections that are counted: more make no difference.
+const COUNTED: usize = AGAIN.len() + 1;
 /// Bytes of a digest that a status keeps.
 const KEPT: usize = 16;
 
@@ -28,6 +30,8 @@ pub enum Outcome {
     Rejected,
     /// Nothing tells; why.
     Unproven(String),
+    /// They are other credentials than those that were tried last, and they are yet to be tried.
+    Awaited,
 }
 
 /// Credentials that were tried, or cannot be.
@@ -63,6 +67,12 @@ pub fn rejections(status: Option<&OAuthClientStatus>, digest: &str) -> usize {
     rejections
         .and_then(|count| usize::try_from(count).ok())
         .unwrap_or_default()
+}
+
+/// The number of rejections after one more of these credentials.
+#[must_use]
+pub fn rejected_again(status: Option<&OAuthClientStatus>, digest: &str) -> usize {
+    COUNTED.min(rejections(status, digest) + 1)
 }
 
 /// How long to wait for the next try after so many rejections, the first of which is so long ago; `None`: there is none.
@@ -106,6 +116,9 @@ pub fn judged(probed: Probed) -> Outcome {
         ),
     }
 }
+
+/// How long a client waits whose credentials are to be tried again, but cannot be now.
+pub const LATER: Duration = Duration::from_mins(1);
 
 /// Credentials that were rejected for the time being.
 #[must_use]

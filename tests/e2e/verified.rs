@@ -159,6 +159,30 @@ async fn t245_servers_that_lag_behind_are_waited_for() {
     );
 }
 
+/// Not every endpoint need know every method of authentication. Applications use the token endpoint.
+#[tokio::test]
+async fn t245_a_client_that_only_the_revocation_endpoint_rejects_is_ready() {
+    let site = Site::scriptable().await.unwrap();
+    let double = site.double().unwrap();
+    let stage = stage("revocation").await;
+    stage.apply(&site.manifests).await;
+    double.script(|seen| {
+        let known = seen.basic().is_some_and(|(id, _)| id.starts_with("client-"));
+        let reply = match seen.path.as_str() {
+            "/revoke" => Reply::json(401, &serde_json::json!({"error": "invalid_client"})),
+            "/token" if known => Reply::json(400, &serde_json::json!({"error": "invalid_grant"})),
+            _ => return None,
+        };
+        Some(Fault::Answer(reply))
+    });
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    assert_eq!(verified(&stage.ready("app").await).0, "True");
+    assert_eq!(
+        (double.count("POST", "/revoke"), double.count("POST", "/token")),
+        (1, 2)
+    );
+}
+
 #[tokio::test]
 async fn t246_what_proves_nothing_is_unknown_and_says_why() {
     let site = Site::dialect(dialect("accepts-anybody")).await.unwrap();

@@ -132,6 +132,27 @@ impl Live<'_> {
         }
     }
 
+    /// Whether the provider accepts a client's credentials.
+    pub(super) async fn tried(&self, call: &ProbeCall) -> Probed {
+        match self.ask(call).await {
+            Probed::Accepted(kind) => self.weighed(call, kind).await,
+            // It authenticates a resource server, so it rejects only what is no client at all.
+            Probed::Rejected(ProbeKind::Introspection) => Probed::Unclear,
+            // That endpoint may know another method of authentication only. Applications use the token endpoint.
+            rejected @ Probed::Rejected(ProbeKind::Revocation) => {
+                let call = call.only(ProbeKind::Token);
+                match self.ask(&call).await {
+                    Probed::Accepted(kind) => match self.weighed(&call, kind).await {
+                        accepted @ Probed::Accepted(_) => accepted,
+                        _ => rejected,
+                    },
+                    _ => rejected,
+                }
+            }
+            answer => answer,
+        }
+    }
+
     /// During a pause that the provider asked for, nothing is sent and nothing is told.
     pub(super) async fn ask(&self, call: &ProbeCall) -> Probed {
         self.begin();

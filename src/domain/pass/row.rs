@@ -273,8 +273,8 @@ rows! {
         K16 "our Secrets under other names, and the status names the new one"
             => "delete one of them";
         K16a "the credentials are rejected, for the first, second or third time"
-            => "verdict: failed (SecretRejected, transient, after 5, 15 or 60 s)";
-        K16b "they are rejected for the fourth time, and neither a new `reconcile` value nor another provider object asks for another try"
+            => "verdict: failed (SecretRejected, transient, after 5, 15 or 60 s; after 60 s where nothing can be tried now)";
+        K16b "they are rejected for the fourth time, and no new `reconcile` value asks for another try"
             => "verdict: failed (SecretRejected)";
         K17 "else"
             => "verdict: Ready";

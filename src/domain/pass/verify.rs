@@ -1,8 +1,7 @@
-//! Whether new credentials work, as they stand in the Secret: rows K15c to K15g and K16a.
+//! Whether new credentials work, as they stand in the Secret: rows K15c, K15f, K16a and K16b.
 
 use crate::api::Verify;
 use crate::domain::asked;
-use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::status;
 use crate::domain::verification::{self, Outcome, Tried};
@@ -28,18 +27,25 @@ pub(super) fn next(view: &View<'_>, record: &Record) -> Option<Decision> {
 
 /// K16a and K16b: credentials that are rejected make no Ready client.
 pub(super) fn verdict(view: &View<'_>, record: &Record) -> Option<Decision> {
-    let credentials = verification::digest(record);
-    let before = verification::rejections(view.object.status.as_ref(), &credentials);
-    let (rejections, rejected_for) = match view.journal.tried {
-        Some(Probed::Rejected(_)) => (before + 1, view.seen.rejected_for.filter(|_| before > 0)),
+    let (status, credentials) = (view.object.status.as_ref(), verification::digest(record));
+    let before = verification::rejections(status, &credentials);
+    let since = view.seen.rejected_for.filter(|_| before > 0).unwrap_or_default();
+    let (rejections, wait) = match tried(view).map(|tried| tried.outcome) {
+        Some(Outcome::Rejected) => {
+            let rejections = verification::rejected_again(status, &credentials);
+            (rejections, verification::next_try(rejections, since))
+        }
         Some(_) => return None,
-        None => (before, view.seen.rejected_for),
+        // It is too early for another try, or nothing can be tried now.
+        None => {
+            let wait = verification::next_try(before, since);
+            (
+                before,
+                wait.map(|wait| if wait.is_zero() { verification::LATER } else { wait }),
+            )
+        }
     };
-    if rejections == 0 {
-        return None;
-    }
-    let wait = verification::next_try(rejections, rejected_for.unwrap_or_default());
-    Some(match wait {
+    (rejections > 0).then(|| match wait {
         Some(wait) => Row::K16a.fails(verification::pending(&record.client_id, wait)),
         None => Row::K16b.fails(verification::rejected(&record.client_id)),
     })
@@ -50,37 +56,42 @@ pub(super) fn tried(view: &View<'_>) -> Option<Tried> {
     let RecordView::Present(record) = view.record else {
         return None;
     };
+    let credentials = verification::digest(record);
     let outcome = match view.journal.tried {
         Some(probed) => verification::judged(probed),
-        None if is_due(view, record) => Outcome::Unproven(untried(view, record)?),
-        None => return None,
+        None if !is_due(view, record) => return None,
+        None => match untried(view, record) {
+            Some(why) => Outcome::Unproven(why),
+            // What is known is about these.
+            None if verification::last(view.object.status.as_ref(), &credentials).is_some() => return None,
+            None => Outcome::Awaited,
+        },
     };
-    Some(Tried {
-        credentials: verification::digest(record),
-        outcome,
-    })
+    Some(Tried { credentials, outcome })
 }
 
 /// Why the credentials are not tried at all.
 fn untried(view: &View<'_>, record: &Record) -> Option<String> {
-    if let ProviderView::Resolved(provider) = view.provider
-        && provider.target.verify == Verify::Never
-    {
+    if is_never(view) {
         return Some("spec.verify of the provider object is Never".to_owned());
     }
     let found = view.endpoints.filter(|found| found.issuer == record.endpoints.issuer);
     verification::untried(record, found.unwrap_or(&record.endpoints))
 }
 
+fn is_never(view: &View<'_>) -> bool {
+    matches!(view.provider, ProviderView::Resolved(provider) if provider.target.verify == Verify::Never)
+}
+
 /// Whether the credentials have to be tried: after each change, and as often as a rejection has to be confirmed. What is not accepted
-/// is tried again when a user asks for it, what is rejected also when the provider object changes.
+/// is tried again when a user asks for it, and never else: providers lock clients that show a wrong secret.
 fn is_due(view: &View<'_>, record: &Record) -> bool {
     let status = view.object.status.as_ref();
     let Some(known) = status.and_then(|status| status.verification.as_deref()) else {
-        // An earlier version has registered it, and nobody asks.
         let registered_now = view.journal.attempt.as_deref() == Some(record.attempt.as_str());
+        // An earlier version has registered it.
         let judged = view.known_client_id() == Some(record.client_id.as_str());
-        return registered_now || view.journal.renewed || !judged;
+        return registered_now || view.journal.renewed || !judged || asked::is_open(view.object);
     };
     let credentials = verification::digest(record);
     if known.credentials != credentials {
@@ -92,7 +103,8 @@ fn is_due(view: &View<'_>, record: &Record) -> bool {
         rejections => {
             let rejected_for = view.seen.rejected_for.unwrap_or_default();
             let wait = verification::next_try(rejections, rejected_for);
-            asked || wait.map_or(view.deep, |wait| wait.is_zero())
+            // Where nothing may be tried, no rejection counts.
+            asked || is_never(view) || wait.is_some_and(|wait| wait.is_zero())
         }
     }
 }

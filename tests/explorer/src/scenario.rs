@@ -218,7 +218,7 @@ scenarios! {
     "suspended": [Apply(1), ApplySuspended(2), Apply(2)], wide: true, excuses: &["Suspended"];
     "suspended, changed and resumed": [Apply(1), ApplySuspended(1), Apply(2)], wide: true;
     "client replaced": [Apply(1), Regenerate, ReplaceClient, Delete], wide: true;
-    "missing client, change undone": [Apply(1), Regenerate, Apply(2), Apply(1)], wide: true, excuses: &["ManagementLost", "ClientMissing"];
+    "missing client, change undone": [Apply(1), Regenerate, Apply(2), Apply(1)], wide: true, excuses: &["ManagementLost", "ClientMissing", "SecretRejected"];
     "records lost and abandoned": [Apply(1), LoseRecords, Apply(2), Abandon], wide: true, excuses: &["RecordLost"];
     "manifest corrected": [ApplyWrong, Apply(1), ApplyWrong, Apply(2)], wide: true;
     "record corrupted and mended": [Apply(1), CorruptRecord, Apply(2), MendRecord], wide: true;
@@ -242,6 +242,11 @@ pub(super) fn name() -> Name {
 }
 
 impl Scenario {
+    /// Tries of rejected credentials, which come before rest.
+    pub(super) fn tries(&self) -> u32 {
+        if self.corrupts { 3 } else { 0 }
+    }
+
     /// The scenario of this name.
     pub(super) fn named(name: &str) -> Option<&'static Self> {
         ALL.iter().find(|scenario| scenario.name == name)

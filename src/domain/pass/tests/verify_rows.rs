@@ -65,6 +65,7 @@ fn t244_k15c_a_client_of_an_earlier_version_is_not_tried_before_its_credentials_
     let before = || tried("True", 0).with(|w| w.object["status"]["verification"] = Value::Null);
     assert_eq!(before().short(), "Ready");
     assert_eq!(before().with(|w| w.deep = true).short(), "Ready");
+    assert_eq!(asked(before()).short(), "Probe");
     assert_eq!(before().with(|w| w.journal.renewed = true).short(), "Probe");
     assert_eq!(
         before().with(|w| w.journal.attempt = Some("a1".into())).short(),
@@ -111,11 +112,15 @@ fn t245_k16a_a_rejection_is_confirmed_three_times_before_it_counts() {
 }
 
 #[test]
-fn t245_k16b_what_is_rejected_for_good_is_tried_only_when_somebody_asks_or_the_provider_changes() {
+fn t245_k16b_what_is_rejected_for_good_is_tried_only_when_somebody_asks() {
     let rejected = || tried("False", 4).with(|w| w.now += 86_400);
     assert_eq!(rejected().short(), "SecretRejected");
     assert_eq!(asked(rejected()).short(), "Probe");
-    assert_eq!(rejected().with(|w| w.deep = true).short(), "Probe");
+    assert_eq!(
+        rejected().with(|w| w.deep = true).short(),
+        "SecretRejected",
+        "a resync and a change of the provider object try nothing"
+    );
     assert_eq!(
         asked(tried("True", 0)).short(),
         "Ready",
@@ -146,4 +151,46 @@ fn t246_what_cannot_be_tried_is_ready_and_says_why() {
         assert!(matches!(outcome(&world), Some(Outcome::Unproven(_))), "{probed:?}");
     }
     assert_eq!(outcome(&tried("True", 0)), None, "nothing new");
+}
+
+#[test]
+fn t246_a_rejection_is_forgotten_where_nothing_may_be_tried_any_more() {
+    for rejections in [2, 4] {
+        let never = tried("False", rejections).with(|w| {
+            w.provider.as_mut().unwrap().target.verify = Verify::Never;
+            w.now += 86_400;
+        });
+        assert_eq!(never.short(), "Ready", "{rejections}");
+        assert!(matches!(outcome(&never), Some(Outcome::Unproven(_))), "{rejections}");
+    }
+}
+
+#[test]
+fn t245_k16a_a_try_that_is_due_and_cannot_be_made_is_no_busy_loop() {
+    let failure = Failure::new(Class::Denied, Reason::ProviderNotFound, "x");
+    let refused = tried("Unknown", 2).with(|w| {
+        (w.now, w.provider) = (w.now + 3600, Err(failure));
+    });
+    let object = refused.parsed();
+    let mut decision = None;
+    refused.looked(&object, |view| {
+        let RecordView::Present(record) = view.record else {
+            panic!("a record")
+        };
+        decision = verify::verdict(view, record);
+    });
+    let Some(Next::Finish(Verdict::Failed(failure))) = decision.map(|decision| decision.next) else {
+        panic!("rejected credentials are not Ready")
+    };
+    assert_eq!(failure.retry_after, Some(verification::LATER));
+}
+
+#[test]
+fn t244_what_was_known_of_other_credentials_is_not_said_of_these() {
+    let rotated = || tried("True", 0).recorded(|r| r.credential_generation += 1);
+    assert_eq!(outcome(&rotated()), Some(Outcome::Awaited));
+    let accepted = rotated().with(|w| w.journal.tried = Some(Probed::Accepted(ProbeKind::Token)));
+    assert_eq!(outcome(&accepted), Some(Outcome::Accepted));
+    let again = tried("Unknown", 1).with(|w| w.now += 5);
+    assert_eq!(outcome(&again), None, "the same credentials, before the next try");
 }
