@@ -10,6 +10,7 @@ mod condition;
 mod crds;
 pub mod metadata;
 pub mod names;
+mod parts;
 mod policies;
 mod profile;
 mod provider;
@@ -22,12 +23,13 @@ pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use bearer::{BearerAuth, TokenState, TokenStatus};
 pub use bounds::{RateLimit, Timeouts, Tls};
 pub use client::{
-    AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, Handled, KeyNames, LabelValue, OAuthClient,
+    AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, KeyNames, LabelValue, OAuthClient,
     OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,
 };
 pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuthMethod, TokenReuse};
 pub use condition::Condition;
 pub use crds::{crds, file_name};
+pub use parts::{Handled, Verification};
 pub use policies::{OnClientLost, OnUnknownOutcome, Verify};
 pub use profile::{Management, ManagementMode, Mark, Preset, Profile, SecretInUpdate, UpdateMembers};
 pub use provider::{

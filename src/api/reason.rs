@@ -54,6 +54,10 @@ reasons! {
     RegisteredAnew => "Restart applications that do not reload the Secret. A suspect may name the former client: check it at the provider.",
     /// The Secret holds the recorded credentials.
     SecretWritten => "Nothing to do.",
+    /// The provider accepts the credentials in the Secret.
+    Verified => "Nothing to do.",
+    /// Nothing tells whether the provider accepts the credentials in the Secret.
+    NotVerifiable => "Nothing to do. The message says why; whether the application can authenticate shows in the application.",
     /// The endpoints of the provider are known.
     Discovered => "Nothing to do.",
     /// Work has begun and has not failed.
@@ -114,6 +118,8 @@ reasons! {
     RestoreRefused => "Follow the steps in the message: allow that the record is taken over, or delete the client at the provider and acknowledge the record.",
     /// The provider no longer accepts the token that manages the client, and the client exists.
     ManagementLost => "The credentials remain valid. Ask the administrator of the provider why the token is refused. If the token was regenerated, give the operator the new one by `spec.adopt`. To replace the client, set the annotation `replace` that the message names.",
+    /// The provider rejects the credentials of the client as they are in the Secret.
+    SecretRejected => "Compare the authentication method and the secret of the client at the provider with the Secret. After a repair at the provider set the annotation `reconcile`; otherwise have another client registered with the annotation `replace` that the message names.",
     /// The client secret has expired, so the applications of this client can no longer authenticate.
     SecretExpired => "Have another client registered with the annotation `replace` that the message names, then restart applications that do not reload the Secret. If the provider can extend the secret, change the manifest: its answer to the update is taken over.",
     /// The provider no longer knows a client that it registered.

@@ -383,11 +383,7 @@ impl World for Live<'_> {
     }
 
     async fn probe(&self, call: &ProbeCall) -> Probed {
-        let answer = self.ask(call).await;
-        match answer {
-            Probed::Accepted(kind) if !self.tells_clients_apart(call, kind).await => Probed::Unclear,
-            answer => answer,
-        }
+        self.tried(call).await
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {

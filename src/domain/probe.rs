@@ -26,6 +26,8 @@ pub enum Probed {
     Accepted(ProbeKind),
     /// It does not know them.
     Rejected(ProbeKind),
+    /// It accepts a client that nobody ever registered as well, so its acceptance tells nothing.
+    AcceptsAnybody(ProbeKind),
     /// Its answer tells neither.
     Unclear,
 }
@@ -112,6 +114,7 @@ mod tests {
         for probed in [
             Probed::Unclear,
             Probed::Accepted(ProbeKind::Token),
+            Probed::AcceptsAnybody(ProbeKind::Revocation),
             Probed::Rejected(ProbeKind::Introspection),
         ] {
             assert_eq!(weigh(probed, Control::Accepted, true), Standing::Keep, "{probed:?}");

@@ -59,5 +59,6 @@ mod tenancy;
 mod tokens;
 mod uninstall;
 mod vanished;
+mod verified;
 mod watches;
 mod wire;

@@ -132,6 +132,27 @@ impl Live<'_> {
         }
     }
 
+    /// Whether the provider accepts a client's credentials.
+    pub(super) async fn tried(&self, call: &ProbeCall) -> Probed {
+        match self.ask(call).await {
+            Probed::Accepted(kind) => self.weighed(call, kind).await,
+            // It authenticates a resource server, so it rejects only what is no client at all.
+            Probed::Rejected(ProbeKind::Introspection) => Probed::Unclear,
+            // That endpoint may know another method of authentication only. Applications use the token endpoint.
+            rejected @ Probed::Rejected(ProbeKind::Revocation) => {
+                let call = call.only(ProbeKind::Token);
+                match self.ask(&call).await {
+                    Probed::Accepted(kind) => match self.weighed(&call, kind).await {
+                        accepted @ Probed::Accepted(_) => accepted,
+                        _ => rejected,
+                    },
+                    _ => rejected,
+                }
+            }
+            answer => answer,
+        }
+    }
+
     /// During a pause that the provider asked for, nothing is sent and nothing is told.
     pub(super) async fn ask(&self, call: &ProbeCall) -> Probed {
         self.begin();
@@ -140,22 +161,26 @@ impl Live<'_> {
             .unwrap_or(Probed::Unclear)
     }
 
-    /// Whether this kind of look rejects a client that nobody registered; asked once for each provider object and kind, because a
-    /// tenant's object may lead elsewhere under the same issuer.
-    pub(super) async fn tells_clients_apart(&self, call: &ProbeCall, kind: ProbeKind) -> bool {
+    /// What an acceptance means: whether this kind of look rejects a client that nobody registered. It is asked once for each provider
+    /// object and kind, because a tenant's object may lead elsewhere under the same issuer, and again where nothing told.
+    pub(super) async fn weighed(&self, call: &ProbeCall, kind: ProbeKind) -> Probed {
         let uid = lock(&self.provider).as_ref().map(|(uid, _)| uid.clone());
         let key = (uid.unwrap_or_default(), kind);
-        if let Some(known) = lock(&self.probe_controls).get(&key) {
-            return *known;
-        }
-        let tells = match self.ask(&call.made_up().only(kind)).await {
-            Probed::Rejected(_) => true,
-            Probed::Accepted(_) => false,
-            // Nothing is known yet. The introspection endpoint never says that it rejects a client.
-            Probed::Unclear => return kind == ProbeKind::Introspection,
+        let known = lock(&self.probe_controls).get(&key).copied();
+        let tells = match known {
+            Some(tells) => tells,
+            None => match self.ask(&call.made_up().only(kind)).await {
+                Probed::Rejected(_) => true,
+                Probed::Accepted(_) | Probed::AcceptsAnybody(_) => false,
+                Probed::Unclear => return Probed::Unclear,
+            },
         };
         lock(&self.probe_controls).insert(key, tells);
-        tells
+        if tells {
+            Probed::Accepted(kind)
+        } else {
+            Probed::AcceptsAnybody(kind)
+        }
     }
 
     /// UIDs of other objects of this provider, the newest first.

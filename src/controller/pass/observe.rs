@@ -13,6 +13,7 @@ use crate::domain::marker;
 use crate::domain::pass::{Observed, SecretOwner, State, Watched, WatchedSecret};
 use crate::domain::record::{Phase, Record};
 use crate::domain::secret;
+use crate::domain::status;
 
 /// What the watches know of an object's surroundings.
 pub(super) fn watched<W: World>(world: &W, object: &OAuthClient) -> Watched {
@@ -87,6 +88,7 @@ pub(super) fn observed<'a, W: World>(world: &'a W, state: &State, fresh_attempt:
         template_proven: record
             .and_then(Record::template)
             .is_none_or(|template| world.is_proven(&template)),
+        rejected_for: status::rejected_since(object.status.as_ref()).map(|since| world.age(since)),
         missing_for: record.and_then(|record| Some(world.age(record.missing_since?))),
         fresh_attempt,
         now: world.now(),

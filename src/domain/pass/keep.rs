@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::{Reason, SecretInUpdate, Suspect, Verify};
+use crate::api::{Reason, SecretInUpdate, Suspect};
 use crate::domain::expiry;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
@@ -19,7 +19,7 @@ use super::effect::{Decision, Effect, Verdict};
 use super::first::{foreign_secret, former_secret};
 use super::row::Row;
 use super::view::{CredentialsView, Provider, ProviderView, RecordView, View};
-use super::{UNDER_WAY, adopt, recreate};
+use super::{UNDER_WAY, adopt, recreate, verify};
 
 pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     let RecordView::Present(record) = view.record else {
@@ -254,11 +254,8 @@ fn finish(view: &View<'_>, record: &Record) -> Decision {
     if let Some(expired) = expiry::failure(Some(record), None, view.seen.now) {
         return Row::K15e.fails(expired);
     }
-    // Once after a registration it is found out whether its credentials are accepted, so that a later rejection means something.
-    let registered_now = view.journal.attempt.as_deref() == Some(record.attempt.as_str());
-    let verifies = matches!(view.provider, ProviderView::Resolved(provider) if provider.target.verify == Verify::Auto);
-    if registered_now && verifies && view.journal.probed.is_none() {
-        return Row::K15c.does(Effect::Probe);
+    if let Some(decision) = verify::next(view, record) {
+        return decision;
     }
     // The client that was registered anew is the one that was given up, so it is no suspect.
     if let Some(suspect) = view.suspected(&record.client_id) {
@@ -287,7 +284,7 @@ fn finish(view: &View<'_>, record: &Record) -> Decision {
         Some(former) if bound == Some(secret::name(view.object).as_str()) => {
             Row::K16.does(Effect::DeleteFormer(former.clone()))
         }
-        _ => Row::K17.ends(Verdict::Ready),
+        _ => verify::verdict(view, record).unwrap_or_else(|| Row::K17.ends(Verdict::Ready)),
     }
 }
 

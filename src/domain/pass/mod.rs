@@ -29,6 +29,7 @@ mod state;
 mod template;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod view;
 
 use std::time::Duration;

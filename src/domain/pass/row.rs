@@ -264,7 +264,9 @@ rows! {
             => "verdict: failed (InvalidResponse)";
         K15e "the client secret has expired"
             => "verdict: failed (SecretExpired)";
-        K15c "registered in this pass, credentials not tried, `verify` is not Never"
+        K15f "the credentials were never tried as they are now, or were rejected and are to be tried again (below), and the provider is unresolved"
+            => "resolve it";
+        K15c "the same, not tried in this pass, and they can be tried: the client has a secret that is sent in a header or a form, an endpoint tells, `verify` is not Never"
             => "try them once";
         K15b "a suspect names the recorded client: not confirmed / the suspect is the copy of this record, which was not touched since / else"
             => "list the records live / save the record with another mark, so that no former leader replaces it unseen / remove the suspect in the version that was there before the list";
@@ -272,6 +274,10 @@ rows! {
             => "remove that";
         K16 "our Secrets under other names, and the status names the new one"
             => "delete one of them";
+        K16a "the credentials are rejected, for the first, second or third time"
+            => "verdict: failed (SecretRejected, transient, after 5, 15 or 60 s; after 60 s where nothing can be tried now)";
+        K16b "they are rejected for the fourth time, and no new `reconcile` value asks for another try"
+            => "verdict: failed (SecretRejected)";
         K17 "else"
             => "verdict: Ready";
     }

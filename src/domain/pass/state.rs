@@ -13,6 +13,7 @@ use crate::domain::marker::{self, Marker};
 use crate::domain::record::{Phase, Record};
 use crate::domain::secret::{self, SecretRevision};
 use crate::domain::target::Endpoints;
+use crate::domain::verification;
 
 use super::journal::{FollowUp, Journal};
 use super::observed::{Note, Observed, SecretOwner, Watched};
@@ -367,6 +368,11 @@ impl State {
     /// Takes a record that was just stored for the newest. If it holds other credentials than before, what the watch says of
     /// the Secret no longer tells that it is right.
     pub(super) fn holds(&mut self, record: Box<Record>, revision: SecretRevision) {
+        if let Some((before, _)) = self.record()
+            && verification::digest(before) != verification::digest(&record)
+        {
+            (self.journal.tried, self.journal.renewed) = (None, true);
+        }
         let before = self.record().map(|(record, _)| record.credential_generation);
         if before != Some(record.credential_generation)
             && let StoredCredentials::Unseen { as_written, .. } = &mut self.credentials

@@ -16,6 +16,7 @@ mod recreate_rows;
 mod refusal_rows;
 mod restore_rows;
 mod template_rows;
+mod verify_rows;
 
 use std::time::Duration;
 
@@ -188,7 +189,13 @@ impl World {
     }
 
     fn next(&self) -> Next {
-        let object = self.parsed();
+        let mut next = None;
+        self.looked(&self.parsed(), |view| next = Some(decide(view).next));
+        next.unwrap()
+    }
+
+    /// Shows what the planner sees.
+    fn looked(&self, object: &OAuthClient, look: impl FnOnce(&View<'_>)) {
         let age = |since: Option<i64>| Some(Duration::from_secs(u64::try_from(self.now - since?).unwrap()));
         let operator = Operator {
             namespace: "system".into(),
@@ -196,7 +203,7 @@ impl World {
             held: self.held.clone(),
             serves_own_namespace: self.serves_own_namespace,
         };
-        decide(&View {
+        look(&View {
             seen: Observed {
                 leads: true,
                 stopping: false,
@@ -214,11 +221,12 @@ impl World {
                     .map(|time| time.0.as_second()))
                 .unwrap_or_default(),
                 template_proven: self.template_proven,
+                rejected_for: age(crate::domain::status::rejected_since(object.status.as_ref())),
                 missing_for: age(self.record.as_ref().and_then(|record| record.missing_since)),
                 fresh_attempt: "fresh",
                 now: self.now,
             },
-            object: &object,
+            object,
             deep: self.deep,
             record: match (&self.record_sight, &self.record) {
                 (Some(sight), _) => *sight,
@@ -246,8 +254,7 @@ impl World {
             has_earlier: self.has_earlier,
             namespace_uid: Some("n"),
             journal: &self.journal,
-        })
-        .next
+        });
     }
 
     /// What comes next, in short: the effect's kind, or the verdict and its reason.

@@ -37,6 +37,8 @@ pub(super) struct Entry {
     pub alive: bool,
     /// Whether the secret that was issued is void.
     pub regenerated: bool,
+    /// How often its server that authenticates clients does not know it yet.
+    pub unseen: u32,
     /// When the secret expires, as its answer says.
     pub expires_at: Option<i64>,
     /// Updates that took place.
@@ -90,6 +92,10 @@ pub(super) struct Provider {
     reads_rotate: bool,
     /// Whether it issues no secrets.
     secretless: bool,
+    /// Whether it states another secret than it has stored.
+    corrupts: bool,
+    /// How often the server that authenticates clients does not know a new one.
+    lags: u32,
     /// Whether secrets expire, a day after the last registration or update.
     expires: bool,
     /// What its clock says.
@@ -125,6 +131,8 @@ impl Provider {
             delete: scenario.delete,
             reads_rotate: scenario.reads_rotate,
             secretless: scenario.secretless,
+            corrupts: scenario.corrupts,
+            lags: scenario.lags,
             expires: scenario.expires,
             now: 0,
             pause_until: None,
@@ -146,6 +154,7 @@ impl Provider {
                 metadata: Map::new(),
                 alive: true,
                 regenerated: false,
+                unseen: 0,
                 expires_at: None,
                 updates: 0,
                 reads: 0,
@@ -188,7 +197,8 @@ impl Provider {
             token: format!("token-0-of-{id}"),
             metadata: request.clone(),
             alive: true,
-            regenerated: false,
+            regenerated: self.corrupts,
+            unseen: self.lags,
             expires_at: self.expires_at(),
             updates: 0,
             reads: 0,
@@ -220,9 +230,15 @@ impl Provider {
     }
 
     /// What the token endpoint says of a client's own credentials.
-    pub(super) fn knows(&self, call: &ProbeCall) -> Probed {
+    pub(super) fn knows(&mut self, call: &ProbeCall) -> Probed {
         match self.ledger.get(call.client_id()) {
             _ if self.refuses.is_some() => Probed::Unclear,
+            Some(entry) if entry.unseen > 0 => {
+                let entry = Entry::clone(entry);
+                let unseen = entry.unseen - 1;
+                self.put(call.client_id(), Entry { unseen, ..entry });
+                Probed::Rejected(ProbeKind::Token)
+            }
             Some(entry) if entry.alive && !entry.regenerated => Probed::Accepted(ProbeKind::Token),
             _ => Probed::Rejected(ProbeKind::Token),
         }
@@ -309,7 +325,7 @@ impl Provider {
                     &entry.attempt,
                     &entry.secret,
                     &entry.token,
-                    (entry.alive, entry.regenerated),
+                    (entry.alive, entry.regenerated, entry.unseen),
                     entry.metadata.get("redirect_uris"),
                 )
             })

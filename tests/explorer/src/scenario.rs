@@ -52,6 +52,10 @@ pub(super) struct Scenario {
     pub reads_rotate: bool,
     /// Whether the provider issues no secrets.
     pub secretless: bool,
+    /// Whether the provider states another secret than it has stored.
+    pub corrupts: bool,
+    /// How often the provider's server that authenticates clients does not know a new one.
+    pub lags: u32,
     /// Whether the provider's secrets expire.
     pub expires: bool,
     /// Whether the provider may ask for a pause.
@@ -100,6 +104,8 @@ const PLAIN: Scenario = Scenario {
     delete: None,
     reads_rotate: false,
     secretless: false,
+    corrupts: false,
+    lags: 0,
     expires: false,
     pauses: false,
     stops: false,
@@ -198,6 +204,9 @@ scenarios! {
     "deletions answered with 410": [Apply(1), Delete], wide: true, delete: Some((410, ""));
     "deletions answered with 403": [Apply(1), Delete], wide: true, delete: Some((403, "")), excuses: &["DeletionBlocked"];
     "clients without secrets": [Apply(1), Delete], wide: true, secretless: true, excuses: &["InvalidResponse"];
+    "secret that is another at the provider": [Apply(1), Apply(2), Delete], wide: true, corrupts: true, excuses: &["SecretRejected"];
+    "secret that is another at the provider, client replaced": [Apply(1), ReplaceClient], wide: true, corrupts: true, excuses: &["SecretRejected"];
+    "servers that lag behind": [Apply(1), Apply(2), Delete], wide: true, lags: 3;
     "secret that expires": [Apply(1), Apply(2), Delete], wide: true, expires: true, excuses: &["SecretExpired"];
     "secret that expires, client replaced": [Apply(1), ReplaceClient], wide: true, expires: true, excuses: &["SecretExpired"];
     "pauses": [AskPause, Apply(1), Apply(2), Delete], wide: true, pauses: true;
@@ -213,7 +222,7 @@ scenarios! {
     "suspended": [Apply(1), ApplySuspended(2), Apply(2)], wide: true, excuses: &["Suspended"];
     "suspended, changed and resumed": [Apply(1), ApplySuspended(1), Apply(2)], wide: true;
     "client replaced": [Apply(1), Regenerate, ReplaceClient, Delete], wide: true;
-    "missing client, change undone": [Apply(1), Regenerate, Apply(2), Apply(1)], wide: true, excuses: &["ManagementLost", "ClientMissing"];
+    "missing client, change undone": [Apply(1), Regenerate, Apply(2), Apply(1)], wide: true, excuses: &["ManagementLost", "ClientMissing", "SecretRejected"];
     "records lost and abandoned": [Apply(1), LoseRecords, Apply(2), Abandon], wide: true, excuses: &["RecordLost"];
     "manifest corrected": [ApplyWrong, Apply(1), ApplyWrong, Apply(2)], wide: true;
     "record corrupted and mended": [Apply(1), CorruptRecord, Apply(2), MendRecord], wide: true;
@@ -237,6 +246,11 @@ pub(super) fn name() -> Name {
 }
 
 impl Scenario {
+    /// Tries of rejected credentials, which come before rest.
+    pub(super) fn tries(&self) -> u32 {
+        if self.corrupts { 3 } else { 0 }
+    }
+
     /// The scenario of this name.
     pub(super) fn named(name: &str) -> Option<&'static Self> {
         ALL.iter().find(|scenario| scenario.name == name)

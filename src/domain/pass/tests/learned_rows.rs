@@ -28,6 +28,7 @@ pub(super) fn observed(operator: &Operator, stopping: bool) -> Observed<'_> {
         foreign_update_age: None,
         deleting_for: Duration::from_secs(1),
         template_proven: false,
+        rejected_for: None,
         missing_for: None,
         fresh_attempt: "fresh",
         now: 1_000_000,

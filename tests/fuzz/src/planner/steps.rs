@@ -88,7 +88,12 @@ impl World {
             Effect::Probe => {
                 let kind = ProbeKind::Token;
                 let answers = [Probed::Accepted(kind), Probed::Rejected(kind), Probed::Unclear];
-                self.journal.probed = Some(bytes.one_of(&answers));
+                let answer = Some(bytes.one_of(&answers));
+                if !self.journal.disowned {
+                    self.journal.tried = answer;
+                    return;
+                }
+                self.journal.probed = answer;
                 self.journal.control = Some(bytes.one_of(&[Control::Accepted, Control::NotAccepted, Control::Missing]));
             }
             Effect::ReplaceRecord(_) => {

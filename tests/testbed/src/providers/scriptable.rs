@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 
 use authentication::{access_token, is_authenticated};
 pub use dialect::{Dialect, OPERATOR, Operation, Quirk};
-pub use dialects::DIALECTS;
+pub use dialects::{DECEPTIVE, DIALECTS};
 pub use exchange::{Fault, Reply, Seen};
 use exchange::{decoded, unescaped};
 use payload::Payload;
