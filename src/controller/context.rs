@@ -15,7 +15,6 @@ use crate::cluster::{
     ClientCache, Events, Health, Key, Leadership, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets,
 };
 use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::CallError;
 use crate::domain::pass::{Operator, Provider};
 use crate::domain::probe::ProbeKind;
 use crate::domain::record::Record;
@@ -23,7 +22,7 @@ use crate::domain::secret;
 use crate::domain::status;
 use crate::domain::target::Endpoints;
 use crate::metrics::Metrics;
-use crate::provider::{Discovered, DiscoveryCache, Transport};
+use crate::provider::{DiscoveryCache, Transport};
 
 use super::breakers::Breakers;
 use super::bundles::Bundles;
@@ -141,9 +140,10 @@ impl Context {
             refusals: self.transport.refusals(),
             now: self.clock.now(),
         };
-        resolve::resolve(key, &uid, generation, &settings, &source)
-            .await
-            .map(Arc::new)
+        let mut provider = resolve::resolve(key, &uid, generation, &settings, &source).await?;
+        let known = self.discovery.known(&provider.uid, &provider.fingerprint);
+        provider.known = known.map(|(found, _)| Arc::clone(&found.endpoints));
+        Ok(Arc::new(provider))
     }
 
     /// Namespace of the credentials Secrets of a provider object.
@@ -330,13 +330,6 @@ impl Context {
                 "{key} does not allow namespace {namespace}; ask its owner to add the namespace to spec.allowedNamespaces"
             ),
         ))
-    }
-
-    /// The endpoints of a provider, from the cache or from the provider.
-    pub(super) async fn discover(&self, provider: &Provider) -> Result<Arc<Discovered>, CallError> {
-        self.discovery
-            .get(&self.transport, &provider.uid, &provider.fingerprint, &provider.target)
-            .await
     }
 }
 
