@@ -78,6 +78,7 @@ pub(super) async fn resolve(
         },
         uid: uid.to_owned(),
         fingerprint,
+        known: None,
     })
 }
 

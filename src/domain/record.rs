@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::api::ManagementMode;
 
+mod followed;
 pub mod made;
 mod nested;
 
@@ -15,6 +16,7 @@ use super::registration::Registration;
 use super::target::Endpoints;
 use super::uri_template;
 
+pub use followed::followed;
 pub use nested::Nested;
 
 /// Version of the record's form.
@@ -129,7 +131,7 @@ pub struct Record {
     pub request: Map<String, Value>,
     /// Metadata as the provider last stated it, without credentials.
     pub metadata: Map<String, Value>,
-    /// Endpoints of the provider at the last registration or update.
+    /// Endpoints of the provider, as its metadata last named them.
     pub endpoints: Endpoints,
     /// How to reach the provider's management, so that a deletion needs nothing else.
     pub management: Access,

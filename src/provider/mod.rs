@@ -41,7 +41,7 @@ mod webfinger;
 mod wire;
 
 pub use assertion::check_signing_key;
-pub use cache::DiscoveryCache;
+pub use cache::{DiscoveryCache, may_pass};
 pub use calls::ClientAuth;
 pub use calls::{Located, ManagementCall, MarkedCall, ProbeCall};
 pub use client_certificate::{check_certificates, check_tls_key, is_key_of};

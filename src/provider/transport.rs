@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Certificate, Client, redirect, retry};
 use ring::digest::{SHA256, digest};
 
@@ -84,22 +84,31 @@ impl Transport {
     /// # Errors
     /// There is no answer. Its effect is [`Effect::NotApplied`] only if no byte of the request was sent.
     pub(super) async fn send(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
+        self.send_if(exchange, &HeaderMap::new()).await
+    }
+
+    /// The same under conditions (RFC 9110 section 13.1).
+    pub(super) async fn send_if(&self, exchange: Exchange<'_>, conditions: &HeaderMap) -> Result<Answer, CallError> {
         if exchange.method != Method::GET {
-            return self.send_once(exchange).await;
+            return self.send_once_if(exchange, conditions).await;
         }
         // Not every server knows what it serves: what it calls it does not matter.
         let again = Exchange {
             accept: ANYTHING,
             ..exchange.clone()
         };
-        match self.send_once(exchange).await {
-            Ok(answer) if answer.status == 406 => self.send_once(again).await,
+        match self.send_once_if(exchange, conditions).await {
+            Ok(answer) if answer.status == 406 => self.send_once_if(again, conditions).await,
             result => result,
         }
     }
 
     /// The same, without a second try for other media types.
     pub(super) async fn send_once(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
+        self.send_once_if(exchange, &HeaderMap::new()).await
+    }
+
+    async fn send_once_if(&self, exchange: Exchange<'_>, conditions: &HeaderMap) -> Result<Answer, CallError> {
         let at = origin::of(&exchange.url);
         if exchange.namespaced {
             self.policy.namespaced.check(&exchange.url).map_err(not_sent)?;
@@ -124,6 +133,9 @@ impl Transport {
             .request(exchange.method, exchange.url)
             .header(ACCEPT, exchange.accept)
             .header(ACCEPT_ENCODING, "identity");
+        for (name, value) in conditions {
+            request = request.header(name, value);
+        }
         if let Some((name, value)) = credentials {
             request = request.header(name, value);
         }

@@ -85,15 +85,15 @@ impl Live<'_> {
     /// The endpoints of the provider, unless it asked for a pause.
     pub(super) async fn discovering(&self, provider: &Provider) -> Result<Endpoints, CallError> {
         self.unless_paused()?;
-        let found = self.cx.discover(provider).await;
-        self.note_pause(&found);
+        let found = self.cx.look(provider).await;
         if let Some((uid, Some(key))) = &*lock(&self.provider)
             && *uid == provider.uid
         {
-            let found = found.as_ref().map(|found| &found.endpoints);
+            let found = found.as_ref().map(|found| &*found.endpoints);
             self.learn(key, found.map_err(|error| &error.failure));
         }
-        found.map(|found| found.endpoints.clone())
+        let found = self.or_known(provider, found)?;
+        Ok(Endpoints::clone(&found.endpoints))
     }
 
     /// UID of the provider object that is called, and the version of what is known of its tokens.

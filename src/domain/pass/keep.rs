@@ -7,7 +7,7 @@ use crate::domain::expiry;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::metadata::{self, Request};
-use crate::domain::record::{InFlight, Record, made};
+use crate::domain::record::{self, InFlight, Record, made};
 use crate::domain::registration::Registration;
 use crate::domain::secret::{self, Repair};
 use crate::domain::status;
@@ -82,7 +82,8 @@ fn secret_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     let name = || secret::name(view.object);
     match view.credentials {
         // K2
-        CredentialsView::Unseen { as_written: true, .. } if view.is_judged() && !view.deep => None,
+        // A failure may have come between the record and the Secret.
+        CredentialsView::Unseen { as_written: true, .. } if view.stands() && !view.deep => None,
         CredentialsView::Unseen { .. } => Some(Row::K3.does(Effect::ReadCredentials)),
         CredentialsView::Absent => {
             let wanted = Box::new(secret::credentials(view.object, record));
@@ -140,6 +141,10 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     }
     if let Some(decision) = adopt::token(view, record) {
         return Some(decision);
+    }
+    let found = view.endpoints.or(provider.known.as_deref());
+    if settled && let Some(followed) = record::followed(record, provider, found) {
+        return Some(Row::K10c.does(Effect::SaveRecord(Box::new(followed))));
     }
     // K11
     let is_fixed = record.management_uri().is_none();

@@ -218,7 +218,7 @@ rows! {
             => "resolve the provider, discover, look the client up: found, it is the registration in hand (A1), whose secret may be another";
         K2a "the client authenticates by a secret that the provider never issued"
             => "go on with K7";
-        K2 "credentials metadata is what the status says and the generation is judged"
+        K2 "credentials metadata is what the status says and the generation is judged Ready, or only its expired secret keeps it from being Ready"
             => "(in sync, go on with K7)";
         K3 "credentials Secret unseen"
             => "read it";
@@ -240,6 +240,8 @@ rows! {
             => "verdict: nothing / discover / verdict: failed (ProviderChanged) / read it / rows R4a to R7, without the breaker for clients registered anew";
         K10b "`spec.adopt` names another token than was taken over last: not read / unusable / endpoints unknown / of another issuer / else"
             => "read it / verdict: failed, unless the same reference was taken over before / discover / verdict: failed (ProviderChanged) / read the client with the token: the recorded one, it is the answer to save (A2)";
+        K10c "nothing in flight, no update overtaken, and the endpoints of the provider, as far as discovery has found them, or the authorities, origins, deadlines or management settings of the provider object differ from those in the record; the issuer is the same"
+            => "save the record with them; then the Secret is compared with it (K6)";
         K11b "nothing in flight, the stored request equals the wanted one, and the client was noted as missing"
             => "save the record without that";
         K11 "nothing in flight, no update overtaken, and the stored request equals the wanted one"

@@ -365,16 +365,18 @@ impl State {
         });
     }
 
-    /// Takes a record that was just stored for the newest. If it holds other credentials than before, what the watch says of
-    /// the Secret no longer tells that it is right.
+    /// Takes a record that was just stored for the newest. If it holds other credentials or endpoints than before, what the watch says
+    /// of the Secret no longer tells that it is right.
     pub(super) fn holds(&mut self, record: Box<Record>, revision: SecretRevision) {
         if let Some((before, _)) = self.record()
             && verification::digest(before) != verification::digest(&record)
         {
             (self.journal.tried, self.journal.renewed) = (None, true);
         }
-        let before = self.record().map(|(record, _)| record.credential_generation);
-        if before != Some(record.credential_generation)
+        let is_shown = |before: &Record| {
+            before.credential_generation == record.credential_generation && before.endpoints == record.endpoints
+        };
+        if !self.record().is_some_and(|(before, _)| is_shown(before))
             && let StoredCredentials::Unseen { as_written, .. } = &mut self.credentials
         {
             *as_written = false;

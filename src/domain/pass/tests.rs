@@ -9,6 +9,7 @@ mod create_rows;
 mod delete_rows;
 mod expiry_rows;
 mod first_rows;
+mod follow_rows;
 mod keep_rows;
 mod learned_rows;
 mod left_rows;
@@ -29,7 +30,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::Request;
 use crate::domain::profile::knobs;
 use crate::domain::record::tests::record as stored;
-use crate::domain::record::{InFlight, Phase, Record};
+use crate::domain::record::{InFlight, Phase, Record, made};
 use crate::domain::registration::Registration;
 use crate::domain::secret;
 use crate::domain::target::{Credentials as Sent, Deadlines, Endpoints, Knobs, Location, Target};
@@ -94,6 +95,7 @@ fn provider() -> Provider {
         },
         uid: "provider".into(),
         fingerprint: "f".into(),
+        known: None,
     }
 }
 
@@ -175,6 +177,10 @@ impl World {
     fn matching_record(&self) -> Record {
         let mut record = stored();
         record.request = self.request();
+        // A record follows the provider object that its client was registered at.
+        if let Ok(provider) = &self.provider {
+            record.management = made::access(provider, std::collections::BTreeMap::new());
+        }
         record
     }
 

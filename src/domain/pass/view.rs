@@ -218,11 +218,6 @@ impl View<'_> {
             .find(|suspect| suspect.client_id.as_deref() == Some(client_id))
     }
 
-    /// Whether there is a verdict for this generation.
-    pub(super) fn is_judged(&self) -> bool {
-        status::is_judged(self.object)
-    }
-
     /// Whether this generation was judged Ready, or would be if the client secret had not expired.
     pub(super) fn stands(&self) -> bool {
         status::stands(self.object)

@@ -7,10 +7,11 @@ use kube::ResourceExt;
 use testbed::promises::{self, Issued, Leftovers, Object, Published, Recorded, Suspected};
 
 use oauth_client_operator::api::{OAuthClient, OnClientLost, OnUnknownOutcome, names};
+use oauth_client_operator::cluster::Role;
 use oauth_client_operator::domain::secret;
 
 use super::cluster::{Cluster, KeptSecret};
-use super::offered::OMITTED;
+use super::offered::{MOVED_TOKEN, OMITTED, TOKEN};
 use super::provider::{Entry, THEIRS};
 use super::restored::{is_left_by_a_living_object, restored_objects_keep_their_client};
 use super::scenario::{APPS, name};
@@ -58,6 +59,7 @@ pub(super) fn broken(state: &State) -> Vec<String> {
     broken.extend(settings_reach_the_provider(state));
     broken.extend(lost_clients_are_held(state));
     broken.extend(restored_objects_keep_their_client(state));
+    broken.extend(endpoints_reach_the_secrets(state));
     broken
 }
 
@@ -92,6 +94,33 @@ fn lost_clients_are_held(state: &State) -> Option<String> {
     (!held).then(|| format!("P1: another client is in the place of the lost client {lost}, which was to be held"))
 }
 
+/// What the metadata says now is what applications of clients read that were registered before.
+fn endpoints_reach_the_secrets(state: &State) -> Vec<String> {
+    if !state.scenario.does(Step::MoveEndpoints) {
+        return Vec::new();
+    }
+    let wanted = if state.offered.moved { MOVED_TOKEN } else { TOKEN };
+    let cluster = &state.clusters[0];
+    let mut objects = cluster.clients.values().map(|kept| object(&kept.object));
+    if !objects.any(|object| object.is_ready()) {
+        return Vec::new();
+    }
+    let secrets = cluster.secrets.values();
+    let credentials = secrets.filter(|kept| kept.meta.role == Role::Credentials);
+    credentials
+        .filter(|kept| {
+            let data = kept.secret.data.as_ref().and_then(|data| data.get("token_endpoint"));
+            data.is_none_or(|endpoint| endpoint.0 != wanted.as_bytes())
+        })
+        .map(|kept| {
+            format!(
+                "P10: the Secret {:?} holds an endpoint of yesterday",
+                kept.secret.metadata.name
+            )
+        })
+        .collect()
+}
+
 /// What the provider object says now holds for the clients that were registered before.
 fn settings_reach_the_provider(state: &State) -> Vec<String> {
     if !state.scenario.does(Step::OmitMember) {
@@ -124,6 +153,7 @@ pub(super) fn unfinished(state: &State) -> Vec<String> {
         })
         .filter(|text| !is_kept_record(state, text))
         .chain(settings_reach_the_provider(state))
+        .chain(endpoints_reach_the_secrets(state))
         .collect()
 }
 

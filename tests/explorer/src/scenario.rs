@@ -117,10 +117,10 @@ const PLAIN: Scenario = Scenario {
 use Step::{
     Abandon, AllowRestore, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong,
     AskPause, CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider,
-    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail,
-    Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient,
-    Restore, RestoreAll, RestoreElsewhere, RestoreUnlabelled, RevertProvider, Sicken, Terminate, Vanish, Widen,
-    WipeStatus,
+    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, MoveEndpoints, Narrow, OmitMember,
+    OthersFail, Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace,
+    ReplaceClient, Restore, RestoreAll, RestoreElsewhere, RestoreUnlabelled, RevertProvider, Sicken, Terminate, Vanish,
+    Widen, WipeStatus,
 };
 
 macro_rules! scenarios {
@@ -238,6 +238,8 @@ scenarios! {
     "provider made anew elsewhere": [Apply(1), RemakeElsewhere, Delete], wide: true, excuses: &["ProviderChanged"];
     "provider made anew elsewhere, with credentials": [Apply(1), RemakeElsewhere, Delete], wide: true, chosen: true, excuses: &["ProviderChanged", "DeletionBlocked"];
     "provider leaves a member out": [Apply(1), OmitMember], wide: true;
+    "endpoints move": [Apply(1), MoveEndpoints];
+    "endpoints move, update and delete": [Apply(1), MoveEndpoints, Apply(2), Delete], wide: true, rotates: true;
 }
 
 /// Name of the object.

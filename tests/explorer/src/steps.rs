@@ -112,6 +112,8 @@ pub(super) enum Step {
     RemakeElsewhere,
     /// The provider object has a member left out.
     OmitMember,
+    /// The metadata names another token endpoint, and that is found.
+    MoveEndpoints,
 }
 
 /// Seconds for which the provider asks to be left alone.
@@ -126,10 +128,10 @@ pub(super) const RENAMED: &str = "renamed";
 use Step::{
     Abandon, AllowRestore, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong,
     AskPause, CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider,
-    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail,
-    Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient,
-    Restore, RestoreAll, RestoreElsewhere, RestoreUnlabelled, RevertProvider, Sicken, Terminate, Vanish, Widen,
-    WipeStatus,
+    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, MoveEndpoints, Narrow, OmitMember,
+    OthersFail, Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace,
+    ReplaceClient, Restore, RestoreAll, RestoreElsewhere, RestoreUnlabelled, RevertProvider, Sicken, Terminate, Vanish,
+    Widen, WipeStatus,
 };
 
 /// Does one step.
@@ -312,6 +314,7 @@ fn widen(step: Step, state: &mut State) {
             offered.made += 1;
             offered.other = true;
         }),
+        MoveEndpoints => offer(state, |offered| offered.moved = true),
         OmitMember => offer(state, |offered| offered.omits = true),
         _ => {}
     }

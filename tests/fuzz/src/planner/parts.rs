@@ -68,6 +68,7 @@ pub(super) fn provider(hold: bool) -> Provider {
         },
         uid: "provider".into(),
         fingerprint: "f".into(),
+        known: None,
     }
 }
 
