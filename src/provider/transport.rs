@@ -37,8 +37,8 @@ const MOST_CLIENTS: usize = 256;
 /// what was connected for one provider object, or with one certificate, is never used for another, or without one.
 type Clients = Bounded<ClientKey, (Duration, Client)>;
 
-/// UID of the provider object, digests of the authorities that are trusted and of the certificate that is shown.
-type ClientKey = (String, Option<Vec<u8>>, Option<Vec<u8>>);
+/// UID of the provider object, whether it is namespaced, digests of the authorities that are trusted and of the certificate that is shown.
+type ClientKey = (String, bool, Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// Calls providers.
 #[derive(Clone)]
@@ -178,7 +178,12 @@ impl Transport {
             ..
         } = *exchange;
         let digest = |pem: &str| digest(&SHA256, pem.as_bytes()).as_ref().to_vec();
-        let key = (uid.to_owned(), ca_bundle.map(digest), digest_of(certificate));
+        let key = (
+            uid.to_owned(),
+            namespaced,
+            ca_bundle.map(digest),
+            digest_of(certificate),
+        );
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, client)) = clients.get(&key)
             && *of == connect

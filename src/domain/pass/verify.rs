@@ -12,7 +12,9 @@ use super::view::{ProviderView, RecordView, View};
 
 /// K15c and K15f: credentials that were never tried, or whose rejection is to be confirmed.
 pub(super) fn next(view: &View<'_>, record: &Record) -> Option<Decision> {
-    if view.journal.tried.is_some() || !is_due(view, record) || untried(view, record).is_some() {
+    // What a look at a client that may be lost asks is another question.
+    if view.journal.tried.is_some() || view.journal.disowned || !is_due(view, record) || untried(view, record).is_some()
+    {
         return None;
     }
     match view.provider {
@@ -89,8 +91,8 @@ fn is_due(view: &View<'_>, record: &Record) -> bool {
     let status = view.object.status.as_ref();
     let Some(known) = status.and_then(|status| status.verification.as_deref()) else {
         let registered_now = view.journal.attempt.as_deref() == Some(record.attempt.as_str());
-        // An earlier version has registered it.
-        let judged = view.known_client_id() == Some(record.client_id.as_str());
+        // An earlier version has registered it, and judged it Ready. A pass that ended before it could try them did not.
+        let judged = view.known_client_id() == Some(record.client_id.as_str()) && status::is_true(view.object, "Ready");
         return registered_now || view.journal.renewed || !judged || asked::is_open(view.object);
     };
     let credentials = verification::digest(record);

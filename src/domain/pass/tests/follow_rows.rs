@@ -107,6 +107,42 @@ fn t252_k10c_what_is_known_of_the_client_itself_stays_when_its_provider_is_follo
 }
 
 #[test]
+fn t252_k10c_a_template_that_cannot_lead_to_the_client_is_not_followed() {
+    let world = looked_at(|_| {}).with(|w| {
+        let knobs = &mut w.provider.as_mut().unwrap().target.knobs;
+        knobs.management = crate::api::ManagementMode::Credentials;
+        knobs.uri_template = "https://p/{app_id}".into();
+    });
+    let world = world.recorded(|r| r.metadata.insert("app_id".into(), json!("42")).map_or((), drop));
+    let record = saved(&world);
+    assert_eq!(record.management.uri_template, "https://p/{app_id}");
+    let world = world.with(|w| w.record = Some(record));
+    let mistyped = world.with(|w| w.provider.as_mut().unwrap().target.knobs.uri_template = "https://p/{appid}".into());
+    assert_eq!(mistyped.short(), "Ready", "the one that leads there stays");
+}
+
+#[test]
+fn t252_k10c_a_token_goes_to_its_uri_although_the_registration_endpoint_moves() {
+    let moved = |endpoints: &mut Endpoints| endpoints.registration = "https://reg-b/reg".into();
+    let before = |uri: &str| {
+        let world = looked_at(moved).recorded(|r| r.endpoints.registration = "https://reg-a/reg".into());
+        world.recorded(|r| r.registration_client_uri = Some(uri.into()))
+    };
+    let world = before("https://reg-a/reg/id");
+    let record = saved(&world);
+    assert_eq!(record.management.allowed_origins, ["https://reg-a"]);
+    let again = world.with(|w| w.record = Some(record));
+    assert_eq!(again.short(), "Ready", "it is saved once");
+    // What was not trusted before is not now.
+    assert!(
+        saved(&before("https://elsewhere/reg/id"))
+            .management
+            .allowed_origins
+            .is_empty()
+    );
+}
+
+#[test]
 fn t251_k10c_an_update_that_is_under_way_ends_first() {
     let world = looked_at(moved).recorded(|r| r.in_flight = Some(InFlight::default()));
     assert_eq!(world.short(), "Discover", "the update goes on");

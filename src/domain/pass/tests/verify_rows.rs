@@ -194,3 +194,17 @@ fn t244_what_was_known_of_other_credentials_is_not_said_of_these() {
     let again = tried("Unknown", 1).with(|w| w.now += 5);
     assert_eq!(outcome(&again), None, "the same credentials, before the next try");
 }
+
+#[test]
+fn t244_k15c_a_pass_that_ended_before_the_try_leaves_it_to_the_next_one() {
+    let untried = |ready: &str| {
+        tried("True", 0).with(|w| {
+            w.object["status"]["verification"] = json!(null);
+            w.object["status"]["conditions"][0]["status"] = json!(ready);
+        })
+    };
+    assert_eq!(untried("False").short(), "Probe");
+    assert_eq!(untried("True").short(), "Ready", "an earlier version judged it");
+    // A client that may be lost is asked about for another reason.
+    assert_eq!(untried("False").with(|w| w.journal.disowned = true).short(), "Ready");
+}
