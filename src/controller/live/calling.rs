@@ -141,16 +141,12 @@ impl Live<'_> {
             // That endpoint may know another method of authentication only. Applications use the token endpoint.
             rejected @ Probed::Rejected(ProbeKind::Revocation) => {
                 let call = call.only(ProbeKind::Token);
-                if !call.is_possible() {
-                    return rejected;
-                }
                 match self.ask(&call).await {
                     Probed::Accepted(kind) => match self.weighed(&call, kind).await {
                         accepted @ Probed::Accepted(_) => accepted,
                         _ => rejected,
                     },
-                    // An answer that tells nothing, or none, leaves open which endpoint is right.
-                    answer => answer,
+                    _ => rejected,
                 }
             }
             answer => answer,

@@ -74,12 +74,6 @@ impl ProbeCall {
         call
     }
 
-    /// Whether there is an endpoint at which it can be asked.
-    #[must_use]
-    pub fn is_possible(&self) -> bool {
-        self.endpoints().next().is_some()
-    }
-
     /// Where it is asked, in this order, and as which kind of look.
     pub(in crate::provider) fn endpoints(&self) -> impl Iterator<Item = (ProbeKind, &str)> {
         let places = [
