@@ -68,6 +68,13 @@ impl Case {
         double
     }
 
+    /// The same for scripted answers that make clients up: the double knows no credentials of theirs.
+    pub async fn unverified_double(&self) -> ScriptableProvider {
+        let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
+        self.provider(json!({"issuer": double.url(), "verify": "Never"})).await;
+        double
+    }
+
     /// Applies the provider object.
     pub async fn provider(&self, spec: Value) {
         let api: Api<OAuthProvider> = self.stage.providers();
