@@ -209,10 +209,9 @@ fn own_secret(view: &View<'_>) -> Decision {
     }
 }
 
-/// Another replica may be in the middle of it: its record is waited for before anybody doubts.
+/// Another replica may be in the middle of it. Its record may still come, so the outcome is not yet called unknown.
 pub(super) fn under_way(wait: Duration) -> Failure {
-    let text =
-        "a registration that another replica of the operator began may still be under way; its record is waited for";
+    let text = "a registration that another replica of the operator began may still be in progress; the operator waits for its record";
     Failure::new(Class::Transient, Reason::Progressing, text).after(Some(wait))
 }
 

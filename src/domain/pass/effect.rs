@@ -79,7 +79,7 @@ pub enum Admission {
     Free,
     /// A permit of the provider, where that is known.
     Permit,
-    /// A permit, and after that the leadership: a successor may have taken over while the permit was waited for.
+    /// A permit, and after that the leadership: a successor may have taken over while this pass waited for the permit.
     PermitAndLeadership,
 }
 
@@ -260,7 +260,7 @@ impl Effect {
     #[must_use]
     pub const fn admission(&self) -> Admission {
         match self {
-            // The marker is followed by the POST, and nothing is waited for between them.
+            // The POST follows the marker without a wait between them.
             Self::OpenAttempt(_)
             | Self::Register { .. }
             | Self::Update { .. }

@@ -41,12 +41,12 @@ impl State {
         answer: Result<OAuthClient, ApiError>,
     ) -> AfterStatus {
         // The status names the Secret of the new name now, so that those of former names may go.
-        let goes_on = *verdict == Verdict::Ready && !self.former_names.is_empty();
+        let has_former = *verdict == Verdict::Ready && !self.former_names.is_empty();
         match answer {
             Ok(object) => {
                 self.announce(next);
                 self.adopt(object);
-                if goes_on {
+                if has_former {
                     AfterStatus::GoesOn
                 } else {
                     AfterStatus::Ends

@@ -245,7 +245,7 @@ fn replace(view: &View<'_>, record: &Record, provider: &Provider, request: Reque
 
 /// Another replica may be in the middle of it: what it sent must not arrive after what is sent now.
 pub(super) fn under_way(wait: Duration) -> Failure {
-    let text = "an update that another replica of the operator began may still be under way; its end is waited for";
+    let text = "an update that another replica of the operator began may still be in progress; the operator waits until it has ended";
     Failure::new(Class::Transient, Reason::Progressing, text).after(Some(wait))
 }
 

@@ -137,7 +137,7 @@ impl State {
         }
     }
 
-    /// What is left when the object is let go is told once, before it is.
+    /// What remains when the finalizer is removed is told once, before that.
     pub(super) fn letting_go(&mut self, seen: &Observed<'_>) {
         if std::mem::replace(&mut self.told_left, true) {
             return;
@@ -231,7 +231,7 @@ impl State {
     }
 }
 
-/// What a record whose object is let go leaves at the provider.
+/// What a record leaves at the provider when the finalizer of its object is removed.
 fn left_of(record: &Record, others: bool) -> Option<String> {
     let left = match record.phase {
         Phase::Deleting | Phase::Registered if others => {
