@@ -1,15 +1,13 @@
 //! The policies that guard what the operator writes, as the API server enforces them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Deserialize as _;
 use serde_json::Value;
 use testbed::operator::NAME;
-use testbed::process::Scratch;
 use testbed::site::{Site, oauth_client};
 
-use crate::chart::rendered;
+use crate::chart::{kustomized_with, rendered, rendered_template};
 use crate::scene::{CLIENT, edited};
 use crate::stage::{Stage, eventually, plane};
 
@@ -41,26 +39,13 @@ fn secret(name: &str, label: &str, kind: &str) -> String {
 impl Stage {
     /// Renders the chart's policies for this stage.
     async fn policies(&self) -> String {
-        let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts").join(NAME);
         let values = [
             format!("fullnameOverride={NAME}-{}", self.home.name()),
             format!("serviceAccount.name={NAME}"),
             format!("watch.namespaces={{{}}}", self.apps.name()),
             "admissionPolicies.enabled=true".to_owned(),
         ];
-        let chart = chart.to_string_lossy();
-        let mut args = vec![
-            "template",
-            NAME,
-            &chart,
-            "--namespace",
-            self.home.name(),
-            "--kube-version",
-            "1.36.0",
-        ];
-        args.extend(["-s", "templates/admissionpolicies.yaml"]);
-        args.extend(values.iter().flat_map(|value| ["--set", value.as_str()]));
-        plane().await.helm(&args).await.unwrap().stdout().unwrap()
+        rendered_template(self.home.name(), "templates/admissionpolicies.yaml", &values).await
     }
 
     /// What `kubectl` answers to somebody in the namespace of the clients, and whether it succeeded.
@@ -177,14 +162,7 @@ fn guards(manifests: &str) -> BTreeMap<String, Value> {
 
 #[tokio::test]
 async fn t298_kustomize_adds_the_policies_of_the_chart() {
-    let scratch = Scratch::new("overlay").unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::os::unix::fs::symlink(root.join("deploy"), scratch.path().join("deploy")).unwrap();
-    let overlay = "resources: [deploy/base]\ncomponents: [deploy/admission]\n";
-    std::fs::write(scratch.path().join("kustomization.yaml"), overlay).unwrap();
-    let directory = scratch.path().to_string_lossy().into_owned();
-    let built = plane().await.kubectl(&["kustomize", &directory]).await.unwrap();
-    let kustomized = guards(&built.stdout().unwrap());
+    let kustomized = guards(&kustomized_with("admission").await);
     assert_eq!(kustomized.len(), 6);
     assert_eq!(
         kustomized,

@@ -83,6 +83,37 @@ async fn template(plane: &ControlPlane, namespace: &str, values: &[String]) -> C
     plane.helm(&args).await.unwrap()
 }
 
+/// What one template of the chart renders with these values.
+pub async fn rendered_template(namespace: &str, name: &str, values: &[String]) -> String {
+    let chart = chart();
+    let chart = chart.to_string_lossy();
+    let mut args = vec![
+        "template",
+        NAME,
+        &chart,
+        "--namespace",
+        namespace,
+        "--kube-version",
+        "1.36.0",
+        "-s",
+        name,
+    ];
+    args.extend(values.iter().flat_map(|value| ["--set", value.as_str()]));
+    plane().await.helm(&args).await.unwrap().stdout().unwrap()
+}
+
+/// What a component adds to the base.
+pub async fn kustomized_with(component: &str) -> String {
+    let scratch = Scratch::new("overlay").unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::os::unix::fs::symlink(root.join("deploy"), scratch.path().join("deploy")).unwrap();
+    let overlay = format!("resources: [deploy/base]\ncomponents: [deploy/{component}]\n");
+    std::fs::write(scratch.path().join("kustomization.yaml"), overlay).unwrap();
+    let directory = scratch.path().to_string_lossy().into_owned();
+    let built = plane().await.kubectl(&["kustomize", &directory]).await.unwrap();
+    built.stdout().unwrap()
+}
+
 pub async fn rendered(values: &[String]) -> String {
     template(plane().await, "home", values).await.stdout().unwrap()
 }

@@ -10,12 +10,16 @@ use oauth_client_operator::domain::outcome::CallError;
 use oauth_client_operator::domain::probe::{ProbeKind, Probed};
 use oauth_client_operator::domain::registration::Registration;
 use oauth_client_operator::domain::target::AuthScheme;
-use oauth_client_operator::provider::{ManagementCall, MarkedCall, ProbeCall, testing::made_of};
+use oauth_client_operator::provider::{MarkedCall, ProbeCall, testing::made_of};
 
 use super::digest;
 use super::offered::{OTHER_REGISTRATION, OTHER_TOKEN, REGISTRATION};
 use super::process::UNAVAILABLE;
 use super::scenario::{Answers, Refusal, Scenario};
+
+mod sent;
+
+pub(super) use sent::Sent;
 
 /// Member by which a registration chooses its identifier.
 const CHOICE: &str = "ext_param_client_id";
@@ -52,21 +56,6 @@ const LIFETIME: i64 = 24 * 3600;
 
 /// What the identifiers of the other provider's clients begin with.
 const OTHER: &str = "other-";
-
-/// A management call as it arrives.
-pub(super) struct Sent<'a> {
-    pub uri: &'a str,
-    pub scheme: &'a AuthScheme,
-}
-
-impl<'a> Sent<'a> {
-    pub(super) fn of(call: &'a ManagementCall) -> Self {
-        Self {
-            uri: call.uri(),
-            scheme: call.scheme(),
-        }
-    }
-}
 
 /// A provider.
 #[derive(Clone, Debug)]

@@ -62,21 +62,12 @@ impl World for Process {
 
     fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration> {
         let (now, owns) = (self.now(), self.plants(Plant::OthersAttemptsAreOwn));
-        self.me(|replica| {
-            if attempt.starts_with(replica.identity) || owns {
-                return None;
-            }
-            let since = *replica.foreign_attempts.entry(attempt.to_owned()).or_insert(now);
-            Some(Duration::from_secs(u64::try_from(now - since).unwrap_or_default()))
-        })
+        (!owns).then(|| self.me(|replica| replica.foreign_attempt_age(attempt, now)))?
     }
 
     fn denied(&self, _: &Provider, namespace: &str, what: BreakerKind) -> Option<Duration> {
         let clock = self.state().clock();
-        self.me(|replica| match what {
-            BreakerKind::UnknownOutcome => replica.unknown.open_for(clock, namespace),
-            BreakerKind::Recreation => replica.recreated.open_for(clock, namespace),
-        })
+        self.me(|replica| replica.breaker(what).open_for(clock, namespace))
     }
 
     fn pause_of(&self, _: &Provider) -> Option<Pause> {
@@ -85,10 +76,7 @@ impl World for Process {
 
     fn count(&self, _: &Provider, namespace: &str, attempt: &str, what: BreakerKind) {
         let clock = self.state().clock();
-        self.me(|replica| match what {
-            BreakerKind::UnknownOutcome => replica.unknown.note(clock, namespace, attempt),
-            BreakerKind::Recreation => replica.recreated.note(clock, namespace, attempt),
-        });
+        self.me(|replica| replica.breaker(what).note(clock, namespace, attempt));
     }
 
     async fn pause(&self, time: Duration) {
