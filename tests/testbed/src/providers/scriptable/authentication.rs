@@ -16,7 +16,7 @@ pub(super) fn access_token(state: &mut State, seen: &Seen) -> Reply {
     }
     match form.get("grant_type").map(String::as_str) {
         Some("client_credentials" | "password") => {
-            let token = state.fresh("access");
+            let token = super::fresh("access");
             if administrator {
                 state.bought.insert(token.clone());
             }

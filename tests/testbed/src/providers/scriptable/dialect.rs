@@ -321,14 +321,14 @@ fn answered(state: &mut State, quirk: &Quirk, operation: Operation, body: &mut V
             }
         }
         Quirk::IssuesSecret(of) if of == operation => {
-            let secret = json!(state.fresh("secret"));
+            let secret = json!(super::fresh("secret"));
             if let Some(client) = state.clients.get_mut(&id) {
                 client["client_secret"] = secret.clone();
             }
             body["client_secret"] = secret;
         }
         Quirk::IssuesToken(of) if of == operation => {
-            let token = state.fresh("token");
+            let token = super::fresh("token");
             body["registration_access_token"] = json!(token);
             state.tokens.insert(id, token);
         }
