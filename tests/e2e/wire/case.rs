@@ -332,7 +332,7 @@ impl Case {
             // What names an account or a certificate is public.
             let secret = data
                 .iter()
-                .filter(|(key, _)| !matches!(key.as_str(), "client_id" | "username" | "tls.crt"));
+                .filter(|(key, _)| !matches!(key.as_str(), "client_id" | "username" | "tls.crt" | "ca.crt"));
             canaries.extend(secret.map(|(_, value)| value.expose_secret().to_owned()));
         }
         canaries.retain(|canary| canary.len() > 7);
