@@ -13,7 +13,7 @@ use crate::controller::context::{Context, lock};
 use crate::controller::pauses;
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::Provider;
-use crate::domain::probe::{ProbeKind, Probed};
+use crate::domain::probe::{self, ProbeKind, Probed, Reading};
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 use crate::metrics::{Answer, Change, Operation};
@@ -134,22 +134,17 @@ impl Live<'_> {
 
     /// Whether the provider accepts a client's credentials.
     pub(super) async fn tried(&self, call: &ProbeCall) -> Probed {
-        match self.ask(call).await {
-            Probed::Accepted(kind) => self.weighed(call, kind).await,
-            // It authenticates a resource server, so it rejects only what is no client at all.
-            Probed::Rejected(ProbeKind::Introspection) => Probed::Unclear,
-            // That endpoint may know another method of authentication only. Applications use the token endpoint.
-            rejected @ Probed::Rejected(ProbeKind::Revocation) => {
+        match probe::read(self.ask(call).await) {
+            Reading::Told(probed) => probed,
+            Reading::Accepted(kind) => self.weighed(call, kind).await,
+            Reading::AskTokenEndpoint => {
                 let call = call.only(ProbeKind::Token);
-                match self.ask(&call).await {
-                    Probed::Accepted(kind) => match self.weighed(&call, kind).await {
-                        accepted @ Probed::Accepted(_) => accepted,
-                        _ => rejected,
-                    },
-                    _ => rejected,
-                }
+                let token = match self.ask(&call).await {
+                    Probed::Accepted(kind) => self.weighed(&call, kind).await,
+                    answer => answer,
+                };
+                probe::rejected_unless_accepted(token)
             }
-            answer => answer,
         }
     }
 
@@ -169,10 +164,9 @@ impl Live<'_> {
         let known = lock(&self.probe_controls).get(&key).copied();
         let tells = match known {
             Some(tells) => tells,
-            None => match self.ask(&call.made_up().only(kind)).await {
-                Probed::Rejected(_) => true,
-                Probed::Accepted(_) | Probed::AcceptsAnybody(_) => false,
-                Probed::Unclear => return Probed::Unclear,
+            None => match probe::tells_clients_apart(self.ask(&call.made_up().only(kind)).await) {
+                Some(tells) => tells,
+                None => return Probed::Unclear,
             },
         };
         lock(&self.probe_controls).insert(key, tells);
