@@ -56,8 +56,8 @@ reasons! {
     SecretWritten => "Nothing to do.",
     /// The provider accepts the credentials in the Secret.
     Verified => "Nothing to do.",
-    /// Nothing tells whether the provider accepts the credentials in the Secret.
-    NotVerifiable => "Nothing to do. The message says why; whether the application can authenticate shows in the application.",
+    /// The operator cannot determine whether the provider accepts the credentials in the Secret.
+    NotVerifiable => "Nothing to do. The message has the cause. To check the credentials, let the application authenticate.",
     /// The endpoints of the provider are known.
     Discovered => "Nothing to do.",
     /// Work has begun and has not failed.
@@ -91,9 +91,9 @@ reasons! {
     /// The metadata of the provider names no registration endpoint.
     RegistrationUnsupported => "Enable dynamic client registration at the provider, or set `spec.endpoints.registration` of the provider object.",
     /// An endpoint has an origin that is not allowed.
-    OriginNotAllowed => "If the origin belongs to the provider, add it to `spec.endpoints.allowedOrigins` of the provider object.",
+    OriginNotAllowed => "If the origin belongs to the provider, add it to `spec.endpoints.allowedOrigins` of the provider object. If the message names `--namespaced-providers` or `--namespaced-provider-origins`, use a ClusterOAuthProvider, or ask a cluster administrator to allow the origin.",
     /// The operator does not connect to the address of the provider.
-    AddressRefused => "Use an address that is neither loopback, link-local nor that of the API server, and https. For tests, run the operator with `--allow-insecure-origins`.",
+    AddressRefused => "Use an address that is neither loopback, link-local nor that of the API server, and https. If the message names `--namespaced-provider-cidrs`, ask a cluster administrator to allow the address range. For tests, run the operator with `--allow-insecure-origins`.",
     /// The certificate of the provider could not be verified.
     CertificateRejected => "Set `spec.tls.caBundle` of the provider object to the CA of the certificate, or renew the certificate.",
     /// The provider could not be reached, or answered that it cannot serve now.

@@ -36,15 +36,15 @@ pub(super) struct Run {
     /// Talk to providers over plain http and at loopback addresses. For tests
     #[arg(long)]
     allow_insecure_origins: bool,
-    /// Which OAuthProviders are called. They are written in the namespaces of tenants, who choose by them where the operator connects
-    /// to. With an allow list: only origins and addresses that the next two flags list. ClusterOAuthProviders are not restricted
+    /// Which OAuthProviders the operator calls. Tenants can create OAuthProviders and so choose where the operator connects to. With an
+    /// allow list: only the origins and address ranges of the next two flags. ClusterOAuthProviders are not restricted
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Mode::Enabled)]
     namespaced_providers: Mode,
     /// Origins that OAuthProviders may use, as `https://host` or `https://host:port`, separated by commas; empty: all
     #[arg(long, value_name = "ORIGINS", default_value = "", hide_default_value = true)]
     namespaced_provider_origins: String,
-    /// Ranges of addresses that OAuthProviders may use, such as 192.0.2.0/24, separated by commas; empty: all. Where both are given, both
-    /// have to hold
+    /// Ranges of addresses that OAuthProviders may use, such as 192.0.2.0/24, separated by commas; empty: all. If both lists are set, a
+    /// call must match both
     #[arg(long, value_name = "CIDRS", default_value = "", hide_default_value = true)]
     namespaced_provider_cidrs: String,
     /// Identity of this installation in the records. If it is not given, the one kept in Secret oauth-client-operator-identity is used. An

@@ -17,7 +17,27 @@ use testbed::provision::Program;
 use crate::stage::{BINARY, plane};
 
 /// Values without which another value has no effect or is refused.
-const WITH: [(&str, &str, &str); 3] = [
+const WITH: [(&str, &str, &str); 7] = [
+    (
+        "config.namespacedProviders.origins",
+        "config.namespacedProviders.mode",
+        r#""AllowList""#,
+    ),
+    (
+        "config.namespacedProviders.origins",
+        "config.namespacedProviders.cidrs",
+        r#"["192.0.2.0/24"]"#,
+    ),
+    (
+        "config.namespacedProviders.cidrs",
+        "config.namespacedProviders.mode",
+        r#""AllowList""#,
+    ),
+    (
+        "config.namespacedProviders.cidrs",
+        "config.namespacedProviders.origins",
+        r#"["https://sso.example.com"]"#,
+    ),
     ("leaderElection.enabled", "replicas", "1"),
     ("rbac.finishTerminatingNamespaces", "watch.namespaces", r#"["shop"]"#),
     ("serviceAccount.create", "serviceAccount.name", r#""given""#),
@@ -346,6 +366,25 @@ async fn t128_two_releases_of_one_name_have_no_object_in_common_but_the_definiti
         assert!(found[0].len() > 8, "{found:?}");
         assert_eq!(shared, Vec::<&String>::new());
     }
+}
+
+#[tokio::test]
+async fn t297_lists_of_providers_that_would_end_the_start_are_refused() {
+    let refused = async |values: &[&str]| {
+        let values: Vec<_> = values
+            .iter()
+            .map(|value| format!("config.namespacedProviders.{value}"))
+            .collect();
+        let output = template(plane().await, "home", &values).await;
+        assert!(
+            !output.success() && output.stderr.contains("config.namespacedProviders: "),
+            "{values:?}: {}",
+            output.stderr
+        );
+    };
+    refused(&[r#"mode="AllowList""#]).await;
+    refused(&[r#"origins=["https://sso.example.com"]"#]).await;
+    refused(&[r#"mode="Disabled""#, r#"cidrs=["192.0.2.0/24"]"#]).await;
 }
 
 #[tokio::test]
