@@ -50,6 +50,8 @@ pub const CLIENT_UID: &str = "oauth-client-operator.dev/client-uid";
 pub const CLIENT: &str = "oauth-client-operator.dev/client";
 /// Label on records, and on suspects that hold one: the phase.
 pub const PHASE: &str = "oauth-client-operator.dev/phase";
+/// Label with the value `true` on the entry of a client that its deletion left at the provider, because that deregisters none.
+pub const LEFT: &str = "oauth-client-operator.dev/left";
 /// Label on records: digest of namespace and name of the `OAuthClient`.
 pub const OBJECT: &str = "oauth-client-operator.dev/object";
 /// Annotation on a record: UID of the `OAuthClient` that may take it up although its namespace is another one than recorded.

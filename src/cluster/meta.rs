@@ -8,6 +8,7 @@ use kube::core::ObjectMeta;
 
 use crate::api::{OAuthClient, names};
 use crate::domain::claim::Named;
+use crate::domain::leftover::Held;
 use crate::domain::record::Phase;
 use crate::domain::secret::SecretRevision;
 
@@ -85,6 +86,8 @@ pub struct SecretMeta {
     pub object: Option<u64>,
     /// Label `phase`.
     pub phase: Option<Phase>,
+    /// Label `left` with the value `true`.
+    pub left: bool,
     /// When a suspect was entered, in seconds since the epoch.
     pub created: Option<i64>,
     /// Annotation `client-id`.
@@ -115,6 +118,16 @@ impl SecretMeta {
             Role::Credentials => self.owner_uid(),
             Role::Record | Role::Suspect => self.client_uid.as_deref(),
             Role::Other => None,
+        }
+    }
+
+    /// What it is to its client.
+    #[must_use]
+    pub(crate) fn held(&self) -> Held {
+        match self.role {
+            Role::Suspect if self.left => Held::Left,
+            Role::Suspect => Held::Suspect,
+            Role::Record | Role::Credentials | Role::Other => Held::Record,
         }
     }
 
@@ -151,6 +164,7 @@ impl SecretMeta {
             client: label(names::CLIENT).and_then(|key| u128::from_str_radix(key, 16).ok()),
             object: label(names::OBJECT).and_then(|key| u64::from_str_radix(key, 16).ok()),
             phase: label(names::PHASE).and_then(Phase::parse),
+            left: label(names::LEFT) == Some("true"),
             created: meta
                 .creation_timestamp
                 .as_ref()

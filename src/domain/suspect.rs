@@ -28,6 +28,8 @@ pub struct Entry<'a> {
     pub provider: Option<&'a str>,
     /// The record of the client, if there was one.
     pub record: Option<&'a Record>,
+    /// Whether the provider deregisters no client, so that nothing about this one is in doubt.
+    pub left: bool,
     /// Seconds since the epoch.
     pub now: i64,
 }
@@ -60,6 +62,7 @@ pub fn secret(entry: &Entry<'_>, namespace: &str) -> Result<Secret, serde_json::
         (names::CLIENT_UID, Some(entry.owner.uid.as_str())),
         (names::CLIENT, client.as_deref()),
         (names::PHASE, entry.record.map(|_| Phase::Suspect.as_str())),
+        (names::LEFT, entry.left.then_some("true")),
     ];
     let object = format!("{}/{}", entry.owner.namespace, entry.owner.name);
     let time = rfc3339(entry.now);
@@ -119,6 +122,7 @@ mod tests {
             issuer: None,
             provider: None,
             record: Some(&record),
+            left: false,
             now: 0,
         };
         let secret = secret(&entry, "system").unwrap();
@@ -154,6 +158,7 @@ mod tests {
             issuer: None,
             provider: Some("OAuthProvider p"),
             record: None,
+            left: false,
             now: 0,
         };
         let secret = secret(&entry, "system").unwrap();

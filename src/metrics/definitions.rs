@@ -143,6 +143,8 @@ definitions! {
         "When the first provider object of this kind is left without a valid token for registrations, in seconds since the epoch; not exported if no expiry is known";
     SUSPECTS = "oauth_client_operator_suspects", Gauge, None, Leader, [label("record", bools)],
         "Clients that may exist at a provider and that nothing owns, by whether a record is kept with which they can be deregistered";
+    LEFT_CLIENTS = "oauth_client_operator_left_clients", Gauge, None, Leader, [],
+        "Clients that the deletion of their OAuthClient left at a provider that deregisters none";
     TOMBSTONES = "oauth_client_operator_tombstones", Gauge, None, Leader, [],
         "Records of clients whose deletion outlived their OAuthClient and is not finished";
     UNMATCHED = "oauth_client_operator_unmatched_records", Gauge, None, Leader, [],

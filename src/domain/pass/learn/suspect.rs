@@ -38,9 +38,16 @@ impl State {
             issuer,
             provider: Some(&provider),
             record,
+            left: record.is_some_and(|record| self.is_left(record)),
             now: seen.now,
         };
         suspect::secret(&entry, &seen.operator.namespace).map_err(|_| unstorable())
+    }
+
+    /// Whether the deletion of this client found that its provider deregisters none.
+    fn is_left(&self, record: &Record) -> bool {
+        let unsupported = self.journal.deregistration == Some(Deregistration::Unsupported);
+        record.phase == Phase::Deleting && (unsupported || record.management_uri().is_none())
     }
 
     /// The entry of a suspect was written; `kept`: it holds the record.
