@@ -7,6 +7,7 @@ mod adopt;
 mod auth;
 mod bearer;
 mod bounds;
+mod capabilities;
 mod client;
 mod client_credentials;
 mod condition;
@@ -25,6 +26,9 @@ pub use adopt::{Adopt, TokenRef};
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use bearer::{BearerAuth, TokenState, TokenStatus};
 pub use bounds::{RateLimit, Timeouts, Tls};
+pub use capabilities::{
+    Capabilities, DeleteSupport, Kept, OmittedMembers, ProbeSupport, Probes, ReadSupport, Rotation, UpdateSupport,
+};
 pub use client::{
     AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, KeyNames, LabelValue, OAuthClient,
     OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,

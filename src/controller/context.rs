@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::provider::{DiscoveryCache, Transport};
 
 use super::bundles::Bundles;
+use super::capabilities::Unwritten;
 use super::claims::Claims;
 use super::comparisons::Comparisons;
 use super::credentials::{CredentialCache, Source};
@@ -91,6 +92,8 @@ pub(super) struct Context {
     pub revision_key: RevisionKey,
     /// Takes the provider objects of which a pass found something else than their status says.
     pub learned: mpsc::UnboundedSender<ProviderKey>,
+    /// What calls have shown of providers and no status says yet.
+    pub unwritten: Unwritten,
     /// Clients that a pass is storing or deregistering.
     pub claims: Claims,
     /// Digests of attempts of other replicas, and when each was first seen.

@@ -17,7 +17,7 @@ use kube::ResourceExt;
 use ring::rand::SecureRandom;
 use serde_json::{Map, Value};
 
-use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
+use crate::api::{AttemptOutcome, Capabilities, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
 use crate::cluster::{ApiError, Key, ProviderKey, SecretMeta, SecretRevision};
 use crate::domain::breaker::{Breaker, BreakerKind};
 use crate::domain::claim::Named;
@@ -179,6 +179,12 @@ impl World for Live<'_> {
 
     fn tell(&self, object: &OAuthClient, reason: Reason, note: &str) {
         self.events.normal(object, reason, note);
+    }
+
+    fn observed(&self, issuer: &str, seen: &Capabilities) {
+        if let Some((uid, Some(key))) = &*lock(&self.provider) {
+            self.cx.seen(key, uid, issuer, seen);
+        }
     }
 
     fn is_terminating(&self, namespace: &str) -> bool {

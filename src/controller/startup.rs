@@ -25,6 +25,7 @@ use crate::provider::{DiscoveryCache, EgressPolicy, Transport};
 use crate::supervisor::{Endings, Supervisor, TaskEnded};
 
 use super::bundles::{self, Bundles};
+use super::capabilities::Unwritten;
 use super::claims::Claims;
 use super::comparisons::Comparisons;
 use super::context::{self, Context};
@@ -260,6 +261,7 @@ fn context(
         comparisons,
         revision_key: RevisionKey::default(),
         learned,
+        unwritten: Unwritten::default(),
         claims: Claims::default(),
         bundles: Bundles::default(),
         stopping,

@@ -7,6 +7,7 @@ pub mod backoff;
 pub(crate) mod bearer;
 pub mod breaker;
 pub(crate) mod bundle;
+pub(crate) mod capability;
 pub mod claim;
 pub(crate) mod correction;
 pub mod duration;

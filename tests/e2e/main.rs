@@ -11,6 +11,7 @@ mod bad_input;
 mod bundles;
 mod calls;
 mod campaigns;
+mod capabilities;
 mod chart;
 mod config_space;
 mod crash;
