@@ -20,7 +20,7 @@ use super::registration::Registration;
 
 /// What was seen at an issuer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// The issuer: a provider object may come to lead elsewhere.
     pub issuer: String,
     /// What was seen.
@@ -29,7 +29,7 @@ pub struct Seen {
 
 /// What is to be written of a provider once this was seen as well, if that is more than its status says and was to be written `before`.
 #[must_use]
-pub fn news(status: &ProviderStatus, before: Option<&Seen>, seen: Seen) -> Option<Seen> {
+pub(crate) fn news(status: &ProviderStatus, before: Option<&Seen>, seen: Seen) -> Option<Seen> {
     // Another issuer than the one that the provider object leads to.
     if status.issuer.as_ref().is_some_and(|issuer| *issuer != seen.issuer) {
         return None;
@@ -43,7 +43,7 @@ pub fn news(status: &ProviderStatus, before: Option<&Seen>, seen: Seen) -> Optio
 
 /// What the next status of a provider says of its capabilities: those of its issuer.
 #[must_use]
-pub fn shown(previous: &ProviderStatus, next: &ProviderStatus, seen: Option<&Seen>) -> Option<Capabilities> {
+pub(crate) fn shown(previous: &ProviderStatus, next: &ProviderStatus, seen: Option<&Seen>) -> Option<Capabilities> {
     let known = previous.capabilities.as_ref();
     let known = known.filter(|_| previous.issuer == next.issuer);
     let seen = seen.filter(|seen| next.issuer.as_ref() == Some(&seen.issuer));
@@ -52,7 +52,7 @@ pub fn shown(previous: &ProviderStatus, next: &ProviderStatus, seen: Option<&See
 
 /// What the answer to a registration tells.
 #[must_use]
-pub fn of_registration(answer: &Result<Registration, CallError>) -> Capabilities {
+pub(crate) fn of_registration(answer: &Result<Registration, CallError>) -> Capabilities {
     let Ok(answer) = answer else {
         return Capabilities::default();
     };
@@ -69,7 +69,7 @@ pub fn of_registration(answer: &Result<Registration, CallError>) -> Capabilities
 
 /// What the answer to a read of a recorded client tells.
 #[must_use]
-pub fn of_read(record: &Record, answer: &Result<Registration, CallError>) -> Capabilities {
+pub(crate) fn of_read(record: &Record, answer: &Result<Registration, CallError>) -> Capabilities {
     match answer {
         Ok(answer) if answer.client_id == record.client_id => Capabilities {
             management: managed(record),
@@ -88,7 +88,7 @@ pub fn of_read(record: &Record, answer: &Result<Registration, CallError>) -> Cap
 
 /// What the answer to an update of a recorded client tells. `body`: what was sent.
 #[must_use]
-pub fn of_update(record: &Record, body: &Request, answer: &Result<Registration, CallError>) -> Capabilities {
+pub(crate) fn of_update(record: &Record, body: &Request, answer: &Result<Registration, CallError>) -> Capabilities {
     match answer {
         Ok(answer) if answer.client_id == record.client_id => Capabilities {
             management: managed(record),
@@ -109,7 +109,7 @@ pub fn of_update(record: &Record, body: &Request, answer: &Result<Registration, 
 
 /// What the answer to a deregistration tells. `counts`: whether a success means that the client is gone.
 #[must_use]
-pub fn of_deletion(record: &Record, counts: bool, answer: &Result<Deletion, CallError>) -> Capabilities {
+pub(crate) fn of_deletion(record: &Record, counts: bool, answer: &Result<Deletion, CallError>) -> Capabilities {
     let delete = match answer {
         Ok(Deletion::Done) if counts => DeleteSupport::Supported,
         Ok(_) => DeleteSupport::Unproven,
@@ -125,7 +125,7 @@ pub fn of_deletion(record: &Record, counts: bool, answer: &Result<Deletion, Call
 
 /// An update that was answered with 404 although the client is there.
 #[must_use]
-pub fn no_updates() -> Capabilities {
+pub(crate) fn no_updates() -> Capabilities {
     Capabilities {
         update: Some(UpdateSupport::Unsupported),
         ..Capabilities::default()
@@ -134,7 +134,7 @@ pub fn no_updates() -> Capabilities {
 
 /// A deregistration that was answered with 404 although the client is there.
 #[must_use]
-pub fn no_deletions() -> Capabilities {
+pub(crate) fn no_deletions() -> Capabilities {
     Capabilities {
         delete: Some(DeleteSupport::Unsupported),
         ..Capabilities::default()
@@ -143,7 +143,7 @@ pub fn no_deletions() -> Capabilities {
 
 /// What a try of a client's own credentials tells. A rejection is about these credentials.
 #[must_use]
-pub fn of_probe(probed: Probed) -> Capabilities {
+pub(crate) fn of_probe(probed: Probed) -> Capabilities {
     let (kind, tells) = match probed {
         Probed::Accepted(kind) => (kind, ProbeSupport::TellsClients),
         Probed::AcceptsAnybody(kind) => (kind, ProbeSupport::AcceptsAnybody),
@@ -166,7 +166,7 @@ fn of_endpoint(kind: ProbeKind, tells: ProbeSupport) -> Capabilities {
 
 /// Both together.
 #[must_use]
-pub fn merged(known: &Capabilities, seen: &Capabilities) -> Capabilities {
+pub(crate) fn merged(known: &Capabilities, seen: &Capabilities) -> Capabilities {
     let rotation = |known: &Option<Rotation>, seen: &Option<Rotation>| {
         both(known.as_ref(), seen.as_ref(), |known, seen| Rotation {
             on_read: known.on_read.max(seen.on_read),
