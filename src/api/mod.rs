@@ -24,7 +24,7 @@ pub mod rules;
 pub use adopt::{Adopt, TokenRef};
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use bearer::{BearerAuth, TokenState, TokenStatus};
-pub use bounds::{RateLimit, Timeouts, Tls};
+pub use bounds::{Rate, RateLimit, Timeouts, Tls};
 pub use client::{
     AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, KeyNames, LabelValue, OAuthClient,
     OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,
