@@ -25,7 +25,7 @@ pub mod rules;
 pub use adopt::{Adopt, TokenRef};
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use bearer::{BearerAuth, TokenState, TokenStatus};
-pub use bounds::{RateLimit, Timeouts, Tls};
+pub use bounds::{Rate, RateLimit, Timeouts, Tls};
 pub use capabilities::{
     Capabilities, DeleteSupport, Kept, OmittedMembers, ProbeSupport, Probes, ReadSupport, Rotation, UpdateSupport,
 };

@@ -22,6 +22,7 @@ use super::context::Context;
 use super::fair_queue::FairQueue;
 use super::live::Live;
 use super::pass::{End, Pass};
+use super::permits::{Calls, Turn};
 use super::slot::{After, Slot};
 
 /// Decides which object is worked on next.
@@ -32,6 +33,9 @@ pub(super) struct Dispatcher {
     slots: HashMap<Key, Slot>,
     ready: FairQueue,
     timers: DelayQueue<Key>,
+    /// Objects for which a permit has come.
+    permitted: mpsc::UnboundedSender<Key>,
+    permits: mpsc::UnboundedReceiver<Key>,
     ended: mpsc::UnboundedSender<Ended>,
     endings: mpsc::UnboundedReceiver<Ended>,
 }
@@ -40,6 +44,8 @@ pub(super) struct Dispatcher {
 struct Ended {
     key: Key,
     end: End,
+    /// The place in the queue for the permit for which it ended.
+    turn: Option<Arc<Turn>>,
     written: Vec<SecretRevision>,
     /// When the pass began.
     begun: Instant,
@@ -48,12 +54,15 @@ struct Ended {
 impl Dispatcher {
     pub(super) fn new(cx: Arc<Context>, tasks: TaskTracker) -> Self {
         let (ended, endings) = mpsc::unbounded_channel();
+        let (permitted, permits) = mpsc::unbounded_channel();
         Self {
             cx,
             tasks,
             slots: HashMap::new(),
             ready: FairQueue::default(),
             timers: DelayQueue::new(),
+            permitted,
+            permits,
             ended,
             endings,
         }
@@ -74,6 +83,7 @@ impl Dispatcher {
                 biased;
                 () = stopping.cancelled() => return,
                 Some(ended) = self.endings.recv() => self.end(ended),
+                Some(key) = self.permits.recv() => self.permit_came(key),
                 () = leadership.next_term() => self.take_office(),
                 Some(expired) = self.timers.next(), if !self.timers.is_empty() => self.timer_rang(expired.into_inner()),
                 Some(trigger) = comparing.recv() => self.trigger(trigger),
@@ -120,6 +130,12 @@ impl Dispatcher {
         }
     }
 
+    fn permit_came(&mut self, key: Key) {
+        if self.slots.get_mut(&key).is_some_and(Slot::on_permit) {
+            self.queue(key);
+        }
+    }
+
     fn queue(&mut self, key: Key) {
         self.cx.queue.enter(&key, Work::Queued);
         self.ready.push(key);
@@ -144,9 +160,16 @@ impl Dispatcher {
         let slot = self.slots.entry(key.clone()).or_default();
         let (deep, attempt) = (slot.start(), slot.failures().saturating_add(1));
         let (cx, ended) = (self.cx.clone(), self.ended.clone());
+        let turn = slot.turn.take();
+        let calls = Calls {
+            key: key.clone(),
+            sender: self.permitted.clone(),
+        };
         self.tasks.spawn(async move {
             let begun = Instant::now();
-            let world = Live::new(&cx, &key.namespace).for_object(&key, &object, attempt);
+            let world = Live::new(&cx, &key.namespace)
+                .for_object(&key, &object, attempt)
+                .with_turn(turn, calls);
             let mut pass = Pass::new(&world, object, deep);
             let end = tokio::select! {
                 biased;
@@ -162,10 +185,11 @@ impl Dispatcher {
                 ))
             });
             cx.metrics.reconciled(outcome(&end), begun.elapsed());
-            let written = world.written();
+            let (written, turn) = (world.written(), world.left_for());
             let _ = ended.send(Ended {
                 key,
                 end,
+                turn,
                 written,
                 begun,
             });
@@ -176,6 +200,7 @@ impl Dispatcher {
         let Ended {
             key,
             end,
+            turn,
             written,
             begun,
         } = ended;
@@ -188,6 +213,13 @@ impl Dispatcher {
             let object = self.cx.object(&key);
             object.is_none_or(|object| !status::stands(&object))
         };
+        if let Some(turn) = turn {
+            slot.leave(turn);
+            return match after {
+                After::Pass => self.queue(key),
+                After::End | After::Soon => self.cx.queue.enter(&key, Work::Waiting),
+            };
+        }
         if slot.looked_deep() && (!failed || expired || unsettled()) {
             self.cx.comparisons.compared(&key, begun);
         }

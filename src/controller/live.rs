@@ -60,6 +60,8 @@ pub(super) struct Live<'a> {
     waits: AtomicBool,
     /// Whether the pass has sent something that changes the cluster or the provider.
     has_written: AtomicBool,
+    /// What is known of the permits that the pass needs.
+    permitting: limits::Permitting,
 }
 
 impl Deref for Live<'_> {
@@ -82,6 +84,7 @@ impl<'a> Live<'a> {
             attempt: 1,
             waits: AtomicBool::new(false),
             has_written: AtomicBool::new(false),
+            permitting: limits::Permitting::default(),
         }
     }
 
@@ -353,7 +356,7 @@ impl World for Live<'_> {
         lock(&self.proven_templates).insert(template.to_owned(), ());
     }
 
-    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Permit> {
+    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Option<Permit>> {
         self.permitted(object, provider)
     }
 

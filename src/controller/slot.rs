@@ -2,9 +2,13 @@
 
 mod logged;
 
+use std::sync::Arc;
+
 use tokio_util::time::delay_queue;
 
 use crate::cluster::{Cause, SecretRevision};
+
+use super::permits::Turn;
 
 /// Most versions of Secrets that are remembered while a pass runs.
 const MOST_SHOWN: usize = 128;
@@ -32,6 +36,8 @@ pub(super) struct Slot {
     failures: u32,
     /// Digest of the failure that was logged last.
     pub(super) logged: Option<u64>,
+    /// Its place in the queue for a permit to call its provider.
+    pub(super) turn: Option<Arc<Turn>>,
     /// The timer that ends the wait for the next try.
     pub(super) timer: Option<delay_queue::Key>,
 }
@@ -71,6 +77,18 @@ impl Slot {
     pub(super) fn on_timer(&mut self) -> bool {
         self.timer = None;
         self.enqueue(false)
+    }
+
+    /// The permit has come for which its last pass ended. Whether the object is to be queued.
+    #[must_use]
+    pub(super) fn on_permit(&mut self) -> bool {
+        self.enqueue(false)
+    }
+
+    /// The pass that ended did so to wait for a permit. If it was to look deep, the next one has to.
+    pub(super) fn leave(&mut self, turn: Arc<Turn>) {
+        self.turn = Some(turn);
+        self.owed |= self.deep;
     }
 
     /// A pass begins. Whether it is to look deep.
@@ -257,5 +275,23 @@ mod tests {
             assert!(slot.on_trigger(cause.clone()));
             assert_eq!(slot.failures(), 0, "{cause:?}");
         }
+    }
+
+    #[test]
+    fn t256_a_deep_look_that_ended_to_wait_for_a_permit_is_made_when_the_permit_comes() {
+        let limits = super::super::permits::Limits {
+            concurrency: 1,
+            share: 1,
+            spacing: std::time::Duration::ZERO,
+        };
+        let turn = super::super::permits::Permits::default().enqueue(&"p".into(), &"a".into(), limits);
+        let mut slot = Slot::default();
+        assert!(slot.on_trigger(Cause::Provider));
+        assert!(slot.start());
+        assert_eq!(slot.finish(false, Vec::new()), After::End);
+        slot.leave(turn);
+        assert!(slot.on_permit() && !slot.on_permit(), "it stands in the queue once");
+        assert!(slot.start());
+        assert_eq!(slot.failures(), 0);
     }
 }

@@ -167,8 +167,8 @@ pub trait World: Send + Sync {
     fn is_proven(&self, template: &str) -> bool;
     /// Notes that it has.
     fn prove(&self, template: &str);
-    /// A permit to call it.
-    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Self::Permit>;
+    /// A permit to call it; `None`: the pass ends here, and another one begins with the permit.
+    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Option<Self::Permit>>;
     /// A permit to call the provider of a recorded client, whose provider object may be gone; `None`: it was too busy for a while.
     fn permit_for(&self, record: &Record, provider: Option<&Provider>) -> impl Answer<Option<Self::Permit>>;
     /// Its endpoints.

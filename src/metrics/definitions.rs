@@ -170,7 +170,7 @@ definitions! {
     RECONCILE_SECONDS = "oauth_client_operator_reconcile_duration_seconds", Histogram, Some(Unit::Seconds), Replica, [],
         "Duration of reconciles of one OAuthClient";
     QUEUE = "oauth_client_operator_queue_depth", Gauge, None, Replica, [STATE],
-        "OAuthClients that are not at rest: Queued (before the reconcile), Running (during it), Backoff (before the next try)";
+        "OAuthClients that are not at rest: Queued (before the reconcile), Running (during it), Waiting (for a permit to call the provider), Backoff (before the next try)";
     QUEUE_AGE = "oauth_client_operator_queue_oldest_age_seconds", Gauge, Some(Unit::Seconds), Replica, [STATE],
         "Time for which the oldest OAuthClient has been in this state; 0 if there is none";
     PERMITS = "oauth_client_operator_permits", Gauge, None, Replica,

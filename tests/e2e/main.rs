@@ -43,6 +43,7 @@ mod own_namespace;
 mod page;
 mod pages;
 mod quiet;
+mod rates;
 mod refreshed;
 mod reinstalled;
 mod restored;
