@@ -45,6 +45,7 @@ mod pages;
 mod quiet;
 mod refreshed;
 mod reinstalled;
+mod restart;
 mod restored;
 mod rules;
 mod scale;
