@@ -60,6 +60,8 @@ pub const RESTORE_TO: &str = "oauth-client-operator.dev/restore-to";
 pub const RETRY: &str = "oauth-client-operator.dev/retry";
 /// Annotation on a suspect: the `client_id`, where it is known.
 pub const CLIENT_ID: &str = "oauth-client-operator.dev/client-id";
+/// Annotation on a suspect: how its registration ended, where a process saw it end. Absent: a crash cut it off.
+pub const OUTCOME: &str = "oauth-client-operator.dev/outcome";
 /// Annotation on a suspect: changes when a registration anew relies on the entry.
 pub const RENEWED: &str = "oauth-client-operator.dev/renewed";
 /// Annotation on a record, a suspect or a provider's credentials that `move` copied: namespace and UID of the original.

@@ -11,6 +11,7 @@ use crate::domain::claim::Named;
 use crate::domain::leftover::Held;
 use crate::domain::record::Phase;
 use crate::domain::secret::SecretRevision;
+use crate::domain::suspect;
 
 /// What a Secret is to the operator, by its role label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -88,10 +89,12 @@ pub struct SecretMeta {
     pub phase: Option<Phase>,
     /// Label `left` with the value `true`.
     pub left: bool,
-    /// When a suspect was entered, in seconds since the epoch.
+    /// When a suspect was entered, in seconds since the epoch. A copy that `move` made does not tell.
     pub created: Option<i64>,
     /// Annotation `client-id`.
     pub client_id: Option<Box<str>>,
+    /// Whether annotation `outcome` says that a process saw a registration end without a definite answer.
+    pub unknown: bool,
     /// Label `role`.
     pub role: Role,
     /// Label `provider-credentials` with the value `true`.
@@ -169,8 +172,10 @@ impl SecretMeta {
                 .creation_timestamp
                 .as_ref()
                 .filter(|_| label(names::SECRET_ROLE) == Some(Role::Suspect.as_str()))
+                .filter(|_| annotation(names::MOVED_FROM).is_none())
                 .map(|time| time.0.as_second()),
             client_id: annotation(names::CLIENT_ID).map(|id| id.as_str().into()),
+            unknown: annotation(names::OUTCOME).is_some_and(|outcome| outcome == suspect::UNKNOWN),
             role: Role::parse(label(names::SECRET_ROLE)),
             provider_credentials: label(names::PROVIDER_CREDENTIALS) == Some("true"),
             allowed_origins: annotation(names::ALLOWED_ORIGINS).is_some_and(|text| !text.trim().is_empty()),

@@ -15,6 +15,7 @@ use crate::api::Reason;
 use crate::cluster::{Cause, Key, SecretRevision, Trigger};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
+use crate::domain::resumption::{self, Resumption};
 use crate::domain::status;
 use crate::metrics::{Outcome, Work};
 
@@ -38,6 +39,8 @@ pub(super) struct Dispatcher {
     permits: mpsc::UnboundedReceiver<Key>,
     ended: mpsc::UnboundedSender<Ended>,
     endings: mpsc::UnboundedReceiver<Ended>,
+    /// Whether the breakers know what happened before this process led.
+    restored: bool,
 }
 
 /// A task that came to its end.
@@ -65,6 +68,7 @@ impl Dispatcher {
             permits,
             ended,
             endings,
+            restored: false,
         }
     }
 
@@ -102,10 +106,12 @@ impl Dispatcher {
 
     /// Looks at everything: what happened under another leader caused no work here.
     fn take_office(&mut self) {
+        self.restored = false;
         if !self.cx.is_complete() {
             // The watches trigger everything when they are complete.
             return;
         }
+        self.slots.values_mut().for_each(Slot::resume_wait);
         for key in self.cx.clients.all() {
             self.trigger(Trigger {
                 key,
@@ -115,6 +121,9 @@ impl Dispatcher {
     }
 
     fn trigger(&mut self, trigger: Trigger) {
+        if trigger.cause == Cause::Spec && self.is_left_alone(&trigger.key) {
+            return;
+        }
         let slot = self.slots.entry(trigger.key.clone()).or_default();
         if slot.on_trigger(trigger.cause) {
             if let Some(timer) = slot.timer.take() {
@@ -122,6 +131,30 @@ impl Dispatcher {
             }
             self.queue(trigger.key);
         }
+    }
+
+    /// Whether an object that no pass has looked at since this process began to lead continues the wait that it had before: otherwise,
+    /// all failing objects would call their providers at once.
+    fn is_left_alone(&mut self, key: &Key) -> bool {
+        let known = self.slots.get(key);
+        if !self.cx.leadership.leads() || known.is_some_and(|slot| !slot.is_resumed()) {
+            return false;
+        }
+        let (clock, chance) = (self.cx.clock, self.cx.chance());
+        let object = self.cx.object(key).filter(|object| self.cx.is_as_left(object));
+        let resumption = object.and_then(|object| resumption::of(&object, |since| clock.age(since), chance));
+        let Some(Resumption { failures, wait }) = resumption else {
+            return false;
+        };
+        if known.is_none() {
+            let mut slot = Slot::default();
+            slot.resume(failures);
+            let wait = clock.real(wait).max(Duration::from_millis(10));
+            slot.timer = Some(self.timers.insert(key.clone(), wait));
+            self.slots.insert(key.clone(), slot);
+            self.cx.queue.enter(key, Work::Backoff);
+        }
+        true
     }
 
     fn timer_rang(&mut self, key: Key) {
@@ -156,6 +189,10 @@ impl Dispatcher {
         let Some(object) = object.filter(|_| self.cx.leadership.leads()) else {
             return self.rest(&key);
         };
+        if !self.restored && self.cx.is_complete() {
+            self.restored = true;
+            self.cx.restore_breakers();
+        }
         self.cx.queue.enter(&key, Work::Running);
         let slot = self.slots.entry(key.clone()).or_default();
         let (deep, attempt) = (slot.start(), slot.failures().saturating_add(1));

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::api::{AttemptOutcome, Capabilities, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
 use crate::cluster::{ApiError, Key, ProviderKey, SecretMeta, SecretRevision};
-use crate::domain::breaker::{Breaker, BreakerKind};
+use crate::domain::breaker::BreakerKind;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::identity::object_key;
@@ -142,10 +142,7 @@ impl World for Live<'_> {
     }
 
     fn denied(&self, provider: &Provider, namespace: &str, what: BreakerKind) -> Option<Duration> {
-        let mut breakers = lock(&self.breakers);
-        breakers
-            .get(&(provider.uid.clone(), what))?
-            .open_for(self.clock.since(self.begun), namespace)
+        self.breakers.denied(&provider.uid, namespace, what)
     }
 
     fn pause_of(&self, provider: &Provider) -> Option<Pause> {
@@ -153,11 +150,8 @@ impl World for Live<'_> {
     }
 
     fn count(&self, provider: &Provider, namespace: &str, attempt: &str, what: BreakerKind) {
-        let now = self.clock.since(self.begun);
-        let mut breakers = lock(&self.breakers);
-        if let Some(breaker) = breakers.get_or_insert_with((provider.uid.clone(), what), Breaker::default) {
-            breaker.note(now, namespace, attempt);
-        }
+        self.breakers
+            .count(&provider.uid, namespace, attempt, what, Duration::ZERO);
     }
 
     async fn pause(&self, time: Duration) {

@@ -34,6 +34,8 @@ pub(super) struct Slot {
     /// What the last pass wrote.
     written: Vec<SecretRevision>,
     failures: u32,
+    /// Whether it waits as it did before this process began to lead, and no pass has looked at it since.
+    resumed: bool,
     /// Digest of the failure that was logged last.
     pub(super) logged: Option<u64>,
     /// Its place in the queue for a permit to call its provider.
@@ -72,6 +74,21 @@ impl Slot {
         false
     }
 
+    /// The object failed so often under another process. Triggers from now on have their usual effect.
+    pub(super) fn resume(&mut self, failures: u32) {
+        (self.failures, self.resumed) = (failures, true);
+    }
+
+    /// This process leads again: an object that waits for its next try goes on to wait.
+    pub(super) fn resume_wait(&mut self) {
+        self.resumed = self.timer.is_some() && !self.queued && !self.running;
+    }
+
+    /// Whether it waits as it did before this process began to lead.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.resumed && !self.queued
+    }
+
     /// The wait is over. Whether the object is to be queued.
     #[must_use]
     pub(super) fn on_timer(&mut self) -> bool {
@@ -93,7 +110,7 @@ impl Slot {
 
     /// A pass begins. Whether it is to look deep.
     pub(super) fn start(&mut self) -> bool {
-        (self.running, self.queued) = (true, false);
+        (self.running, self.queued, self.resumed) = (true, false, false);
         self.deep = self.again.take() == Some(true) || std::mem::take(&mut self.owed);
         self.deep
     }

@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::provider::{DiscoveryCache, EgressPolicy, Transport};
 use crate::supervisor::{Endings, Supervisor, TaskEnded};
 
+use super::breakers::Breakers;
 use super::bundles::{self, Bundles};
 use super::capabilities::Unwritten;
 use super::claims::Claims;
@@ -252,8 +253,7 @@ fn context(
         pauses: Pauses::new(settings.clock),
         queue: Queue::default(),
         turns: Permits::default(),
-        breakers: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
-        begun: tokio::time::Instant::now(),
+        breakers: Breakers::new(settings.clock),
         credentials: CredentialCache::default(),
         proven_templates: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         probe_controls: Mutex::new(Bounded::new(context::MOST_BREAKERS)),

@@ -11,7 +11,7 @@ use crate::domain::leftover::{self, Kind};
 use crate::metrics::{Census, Leftovers, Metrics, Permitted, Pool, Snapshot};
 use crate::telemetry;
 
-use super::context::{Context, lock};
+use super::context::Context;
 
 /// What the admin port tells.
 pub(super) struct State {
@@ -72,18 +72,12 @@ impl Context {
                 ((pool, Permitted::Waiting), waiting),
             ]
         });
-        let now = self.clock.since(self.begun);
-        let open = |counted: BreakerKind| {
-            let breakers = lock(&self.breakers);
-            let of_kind = breakers.iter().filter(|((_, of), _)| *of == counted);
-            of_kind.filter(|(_, breaker)| breaker.is_open(now)).count()
-        };
         Snapshot {
             leads: self.leadership.leads(),
             work: self.queue.counts(),
             permits: permits.into_iter().flatten().collect::<BTreeMap<_, _>>(),
-            unknown_outcome_breakers: open(BreakerKind::UnknownOutcome),
-            recreation_breakers: open(BreakerKind::Recreation),
+            unknown_outcome_breakers: self.breakers.open(BreakerKind::UnknownOutcome),
+            recreation_breakers: self.breakers.open(BreakerKind::Recreation),
             pauses: self.pauses.count(),
             ..Snapshot::default()
         }

@@ -31,6 +31,7 @@ pub(crate) mod refusal;
 pub mod registration;
 pub(crate) mod relocation;
 pub mod restore;
+pub mod resumption;
 pub mod secret;
 pub mod status;
 pub mod suspect;

@@ -9,12 +9,15 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{Suspect, names};
+use crate::api::{AttemptOutcome, Suspect, names};
 
 use super::identity;
 use super::marker;
 use super::record::{self, Owner, Phase, Record};
 use super::time::rfc3339;
+
+/// Value of the annotation `outcome` of a suspect.
+pub const UNKNOWN: &str = "Unknown";
 
 /// What an entry says.
 pub struct Entry<'a> {
@@ -30,6 +33,8 @@ pub struct Entry<'a> {
     pub record: Option<&'a Record>,
     /// Whether the provider deregisters no client, so that nothing about this one is in doubt.
     pub left: bool,
+    /// How the attempt ended, where a process saw it end.
+    pub outcome: Option<AttemptOutcome>,
     /// Seconds since the epoch.
     pub now: i64,
 }
@@ -64,6 +69,10 @@ pub fn secret(entry: &Entry<'_>, namespace: &str) -> Result<Secret, serde_json::
         (names::PHASE, entry.record.map(|_| Phase::Suspect.as_str())),
         (names::LEFT, entry.left.then_some("true")),
     ];
+    let annotations = [
+        (names::CLIENT_ID, client_id),
+        (names::OUTCOME, unknown(entry).then_some(UNKNOWN)),
+    ];
     let object = format!("{}/{}", entry.owner.namespace, entry.owner.name);
     let time = rfc3339(entry.now);
     let facts = [
@@ -90,13 +99,18 @@ pub fn secret(entry: &Entry<'_>, namespace: &str) -> Result<Secret, serde_json::
             name: Some(marker::suspect_name(&entry.owner.uid, &entry.suspect.attempt)),
             namespace: Some(namespace.to_owned()),
             labels: Some(texts(labels).collect()),
-            annotations: client_id.map(|id| [(names::CLIENT_ID.to_owned(), id.to_owned())].into()),
+            annotations: Some(texts(annotations).collect()).filter(|all: &BTreeMap<_, _>| !all.is_empty()),
             ..ObjectMeta::default()
         },
         type_: Some(names::SUSPECT_TYPE.to_owned()),
         data: Some(data),
         ..Secret::default()
     })
+}
+
+/// Whether the provider's answer left it unknown whether there is a client, or none came.
+fn unknown(entry: &Entry<'_>) -> bool {
+    entry.suspect.client_id.is_none() && entry.outcome == Some(AttemptOutcome::Unknown)
 }
 
 fn texts<'a, const N: usize>(pairs: [(&'a str, Option<&'a str>); N]) -> impl Iterator<Item = (String, String)> + 'a {
@@ -123,6 +137,7 @@ mod tests {
             provider: None,
             record: Some(&record),
             left: false,
+            outcome: Some(AttemptOutcome::Unknown),
             now: 0,
         };
         let secret = secret(&entry, "system").unwrap();
@@ -137,7 +152,8 @@ mod tests {
         let key = identity::client_key(&record.endpoints.issuer, &record.client_id);
         assert_eq!(secret.labels().get(names::CLIENT), Some(&key));
         assert_eq!(secret.labels()[names::PHASE], "Suspect");
-        assert_eq!(secret.annotations().get(names::CLIENT_ID), Some(&record.client_id));
+        let annotations = BTreeMap::from([(names::CLIENT_ID.to_owned(), record.client_id.clone())]);
+        assert_eq!(*secret.annotations(), annotations, "it is known that there is a client");
         assert_eq!(data["issuer"].0, record.endpoints.issuer.as_bytes());
     }
 
@@ -159,12 +175,19 @@ mod tests {
             provider: Some("OAuthProvider p"),
             record: None,
             left: false,
+            outcome: None,
             now: 0,
         };
+        let cut_off = secret(&entry, "system").unwrap();
+        assert_eq!(cut_off.metadata.annotations, None);
+        let entry = Entry {
+            outcome: Some(AttemptOutcome::Unknown),
+            ..entry
+        };
         let secret = secret(&entry, "system").unwrap();
+        assert_eq!(secret.annotations()[names::OUTCOME], UNKNOWN);
         assert_eq!(secret.labels().get(names::CLIENT), None);
         assert_eq!(secret.labels().get(names::PHASE), None);
-        assert!(secret.annotations().is_empty());
         assert!(!secret.data.unwrap().contains_key(record::DATA_KEY));
     }
 }

@@ -46,6 +46,7 @@ mod quiet;
 mod rates;
 mod refreshed;
 mod reinstalled;
+mod restart;
 mod restored;
 mod rules;
 mod scale;

@@ -173,6 +173,7 @@ pub(super) mod tests {
                 provider: Some("OAuthProvider id"),
                 record,
                 left: false,
+                outcome: None,
                 now: 0,
             },
             "system",

@@ -94,6 +94,7 @@ async fn keep<W: World>(world: &W, record: &Record, left: bool) -> Result<(), Ap
         provider: None,
         record: Some(record),
         left,
+        outcome: None,
         now: world.now(),
     };
     let Ok(entry) = suspect::secret(&entry, &world.here().namespace) else {
