@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use crate::api::{AttemptOutcome, Capabilities, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
 use crate::cluster::{ApiError, Key, ProviderKey, SecretMeta, SecretRevision};
 use crate::domain::breaker::BreakerKind;
+use crate::domain::capability;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::identity::object_key;
@@ -277,7 +278,11 @@ impl World for Live<'_> {
 
     async fn remove_finalizer(&self, object: &OAuthClient) -> Result<Option<OAuthClient>, ApiError> {
         let _turn = self.turn_to_write().await;
-        self.objects.remove_finalizer(object).await
+        let answer = self.objects.remove_finalizer(object).await;
+        if answer.is_ok() && capability::is_throw_away(object) {
+            self.cx.certified(object);
+        }
+        answer
     }
 
     async fn write_status(&self, object: &OAuthClient, status: &OAuthClientStatus) -> Result<OAuthClient, ApiError> {
@@ -387,6 +392,10 @@ impl World for Live<'_> {
 
     async fn probe(&self, call: &ProbeCall) -> Probed {
         self.tried(call).await
+    }
+
+    fn answer_to(&self, call: &ProbeCall) -> impl Answer<Probed> {
+        self.ask(call)
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
