@@ -58,8 +58,11 @@ impl Context {
         );
     }
 
-    /// The deletion of a throw-away client has ended, and all that its calls have shown is taken in.
-    pub(super) fn certified(&self, object: &OAuthClient) {
+    /// The deletion of an object has ended. Of a throw-away client, all that its calls have shown is taken in now.
+    pub(super) fn let_go(&self, object: &OAuthClient) {
+        if !capability::is_throw_away(object) {
+            return;
+        }
         let key = ProviderKey::of(&object.namespace().unwrap_or_default(), &object.spec.provider_ref);
         let status = self.provider_status(&key).map(|(status, _)| status);
         let (Ok((uid, _, _)), Some(issuer)) = (self.provider_object(&key), status.and_then(|status| status.issuer))

@@ -20,7 +20,6 @@ use serde_json::{Map, Value};
 use crate::api::{AttemptOutcome, Capabilities, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
 use crate::cluster::{ApiError, Key, ProviderKey, SecretMeta, SecretRevision};
 use crate::domain::breaker::BreakerKind;
-use crate::domain::capability;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::identity::object_key;
@@ -180,9 +179,7 @@ impl World for Live<'_> {
     }
 
     fn observed(&self, issuer: &str, seen: &Capabilities) {
-        if let Some((uid, Some(key))) = &*lock(&self.provider) {
-            self.cx.seen(key, uid, issuer, seen);
-        }
+        self.showed(issuer, seen);
     }
 
     fn is_terminating(&self, namespace: &str) -> bool {
@@ -276,13 +273,8 @@ impl World for Live<'_> {
         self.objects.add_finalizer(object).await
     }
 
-    async fn remove_finalizer(&self, object: &OAuthClient) -> Result<Option<OAuthClient>, ApiError> {
-        let _turn = self.turn_to_write().await;
-        let answer = self.objects.remove_finalizer(object).await;
-        if answer.is_ok() && capability::is_throw_away(object) {
-            self.cx.certified(object);
-        }
-        answer
+    fn remove_finalizer(&self, object: &OAuthClient) -> impl Answer<Result<Option<OAuthClient>, ApiError>> {
+        self.letting_go(object)
     }
 
     async fn write_status(&self, object: &OAuthClient, status: &OAuthClientStatus) -> Result<OAuthClient, ApiError> {
