@@ -387,3 +387,6 @@ impl Family {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

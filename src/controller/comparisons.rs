@@ -114,6 +114,14 @@ impl Comparisons {
         }
     }
 
+    /// Has clients looked at whose suspects were removed: their status still names these.
+    pub(super) fn settled(&self, clients: impl IntoIterator<Item = Key>) {
+        for key in clients {
+            let cause = Cause::Secret(None);
+            let _ = self.triggers.send(Trigger { key, cause });
+        }
+    }
+
     /// Takes in that a client was compared by a pass that began then, or is gone.
     pub(super) fn compared(&self, client: &Key, since: Instant) {
         let mut inner = lock(&self.inner);
@@ -215,5 +223,18 @@ mod tests {
         );
         comparisons.retain(|_| false);
         assert!(lock(&comparisons.inner).last.is_empty());
+    }
+
+    #[tokio::test]
+    async fn t154_an_object_whose_suspect_was_removed_is_looked_at() {
+        let (comparisons, mut triggers) = Comparisons::new();
+        comparisons.settled(Some(Key::new("ns", "a")));
+        let trigger = triggers.try_recv().unwrap();
+        assert_eq!(
+            (trigger.key.to_string().as_str(), trigger.cause),
+            ("ns/a", Cause::Secret(None))
+        );
+        comparisons.settled(None);
+        assert!(triggers.try_recv().is_err(), "its object is gone");
     }
 }

@@ -243,7 +243,7 @@ impl Dispatcher {
         } = ended;
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let failed = matches!(end, End::Retry(_));
-        let expired = matches!(&end, End::Retry(failure) if failure.reason == Reason::SecretExpired);
+        let settled = matches!(&end, End::Retry(failure) if is_settled(failure));
         let after = slot.finish(failed, written);
         // A failure that its status does not show would be forgotten by a restart.
         let unsettled = || {
@@ -257,7 +257,7 @@ impl Dispatcher {
                 After::End | After::Soon => self.cx.queue.enter(&key, Work::Waiting),
             };
         }
-        if slot.looked_deep() && (!failed || expired || unsettled()) {
+        if slot.looked_deep() && (!failed || settled || unsettled()) {
             self.cx.comparisons.compared(&key, begun);
         }
         if after == After::Pass {
@@ -289,6 +289,11 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// Whether nothing but the secret's expiry, or another try of the credentials, is left to do.
+fn is_settled(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::SecretExpired | Reason::NotVerifiable)
 }
 
 fn outcome(end: &End) -> Outcome {

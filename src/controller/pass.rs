@@ -191,6 +191,7 @@ impl<'a, W: World> Pass<'a, W> {
                 AfterStatus::Failed(failure) => return Some(End::Retry(failure)),
             }
         }
-        self.state.ends(verdict)
+        self.state
+            .ends(verdict, &observe::observed(self.world, &self.state, ""))
     }
 }

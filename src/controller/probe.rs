@@ -77,7 +77,9 @@ async fn control<W: World>(
         match world.probe(&call.only(kind)).await {
             Probed::Accepted(_) if proves => return Control::Accepted,
             Probed::Accepted(_) => {}
-            Probed::Rejected(_) | Probed::AcceptsAnybody(_) | Probed::Unclear => control = Control::NotAccepted,
+            Probed::Rejected(_) | Probed::AcceptsAnybody(_) | Probed::Unclear | Probed::NoAnswer => {
+                control = Control::NotAccepted;
+            }
         }
     }
     control

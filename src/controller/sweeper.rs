@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{ManagementMode, Reason};
-use crate::cluster::{Role, SecretMeta, SecretRevision};
+use crate::api::{ManagementMode, OAuthClient, Reason};
+use crate::cluster::{Key, Role, SecretMeta, SecretRevision};
 use crate::domain::backoff;
 use crate::domain::claim::Withheld;
 use crate::domain::failure::{Class, Failure};
@@ -126,10 +126,17 @@ pub(super) async fn run(cx: Arc<Context>) {
                 };
                 if let Some(result) = settled {
                     cx.metrics.suspect_settled(result);
+                    // An own deletion causes no event that wakes it.
+                    cx.comparisons.settled(owner(&meta, |uid| cx.clients.by_uid(uid)));
                 }
             }
         }
     }
+}
+
+/// The object that a suspect is about, if it lives.
+fn owner(meta: &SecretMeta, find: impl Fn(&str) -> Option<Arc<OAuthClient>>) -> Option<Key> {
+    meta.concerns().and_then(find).map(|object| Key::of(&object))
 }
 
 /// When a record or suspect is to be looked at: at once, later, or not before it changes.

@@ -164,7 +164,7 @@ pub(crate) fn of_probe(probed: Probed) -> Capabilities {
     let (kind, tells) = match probed {
         Probed::Accepted(kind) => (kind, ProbeSupport::TellsClients),
         Probed::AcceptsAnybody(kind) => (kind, ProbeSupport::AcceptsAnybody),
-        Probed::Rejected(_) | Probed::Unclear => return Capabilities::default(),
+        Probed::Rejected(_) | Probed::Unclear | Probed::NoAnswer => return Capabilities::default(),
     };
     of_endpoint(kind, tells)
 }

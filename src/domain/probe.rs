@@ -30,6 +30,8 @@ pub enum Probed {
     AcceptsAnybody(ProbeKind),
     /// Its answer tells neither.
     Unclear,
+    /// It did not answer, or something before it answered that it is away: another try may tell.
+    NoAnswer,
 }
 
 /// Whether the same kind of look accepts another client at the same time.
@@ -63,7 +65,9 @@ pub const fn read(answer: Probed) -> Reading {
         Probed::Rejected(ProbeKind::Introspection) => Reading::Told(Probed::Unclear),
         // That endpoint may know another method of authentication only. Applications use the token endpoint.
         Probed::Rejected(ProbeKind::Revocation) => Reading::AskTokenEndpoint,
-        Probed::Rejected(ProbeKind::Token) | Probed::AcceptsAnybody(_) | Probed::Unclear => Reading::Told(answer),
+        Probed::Rejected(ProbeKind::Token) | Probed::AcceptsAnybody(_) | Probed::Unclear | Probed::NoAnswer => {
+            Reading::Told(answer)
+        }
     }
 }
 
@@ -71,7 +75,7 @@ pub const fn read(answer: Probed) -> Reading {
 #[must_use]
 pub const fn rejected_unless_accepted(token: Probed) -> Probed {
     match token {
-        Probed::Accepted(_) => token,
+        Probed::Accepted(_) | Probed::NoAnswer => token,
         _ => Probed::Rejected(ProbeKind::Revocation),
     }
 }
@@ -82,7 +86,16 @@ pub const fn tells_clients_apart(made_up: Probed) -> Option<bool> {
     match made_up {
         Probed::Rejected(_) => Some(true),
         Probed::Accepted(_) | Probed::AcceptsAnybody(_) => Some(false),
-        Probed::Unclear => None,
+        Probed::Unclear | Probed::NoAnswer => None,
+    }
+}
+
+/// What an acceptance is whose meaning the answer to a client that nobody registered does not tell.
+#[must_use]
+pub const fn unweighed(made_up: Probed) -> Probed {
+    match made_up {
+        Probed::NoAnswer => Probed::NoAnswer,
+        _ => Probed::Unclear,
     }
 }
 
@@ -142,6 +155,8 @@ mod tests {
         for other in [Probed::AcceptsAnybody(token), Probed::Unclear, Probed::Rejected(token)] {
             assert_eq!(rejected_unless_accepted(other), Probed::Rejected(revocation));
         }
+        let away = rejected_unless_accepted(Probed::NoAnswer);
+        assert_eq!(away, Probed::NoAnswer, "the token endpoint is asked again");
     }
 
     #[test]
@@ -150,6 +165,9 @@ mod tests {
         assert_eq!(tells_clients_apart(Probed::Rejected(kind)), Some(true));
         assert_eq!(tells_clients_apart(Probed::Accepted(kind)), Some(false));
         assert_eq!(tells_clients_apart(Probed::Unclear), None);
+        assert_eq!(unweighed(Probed::Unclear), Probed::Unclear);
+        let away = Probed::NoAnswer;
+        assert_eq!((tells_clients_apart(away), unweighed(away)), (None, away));
     }
 
     #[test]
@@ -179,6 +197,7 @@ mod tests {
     fn nothing_else_is_absence() {
         for probed in [
             Probed::Unclear,
+            Probed::NoAnswer,
             Probed::Accepted(ProbeKind::Token),
             Probed::AcceptsAnybody(ProbeKind::Revocation),
             Probed::Rejected(ProbeKind::Introspection),

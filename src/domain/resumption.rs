@@ -47,7 +47,13 @@ pub fn of(object: &OAuthClient, age: impl Fn(i64) -> Duration, random: f64) -> O
 
 /// Since when calls of the provider fail for the newest generation, in seconds since the epoch.
 fn failing_since(object: &OAuthClient) -> Option<i64> {
-    let conditions = &object.status.as_ref()?.conditions;
+    let status = object.status.as_ref();
+    if super::status::is_ready(object)
+        && let Some(since) = super::status::unanswered_since(status)
+    {
+        return Some(since);
+    }
+    let conditions = &status?.conditions;
     let of_now = |type_: &str, status: &str| {
         let fits = |condition: &&Condition| {
             let same = condition.type_ == type_ && condition.status == status;
@@ -163,5 +169,20 @@ mod tests {
             object["status"]["conditions"][0]["status"] = json!("True");
         });
         assert!(resumed(&updating, 600, 1.0).is_some());
+    }
+
+    #[test]
+    fn t205_credentials_that_the_provider_did_not_answer_about_are_not_all_tried_at_once() {
+        let unanswered = |reason: &str| {
+            object("Registered", 2, |object| {
+                let ready =
+                    json!({"type": "Ready", "status": "True", "reason": "Registered", "lastTransitionTime": ""});
+                let verified = json!({"type": "Verified", "status": "Unknown", "reason": reason,
+                    "lastTransitionTime": "1970-01-12T13:45:40Z"});
+                object["status"]["conditions"] = json!([ready, verified]);
+            })
+        };
+        assert!(resumed(&unanswered("ProviderUnavailable"), 600, 1.0).is_some());
+        assert!(resumed(&unanswered("NotVerifiable"), 600, 1.0).is_none());
     }
 }

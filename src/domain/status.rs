@@ -14,7 +14,7 @@ pub use super::time::rfc3339;
 use super::verdict::Verdict;
 use super::verification::Tried;
 
-pub use verified::rejected_since;
+pub use verified::{rejected_since, unanswered_since};
 
 mod suspended;
 mod verified;
@@ -221,6 +221,11 @@ pub fn is_stalled(failure: &Failure) -> bool {
 pub fn is_judged(object: &OAuthClient) -> bool {
     let observed = object.status.as_ref().and_then(|status| status.observed_generation);
     observed.is_some() && observed == object.metadata.generation
+}
+
+/// Whether a status names as many suspects as it would of so many.
+pub(crate) fn names_suspects(status: Option<&OAuthClientStatus>, suspects: usize) -> bool {
+    status.map_or(0, |status| status.suspects.len()) == suspects.min(MOST_SUSPECTS)
 }
 
 /// Whether an object says that it is Ready.

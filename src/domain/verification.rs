@@ -30,6 +30,8 @@ pub enum Outcome {
     Rejected,
     /// Nothing tells; why.
     Unproven(String),
+    /// The provider did not answer.
+    Unanswered,
     /// They are other credentials than those that were tried last, and they are yet to be tried.
     Awaited,
 }
@@ -107,6 +109,7 @@ pub(crate) fn judged(probed: Probed) -> Outcome {
     match probed {
         Probed::Accepted(_) => Outcome::Accepted,
         Probed::Rejected(_) => Outcome::Rejected,
+        Probed::NoAnswer => Outcome::Unanswered,
         Probed::AcceptsAnybody(_) => Outcome::Unproven(
             "the provider accepts the credentials, and those of a client that nobody registered as well".to_owned(),
         ),
@@ -115,6 +118,16 @@ pub(crate) fn judged(probed: Probed) -> Outcome {
                 .to_owned(),
         ),
     }
+}
+
+/// What the condition `Verified` says of credentials that the provider did not answer about.
+pub(crate) const UNANSWERED: &str = "the provider did not answer when the credentials were tried; they are tried again";
+
+/// A try that the provider did not answer; they are tried again after about as long as it has not answered, an hour at most.
+#[must_use]
+pub(crate) fn unanswered(client_id: &str, for_long: Duration) -> Failure {
+    let text = format!("the provider did not answer when the credentials of client {client_id} were tried");
+    Failure::new(Class::Transient, Reason::NotVerifiable, text).after(Some(for_long))
 }
 
 /// How long a client waits whose credentials are to be tried again, but cannot be now.

@@ -30,7 +30,8 @@ impl Transport {
             match self.probe_at(call, kind, endpoint).await? {
                 // The next one may tell more.
                 Probed::Rejected(ProbeKind::Introspection) => last = Probed::Rejected(kind),
-                Probed::Unclear => {}
+                Probed::NoAnswer if last == Probed::Unclear => last = Probed::NoAnswer,
+                Probed::Unclear | Probed::NoAnswer => {}
                 answer => return Ok(answer),
             }
         }
@@ -69,6 +70,8 @@ fn meaning(kind: ProbeKind, status: u16, body: &[u8]) -> Probed {
         | (ProbeKind::Introspection, 400, Some("invalid_client")) => Probed::Rejected(kind),
         (ProbeKind::Revocation | ProbeKind::Introspection, 200, None)
         | (ProbeKind::Token, 400 | 401, Some("invalid_grant")) => Probed::Accepted(kind),
+        // A gateway before the provider, or one that has too much to do.
+        (_, 429 | 502..=504, _) => Probed::NoAnswer,
         _ => Probed::Unclear,
     }
 }
@@ -147,6 +150,9 @@ mod tests {
             assert_eq!(meaning(Token, 401, body.as_bytes()), Probed::Unclear, "{body}");
         }
         assert_eq!(said(Revocation, 500, "invalid_client"), Probed::Unclear);
+        for status in [429, 502, 503, 504] {
+            assert_eq!(said(Revocation, status, "invalid_client"), Probed::NoAnswer, "{status}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::{ListParams, ObjectMeta, PostParams};
+use oauth_client_operator::api::OAuthClient;
 use serde_json::{Value, json};
 use testbed::providers::{Fault, Persona, Reply, ScriptableProvider};
 use testbed::site::{oauth_client, oauth_provider};
@@ -225,6 +226,31 @@ async fn t154_a_requested_retry_is_tried_at_once_even_after_a_restart() {
         r#"oauth_client_operator_suspects_settled_total{result="Deregistered"} 1"#,
     )
     .await;
+}
+
+/// The client of a living object that was replaced is a suspect: the status names it for as long as the entry exists.
+#[tokio::test]
+async fn t154_a_suspect_that_the_sweeper_removes_leaves_the_status_of_its_object_too() {
+    let (stage, double) = stage("suspects-told", "5").await;
+    let id = register(&stage, &["app"]).await.remove(0);
+    double.script(|seen| {
+        let manages = ["PUT", "DELETE"].contains(&seen.method.as_str());
+        manages.then(|| Fault::Answer(Reply::json(401, &json!({"error": "invalid_token"}))))
+    });
+    let edited = CLIENT.replace("callback", "edited");
+    stage.apply(&oauth_client("app", &edited)).await;
+    stage.failed("app", "ManagementLost").await;
+    let replace = format!("oauth-client-operator.dev/replace={id}");
+    stage.kubectl(&["annotate", "oauthclient", "app", &replace]).await;
+    let told = |object: &OAuthClient| object.status.as_ref().unwrap().suspects.len();
+    assert_eq!(told(&stage.ready("app").await), 1);
+    double.behave();
+    let name = stage.suspects().await[0].name_any();
+    suspects(&stage, &["retry", &name]).await;
+    stage
+        .until("app", "without a suspect", |object| told(object) == 0)
+        .await;
+    assert!(stage.suspects().await.is_empty() && double.clients().len() == 1);
 }
 
 #[tokio::test]

@@ -268,3 +268,34 @@ async fn w121_what_real_servers_tell_of_new_credentials() {
         assert_eq!(status, tells, "{name}: {message}");
     }
 }
+
+/// The endpoints at which clients authenticate are away while a client is registered.
+#[tokio::test]
+async fn t244_credentials_that_an_outage_left_untried_are_tried_until_the_provider_answers() {
+    let site = Site::scriptable().await.unwrap();
+    let double = site.double().unwrap();
+    let stage = stage("verified-outage").await;
+    stage.apply(&site.manifests).await;
+    double.script(|seen| {
+        let tries = ["/revoke", "/introspect", "/token"].contains(&seen.path.as_str());
+        tries.then_some(Fault::LoseRequest)
+    });
+    stage.apply(&oauth_client("app", CLIENT)).await;
+    let object = stage.ready("app").await;
+    let (status, reason, _) = verified(&object);
+    assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "ProviderUnavailable"));
+    let mark = stage.mark().await;
+    let before = double.count("POST", "/revoke");
+    eventually("they are tried again and again", async || {
+        (double.count("POST", "/revoke") >= before + 2).then_some(())
+    })
+    .await;
+    let writes = stage.requests(mark).await.writes();
+    let writes = writes.filter(|write| write.resource == "oauthclients");
+    assert_eq!(writes.len(), 0, "a try without an answer writes nothing: {writes}");
+    double.behave();
+    let object = stage
+        .until("app", "verified", |object| is(object, "Verified", "True"))
+        .await;
+    assert!(is(&object, "Ready", "True"));
+}

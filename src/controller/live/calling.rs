@@ -168,7 +168,7 @@ impl Live<'_> {
         self.begin();
         self.calling(Operation::Probe, self.transport.probe(call))
             .await
-            .unwrap_or(Probed::Unclear)
+            .unwrap_or(Probed::NoAnswer)
     }
 
     /// What an acceptance means: whether this kind of look rejects a client that nobody registered. It is asked once for each provider
@@ -177,12 +177,14 @@ impl Live<'_> {
         let uid = lock(&self.provider).as_ref().map(|(uid, _)| uid.clone());
         let key = (uid.unwrap_or_default(), kind);
         let known = lock(&self.probe_controls).get(&key).copied();
-        let tells = match known {
-            Some(tells) => tells,
-            None => match probe::tells_clients_apart(self.ask(&call.made_up().only(kind)).await) {
+        let tells = if let Some(tells) = known {
+            tells
+        } else {
+            let made_up = self.ask(&call.made_up().only(kind)).await;
+            match probe::tells_clients_apart(made_up) {
                 Some(tells) => tells,
-                None => return Probed::Unclear,
-            },
+                None => return probe::unweighed(made_up),
+            }
         };
         lock(&self.probe_controls).insert(key, tells);
         if tells {

@@ -65,14 +65,16 @@ impl State {
     }
 
     /// The end that a verdict is; `None`: the object is gone, which is not the end.
-    pub fn ends(&mut self, verdict: Verdict) -> Option<End> {
+    pub fn ends(&mut self, verdict: Verdict, seen: &Observed<'_>) -> Option<End> {
         match verdict {
             Verdict::Failed(failure) => Some(End::Retry(failure)),
             Verdict::Gone => {
                 self.is_gone();
                 None
             }
-            Verdict::Nothing | Verdict::Suspended | Verdict::Ready => Some(End::Rest),
+            // The client is Ready, and its credentials are to be tried again.
+            Verdict::Ready => Some(verify::again(&View::of(seen, self)).map_or(End::Rest, End::Retry)),
+            Verdict::Nothing | Verdict::Suspended => Some(End::Rest),
         }
     }
 

@@ -122,7 +122,7 @@ rows! {
             => "look the client up";
         A8 "a step failed"
             => "verdict: failed";
-        A9 "verdict of this generation is Ready, and the client secret has not expired, or the verdict says so; finalizer is there, record and credentials metadata agree with it, no deep look asked for"
+        A9 "verdict of this generation is Ready, and the client secret has not expired, or the verdict says so; the status names as many suspects as there are, and the provider has answered about the credentials; finalizer is there, record and credentials metadata agree with it, no deep look asked for"
             => "verdict: nothing";
         A9a "this may be a copy of another installation (its identity was kept under another UID of kube-system, of the operator's namespace or of the Secret that keeps it)"
             => "verdict: failed (ManagedElsewhere)";
@@ -266,7 +266,7 @@ rows! {
             => "verdict: failed (InvalidResponse)";
         K15e "the client secret has expired"
             => "verdict: failed (SecretExpired)";
-        K15f "the credentials were never tried as they are now, or were rejected and are to be tried again (below), and the provider is unresolved"
+        K15f "the credentials were never tried as they are now, or were rejected or not answered and are to be tried again (below), and the provider is unresolved"
             => "resolve it";
         K15c "the same, not tried in this pass, and they can be tried: the client has a secret that is sent in a header or a form, an endpoint tells, `verify` is not Never"
             => "try them once";

@@ -1,7 +1,11 @@
 //! Whether new credentials work, as they stand in the Secret: rows K15c, K15f, K16a and K16b.
 
+use std::time::Duration;
+
 use crate::api::Verify;
 use crate::domain::asked;
+use crate::domain::failure::Failure;
+use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::status;
 use crate::domain::verification::{self, Outcome, Tried};
@@ -53,6 +57,18 @@ pub(super) fn verdict(view: &View<'_>, record: &Record) -> Option<Decision> {
     })
 }
 
+/// The next try of credentials that the provider did not answer about.
+pub(super) fn again(view: &View<'_>) -> Option<Failure> {
+    let RecordView::Present(record) = view.record else {
+        return None;
+    };
+    let for_long = || {
+        let since = status::unanswered_since(view.object.status.as_ref());
+        Duration::from_secs(since.map_or(0, |since| u64::try_from(view.seen.now - since).unwrap_or_default()))
+    };
+    (view.journal.tried == Some(Probed::NoAnswer)).then(|| verification::unanswered(&record.client_id, for_long()))
+}
+
 /// What is known of the credentials after this pass, if that is news.
 pub(super) fn tried(view: &View<'_>) -> Option<Tried> {
     let RecordView::Present(record) = view.record else {
@@ -60,6 +76,10 @@ pub(super) fn tried(view: &View<'_>) -> Option<Tried> {
     };
     let credentials = verification::digest(record);
     let outcome = match view.journal.tried {
+        // The rejections before it still stand.
+        Some(Probed::NoAnswer) if verification::rejections(view.object.status.as_ref(), &credentials) > 0 => {
+            return None;
+        }
         Some(probed) => verification::judged(probed),
         None if !is_due(view, record) => return None,
         None => match untried(view, record) {
@@ -101,7 +121,7 @@ fn is_due(view: &View<'_>, record: &Record) -> bool {
     }
     let asked = asked::is_open(view.object) && !status::is_true(view.object, "Verified");
     match verification::rejections(status, &credentials) {
-        0 => asked,
+        0 => asked || status::unanswered_since(status).is_some(),
         rejections => {
             let rejected_for = view.seen.rejected_for.unwrap_or_default();
             let wait = verification::next_try(rejections, rejected_for);

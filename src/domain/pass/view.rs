@@ -234,6 +234,8 @@ impl View<'_> {
         !self.deep
             && self.stands()
             && self.is_told_of_expiry()
+            && status::names_suspects(self.object.status.as_ref(), self.suspects.len())
+            && status::unanswered_since(self.object.status.as_ref()).is_none()
             && self.has_finalizer()
             && self.former_names.is_empty()
             && self

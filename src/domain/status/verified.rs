@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::{OAuthClientStatus, Reason, Verification};
+use crate::api::{Condition, OAuthClientStatus, Reason, Verification};
 use crate::domain::verification::{self, Outcome, Tried};
 
 use super::{Conditions, Facts, rfc3339};
@@ -14,6 +14,16 @@ use super::{Conditions, Facts, rfc3339};
 pub fn rejected_since(status: Option<&OAuthClientStatus>) -> Option<i64> {
     let since = status?.verification.as_ref()?.rejected_since.as_deref()?;
     Some(since.parse::<Timestamp>().ok()?.as_second())
+}
+
+/// Since when the provider has not answered about the credentials, in seconds since the epoch; `None`: it did, or was not asked.
+#[must_use]
+pub fn unanswered_since(status: Option<&OAuthClientStatus>) -> Option<i64> {
+    let mut conditions = status?.conditions.iter();
+    let unavailable = Reason::ProviderUnavailable.as_str();
+    let fits = |c: &&Condition| c.type_ == "Verified" && c.status == "Unknown" && c.reason == unavailable;
+    let since = &conditions.find(fits)?.last_transition_time;
+    Some(since.parse::<Timestamp>().map_or(0, Timestamp::as_second))
 }
 
 /// Notes how a try of the credentials ended, or that there was none yet.
@@ -33,6 +43,7 @@ pub(super) fn note(status: &mut OAuthClientStatus, facts: &Facts<'_>) {
             Reason::Verified,
             "the provider accepts the credentials in the Secret, and rejects those of a client that nobody registered",
         ),
+        Outcome::Unanswered => ("Unknown", Reason::ProviderUnavailable, verification::UNANSWERED),
         Outcome::Unproven(why) => ("Unknown", Reason::NotVerifiable, why.as_str()),
         Outcome::Awaited => (
             "Unknown",
@@ -68,7 +79,6 @@ pub(super) fn note(status: &mut OAuthClientStatus, facts: &Facts<'_>) {
 mod tests {
     use super::super::{Verdict, after};
     use super::*;
-    use crate::api::Condition;
     use crate::domain::record::tests::record;
 
     fn noted(previous: &OAuthClientStatus, credentials: &str, outcome: Outcome, now: i64) -> OAuthClientStatus {
@@ -131,6 +141,22 @@ mod tests {
         assert_eq!(
             rotated.verification, accepted.verification,
             "the new ones are still to be tried"
+        );
+    }
+
+    #[test]
+    fn t244_credentials_that_the_provider_did_not_answer_about_say_since_when() {
+        let away = noted(&OAuthClientStatus::default(), "c", Outcome::Unanswered, 100);
+        assert_eq!(told(&away), Some(("Unknown", "ProviderUnavailable")));
+        assert_eq!(unanswered_since(Some(&away)), Some(100));
+        let still = noted(&away, "c", Outcome::Unanswered, 200);
+        assert_eq!(still, away, "another try that is not answered is no write");
+        let unclear = noted(&away, "c", Outcome::Unproven("why".to_owned()), 200);
+        assert_eq!(unanswered_since(Some(&unclear)), None);
+        let accepted = noted(&away, "c", Outcome::Accepted, 200);
+        assert_eq!(
+            (told(&accepted).unwrap().0, unanswered_since(Some(&accepted))),
+            ("True", None)
         );
     }
 }

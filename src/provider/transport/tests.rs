@@ -338,6 +338,20 @@ fn t264_authorities_and_certificate_of_one_provider_tell_clients_apart() {
     assert_eq!(with("another", Some(AUTHORITY)), 3);
 }
 
+#[test]
+fn t297_what_was_connected_for_a_cluster_provider_is_not_used_for_a_namespaced_one() {
+    let transport = transport();
+    let with = |namespaced: bool| {
+        let exchange = Exchange {
+            namespaced,
+            ..exchange(Method::GET, "https://p.example/")
+        };
+        transport.client(&exchange, Duration::from_secs(1)).unwrap();
+        transport.clients.lock().unwrap().iter().count()
+    };
+    assert_eq!([false, true, true, false].map(with), [1, 2, 2, 2]);
+}
+
 #[tokio::test]
 async fn t297_a_namespaced_provider_is_not_called_where_the_installer_does_not_list_it() {
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -166,6 +166,22 @@ fn a9_metadata_alone_shows_that_nothing_changed() {
 }
 
 #[test]
+fn a9_what_the_status_has_yet_to_say_is_looked_for() {
+    let settled = || World::kept().with(|w| w.record_sight = Some(RecordView::Unseen));
+    let told = |w: &mut World| w.object["status"]["suspects"] = json!([{"attempt": "a0", "clientID": "old"}]);
+    let entered = |w: &mut World| w.suspects.push(suspect("a0", Some("old")));
+    assert_eq!(settled().with(told).with(entered).short(), "Nothing");
+    assert_eq!(settled().with(told).short(), "ReadRecord", "the sweeper has removed it");
+    assert_eq!(settled().with(entered).short(), "ReadRecord");
+    let verified = |reason: &str| {
+        let condition = json!({"type": "Verified", "status": "Unknown", "reason": reason, "lastTransitionTime": "1970-01-12T13:46:00Z"});
+        settled().with(|w| w.object["status"]["conditions"].as_array_mut().unwrap().push(condition))
+    };
+    assert_eq!(verified("NotVerifiable").short(), "Nothing");
+    assert_eq!(verified("ProviderUnavailable").short(), "ReadRecord");
+}
+
+#[test]
 fn t156_a9a_a_copy_changes_nothing_at_a_provider() {
     let held = |world: World| world.with(|w| w.held = Some("start it with --cluster-id".into()));
     for world in [World::fresh(), World::kept().with(|w| w.deep = true)] {

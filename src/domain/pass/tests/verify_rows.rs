@@ -208,3 +208,48 @@ fn t244_k15c_a_pass_that_ended_before_the_try_leaves_it_to_the_next_one() {
     // A client that may be lost is asked about for another reason.
     assert_eq!(untried("False").with(|w| w.journal.disowned = true).short(), "Ready");
 }
+
+/// A client in step about whose credentials the provider has not answered for 40 seconds.
+fn unanswered() -> World {
+    tried("Unknown", 0).with(|w| {
+        let conditions = w.object["status"]["conditions"].as_array_mut().unwrap();
+        let verified = conditions.last_mut().unwrap();
+        verified["reason"] = json!("ProviderUnavailable");
+        verified["lastTransitionTime"] = json!("1970-01-12T13:46:00Z");
+    })
+}
+
+#[test]
+fn t244_credentials_are_tried_until_the_provider_answers() {
+    assert_eq!(unanswered().short(), "Probe");
+    let again = |probed: Probed| {
+        let world = unanswered().with(|w| w.journal.tried = Some(probed));
+        assert_eq!(world.short(), "Ready", "{probed:?}");
+        let object = world.parsed();
+        let mut again = None;
+        world.looked(&object, |view| again = verify::again(view));
+        (
+            outcome(&world),
+            again.map(|failure| (failure.class, failure.retry_after.unwrap().as_secs())),
+        )
+    };
+    let away = (Some(Outcome::Unanswered), Some((Class::Transient, 40)));
+    assert_eq!(again(Probed::NoAnswer), away);
+    let (accepted, wait) = again(Probed::Accepted(ProbeKind::Token));
+    assert_eq!((accepted, wait), (Some(Outcome::Accepted), None));
+    assert_eq!(
+        again(Probed::Unclear).1,
+        None,
+        "an answer that tells nothing is an answer"
+    );
+}
+
+#[test]
+fn t244_an_outage_takes_no_rejection_back() {
+    let rejected = tried("Unknown", 2).with(|w| {
+        w.now += 20;
+        w.journal.tried = Some(Probed::NoAnswer);
+    });
+    assert_eq!(outcome(&rejected), None, "what is known stays");
+    assert_eq!(rejected.short(), "SecretRejected");
+}

@@ -45,7 +45,7 @@ impl Process {
         let answer = self
             .call("probe", &faults, |state| Ok(state.provider.knows(call)))
             .await;
-        answer.unwrap_or(Probed::Unclear)
+        answer.unwrap_or(Probed::NoAnswer)
     }
 
     pub(super) async fn send_update(
