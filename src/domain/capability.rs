@@ -175,7 +175,7 @@ pub(crate) fn of_wrong_secret(kind: ProbeKind, answer: Probed) -> Capabilities {
     match answer {
         Probed::Rejected(_) => of_endpoint(kind, ProbeSupport::TellsSecrets),
         Probed::Accepted(_) | Probed::AcceptsAnybody(_) => of_endpoint(kind, ProbeSupport::AcceptsAnySecret),
-        Probed::Unclear => Capabilities::default(),
+        Probed::Unclear | Probed::NoAnswer => Capabilities::default(),
     }
 }
 

@@ -209,7 +209,7 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
             attempt: view.seen.fresh_attempt.to_owned(),
             unanswered: record.in_flight.is_some(),
         });
-        return Row::K15.does(Effect::SaveRecord(Box::new(Record {
+        return Row::K15.does(Effect::MarkUpdate(Box::new(Record {
             in_flight,
             overtaken: None,
             accepted: record
