@@ -32,31 +32,16 @@ impl Case {
         format!("provider-{}", self.name)
     }
 
-    fn manifests(&self) -> String {
-        let own = |text: String, object: &str| {
-            text.replace(&format!("name: {object}\n"), &format!("name: {object}-{}\n", self.name))
-        };
-        ["provider", "initial-access-token"]
-            .iter()
-            .fold(self.site.manifests.clone(), |text, object| own(text, object))
-    }
-
-    fn client(&self, name: &str, more: &str) -> String {
-        let client = self.site.client(name, &format!("{SPEC}\n{more}"));
-        client.replace("name: provider\n", &format!("name: {}\n", self.provider()))
+    fn client(&self, more: &str) -> String {
+        self.site
+            .client_named(&self.name, &self.name, &format!("{SPEC}\n{more}"))
     }
 }
 
 /// Every real server that this test has an expectation of, and every dialect.
 async fn cases(traffic: Traffic) -> Vec<Case> {
-    let unmanaged = OidcProviderOptions {
-        management: false,
-        ..OidcProviderOptions::default()
-    };
-    let rotating = OidcProviderOptions {
-        rotate: true,
-        ..OidcProviderOptions::default()
-    };
+    let unmanaged = OidcProviderOptions::unmanaged();
+    let rotating = OidcProviderOptions::rotating();
     let full = |token_on_update: &str| {
         json!({
             "management": "RegistrationAccessToken",
@@ -156,13 +141,13 @@ async fn w155_every_server_and_dialect_is_said_to_do_what_it_does() {
     .await;
     let cases = cases(Traffic::Ordinary).await;
     apply(&stage, &cases, |case| {
-        case.manifests() + &case.client(&case.name, REMOVED)
+        case.site.manifests_named(&case.name) + &case.client(REMOVED)
     })
     .await;
     for case in &cases {
         settled(&stage, &case.name).await;
     }
-    apply(&stage, &cases, |case| case.client(&case.name, "")).await;
+    apply(&stage, &cases, |case| case.client("")).await;
     for case in &cases {
         settled(&stage, &case.name).await;
     }

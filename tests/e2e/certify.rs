@@ -66,12 +66,7 @@ struct Case {
 
 impl Case {
     fn manifests(&self) -> String {
-        let own = |text: String, object: &str| {
-            text.replace(&format!("name: {object}\n"), &format!("name: {object}-{}\n", self.name))
-        };
-        ["provider", "initial-access-token"]
-            .iter()
-            .fold(self.site.manifests.clone(), |text, object| own(text, object))
+        self.site.manifests_named(&self.name)
     }
 
     /// Clients that are left at the provider and that nothing names.
@@ -91,10 +86,7 @@ async fn of_dialect(dialect: &'static Dialect) -> Case {
 }
 
 async fn real_servers() -> Vec<Case> {
-    let rotating = OidcProviderOptions {
-        rotate: true,
-        ..OidcProviderOptions::default()
-    };
+    let rotating = OidcProviderOptions::rotating();
     let case = |name: &str, site, token_on_update: &str, omitted: &str| Case {
         name: name.to_owned(),
         site,

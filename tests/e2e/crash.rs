@@ -78,10 +78,7 @@ killed! {
 
 #[tokio::test]
 async fn t01_killed_at_each_step_of_an_update() {
-    let options = OidcProviderOptions {
-        rotate: true,
-        ..OidcProviderOptions::default()
-    };
+    let options = OidcProviderOptions::rotating();
     let before_provider = Proxy::open(false).await.unwrap();
     let site = Site::oidc_provider_behind(&before_provider, options).await.unwrap();
     let mut scene = Scene::with("update", site, |_| {}).await;

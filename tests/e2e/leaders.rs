@@ -177,10 +177,7 @@ async fn t41_a_leader_that_stood_still_in_the_middle_of_a_registration_is_fenced
 #[tokio::test]
 async fn t41_an_update_of_a_former_leader_does_not_undo_that_of_its_successor() {
     let provider = Proxy::open(true).await.unwrap();
-    let options = OidcProviderOptions {
-        rotate: true,
-        ..OidcProviderOptions::default()
-    };
+    let options = OidcProviderOptions::rotating();
     let site = Site::oidc_provider_behind(&provider, options).await.unwrap();
     let (stage, second) = pair("overtaken").await;
     stage.apply(&site.manifests).await;

@@ -48,21 +48,8 @@ impl Server {
         }
     }
 
-    /// Its manifests, with names of their own.
     fn manifests(&self) -> String {
-        let own = |text: String, name: &str| {
-            let text = text.replace(&format!("name: {name}\n"), &format!("name: {name}-{}\n", self.name));
-            text.replace(&format!("name: {name}}}"), &format!("name: {name}-{}}}", self.name))
-        };
-        [
-            "provider",
-            "initial-access-token",
-            "wso2-admin",
-            "api-token",
-            "operator",
-        ]
-        .iter()
-        .fold(self.site.manifests.clone(), |text, name| own(text, name))
+        self.site.manifests_named(&self.name)
     }
 
     fn names(&self) -> [String; 2] {
@@ -75,8 +62,7 @@ impl Server {
 
     fn client(&self, name: &str, path: &str) -> String {
         let spec = format!("clientName: {name}\n{}", SPEC.replace("PATH", path));
-        let provider = format!("name: provider-{}\n", self.name);
-        self.site.client(name, &spec).replace("name: provider\n", &provider)
+        self.site.client_named(&self.name, name, &spec)
     }
 
     fn is_ready(&self, column: &str) -> bool {
@@ -109,14 +95,8 @@ impl Server {
 }
 
 async fn servers() -> Vec<Server> {
-    let unmanaged = OidcProviderOptions {
-        management: false,
-        ..OidcProviderOptions::default()
-    };
-    let rotating = OidcProviderOptions {
-        rotate: true,
-        ..OidcProviderOptions::default()
-    };
+    let unmanaged = OidcProviderOptions::unmanaged();
+    let rotating = OidcProviderOptions::rotating();
     let oidc = OidcProvider::VERSION;
     let real = |name: &str, version, site| Server::new("server", name, version, site);
     let mut all = vec![

@@ -255,15 +255,8 @@ async fn w121_what_real_servers_tell_of_new_credentials() {
         ("mitreid", "Unknown", Site::mitreid().await.unwrap()),
         ("idpyoidc", "Unknown", Site::idpyoidc().await.unwrap()),
     ] {
-        let own = |text: &str| {
-            ["provider", "initial-access-token"]
-                .iter()
-                .fold(text.to_owned(), |text, object| {
-                    text.replace(&format!("name: {object}\n"), &format!("name: {object}-{name}\n"))
-                })
-        };
-        stage.apply(&own(&site.manifests)).await;
-        stage.apply(&own(&site.client(name, CLIENT))).await;
+        stage.apply(&site.manifests_named(name)).await;
+        stage.apply(&site.client_named(name, name, CLIENT)).await;
         let (status, _, message) = verified(&stage.ready(name).await);
         assert_eq!(status, tells, "{name}: {message}");
     }

@@ -101,10 +101,7 @@ async fn t150_tombstones_and_unmatched_records_are_counted_listed_and_can_be_end
 #[tokio::test]
 async fn t310_clients_at_a_provider_that_deregisters_none_are_left_and_no_suspects() {
     let stage = Stage::new("suspects-left").await;
-    let options = OidcProviderOptions {
-        management: false,
-        ..OidcProviderOptions::default()
-    };
+    let options = OidcProviderOptions::unmanaged();
     let site = Site::oidc_provider_with(options).await.unwrap();
     stage.apply(&site.manifests).await;
     let double = ScriptableProvider::start(Persona::Plain).await.unwrap();

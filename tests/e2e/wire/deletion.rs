@@ -84,10 +84,7 @@ fn w51_a_client_that_is_gone_already_lets_its_object_go_and_stays_a_suspect() {
 #[test]
 fn w51_a_401_with_a_rotation_in_doubt_is_no_absence() {
     case("w51b", async |case| {
-        let options = OidcProviderOptions {
-            rotate: true,
-            ..OidcProviderOptions::default()
-        };
+        let options = OidcProviderOptions::rotating();
         let provider = oidc(case, options).await;
         let mut spec = app("one");
         case.client("", spec.clone()).await;
@@ -115,10 +112,7 @@ fn w51_a_401_with_a_rotation_in_doubt_is_no_absence() {
 #[test]
 fn w52_a_provider_that_offers_no_deletion_keeps_its_client_and_is_told_of() {
     case("w52", async |case| {
-        let options = OidcProviderOptions {
-            management: false,
-            ..OidcProviderOptions::default()
-        };
+        let options = OidcProviderOptions::unmanaged();
         let provider = oidc(case, options).await;
         let secret = case.ready_app("", "one").await;
         case.app("", "two").await;

@@ -31,10 +31,7 @@ fn of_updates(times: u32, kind: OidcFaultKind) -> OidcFault {
 }
 
 async fn rotating() -> OidcProvider {
-    let options = OidcProviderOptions {
-        rotate: true,
-        ..OidcProviderOptions::default()
-    };
+    let options = OidcProviderOptions::rotating();
     OidcProvider::start(options).await.unwrap()
 }
 

@@ -1,6 +1,7 @@
 //! A provider together with the manifests that lead to it: the same for tests, demo and benchmarks.
 
 mod manifests;
+mod named;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -62,6 +62,24 @@ impl Default for OidcProviderOptions {
 }
 
 impl OidcProviderOptions {
+    /// A server that issues another registration access token with each update.
+    #[must_use]
+    pub fn rotating() -> Self {
+        Self {
+            rotate: true,
+            ..Self::default()
+        }
+    }
+
+    /// A server that offers neither updates nor deregistration.
+    #[must_use]
+    pub fn unmanaged() -> Self {
+        Self {
+            management: false,
+            ..Self::default()
+        }
+    }
+
     /// As the start script reads them.
     fn to_json(&self) -> Value {
         let token = self.initial_access_token.as_ref().map(|token| serde_json::json!(token));
