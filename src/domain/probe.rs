@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::failure::Class;
 use super::record::{Phase, Record};
 
 /// Where a look is made, and what is sent there cannot succeed.
@@ -77,6 +78,16 @@ pub const fn rejected_unless_accepted(token: Probed) -> Probed {
     match token {
         Probed::Accepted(_) | Probed::NoAnswer => token,
         _ => Probed::Rejected(ProbeKind::Revocation),
+    }
+}
+
+/// What a look without an answer tells. One that may not be sent, to an origin or an address that is not allowed, ends like that however
+/// often it is tried.
+#[must_use]
+pub const fn without_answer(class: Class) -> Probed {
+    match class {
+        Class::Transient | Class::Conflict | Class::Ambiguous => Probed::NoAnswer,
+        Class::Denied | Class::Invalid | Class::Bug => Probed::Unclear,
     }
 }
 
@@ -157,6 +168,17 @@ mod tests {
         }
         let away = rejected_unless_accepted(Probed::NoAnswer);
         assert_eq!(away, Probed::NoAnswer, "the token endpoint is asked again");
+    }
+
+    #[test]
+    fn t244_only_a_look_that_may_be_sent_is_made_again() {
+        assert_eq!(without_answer(Class::Transient), Probed::NoAnswer);
+        assert_eq!(without_answer(Class::Ambiguous), Probed::NoAnswer);
+        assert_eq!(
+            without_answer(Class::Denied),
+            Probed::Unclear,
+            "an origin that is not allowed"
+        );
     }
 
     #[test]

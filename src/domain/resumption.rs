@@ -48,7 +48,7 @@ pub fn of(object: &OAuthClient, age: impl Fn(i64) -> Duration, random: f64) -> O
 /// Since when calls of the provider fail for the newest generation, in seconds since the epoch.
 fn failing_since(object: &OAuthClient) -> Option<i64> {
     let status = object.status.as_ref();
-    if super::status::is_ready(object)
+    if super::status::is_judged_ready(object)
         && let Some(since) = super::status::unanswered_since(status)
     {
         return Some(since);
@@ -173,16 +173,20 @@ mod tests {
 
     #[test]
     fn t205_credentials_that_the_provider_did_not_answer_about_are_not_all_tried_at_once() {
-        let unanswered = |reason: &str| {
+        let unanswered_at = |reason: &str, generation: i64| {
             object("Registered", 2, |object| {
-                let ready =
-                    json!({"type": "Ready", "status": "True", "reason": "Registered", "lastTransitionTime": ""});
+                let ready = json!({"type": "Ready", "status": "True", "reason": "Registered", "lastTransitionTime": "",
+                    "observedGeneration": generation});
+                object["status"]["observedGeneration"] = json!(generation);
                 let verified = json!({"type": "Verified", "status": "Unknown", "reason": reason,
                     "lastTransitionTime": "1970-01-12T13:45:40Z"});
                 object["status"]["conditions"] = json!([ready, verified]);
             })
         };
+        let unanswered = |reason: &str| unanswered_at(reason, 2);
         assert!(resumed(&unanswered("ProviderUnavailable"), 600, 1.0).is_some());
+        let edited = unanswered_at("ProviderUnavailable", 1);
+        assert!(resumed(&edited, 600, 1.0).is_none(), "the manifest changed meanwhile");
         assert!(resumed(&unanswered("NotVerifiable"), 600, 1.0).is_none());
     }
 }

@@ -168,7 +168,7 @@ impl Live<'_> {
         self.begin();
         self.calling(Operation::Probe, self.transport.probe(call))
             .await
-            .unwrap_or(Probed::NoAnswer)
+            .unwrap_or_else(|error| probe::without_answer(error.failure.class))
     }
 
     /// What an acceptance means: whether this kind of look rejects a client that nobody registered. It is asked once for each provider
