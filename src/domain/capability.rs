@@ -33,7 +33,7 @@ pub(crate) struct Seen {
 /// Whether an object is the throw-away client of `certify`, with which may be done what an application would suffer from.
 #[must_use]
 pub(crate) fn is_throw_away(object: &OAuthClient) -> bool {
-    object.labels().contains_key(names::CERTIFY)
+    object.labels().get(names::CERTIFY).is_some_and(|value| value == "true")
 }
 
 /// What is to be written of a provider once this was seen as well, if that is more than its status says and was to be written `before`.

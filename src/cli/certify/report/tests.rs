@@ -1,5 +1,8 @@
 use super::*;
-use crate::api::{Probes, Profile};
+use crate::api::{
+    DeleteSupport, Kept, ManagementMode, OmittedMembers, ProbeSupport, Probes, Profile, ReadSupport, Reason, Rotation,
+    SecretInUpdate, UpdateSupport,
+};
 use crate::domain::profile::knobs;
 
 /// A run at a provider that does everything as the specifications say.
@@ -225,4 +228,24 @@ fn t303_text_and_json_tell_the_same_and_what_a_provider_chose_cannot_steer_the_t
             assert!(text.contains(&line), "{line}: {text}");
         }
     }
+}
+
+/// Whoever followed the advice to manage nothing would leave clients at a provider that only refused some credentials.
+#[test]
+fn t303_a_refused_management_auth_is_no_provider_without_management() {
+    let refused = with(|run| {
+        run.knobs.management = ManagementMode::Credentials;
+        run.capabilities = Capabilities {
+            management: Some(ManagementMode::None),
+            ..Capabilities::default()
+        };
+        run.changed = failed(Reason::CredentialsRejected);
+        run.cleared = Step::Skipped("the provider accepts no update".to_owned());
+    });
+    assert_eq!(told(&refused, "Management"), (Verdict::Skipped, None));
+    assert_eq!(told(&refused, "Update").0, Verdict::Failed);
+    let by_token = with(|run| run.capabilities.management = Some(ManagementMode::None));
+    let setting = Some("spec.management.mode: None");
+    assert_eq!(told(&by_token, "Management"), (Verdict::Unsupported, setting));
+    assert_eq!(told(&by_token, "Update"), (Verdict::Skipped, None));
 }
