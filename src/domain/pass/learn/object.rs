@@ -221,9 +221,11 @@ impl State {
         let phase = phase_without_object(&self.object, found.as_ref(), &client_id);
         match wanted {
             Some(mut wanted) => {
-                let gone = phase.is_some();
                 wanted.phase = phase.unwrap_or(wanted.phase);
-                self.journal.follow_up = Some(FollowUp::Restore { wanted, gone });
+                self.journal.follow_up = Some(FollowUp::Restore {
+                    wanted,
+                    gone: phase.is_some(),
+                });
             }
             None if phase.is_some() && !self.gone => self.is_gone(),
             None => self.remains = phase.map_or(Remains::Nothing, Remains::Record),

@@ -336,6 +336,6 @@ fn t148_c9a_nothing_is_registered_during_a_pause() {
     assert_eq!(
         opened.short(),
         "Register",
-        "nothing is waited for between marker and registration"
+        "the registration follows its marker without a wait"
     );
 }

@@ -91,8 +91,11 @@ fn d3c_an_open_attempt_with_a_mark_is_looked_up_while_there_is_time() {
     );
     let abandon = |w: &mut World| w.object["metadata"]["annotations"][names::ABANDON] = json!("a1");
     assert_eq!(known(&abandon).short(), "EnterSuspect");
-    let gone = Failure::new(Class::Denied, Reason::ProviderNotFound, "x");
-    assert_eq!(known(&|w| w.provider = Err(gone.clone())).short(), "EnterSuspect");
+    let no_provider = Failure::new(Class::Denied, Reason::ProviderNotFound, "x");
+    assert_eq!(
+        known(&|w| w.provider = Err(no_provider.clone())).short(),
+        "EnterSuspect"
+    );
     assert_eq!(
         known(&|w| w.suspects.push(suspect("a1", None))).short(),
         "RemoveFinalizer"
@@ -199,11 +202,11 @@ fn t160_d8_the_secret_of_a_retained_client_outlives_the_garbage_collector() {
         panic!("not created again")
     };
     assert_eq!(again.metadata.owner_references, None, "nothing collects it");
-    let going: k8s_openapi::api::core::v1::Secret =
+    let terminating: k8s_openapi::api::core::v1::Secret =
         serde_json::from_value(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})).unwrap();
-    let going = || retained(Held::Ours(Box::new(going.clone())));
-    assert_eq!(going().short(), "DeletionBlocked");
-    assert_eq!(going().with(|w| w.now += 3600).short(), "ReleaseCredentials");
+    let deleted = || retained(Held::Ours(Box::new(terminating.clone())));
+    assert_eq!(deleted().short(), "DeletionBlocked");
+    assert_eq!(deleted().with(|w| w.now += 3600).short(), "ReleaseCredentials");
 }
 
 #[test]

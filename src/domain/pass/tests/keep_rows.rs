@@ -63,6 +63,12 @@ fn k8_to_k15_one_update_marked_before_it_is_sent() {
     assert_eq!(record.in_flight.as_ref().unwrap().request_hash, world.hash());
     world.record = Some(*record);
     assert_eq!(world.short(), "MarkUpdate", "the mark of another pass is not its own");
+    let Next::Do(mark) = world.next() else { unreachable!() };
+    assert_eq!(
+        mark.admission(),
+        Admission::PermitAndLeadership,
+        "a pass that ends between mark and update takes its own mark for an update without an answer"
+    );
     world.journal.marked = Some("fresh".into());
     assert_eq!(world.short(), "Update");
 }

@@ -1,6 +1,10 @@
 //! Part D of the table: what becomes of the client, D10 to D13.
 
+use kube::ResourceExt as _;
+
+use super::learned_rows::{observed, operator, state};
 use super::*;
+use crate::api::ManagementMode;
 
 /// The record was written as a suspect in this pass.
 fn kept_by_this_pass(world: &mut World) {
@@ -31,7 +35,7 @@ fn d10_d11_a_client_that_cannot_be_deleted_is_reported() {
     assert_eq!(refused.short(), "KeepSuspect");
     let with_credentials = || {
         World::dying().recorded(|r| {
-            (r.phase, r.management.mode) = (Phase::Deleting, crate::api::ManagementMode::Credentials);
+            (r.phase, r.management.mode) = (Phase::Deleting, ManagementMode::Credentials);
         })
     };
     assert_eq!(
@@ -50,7 +54,7 @@ fn d10_d11_a_client_that_cannot_be_deleted_is_reported() {
 fn t140_d11a_credentials_that_vanished_may_return_until_the_timeout_and_then_the_client_is_a_suspect() {
     let without = |reason, seconds: i64| {
         World::dying()
-            .recorded(|r| (r.phase, r.management.mode) = (Phase::Deleting, crate::api::ManagementMode::Credentials))
+            .recorded(|r| (r.phase, r.management.mode) = (Phase::Deleting, ManagementMode::Credentials))
             .with(|w| w.provider = Err(Failure::new(Class::Denied, reason, "it is not there")))
             // It is being deleted since a minute.
             .with(|w| w.now += seconds - 60)
@@ -175,4 +179,34 @@ fn d12a_a_client_that_another_record_uses_is_let_go_without_a_suspect() {
         panic!("{}", used.short())
     };
     assert_eq!(record.phase, Phase::Deleted);
+}
+
+/// What the provider could deregister is in doubt, whatever is wrong with the setting that leads there.
+#[test]
+fn t310_only_a_client_that_its_provider_cannot_deregister_is_left() {
+    let operator = operator();
+    let seen = observed(&operator, false);
+    let is_left = |deregistration, change: &dyn Fn(&mut Record)| {
+        let world = World::dying();
+        let mut record = world.record.clone().unwrap();
+        record.phase = Phase::Deleting;
+        change(&mut record);
+        let mut state = state(&world);
+        state.journal.deregistration = deregistration;
+        let entry = state.suspect_entry(&suspect("a1", Some("id")), Some(&record), &seen);
+        entry.unwrap().labels().contains_key(names::LEFT)
+    };
+    assert!(is_left(Some(Deregistration::Unsupported), &|_| {}));
+    assert!(is_left(None, &|r| r.registration_access_token = None));
+    assert!(is_left(None, &|r| r.management.mode = ManagementMode::None));
+    assert!(!is_left(Some(Deregistration::Refused), &|_| {}));
+    assert!(!is_left(None, &|r| {
+        r.management.mode = ManagementMode::Credentials;
+        r.management.uri_template = "{registration_endpoint}/{app_id}".to_owned();
+    }));
+    let replaced = |r: &mut Record| (r.phase, r.registration_access_token) = (Phase::Registered, None);
+    assert!(
+        !is_left(None, &replaced),
+        "it may be gone, which is why another one was registered"
+    );
 }
