@@ -16,7 +16,7 @@ use crate::telemetry::{self, Format};
 #[derive(Args, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
 pub(super) struct Run {
-    /// Namespace that the operator lives in: the registration records are kept there
+    /// Namespace of the operator: the registration records are kept there
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     operator_namespace: String,
     /// Namespaces to serve, separated by commas; empty: all. Serving single namespaces needs Roles only, and serves no
@@ -29,11 +29,11 @@ pub(super) struct Run {
         hide_default_value = true
     )]
     namespaces: String,
-    /// Serve the operator's own namespace too. A deletion of that namespace then takes the records along, and with them every
+    /// Serve the operator's own namespace too. A deletion of that namespace then also deletes the records, and with them every
     /// management token: clients could no longer be changed or deregistered
     #[arg(long)]
     allow_same_namespace: bool,
-    /// Talk to providers over plain http and at loopback addresses. For tests
+    /// Allow providers over plain http and at loopback addresses. For tests
     #[arg(long)]
     allow_insecure_origins: bool,
     /// Which OAuthProviders the operator calls. Tenants can create OAuthProviders and so choose where the operator connects to. With an

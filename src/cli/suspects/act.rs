@@ -61,7 +61,7 @@ pub(super) async fn retry(cluster: &Cluster, selection: &Selection) -> Result<St
     })
     .await?;
     Ok(
-        said + "The operator tries within 30 seconds. It removes the entry if the client is deregistered; otherwise its log says why not.\n"
+        said + "The operator tries within 30 seconds. It removes the entry if the client is deregistered; otherwise the log of the operator contains the cause.\n"
     )
 }
 
@@ -76,7 +76,7 @@ async fn selected(cluster: &Cluster, selection: &Selection) -> Result<Vec<Entry>
         entries.retain(|entry| entry.kind == kind && selection.filter.fits(entry));
         if entries.is_empty() {
             return Err(Problem(format!(
-                "no {name} in namespace {} fits the filter",
+                "no {name} in namespace {} matches the filter",
                 cluster.namespace
             )));
         }
