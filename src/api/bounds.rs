@@ -1,4 +1,4 @@
-//! Bounds on the calls to a provider, and whom they trust.
+//! Bounds on the calls to a provider, whom they trust, and texts of bounded length.
 
 #![allow(
     clippy::doc_markdown,
@@ -6,6 +6,7 @@
 )]
 
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Bounds on calls to one provider.
@@ -45,3 +46,13 @@ pub struct Tls {
     #[schemars(length(min = 1, max = 262_144), regex(pattern = r"-----BEGIN CERTIFICATE-----"))]
     pub ca_bundle: Option<String>,
 }
+
+/// Value of a label.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct LabelValue(
+    #[schemars(length(max = 63), regex(pattern = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"))] pub String,
+);
+
+/// Value of an annotation.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct AnnotationValue(#[schemars(length(max = 4096))] pub String);

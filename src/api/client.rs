@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 use super::adopt::Adopt;
+use super::bounds::{AnnotationValue, LabelValue};
 use super::condition::Condition;
+use super::effective::EffectiveMember;
 use super::metadata::{ClientMetadata, RareMetadata, boxed_rare};
 
 /// A client to be registered at a provider.
@@ -261,16 +263,6 @@ pub struct SecretTemplate {
     pub annotations: Option<BTreeMap<String, AnnotationValue>>,
 }
 
-/// Value of a label.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-pub struct LabelValue(
-    #[schemars(length(max = 63), regex(pattern = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"))] pub String,
-);
-
-/// Value of an annotation.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-pub struct AnnotationValue(#[schemars(length(max = 4096))] pub String);
-
 /// What the operator did and found.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -318,7 +310,12 @@ pub struct OAuthClientStatus {
     /// Annotation values that were acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<Box<Handled>>,
-    /// `Ready`, `Registered`, `SecretSynced`, and `Reconciling`, `Stalled` or `Suspended` while true.
+    /// Metadata members that the provider registered with other values than it was asked for. The condition `AsRequested` tells whether one
+    /// of them is set in the manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub effective: Vec<EffectiveMember>,
+    /// `Ready`, `Registered`, `SecretSynced`, `AsRequested`, and `Reconciling`, `Stalled` or `Suspended` while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

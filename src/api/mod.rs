@@ -7,6 +7,7 @@ mod client;
 mod client_credentials;
 mod condition;
 mod crds;
+mod effective;
 pub mod metadata;
 pub mod names;
 mod provider;
@@ -15,14 +16,15 @@ pub mod rules;
 
 pub use adopt::{Adopt, TokenRef};
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
-pub use bounds::{RateLimit, Timeouts, Tls};
+pub use bounds::{AnnotationValue, LabelValue, RateLimit, Timeouts, Tls};
 pub use client::{
-    AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, Handled, KeyNames, LabelValue, OAuthClient,
-    OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,
+    Attempt, AttemptOutcome, Binding, DeletionPolicy, Handled, KeyNames, OAuthClient, OAuthClientSpec,
+    OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,
 };
 pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuthMethod, TokenReuse};
 pub use condition::Condition;
 pub use crds::{crds, file_name};
+pub use effective::EffectiveMember;
 pub use provider::{
     AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
     ManagementMode, OAuthProvider, OAuthProviderSpec, OnUnknownOutcome, Profile, ProviderSettings, ProviderStatus,

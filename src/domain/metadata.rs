@@ -1,5 +1,7 @@
 //! The registration request: client metadata as it goes over the wire (RFC 7591 section 2).
 
+use std::collections::BTreeSet;
+
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
@@ -22,12 +24,7 @@ pub type Request = Map<String, Value>;
 /// the credentials Secret cannot be written as the spec asks.
 pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Result<Request, Failure> {
     super::secret::check(spec)?;
-    let mut request = Map::new();
-    spec.metadata.write_to(&mut request);
-    if let Some(rare) = &spec.rare {
-        rare.write_to(&mut request);
-    }
-    translate(&mut request);
+    let mut request = fields(spec);
     materialise_defaults(&mut request, spec, default_name);
     for (name, value) in spec.extra_metadata.iter().flatten() {
         check_extra(name, knobs)?;
@@ -39,6 +36,41 @@ pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Res
     }
     request.retain(|name, _| !knobs.omit_members.iter().any(|omitted| omitted == name));
     Ok(request)
+}
+
+/// The members that a manifest sets, but for `extraMetadata`.
+fn fields(spec: &OAuthClientSpec) -> Request {
+    let mut request = Map::new();
+    spec.metadata.write_to(&mut request);
+    if let Some(rare) = &spec.rare {
+        rare.write_to(&mut request);
+    }
+    translate(&mut request);
+    request
+}
+
+/// Wire names of the members that a manifest sets; all others of a request are defaults of the operator.
+#[must_use]
+pub fn set_members(spec: &OAuthClientSpec) -> BTreeSet<String> {
+    let extra = spec.extra_metadata.iter().flatten().map(|(name, _)| name.clone());
+    fields(spec).into_iter().map(|(name, _)| name).chain(extra).collect()
+}
+
+/// The path of a member in the manifest.
+#[must_use]
+pub fn field_of(member: &str) -> String {
+    let mut members = ClientMetadata::MEMBERS.iter().chain(RareMetadata::MEMBERS);
+    let localized = || {
+        let (name, tag) = member.split_once('#')?;
+        let fields = crate::api::metadata::Localized::MEMBERS;
+        let (manifest, _) = fields.iter().find(|(_, wire)| *wire == name)?;
+        Some(format!("spec.localized.{manifest}.{tag}"))
+    };
+    members
+        .find(|(_, wire)| *wire == member)
+        .map(|(manifest, _)| format!("spec.{manifest}"))
+        .or_else(localized)
+        .unwrap_or_else(|| format!("spec.extraMetadata.{member}"))
 }
 
 /// `scope` is one string on the wire; translations are members of their own, `name#tag` (RFC 7591 section 2.2).

@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod bundle;
 pub mod claim;
 pub mod duration;
+pub mod effective;
 pub mod failure;
 pub mod identity;
 pub mod installation;

@@ -250,14 +250,13 @@ impl Record {
     /// How the client authenticates at the token endpoint: as the provider states it, else as it was asked for.
     #[must_use]
     pub fn auth_method(&self) -> Option<&str> {
-        [&self.metadata, &self.request].into_iter().find_map(|members| {
-            match members.get("token_endpoint_auth_method")? {
-                Value::String(method) => Some(method.as_str()),
-                // Some providers wrap it into a list.
-                Value::Array(list) if list.len() == 1 => list[0].as_str(),
-                _ => None,
-            }
-        })
+        self.stated_auth_method().or_else(|| method_in(&self.request))
+    }
+
+    /// The same, if the provider states it.
+    #[must_use]
+    pub fn stated_auth_method(&self) -> Option<&str> {
+        method_in(&self.metadata)
     }
 
     /// Whether the client has to authenticate with a secret that the provider never issued: what an application got would be
@@ -316,6 +315,15 @@ impl Record {
     pub fn schema_version_of(bytes: &[u8]) -> Option<u32> {
         let stored: Value = serde_json::from_slice(bytes).ok()?;
         stored.get("schemaVersion")?.as_u64()?.try_into().ok()
+    }
+}
+
+fn method_in(members: &Map<String, Value>) -> Option<&str> {
+    match members.get("token_endpoint_auth_method")? {
+        Value::String(method) => Some(method.as_str()),
+        // Some providers wrap it into a list.
+        Value::Array(list) if list.len() == 1 => list[0].as_str(),
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use super::target::Endpoints;
 pub use super::time::rfc3339;
 use super::verdict::Verdict;
 
+mod as_requested;
 mod suspended;
 
 /// Longest message of a condition, in bytes.
@@ -130,6 +131,7 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
     {
         conditions.set("SecretSynced", "False", failure.reason, &failure.message);
     }
+    as_requested::tell(&mut status, verdict, facts);
     if judged {
         status.observed_generation = facts.generation;
         status.observed_spec = facts.spec.map(suspended::spec_digest);

@@ -274,8 +274,22 @@ fn finish(view: &View<'_>, record: &Record) -> Decision {
         Some(former) if bound == Some(secret::name(view.object).as_str()) => {
             Row::K16.does(Effect::DeleteFormer(former.clone()))
         }
-        _ => Row::K17.ends(Verdict::Ready),
+        _ => match contradiction(view, record) {
+            Some(failure) => Row::K15e.fails(failure),
+            None => Row::K17.ends(Verdict::Ready),
+        },
     }
+}
+
+/// The application authenticates by the method that its manifest sets, and the provider registered another one.
+fn contradiction(view: &View<'_>, record: &Record) -> Option<Failure> {
+    let wanted = view.object.spec.metadata.token_endpoint_auth_method.as_deref()?;
+    let stated = record.stated_auth_method().filter(|stated| *stated != wanted)?;
+    let text = format!(
+        "the provider registered tokenEndpointAuthMethod {stated} instead of {wanted}, so an application that uses {wanted} cannot authenticate. Set \
+         spec.tokenEndpointAuthMethod to {stated} and configure the application for it, or ask the administrator of the provider to allow {wanted}"
+    );
+    Some(Failure::new(Class::Denied, Reason::AuthMethodSubstituted, text))
 }
 
 /// The record after an accepted update: everything that the answer states, and nothing in flight.
@@ -297,7 +311,7 @@ fn half_a_credential(record: &Record) -> Failure {
          spec.tokenEndpointAuthMethod to a method that the provider supports, or delete the OAuthClient and create it again",
         record.auth_method().unwrap_or_default()
     );
-    Failure::new(Class::Denied, Reason::InvalidResponse, text)
+    Failure::new(Class::Denied, Reason::SecretNotIssued, text)
 }
 
 /// The provider offers no way to change a registered client.

@@ -233,7 +233,7 @@ rows! {
         K15 "this very change not marked in flight by this pass, nor by an earlier one of this process after an update that was not answered; else"
             => "save the record with `inFlight`; update";
         K15a "the client authenticates by a secret that the provider never issued"
-            => "verdict: failed (InvalidResponse)";
+            => "verdict: failed (SecretNotIssued)";
         K15c "registered in this pass, credentials not tried, `verify` is not Never"
             => "try them once";
         K15b "a suspect names the recorded client: not confirmed / the suspect is the copy of this record, which was not touched since / else"
@@ -242,6 +242,8 @@ rows! {
             => "remove that";
         K16 "our Secrets under other names, and the status names the new one"
             => "delete one of them";
+        K15e "the manifest sets an authentication method, and the provider states another one"
+            => "verdict: failed (AuthMethodSubstituted)";
         K17 "else"
             => "verdict: Ready";
     }

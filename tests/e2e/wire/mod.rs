@@ -8,6 +8,7 @@ mod absence;
 mod adopting;
 mod anew;
 mod answers;
+mod as_requested;
 mod case;
 mod client_credentials;
 mod deletion;

@@ -178,7 +178,7 @@ scenarios! {
     "deletions answered with 404 and a code": [Apply(1), Delete], wide: true, delete: Some((404, "invalid_token"));
     "deletions answered with 410": [Apply(1), Delete], wide: true, delete: Some((410, ""));
     "deletions answered with 403": [Apply(1), Delete], wide: true, delete: Some((403, "")), excuses: &["DeletionBlocked"];
-    "clients without secrets": [Apply(1), Delete], wide: true, secretless: true, excuses: &["InvalidResponse"];
+    "clients without secrets": [Apply(1), Delete], wide: true, secretless: true, excuses: &["SecretNotIssued"];
     "pauses": [AskPause, Apply(1), Apply(2), Delete], wide: true, pauses: true;
     "pause before an update": [Apply(1), AskPause, Apply(2), Apply(3)], wide: true;
     "registrations denied": [OthersFail, Apply(1)], wide: true;

@@ -236,7 +236,7 @@ fn k2a_k15a_half_a_credential_is_never_written() {
         })
     };
     for held in [Held::Absent, Held::Unseen(false), Held::Foreign] {
-        assert_eq!(lacking(held).short(), "InvalidResponse");
+        assert_eq!(lacking(held).short(), "SecretNotIssued");
     }
     let changed = changed().with(|w| w.journal.object_read = true).recorded(|r| {
         r.client_secret = None;
@@ -354,4 +354,41 @@ fn a2f_an_update_that_was_overtaken_is_told_to_the_successor() {
     let before = late.record.as_ref().unwrap();
     assert_eq!(record.overtaken.as_deref(), Some("a2"));
     assert_eq!(record.credential_generation, before.credential_generation + 1);
+}
+
+/// The application would fail: the manifest sets one method, and the provider registered another one.
+#[test]
+fn w111_k15e_a_method_that_the_provider_replaced_is_not_ready() {
+    let world = |set: Option<&str>, stated: Value| {
+        let mut world = World::kept().with(|w| w.object["spec"]["tokenEndpointAuthMethod"] = json!(set));
+        let mut record = world.matching_record();
+        record.metadata.insert("token_endpoint_auth_method".into(), stated);
+        let wanted = secret::credentials(&world.parsed(), &record);
+        (world.record, world.secret) = (Some(record), Held::Ours(Box::new(wanted)));
+        world
+    };
+    for (set, stated) in [
+        ("none", json!("client_secret_basic")),
+        ("private_key_jwt", json!("client_secret_basic")),
+        ("client_secret_basic", json!(["client_secret_post"])),
+    ] {
+        let world = world(Some(set), stated);
+        let Next::Finish(Verdict::Failed(failure)) = world.next() else {
+            panic!("{}", world.short())
+        };
+        assert_eq!(failure.reason, Reason::AuthMethodSubstituted);
+        assert!(
+            failure.message.contains(&format!("instead of {set}")),
+            "{}",
+            failure.message
+        );
+    }
+    for (set, stated) in [
+        (Some("none"), json!("none")),
+        (Some("none"), json!(["none"])),
+        (Some("none"), json!(7)),
+        (None, json!("client_secret_post")),
+    ] {
+        assert_eq!(world(set, stated).short(), "Ready", "{set:?}");
+    }
 }

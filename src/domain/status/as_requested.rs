@@ -1,0 +1,77 @@
+//! Whether the provider registered what the manifest asks for: condition `AsRequested`, and the differences.
+
+use crate::api::{OAuthClientStatus, Reason};
+use crate::domain::effective::{self, Difference, Stated};
+use crate::domain::metadata;
+
+use super::{Conditions, Facts, Verdict};
+
+const CONDITION: &str = "AsRequested";
+/// Most members that a message names; all of them stand in the status.
+const MOST_NAMED: usize = 8;
+
+/// Tells what the record says. A verdict about a request that the provider has not accepted leaves what was told before: the answer in
+/// the record is about another one.
+pub(super) fn tell(status: &mut OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>) {
+    let (Some(record), Some(spec)) = (facts.record, facts.spec) else {
+        return;
+    };
+    let about_answer = match verdict {
+        Verdict::Ready => true,
+        Verdict::Failed(failure) => {
+            matches!(failure.reason, Reason::AuthMethodSubstituted | Reason::SecretNotIssued)
+        }
+        Verdict::Nothing | Verdict::Gone | Verdict::Suspended => false,
+    };
+    if !about_answer {
+        return;
+    }
+    let differences = effective::differences(record);
+    let echoed = effective::is_echoed(record);
+    let set = metadata::set_members(spec);
+    let named = |stated: Stated| -> Vec<&Difference> {
+        let set = differences.iter().filter(|difference| set.contains(&difference.member));
+        set.filter(|difference| difference.stated == stated).collect()
+    };
+    let (other, nothing) = (named(Stated::Other), named(Stated::Nothing));
+    status.effective = if echoed {
+        effective::shown(record, &differences)
+    } else {
+        Vec::new()
+    };
+    let mut conditions = Conditions {
+        status: &mut status.conditions,
+        generation: facts.generation,
+        now: facts.now,
+    };
+    if !echoed {
+        let text = "the answer of the provider contains none of the requested members, so it is unknown which values it registered";
+        conditions.set(CONDITION, "Unknown", Reason::MetadataNotStated, text);
+    } else if !other.is_empty() {
+        let text = format!(
+            "the provider registered other values of {} than the manifest sets; see status.effective. Change the manifest, or ask the administrator of the \
+             provider to allow the requested values",
+            fields(&other)
+        );
+        conditions.set(CONDITION, "False", Reason::MetadataSubstituted, &text);
+    } else if !nothing.is_empty() {
+        let text = format!(
+            "the answer of the provider does not contain {}, so it is unknown whether the provider registered the requested values; check the client there",
+            fields(&nothing)
+        );
+        conditions.set(CONDITION, "Unknown", Reason::MetadataNotStated, &text);
+    } else {
+        let text = "the provider registered the values that the manifest sets";
+        conditions.set(CONDITION, "True", Reason::AsRequested, text);
+    }
+}
+
+fn fields(differences: &[&Difference]) -> String {
+    let named = differences.iter().take(MOST_NAMED);
+    let mut fields: Vec<String> = named.map(|difference| metadata::field_of(&difference.member)).collect();
+    match differences.len().saturating_sub(MOST_NAMED) {
+        0 => {}
+        more => fields.push(format!("{more} more")),
+    }
+    fields.join(", ")
+}
