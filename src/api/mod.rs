@@ -10,24 +10,27 @@ mod crds;
 mod effective;
 pub mod metadata;
 pub mod names;
+mod policy;
 mod provider;
 mod reason;
 pub mod rules;
+mod written;
 
 pub use adopt::{Adopt, TokenRef};
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use bounds::{AnnotationValue, LabelValue, RateLimit, Timeouts, Tls};
 pub use client::{
-    Attempt, AttemptOutcome, Binding, DeletionPolicy, Handled, KeyNames, OAuthClient, OAuthClientSpec,
-    OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,
+    Attempt, AttemptOutcome, DeletionPolicy, Handled, KeyNames, OAuthClient, OAuthClientSpec, OAuthClientStatus,
+    ProviderKind, ProviderRef, SecretSpec, SecretTemplate, Suspect,
 };
 pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuthMethod, TokenReuse};
 pub use condition::Condition;
 pub use crds::{crds, file_name};
 pub use effective::EffectiveMember;
+pub use policy::{OnUnknownOutcome, Verify};
 pub use provider::{
     AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
-    ManagementMode, OAuthProvider, OAuthProviderSpec, OnUnknownOutcome, Profile, ProviderSettings, ProviderStatus,
-    Verify, WebFinger,
+    ManagementMode, OAuthProvider, OAuthProviderSpec, Profile, ProviderSettings, ProviderStatus, WebFinger,
 };
 pub use reason::Reason;
+pub use written::{Binding, SecretVersion};

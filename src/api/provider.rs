@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use super::auth::{Auth, SecretBacked};
 use super::bounds::{RateLimit, Timeouts, Tls};
 use super::condition::Condition;
+use super::policy::{OnUnknownOutcome, Verify};
 
 /// A provider that clients of its own namespace register at.
 ///
@@ -237,6 +238,12 @@ pub struct ProviderSettings {
     /// Overrides the profile: how registered clients are read, changed and deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management: Option<Management>,
+    /// Overrides the metadata: methods by which clients authenticate at the token endpoint, in place of
+    /// `token_endpoint_auth_methods_supported`. A client that sets no method gets the first of `client_secret_basic`, `client_secret_post`
+    /// and `client_secret_jwt` that is listed; a client that sets another one is refused. Empty: no method is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 128)))]
+    pub token_endpoint_auth_methods: Option<Vec<String>>,
     /// What to do when it is unknown whether a registration took effect and the provider cannot be asked. `Register`
     /// registers once more and reports a suspected stray client; `Hold` waits for a person.
     #[serde(default)]
@@ -342,26 +349,6 @@ pub enum ManagementMode {
     Credentials,
     /// The provider offers no management.
     None,
-}
-
-/// Policy for registrations of unknown outcome.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnUnknownOutcome {
-    /// Register once more and report a suspected stray client.
-    #[default]
-    Register,
-    /// Wait for a person.
-    Hold,
-}
-
-/// Whether credentials are tried.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verify {
-    /// Once after a registration.
-    #[default]
-    Auto,
-    /// Never.
-    Never,
 }
 
 /// What the operator found out about a provider.

@@ -3,6 +3,7 @@
 pub mod adoption;
 pub mod api_error;
 pub mod asked;
+pub mod auth_method;
 pub mod backoff;
 pub mod breaker;
 pub mod bundle;

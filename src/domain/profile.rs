@@ -20,6 +20,7 @@ pub fn knobs(profile: Profile) -> Knobs {
             management: ManagementMode::RegistrationAccessToken,
             uri_template: BELOW_REGISTRATION.to_owned(),
             allow_adoption: false,
+            auth_methods: None,
         },
         // It refuses a chosen `client_id`, and stores no `software_id`. A certificate's subject is stored whatever the client
         // authenticates by.
@@ -43,6 +44,7 @@ pub fn knobs(profile: Profile) -> Knobs {
             management: ManagementMode::Credentials,
             uri_template: BELOW_REGISTRATION.to_owned(),
             allow_adoption: false,
+            auth_methods: None,
         },
         // `/identity/connect/register` refuses members that it does not know, and offers nothing but registration.
         Profile::Wso2Legacy => Knobs {
@@ -53,6 +55,7 @@ pub fn knobs(profile: Profile) -> Knobs {
             management: ManagementMode::None,
             uri_template: BELOW_REGISTRATION.to_owned(),
             allow_adoption: false,
+            auth_methods: None,
         },
     }
 }
@@ -79,6 +82,7 @@ pub fn settings(provider: &ProviderSettings) -> Knobs {
         management,
         uri_template,
         allow_adoption: provider.allow_adoption.unwrap_or(false),
+        auth_methods: provider.token_endpoint_auth_methods.clone(),
     }
 }
 

@@ -147,6 +147,9 @@ pub struct Record {
     /// Digests of the reference and the token of `spec.adopt` that were taken over last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<String>,
+    /// Authentication method that the operator chose when it registered the client, because the manifest sets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_method: Option<String>,
     /// When the provider last accepted the client's own credentials, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<i64>,

@@ -146,6 +146,7 @@ fn facts_into(status: &mut OAuthClientStatus, facts: &Facts<'_>) {
     if let Some(record) = facts.record {
         status.client_id = Some(record.client_id.clone());
         status.issuer = Some(record.endpoints.issuer.clone());
+        status.token_endpoint_auth_method = record.auth_method().map(as_requested::method);
         status.registered_at = Some(rfc3339(record.registered_at));
         status.secret_expires_at = record.client_secret_expires_at.map(rfc3339);
     }

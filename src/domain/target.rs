@@ -130,6 +130,8 @@ pub struct Knobs {
     pub uri_template: String,
     /// Whether clients that exist may be taken over.
     pub allow_adoption: bool,
+    /// Authentication methods of the token endpoint, in place of those of the metadata; empty: nothing is known.
+    pub auth_methods: Option<Vec<String>>,
 }
 
 /// A member of a registration that says nothing to the provider, and that the provider shows to its administrators.
@@ -253,4 +255,7 @@ pub struct Endpoints {
     pub userinfo: Option<String>,
     /// End session endpoint (RP-Initiated Logout).
     pub end_session: Option<String>,
+    /// Methods by which clients authenticate at the token endpoint, as the metadata lists them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_methods: Option<Vec<String>>,
 }

@@ -6,7 +6,7 @@ use crate::api::{OnUnknownOutcome, Reason, Suspect, names};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
 use crate::domain::marker::{self, Marker};
-use crate::domain::{metadata, secret};
+use crate::domain::{auth_method, metadata, secret};
 
 use super::adopt;
 use super::effect::{Decision, Effect, Verdict};
@@ -103,15 +103,23 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
     if let Some(decision) = adopt::client(view, provider) {
         return decision;
     }
-    if !view.was_registered() && view.was_rejected(|| fingerprint(&request, provider)) {
+    // Which method is chosen is known only after discovery.
+    let spec = &view.object.spec;
+    let mut possible = auth_method::possible(&request, spec);
+    if !view.was_registered() && possible.any(|request| view.was_rejected(|| fingerprint(&request, provider))) {
         return Row::C9.ends(Verdict::Nothing);
     }
+    drop(possible);
     if let (Some(pause), None) = (view.seen.pause, &view.journal.attempt) {
         return Row::C9a.fails(paused(pause));
     }
     if view.endpoints.is_none() {
         return Row::C10.does(Effect::Discover);
     }
+    let request = match auth_method::settle(request, spec, &provider.target.knobs, view.endpoints) {
+        Err(failure) => return Row::C10a.fails(failure),
+        Ok(request) => request,
+    };
     match view.credentials {
         CredentialsView::Foreign => return Row::C11.fails(foreign_secret(&secret::name(view.object))),
         CredentialsView::Former => return Row::C11.fails(former_secret(&secret::name(view.object))),

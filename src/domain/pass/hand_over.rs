@@ -7,6 +7,7 @@ use kube::ResourceExt;
 
 use crate::api::{Reason, Suspect, names};
 use crate::domain::adoption;
+use crate::domain::auth_method;
 use crate::domain::failure::Class;
 use crate::domain::identity;
 use crate::domain::metadata::Request;
@@ -37,6 +38,7 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     if let (Some((request, answer)), RecordView::Present(record)) = (&journal.answer, view.record) {
         let mut after = keep::after_update(record, request, answer);
         after.adopted = journal.adopts.clone().or(after.adopted);
+        after.auth_method = auth_method::chosen(request, &view.object.spec);
         return Some(Row::A2.does(Effect::SaveRecord(Box::new(after))));
     }
     if let (Some(attempt), RecordView::Present(record)) = (&journal.overtaken, view.record) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::api::{Reason, Suspect, Verify};
+use crate::domain::auth_method;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::metadata::{self, Request};
@@ -127,6 +128,11 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     };
     let request = match metadata::request(&view.object.spec, &view.default_client_name(), &provider.target.knobs) {
         Err(failure) => return Some(Row::K10.fails(failure)),
+        Ok(request) => request,
+    };
+    let spec = &view.object.spec;
+    let request = match auth_method::keep(request, spec, record, &provider.target.knobs, view.endpoints) {
+        Err(failure) => return Some(Row::K10c.fails(failure)),
         Ok(request) => request,
     };
     if replaces {

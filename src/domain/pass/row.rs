@@ -168,6 +168,8 @@ rows! {
             => "verdict: failed (RateLimited, transient, after the rest)";
         C10 "endpoints unknown"
             => "discover";
+        C10a "the provider does not support the authentication method that the manifest sets, or none that can be chosen"
+            => "verdict: failed (AuthMethodUnsupported)";
         C11 "credentials Secret foreign / a former owner's"
             => "verdict: failed (SecretConflict / SecretBeingRemoved)";
         C11a "no attempt opened, registrations at this provider denied"
@@ -210,6 +212,8 @@ rows! {
             => "verdict: failed (InvalidSpec)";
         K10a "the `replace` annotation names the recorded client, and that was not done: this request was rejected / endpoints unknown / of another issuer / object not read / else"
             => "verdict: nothing / discover / verdict: failed (ProviderChanged) / read it / rows R4a to R7, without the breaker for clients registered anew";
+        K10c "endpoints known, and the manifest sets another authentication method than the stored request, which the provider does not support; or it sets none any more, and the provider supports none that can be chosen"
+            => "verdict: failed (AuthMethodUnsupported)";
         K10b "`spec.adopt` names another token than was taken over last: not read / unusable / endpoints unknown / of another issuer / else"
             => "read it / verdict: failed, unless the same reference was taken over before / discover / verdict: failed (ProviderChanged) / read the client with the token: the recorded one, it is the answer to save (A2)";
         K11b "nothing in flight, the stored request equals the wanted one, and the client was noted as missing"

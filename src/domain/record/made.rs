@@ -4,6 +4,7 @@ use kube::ResourceExt;
 use serde_json::{Map, Value};
 
 use crate::api::OAuthClient;
+use crate::domain::auth_method;
 use crate::domain::metadata::Request;
 use crate::domain::operator::Operator;
 use crate::domain::provider::Provider;
@@ -43,6 +44,7 @@ pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
         registration_access_token: answer.registration_access_token,
         registration_client_uri: answer.registration_client_uri,
         registered_at: origin.now,
+        auth_method: auth_method::chosen(&origin.request, &origin.object.spec),
         request: origin.request.clone(),
         metadata: answer.metadata,
         endpoints: origin.endpoints.clone(),
@@ -82,6 +84,7 @@ pub fn sample(object: &OAuthClient, operator: &Operator) -> Record {
         in_flight: None,
         replaced: None,
         adopted: None,
+        auth_method: None,
         overtaken: None,
         touched: None,
         accepted: None,

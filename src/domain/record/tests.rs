@@ -29,6 +29,7 @@ pub(crate) fn record() -> Record {
         in_flight: None,
         replaced: None,
         adopted: None,
+        auth_method: None,
         overtaken: None,
         touched: None,
         accepted: None,

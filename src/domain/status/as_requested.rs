@@ -9,6 +9,8 @@ use super::{Conditions, Facts, Verdict};
 const CONDITION: &str = "AsRequested";
 /// Most members that a message names; all of them stand in the status.
 const MOST_NAMED: usize = 8;
+/// Longest authentication method that the status holds, in characters.
+const LONGEST_METHOD: usize = 128;
 
 /// Tells what the record says. A verdict about a request that the provider has not accepted leaves what was told before: the answer in
 /// the record is about another one.
@@ -64,6 +66,11 @@ pub(super) fn tell(status: &mut OAuthClientStatus, verdict: &Verdict, facts: &Fa
         let text = "the provider registered the values that the manifest sets";
         conditions.set(CONDITION, "True", Reason::AsRequested, text);
     }
+}
+
+/// An authentication method, as a provider states it, for the status.
+pub(super) fn method(stated: &str) -> String {
+    stated.chars().take(LONGEST_METHOD).collect()
 }
 
 fn fields(differences: &[&Difference]) -> String {

@@ -9,6 +9,7 @@ mod adopting;
 mod anew;
 mod answers;
 mod as_requested;
+mod auth_method;
 mod case;
 mod client_credentials;
 mod deletion;

@@ -392,3 +392,35 @@ fn w111_k15e_a_method_that_the_provider_replaced_is_not_ready() {
         assert_eq!(world(set, stated).short(), "Ready", "{set:?}");
     }
 }
+
+#[test]
+fn w113_k10c_other_metadata_gives_a_registered_client_no_other_method() {
+    let world = |method: Option<&str>, listed: &[&str]| {
+        let mut world = changed();
+        world.object["spec"]["tokenEndpointAuthMethod"] = json!(method);
+        let listed = listed.iter().map(|method| (*method).to_owned()).collect();
+        world.endpoints.as_mut().unwrap().auth_methods = Some(listed);
+        let record = world.record.as_mut().unwrap();
+        record.auth_method = Some("client_secret_post".into());
+        record
+            .request
+            .insert("token_endpoint_auth_method".into(), json!("client_secret_post"));
+        let wanted = secret::credentials(&world.parsed(), world.record.as_ref().unwrap());
+        (world.secret, world.journal.object_read) = (Held::Ours(Box::new(wanted)), true);
+        world
+    };
+    let unset = world(None, &["client_secret_jwt"]);
+    let Next::Do(Effect::SaveRecord(record)) = unset.next() else {
+        panic!("{}", unset.short())
+    };
+    let sent = unset.with(|w| (w.record, w.journal.marked) = (Some(*record), Some("fresh".into())));
+    let Next::Do(Effect::Update { body, .. }) = sent.next() else {
+        panic!("{}", sent.short())
+    };
+    assert_eq!(body["token_endpoint_auth_method"], "client_secret_post");
+    assert_eq!(
+        world(Some("none"), &["client_secret_jwt"]).short(),
+        "AuthMethodUnsupported"
+    );
+    assert_eq!(world(Some("none"), &["none"]).short(), "SaveRecord");
+}

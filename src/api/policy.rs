@@ -1,0 +1,29 @@
+//! What a provider object decides where a provider leaves it open.
+
+#![allow(
+    clippy::doc_markdown,
+    reason = "these texts are shown by kubectl explain, which knows no markup"
+)]
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Policy for registrations of unknown outcome.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUnknownOutcome {
+    /// Register once more and report a suspected stray client.
+    #[default]
+    Register,
+    /// Wait for a person.
+    Hold,
+}
+
+/// Whether credentials are tried.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Once after a registration.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+}
