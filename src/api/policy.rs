@@ -27,3 +27,16 @@ pub enum Verify {
     /// Never.
     Never,
 }
+
+/// How an update takes out a member that the manifest no longer sets.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clearing {
+    /// The request leaves it out.
+    Omit,
+    /// The request has null.
+    Null,
+    /// The request has an empty text, list or object.
+    Empty,
+    /// The request has the default of the specification, else an empty value.
+    Default,
+}

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use super::auth::{Auth, SecretBacked};
 use super::bounds::{RateLimit, Timeouts, Tls};
 use super::condition::Condition;
-use super::policy::{OnUnknownOutcome, Verify};
+use super::policy::{Clearing, OnUnknownOutcome, Verify};
 
 /// A provider that clients of its own namespace register at.
 ///
@@ -244,6 +244,11 @@ pub struct ProviderSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 128)))]
     pub token_endpoint_auth_methods: Option<Vec<String>>,
+    /// How an update takes a member out that the manifest no longer sets. `Omit` leaves it out of the request, `Null` sends null, `Empty`
+    /// sends an empty value of its kind, `Default` sends the default of the specification, else an empty value. Unset: the operator tries
+    /// these in this order until the answer no longer contains the member, and remembers for each client which one worked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearing: Option<Clearing>,
     /// What to do when it is unknown whether a registration took effect and the provider cannot be asked. `Register`
     /// registers once more and reports a suspected stray client; `Hold` waits for a person.
     #[serde(default)]

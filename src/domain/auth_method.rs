@@ -7,7 +7,6 @@ use crate::api::{OAuthClientSpec, Reason};
 
 use super::failure::{Class, Failure};
 use super::metadata::Request;
-use super::record::Record;
 use super::target::{Endpoints, Knobs};
 
 /// Name of the member on the wire.
@@ -27,6 +26,17 @@ pub fn supported<'a>(knobs: &'a Knobs, endpoints: Option<&'a Endpoints>) -> Opti
         None => stated(),
     };
     methods.filter(|methods| !methods.is_empty())
+}
+
+/// What is known of the method of a registered client.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Former<'a> {
+    /// The one of the request that was accepted last; `None`: nothing was requested, because the client was taken over.
+    pub requested: Option<&'a Value>,
+    /// The one that the operator chose.
+    pub chosen: Option<&'a str>,
+    /// The one that the provider states.
+    pub stated: Option<&'a str>,
 }
 
 /// Puts the chosen method into the request of a client whose manifest sets none. What the provider object omits stays omitted.
@@ -63,24 +73,25 @@ pub fn settle(
 pub fn keep(
     mut request: Request,
     spec: &OAuthClientSpec,
-    record: &Record,
+    former: Former<'_>,
     knobs: &Knobs,
     endpoints: Option<&Endpoints>,
 ) -> Result<Request, Failure> {
-    let before = record.request.get(MEMBER);
     if spec.metadata.token_endpoint_auth_method.is_some() {
-        let same = request.get(MEMBER) == before;
+        let same = request.get(MEMBER) == former.requested;
         return if same {
             Ok(request)
         } else {
             settle(request, spec, knobs, endpoints)
         };
     }
-    // A version that chose no method always asked for this one.
-    let first = before
-        .and_then(Value::as_str)
-        .filter(|method| *method == WITH_SECRET[0]);
-    let Some(chosen) = record.auth_method.as_deref().or(first) else {
+    let kept = match former.requested {
+        // A version that chose no method always asked for this one.
+        Some(method) => method.as_str().filter(|method| *method == WITH_SECRET[0]),
+        // The client was taken over.
+        None => former.stated,
+    };
+    let Some(chosen) = former.chosen.or(kept) else {
         return settle(request, spec, knobs, endpoints);
     };
     if let Some(member) = request.get_mut(MEMBER) {

@@ -8,6 +8,8 @@ pub mod backoff;
 pub mod breaker;
 pub mod bundle;
 pub mod claim;
+pub mod clearing;
+pub mod comparison;
 pub mod duration;
 pub mod effective;
 pub mod failure;

@@ -21,6 +21,7 @@ pub fn knobs(profile: Profile) -> Knobs {
             uri_template: BELOW_REGISTRATION.to_owned(),
             allow_adoption: false,
             auth_methods: None,
+            clearing: None,
         },
         // It refuses a chosen `client_id`, and stores no `software_id`. A certificate's subject is stored whatever the client
         // authenticates by.
@@ -45,6 +46,7 @@ pub fn knobs(profile: Profile) -> Knobs {
             uri_template: BELOW_REGISTRATION.to_owned(),
             allow_adoption: false,
             auth_methods: None,
+            clearing: None,
         },
         // `/identity/connect/register` refuses members that it does not know, and offers nothing but registration.
         Profile::Wso2Legacy => Knobs {
@@ -56,6 +58,7 @@ pub fn knobs(profile: Profile) -> Knobs {
             uri_template: BELOW_REGISTRATION.to_owned(),
             allow_adoption: false,
             auth_methods: None,
+            clearing: None,
         },
     }
 }
@@ -83,6 +86,7 @@ pub fn settings(provider: &ProviderSettings) -> Knobs {
         uri_template,
         allow_adoption: provider.allow_adoption.unwrap_or(false),
         auth_methods: provider.token_endpoint_auth_methods.clone(),
+        clearing: provider.clearing.or(profile.clearing),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::api::ManagementMode;
 pub mod made;
 mod nested;
 
+use super::auth_method;
+use super::clearing::Cleared;
 use super::registration::Registration;
 use super::target::Endpoints;
 
@@ -150,6 +152,9 @@ pub struct Record {
     /// Authentication method that the operator chose when it registered the client, because the manifest sets none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_method: Option<String>,
+    /// Members that the manifest no longer sets: how they are cleared at the provider, and which it still has.
+    #[serde(default, skip_serializing_if = "Cleared::is_empty")]
+    pub cleared: Cleared,
     /// When the provider last accepted the client's own credentials, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<i64>,
@@ -254,6 +259,16 @@ impl Record {
     #[must_use]
     pub fn auth_method(&self) -> Option<&str> {
         self.stated_auth_method().or_else(|| method_in(&self.request))
+    }
+
+    /// What is known of it, for the next request.
+    #[must_use]
+    pub fn former_auth_method(&self) -> auth_method::Former<'_> {
+        auth_method::Former {
+            requested: self.request.get(auth_method::MEMBER),
+            chosen: self.auth_method.as_deref(),
+            stated: self.stated_auth_method(),
+        }
     }
 
     /// The same, if the provider states it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{AssertionAudience, ManagementMode, OnUnknownOutcome, TokenReuse, Verify};
+use crate::api::{AssertionAudience, Clearing, ManagementMode, OnUnknownOutcome, TokenReuse, Verify};
 
 /// Where the provider's metadata is found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -132,6 +132,8 @@ pub struct Knobs {
     pub allow_adoption: bool,
     /// Authentication methods of the token endpoint, in place of those of the metadata; empty: nothing is known.
     pub auth_methods: Option<Vec<String>>,
+    /// How an update takes out a member that the manifest no longer sets; `None`: it is learned.
+    pub clearing: Option<Clearing>,
 }
 
 /// A member of a registration that says nothing to the provider, and that the provider shows to its administrators.

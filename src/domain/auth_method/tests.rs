@@ -103,7 +103,7 @@ fn w113_a_registered_client_keeps_its_method_whatever_the_metadata_says() {
         keep(
             request(&spec),
             &spec,
-            &record,
+            record.former_auth_method(),
             &knobs(Profile::Rfc7592),
             Some(&endpoints),
         )
@@ -129,6 +129,17 @@ fn w113_a_registered_client_keeps_its_method_whatever_the_metadata_says() {
         kept(Some("none"), "client_secret_post", None),
         Err(Reason::AuthMethodUnsupported)
     );
+    let (spec, mut adopted) = (spec(None), record());
+    adopted.metadata.insert(MEMBER.into(), "client_secret_post".into());
+    let taken_over = keep(
+        request(&spec),
+        &spec,
+        adopted.former_auth_method(),
+        &knobs(Profile::Rfc7592),
+        None,
+    )
+    .unwrap();
+    assert_eq!(taken_over[MEMBER], "client_secret_post", "a client that was taken over");
     let removed = kept(None, "none", None);
     assert_eq!(
         removed.as_deref(),

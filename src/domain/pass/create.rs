@@ -103,20 +103,16 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
     if let Some(decision) = adopt::client(view, provider) {
         return decision;
     }
-    // Which method is chosen is known only after discovery.
-    let spec = &view.object.spec;
-    let mut possible = auth_method::possible(&request, spec);
-    if !view.was_registered() && possible.any(|request| view.was_rejected(|| fingerprint(&request, provider))) {
+    if !view.was_registered() && is_rejected(view, &request, provider) {
         return Row::C9.ends(Verdict::Nothing);
     }
-    drop(possible);
     if let (Some(pause), None) = (view.seen.pause, &view.journal.attempt) {
         return Row::C9a.fails(paused(pause));
     }
     if view.endpoints.is_none() {
         return Row::C10.does(Effect::Discover);
     }
-    let request = match auth_method::settle(request, spec, &provider.target.knobs, view.endpoints) {
+    let request = match auth_method::settle(request, &view.object.spec, &provider.target.knobs, view.endpoints) {
         Err(failure) => return Row::C10a.fails(failure),
         Ok(request) => request,
     };
@@ -135,6 +131,12 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
         return Row::C13.does(open_attempt(view));
     }
     Row::C14.does(register(view, provider, request))
+}
+
+/// Whether the request was refused. Which authentication method is chosen for it is known only after discovery.
+fn is_rejected(view: &View<'_>, request: &metadata::Request, provider: &Provider) -> bool {
+    let mut possible = auth_method::possible(request, &view.object.spec);
+    possible.any(|request| view.was_rejected(|| fingerprint(&request, provider)))
 }
 
 /// The marker of a fresh attempt.

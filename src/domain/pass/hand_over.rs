@@ -38,7 +38,7 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     if let (Some((request, answer)), RecordView::Present(record)) = (&journal.answer, view.record) {
         let mut after = keep::after_update(record, request, answer);
         after.adopted = journal.adopts.clone().or(after.adopted);
-        after.auth_method = auth_method::chosen(request, &view.object.spec);
+        after.auth_method = auth_method::chosen(request, &view.object.spec).or(after.auth_method);
         return Some(Row::A2.does(Effect::SaveRecord(Box::new(after))));
     }
     if let (Some(attempt), RecordView::Present(record)) = (&journal.overtaken, view.record) {

@@ -78,6 +78,8 @@ pub struct Journal {
     pub marked: Option<String>,
     /// Whether the provider refused an update for good.
     pub refused: bool,
+    /// The update of this pass that cleared a member, and that the provider refused for it, by the attempt of its mark.
+    pub clearing_refused: Option<String>,
     /// Whether the update is to be sent again with the client's secret in it.
     pub with_secret: bool,
     /// The update or the deregistration that was answered with 404, which may only mean that it is not offered.

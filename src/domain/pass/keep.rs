@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::api::{Reason, Suspect, Verify};
 use crate::domain::auth_method;
+use crate::domain::clearing;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::metadata::{self, Request};
@@ -131,7 +132,13 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         Ok(request) => request,
     };
     let spec = &view.object.spec;
-    let request = match auth_method::keep(request, spec, record, &provider.target.knobs, view.endpoints) {
+    let request = match auth_method::keep(
+        request,
+        spec,
+        record.former_auth_method(),
+        &provider.target.knobs,
+        view.endpoints,
+    ) {
         Err(failure) => return Some(Row::K10c.fails(failure)),
         Ok(request) => request,
     };
@@ -141,8 +148,11 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     if let Some(decision) = adopt::token(view, record) {
         return Some(decision);
     }
+    if let Some(saved) = clearing_refused(view, record) {
+        return Some(saved);
+    }
     // K11
-    if settled && record.request == request {
+    if settled && record.request == request && !record.cleared.goes_on(provider.target.knobs.clearing) {
         // What was missed before is no first look of a later change.
         let found = || {
             Row::K11b.does(Effect::SaveRecord(Box::new(Record {
@@ -203,6 +213,9 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
         return Row::K15.does(Effect::SaveRecord(Box::new(Record {
             in_flight,
             overtaken: None,
+            cleared: record
+                .cleared
+                .before(&record.request, &request, provider.target.knobs.clearing),
             accepted: record
                 .accepted
                 .or_else(|| status::verified_at(view.object.status.as_ref())),
@@ -210,11 +223,28 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
         })));
     }
     let mut body = made::update_body(&request, &record.client_id);
+    if let Some(way) = record.cleared.sending {
+        clearing::write(&mut body, &record.cleared.missing(&record.request, &request), way);
+    }
     if let (true, Some(secret)) = (view.journal.with_secret, &record.client_secret) {
         // Some providers demand the current secret in an update, others refuse every update that holds it.
         body.insert("client_secret".to_owned(), secret.expose_secret().into());
     }
     Row::K15.does(Effect::Update { request, body })
+}
+
+/// K11c: the provider refused what was to clear a member, and the rest of the request may be accepted without it.
+fn clearing_refused(view: &View<'_>, record: &Record) -> Option<Decision> {
+    let refused = view.journal.clearing_refused.as_ref()?;
+    record
+        .in_flight
+        .as_ref()
+        .filter(|in_flight| in_flight.attempt == *refused)?;
+    Some(Row::K11c.does(Effect::SaveRecord(Box::new(Record {
+        in_flight: None,
+        cleared: record.cleared.refused(),
+        ..record.clone()
+    }))))
 }
 
 /// K10a: the user wants another client in the place of this one.
@@ -304,6 +334,7 @@ pub(super) fn after_update(record: &Record, request: &Request, answer: &Registra
         request: request.clone(),
         in_flight: None,
         missing_since: None,
+        cleared: record.cleared.after(&record.request, request, &answer.metadata),
         ..record.clone()
     };
     record.absorb(answer.clone());

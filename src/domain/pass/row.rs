@@ -218,8 +218,10 @@ rows! {
             => "read it / verdict: failed, unless the same reference was taken over before / discover / verdict: failed (ProviderChanged) / read the client with the token: the recorded one, it is the answer to save (A2)";
         K11b "nothing in flight, the stored request equals the wanted one, and the client was noted as missing"
             => "save the record without that";
-        K11 "nothing in flight, no update overtaken, and the stored request equals the wanted one"
+        K11 "nothing in flight, no update overtaken, the stored request equals the wanted one, and no member is left at the provider that another way of clearing may take out"
             => "go on with K15a";
+        K11c "the update of this pass cleared a member that the manifest no longer sets, and the provider refused it; the rest of the request is accepted already, or it may be sent without that"
+            => "save the record with nothing in flight, and with this way of clearing as tried";
         K11a "the update of this pass was answered \"gone or unauthorised\", and nothing was in flight before"
             => "part R";
         K12 "nothing else in flight, and this very change was rejected by this very provider, nothing else has failed since, and no new `reconcile` value asks for another try"

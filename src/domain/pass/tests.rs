@@ -5,6 +5,7 @@
 #![allow(clippy::semicolon_if_nothing_returned, reason = "one-line changes of a world")]
 
 mod adopt_rows;
+mod answered_rows;
 mod create_rows;
 mod delete_rows;
 mod first_rows;

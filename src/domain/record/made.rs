@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::api::OAuthClient;
 use crate::domain::auth_method;
+use crate::domain::clearing::Cleared;
 use crate::domain::metadata::Request;
 use crate::domain::operator::Operator;
 use crate::domain::provider::Provider;
@@ -85,6 +86,7 @@ pub fn sample(object: &OAuthClient, operator: &Operator) -> Record {
         replaced: None,
         adopted: None,
         auth_method: None,
+        cleared: Cleared::default(),
         overtaken: None,
         touched: None,
         accepted: None,

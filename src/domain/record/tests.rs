@@ -30,6 +30,7 @@ pub(crate) fn record() -> Record {
         replaced: None,
         adopted: None,
         auth_method: None,
+        cleared: Cleared::default(),
         overtaken: None,
         touched: None,
         accepted: None,

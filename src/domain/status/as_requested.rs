@@ -1,7 +1,8 @@
 //! Whether the provider registered what the manifest asks for: condition `AsRequested`, and the differences.
 
 use crate::api::{OAuthClientStatus, Reason};
-use crate::domain::effective::{self, Difference, Stated};
+use crate::domain::comparison::Stated;
+use crate::domain::effective::{self, Difference};
 use crate::domain::metadata;
 
 use super::{Conditions, Facts, Verdict};
@@ -49,6 +50,19 @@ pub(super) fn tell(status: &mut OAuthClientStatus, verdict: &Verdict, facts: &Fa
     if !echoed {
         let text = "the answer of the provider contains none of the requested members, so it is unknown which values it registered";
         conditions.set(CONDITION, "Unknown", Reason::MetadataNotStated, text);
+    } else if !record.cleared.left.is_empty() {
+        let left: Vec<String> = record
+            .cleared
+            .left
+            .keys()
+            .map(|member| metadata::field_of(member))
+            .collect();
+        let text = format!(
+            "the provider keeps the last values of {}, which the manifest no longer sets, whatever value the operator sends for none; see status.effective. \
+             Set them to the values that the application needs, or remove them at the provider",
+            listed(&left)
+        );
+        conditions.set(CONDITION, "False", Reason::MetadataSubstituted, &text);
     } else if !other.is_empty() {
         let text = format!(
             "the provider registered other values of {} than the manifest sets; see status.effective. Change the manifest, or ask the administrator of the \
@@ -74,11 +88,17 @@ pub(super) fn method(stated: &str) -> String {
 }
 
 fn fields(differences: &[&Difference]) -> String {
-    let named = differences.iter().take(MOST_NAMED);
-    let mut fields: Vec<String> = named.map(|difference| metadata::field_of(&difference.member)).collect();
-    match differences.len().saturating_sub(MOST_NAMED) {
-        0 => {}
-        more => fields.push(format!("{more} more")),
+    let fields: Vec<String> = differences
+        .iter()
+        .map(|difference| metadata::field_of(&difference.member))
+        .collect();
+    listed(&fields)
+}
+
+fn listed(fields: &[String]) -> String {
+    let mut listed = fields[..fields.len().min(MOST_NAMED)].join(", ");
+    if fields.len() > MOST_NAMED {
+        listed = format!("{listed} and {} more", fields.len() - MOST_NAMED);
     }
-    fields.join(", ")
+    listed
 }

@@ -1,6 +1,8 @@
 use super::*;
 use crate::domain::record::tests::record;
 
+mod as_requested;
+
 fn condition<'a>(status: &'a OAuthClientStatus, type_: &str) -> Option<&'a Condition> {
     status.conditions.iter().find(|condition| condition.type_ == type_)
 }
@@ -337,108 +339,4 @@ fn waiting_for_another_object_is_not_stalled() {
 fn long_messages_are_cut_between_characters() {
     assert_eq!(truncated(&"é".repeat(600)).len(), 1024);
     assert_eq!(truncated(&format!("x{}", "é".repeat(600))).len(), 1023);
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "json! literals read best by value")]
-/// Status after a verdict about a client whose manifest, request and answer are these.
-fn answered(
-    spec: serde_json::Value,
-    request: serde_json::Value,
-    answer: serde_json::Value,
-    verdict: &Verdict,
-) -> OAuthClientStatus {
-    let mut base = serde_json::json!({"providerRef": {"name": "p"}});
-    base.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-    let spec: OAuthClientSpec = serde_json::from_value(base).unwrap();
-    let mut record = record();
-    record.request = request.as_object().unwrap().clone();
-    record.metadata = answer.as_object().unwrap().clone();
-    let facts = Facts {
-        generation: Some(1),
-        spec: Some(&spec),
-        record: Some(&record),
-        now: 100,
-        ..Facts::default()
-    };
-    after(&OAuthClientStatus::default(), verdict, &facts)
-}
-
-#[test]
-fn w110_as_requested_names_the_fields_that_the_manifest_sets() {
-    use serde_json::json;
-    let request = json!({"scope": "a b", "client_name": "n", "grant_types": ["authorization_code"], "x": 1});
-    for (spec, answer, expected, part) in [
-        (
-            json!({"scopes": ["a", "b"]}),
-            json!({"scope": "b a", "client_name": "n", "x": 1}),
-            "True",
-            "the manifest sets",
-        ),
-        (
-            json!({"scopes": ["a", "b"]}),
-            json!({"scope": "a", "client_name": "n", "x": 1}),
-            "False",
-            "of spec.scopes than",
-        ),
-        (
-            json!({"scopes": ["a", "b"], "extraMetadata": {"x": 1}}),
-            json!({"scope": "a b c", "x": 2}),
-            "False",
-            "spec.scopes, spec.extraMetadata.x",
-        ),
-        (
-            json!({"scopes": ["a", "b"], "clientName": "n"}),
-            json!({"scope": "a b"}),
-            "Unknown",
-            "spec.clientName",
-        ),
-        (
-            json!({"scopes": ["a", "b"]}),
-            json!({"unrelated": 1}),
-            "Unknown",
-            "none of the requested members",
-        ),
-        (
-            json!({"scopes": ["a", "b"]}),
-            json!({"scope": "a b", "client_name": "other", "x": 1}),
-            "True",
-            "the manifest sets",
-        ),
-    ] {
-        let status = answered(spec.clone(), request.clone(), answer.clone(), &Verdict::Ready);
-        let told = condition(&status, "AsRequested").unwrap();
-        assert_eq!(told.status, expected, "{spec} {answer}");
-        assert!(told.message.contains(part), "{}", told.message);
-        assert_eq!(condition(&status, "Ready").unwrap().status, "True");
-    }
-    // A default that the provider chose otherwise is shown, too.
-    let status = answered(
-        json!({}),
-        request,
-        json!({"client_name": "other", "scope": "a b", "x": 1}),
-        &Verdict::Ready,
-    );
-    assert_eq!(status.effective.len(), 1);
-    assert_eq!(status.effective[0].registered.as_deref(), Some("other"));
-}
-
-#[test]
-fn w110_a_refused_update_says_nothing_of_the_answer() {
-    use serde_json::json;
-    let refused = Verdict::Failed(Failure::new(Class::Invalid, Reason::UpdateRejected, "why"));
-    let status = answered(
-        json!({"scopes": ["a"]}),
-        json!({"scope": "a"}),
-        json!({"scope": "a"}),
-        &refused,
-    );
-    assert!(condition(&status, "AsRequested").is_none() && status.effective.is_empty());
-    let replaced = Verdict::Failed(Failure::new(Class::Denied, Reason::AuthMethodSubstituted, "why"));
-    let status = answered(
-        json!({"scopes": ["a"]}),
-        json!({"scope": "a"}),
-        json!({"scope": "b"}),
-        &replaced,
-    );
-    assert_eq!(condition(&status, "AsRequested").unwrap().status, "False");
 }

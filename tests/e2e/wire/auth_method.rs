@@ -72,14 +72,14 @@ fn w112_a_method_that_the_metadata_excludes_is_refused_and_nothing_is_sent() {
         case.ready("").await;
         assert_eq!(sent(&double, "POST"), ["client_secret_basic"]);
         // The same before an update: the client stays as it is.
-        case.client("", with("one", "none")).await;
+        case.client("", with("one", "client_secret_post")).await;
         let message = case.failed("", "AuthMethodUnsupported").await;
         assert!(message.contains("use one of client_secret_basic"), "{message}");
         assert_eq!(sent(&double, "PUT"), [Value::Null; 0]);
         // An empty list turns the check off.
         case.provider(json!({"issuer": double.url(), "tokenEndpointAuthMethods": []}))
             .await;
-        case.client("any", with("any", "tls_client_auth")).await;
+        case.client("any", with("any", "client_secret_jwt")).await;
         case.ready("any").await;
     });
 }

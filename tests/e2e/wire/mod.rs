@@ -11,6 +11,7 @@ mod answers;
 mod as_requested;
 mod auth_method;
 mod case;
+mod clearing;
 mod client_credentials;
 mod deletion;
 mod discovery;

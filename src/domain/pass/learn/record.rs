@@ -83,6 +83,7 @@ impl State {
                 self.journal.marked = wanted.in_flight.as_ref().map(|update| update.attempt.clone());
                 self.journal.touched |= wanted.touched.is_some() && self.journal.confirmed.is_some();
                 self.journal.overtaken = None;
+                self.journal.clearing_refused = None;
                 if self.journal.answer.take().is_some() {
                     let text = format!(
                         "the provider accepted the changed metadata of client {}",

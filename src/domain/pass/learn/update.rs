@@ -1,6 +1,6 @@
 //! Answers to an update.
 
-use crate::api::{AttemptOutcome, Reason};
+use crate::api::{AttemptOutcome, Clearing, Reason};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::{self, Request};
 use crate::domain::outcome::CallError;
@@ -44,6 +44,7 @@ impl State {
             self.journal.with_secret = true;
             return;
         }
+        let clears = self.clears_otherwise(&request);
         // Sent again in this pass, it is another update, marked as one whose earlier one was not answered.
         self.journal.marked = None;
         if refusal::is_nowhere(&error) {
@@ -51,7 +52,22 @@ impl State {
             self.journal.nowhere = Some(Box::new(Nowhere::Update(error, hash)));
             return;
         }
-        self.update_refused(refused_update(&error, &client_id), hash);
+        let failure = refused_update(&error, &client_id);
+        if failure.reason == Reason::UpdateRejected && clears.is_some() {
+            self.journal.clearing_refused = clears;
+            return;
+        }
+        self.update_refused(failure, hash);
+    }
+
+    /// The mark of the update under way, if it clears a member in a way that another one can take the place of, so that its refusal is
+    /// none of the manifest.
+    fn clears_otherwise(&self, request: &Request) -> Option<String> {
+        let ((record, _), provider) = (self.record()?, self.provider()?);
+        let way = record.cleared.sending.filter(|_| !record.token_is_in_doubt())?;
+        let only_clears = record.request == *request;
+        let learns = provider.target.knobs.clearing.is_none() && way != Clearing::Omit;
+        (only_clears || learns).then(|| self.update_in_flight().map(str::to_owned))?
     }
 
     /// The client was read after its update was answered with 404.

@@ -31,7 +31,7 @@ fn k3_to_k6_the_secret_is_restored_from_the_record_without_the_provider() {
     assert_eq!(world(Held::Ours(Box::new(frozen))).short(), "DeleteCredentials");
 }
 
-fn changed() -> World {
+pub(super) fn changed() -> World {
     World::kept().with(|w| {
         w.object["metadata"]["generation"] = json!(2);
         w.object["spec"]["redirectURIs"] = json!(["https://b/cb"]);
@@ -354,73 +354,4 @@ fn a2f_an_update_that_was_overtaken_is_told_to_the_successor() {
     let before = late.record.as_ref().unwrap();
     assert_eq!(record.overtaken.as_deref(), Some("a2"));
     assert_eq!(record.credential_generation, before.credential_generation + 1);
-}
-
-/// The application would fail: the manifest sets one method, and the provider registered another one.
-#[test]
-fn w111_k15e_a_method_that_the_provider_replaced_is_not_ready() {
-    let world = |set: Option<&str>, stated: Value| {
-        let mut world = World::kept().with(|w| w.object["spec"]["tokenEndpointAuthMethod"] = json!(set));
-        let mut record = world.matching_record();
-        record.metadata.insert("token_endpoint_auth_method".into(), stated);
-        let wanted = secret::credentials(&world.parsed(), &record);
-        (world.record, world.secret) = (Some(record), Held::Ours(Box::new(wanted)));
-        world
-    };
-    for (set, stated) in [
-        ("none", json!("client_secret_basic")),
-        ("private_key_jwt", json!("client_secret_basic")),
-        ("client_secret_basic", json!(["client_secret_post"])),
-    ] {
-        let world = world(Some(set), stated);
-        let Next::Finish(Verdict::Failed(failure)) = world.next() else {
-            panic!("{}", world.short())
-        };
-        assert_eq!(failure.reason, Reason::AuthMethodSubstituted);
-        assert!(
-            failure.message.contains(&format!("instead of {set}")),
-            "{}",
-            failure.message
-        );
-    }
-    for (set, stated) in [
-        (Some("none"), json!("none")),
-        (Some("none"), json!(["none"])),
-        (Some("none"), json!(7)),
-        (None, json!("client_secret_post")),
-    ] {
-        assert_eq!(world(set, stated).short(), "Ready", "{set:?}");
-    }
-}
-
-#[test]
-fn w113_k10c_other_metadata_gives_a_registered_client_no_other_method() {
-    let world = |method: Option<&str>, listed: &[&str]| {
-        let mut world = changed();
-        world.object["spec"]["tokenEndpointAuthMethod"] = json!(method);
-        let listed = listed.iter().map(|method| (*method).to_owned()).collect();
-        world.endpoints.as_mut().unwrap().auth_methods = Some(listed);
-        let record = world.record.as_mut().unwrap();
-        record.auth_method = Some("client_secret_post".into());
-        record
-            .request
-            .insert("token_endpoint_auth_method".into(), json!("client_secret_post"));
-        let wanted = secret::credentials(&world.parsed(), world.record.as_ref().unwrap());
-        (world.secret, world.journal.object_read) = (Held::Ours(Box::new(wanted)), true);
-        world
-    };
-    let unset = world(None, &["client_secret_jwt"]);
-    let Next::Do(Effect::SaveRecord(record)) = unset.next() else {
-        panic!("{}", unset.short())
-    };
-    let sent = unset.with(|w| (w.record, w.journal.marked) = (Some(*record), Some("fresh".into())));
-    let Next::Do(Effect::Update { body, .. }) = sent.next() else {
-        panic!("{}", sent.short())
-    };
-    assert_eq!(body["token_endpoint_auth_method"], "client_secret_post");
-    assert_eq!(
-        world(Some("none"), &["client_secret_jwt"]).short(),
-        "AuthMethodUnsupported"
-    );
-    assert_eq!(world(Some("none"), &["none"]).short(), "SaveRecord");
 }

@@ -1,0 +1,120 @@
+//! Rows about what a provider made of a request: K10c, K11c, K15e, and which members an update has.
+
+use super::keep_rows::changed;
+use super::*;
+
+/// The application would fail: the manifest sets one method, and the provider registered another one.
+#[test]
+fn w111_k15e_a_method_that_the_provider_replaced_is_not_ready() {
+    let world = |set: Option<&str>, stated: Value| {
+        let mut world = World::kept().with(|w| w.object["spec"]["tokenEndpointAuthMethod"] = json!(set));
+        let mut record = world.matching_record();
+        record.metadata.insert("token_endpoint_auth_method".into(), stated);
+        let wanted = secret::credentials(&world.parsed(), &record);
+        (world.record, world.secret) = (Some(record), Held::Ours(Box::new(wanted)));
+        world
+    };
+    for (set, stated) in [
+        ("none", json!("client_secret_basic")),
+        ("private_key_jwt", json!("client_secret_basic")),
+        ("client_secret_basic", json!(["client_secret_post"])),
+    ] {
+        let world = world(Some(set), stated);
+        let Next::Finish(Verdict::Failed(failure)) = world.next() else {
+            panic!("{}", world.short())
+        };
+        assert_eq!(failure.reason, Reason::AuthMethodSubstituted);
+        assert!(
+            failure.message.contains(&format!("instead of {set}")),
+            "{}",
+            failure.message
+        );
+    }
+    for (set, stated) in [
+        (Some("none"), json!("none")),
+        (Some("none"), json!(["none"])),
+        (Some("none"), json!(7)),
+        (None, json!("client_secret_post")),
+    ] {
+        assert_eq!(world(set, stated).short(), "Ready", "{set:?}");
+    }
+}
+
+#[test]
+fn w113_k10c_other_metadata_gives_a_registered_client_no_other_method() {
+    let world = |method: Option<&str>, listed: &[&str]| {
+        let mut world = changed();
+        world.object["spec"]["tokenEndpointAuthMethod"] = json!(method);
+        let listed = listed.iter().map(|method| (*method).to_owned()).collect();
+        world.endpoints.as_mut().unwrap().auth_methods = Some(listed);
+        let record = world.record.as_mut().unwrap();
+        record.auth_method = Some("client_secret_post".into());
+        record
+            .request
+            .insert("token_endpoint_auth_method".into(), json!("client_secret_post"));
+        let wanted = secret::credentials(&world.parsed(), world.record.as_ref().unwrap());
+        (world.secret, world.journal.object_read) = (Held::Ours(Box::new(wanted)), true);
+        world
+    };
+    let unset = world(None, &["client_secret_jwt"]);
+    let Next::Do(Effect::SaveRecord(record)) = unset.next() else {
+        panic!("{}", unset.short())
+    };
+    let sent = unset.with(|w| (w.record, w.journal.marked) = (Some(*record), Some("fresh".into())));
+    let Next::Do(Effect::Update { body, .. }) = sent.next() else {
+        panic!("{}", sent.short())
+    };
+    assert_eq!(body["token_endpoint_auth_method"], "client_secret_post");
+    assert_eq!(
+        world(Some("none"), &["client_secret_jwt"]).short(),
+        "AuthMethodUnsupported"
+    );
+    assert_eq!(world(Some("none"), &["none"]).short(), "SaveRecord");
+}
+
+/// A client whose manifest no longer sets a member that the provider has.
+fn without_page() -> World {
+    let mut world = changed();
+    let record = world.record.as_mut().unwrap();
+    record.request.insert("client_uri".into(), json!("https://a/page"));
+    let request = world.request();
+    let kept = record_with(&world, |r| {
+        r.cleared.left.insert("client_uri".into(), json!("https://a/page"));
+        r.request = request;
+    });
+    world.with(|w| (w.record, w.journal.object_read) = (Some(kept), true))
+}
+
+fn record_with(world: &World, change: impl FnOnce(&mut Record)) -> Record {
+    let mut record = world.record.clone().unwrap();
+    change(&mut record);
+    record
+}
+
+#[test]
+fn w114_k11_a_member_that_is_left_is_cleared_in_the_next_way_until_none_is_left() {
+    let mut world = without_page();
+    let mut sent = Vec::new();
+    while let Next::Do(Effect::SaveRecord(record)) = world.next() {
+        (world.record, world.journal.marked) = (Some(*record), Some("fresh".into()));
+        let Next::Do(Effect::Update { body, .. }) = world.next() else {
+            panic!("{}", world.short())
+        };
+        sent.push(body.get("client_uri").cloned());
+        // K11c: the provider refuses each of them.
+        world.journal.clearing_refused = Some("fresh".into());
+        let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+            panic!("{}", world.short())
+        };
+        assert!(record.in_flight.is_none() && record.cleared.sending.is_none());
+        (world.record, world.journal.clearing_refused, world.journal.marked) = (Some(*record), None, None);
+    }
+    assert_eq!(sent, [None, Some(json!(null)), Some(json!("")), Some(json!(""))]);
+    assert_eq!(
+        world.short(),
+        "Ready",
+        "what no way clears keeps nothing from being Ready"
+    );
+    world.provider.as_mut().unwrap().target.knobs.clearing = Some(crate::api::Clearing::Null);
+    assert_eq!(world.short(), "Ready", "that way was tried");
+}
