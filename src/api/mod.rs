@@ -27,7 +27,7 @@ pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuth
 pub use condition::Condition;
 pub use crds::{crds, file_name};
 pub use effective::EffectiveMember;
-pub use policy::{Clearing, OnUnknownOutcome, Verify};
+pub use policy::{Clearing, OnUnknownOutcome, Substitutions, Verify};
 pub use provider::{
     AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
     ManagementMode, OAuthProvider, OAuthProviderSpec, Profile, ProviderSettings, ProviderStatus, WebFinger,

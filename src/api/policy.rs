@@ -40,3 +40,13 @@ pub enum Clearing {
     /// The request has the default of the specification, else an empty value.
     Default,
 }
+
+/// What to do when a provider registers other values than the manifest sets.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Substitutions {
+    /// The client is used, and its status shows the values.
+    #[default]
+    Accept,
+    /// The client is not used.
+    Reject,
+}

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use super::auth::{Auth, SecretBacked};
 use super::bounds::{RateLimit, Timeouts, Tls};
 use super::condition::Condition;
-use super::policy::{Clearing, OnUnknownOutcome, Verify};
+use super::policy::{Clearing, OnUnknownOutcome, Substitutions, Verify};
 
 /// A provider that clients of its own namespace register at.
 ///
@@ -253,6 +253,11 @@ pub struct ProviderSettings {
     /// registers once more and reports a suspected stray client; `Hold` waits for a person.
     #[serde(default)]
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// What to do when the provider registers other values than a manifest sets. `Accept` uses the client; its status shows the values.
+    /// `Reject` deregisters a client that was just registered, before its Secret exists, and takes an update back by sending the former
+    /// request once; `management.mode` must not be `None`.
+    #[serde(default)]
+    pub substitutions: Substitutions,
     /// Whether the operator tries the credentials of a new registration once, with a request that obtains no token. `Never`: a client that
     /// the provider has lost is never registered again by itself.
     #[serde(default)]

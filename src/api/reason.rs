@@ -60,6 +60,8 @@ reasons! {
     MetadataNotStated => "Check at the provider whether it registered the members that the message names.",
     /// The provider registered another authentication method than the manifest sets, so that the application cannot authenticate.
     AuthMethodSubstituted => "Set `spec.tokenEndpointAuthMethod` to the method that the message names and configure the application for it, or ask the administrator of the provider to allow the requested method.",
+    /// The provider registered other values than the manifest sets, and its provider object rejects that.
+    SubstitutionRejected => "Change the fields that the message names to values that the provider registers, or set `spec.substitutions: Accept` in the provider object. Nothing is sent again until the manifest or the provider object changes.",
     /// The provider does not support the authentication method that the manifest sets, or none that the operator can choose.
     AuthMethodUnsupported => "Set `spec.tokenEndpointAuthMethod` to a method that the message names. If the metadata of the provider is wrong, list its methods in `spec.tokenEndpointAuthMethods` of the provider object.",
     /// The provider registered a client that authenticates with a secret, and issued none.

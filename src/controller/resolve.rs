@@ -67,6 +67,7 @@ pub(super) async fn resolve(
             management,
             knobs: profile::settings(settings),
             on_unknown_outcome: settings.on_unknown_outcome,
+            substitutions: settings.substitutions,
             verify: settings.verify,
             ca_bundle: settings.tls.as_ref().and_then(|tls| tls.ca_bundle.clone()),
             deadlines: deadlines(settings),

@@ -1,10 +1,12 @@
 //! What a provider made of a request: where its answer differs, as the status shows it.
 
 use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
 
-use crate::api::EffectiveMember;
+use crate::api::{EffectiveMember, OAuthClientSpec};
 
 use super::comparison::{Stated, compare, stated, text};
+use super::metadata;
 use super::record::Record;
 
 /// Most members that are shown.
@@ -35,11 +37,28 @@ pub fn is_echoed(record: &Record) -> bool {
 /// The requested members whose values the provider's last answer does not confirm.
 #[must_use]
 pub fn differences(record: &Record) -> Vec<Difference> {
-    let members = record.request.iter().map(|(name, wanted)| Difference {
+    between(&record.request, &record.metadata)
+}
+
+/// The same for a request and its answer.
+fn between(request: &Map<String, Value>, answer: &Map<String, Value>) -> Vec<Difference> {
+    let members = request.iter().map(|(name, wanted)| Difference {
         member: name.clone(),
-        stated: compare(name, wanted, stated(&record.metadata, name)),
+        stated: compare(name, wanted, stated(answer, name)),
     });
     members.filter(|member| member.stated != Stated::Same).collect()
+}
+
+/// Members that a manifest sets and that an answer states with other values.
+#[must_use]
+pub fn substituted(spec: &OAuthClientSpec, request: &Map<String, Value>, answer: &Map<String, Value>) -> Vec<String> {
+    let set = metadata::set_members(spec);
+    let differences = between(request, answer).into_iter();
+    let other = differences.filter(|difference| difference.stated == Stated::Other);
+    other
+        .map(|difference| difference.member)
+        .filter(|member| set.contains(member))
+        .collect()
 }
 
 /// The same for the status: bounded, and without credentials. Members that the manifest no longer sets come first.

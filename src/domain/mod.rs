@@ -32,6 +32,7 @@ pub mod registration;
 pub mod relocation;
 pub mod secret;
 pub mod status;
+pub mod substitution;
 pub mod suspect;
 pub mod target;
 pub mod time;

@@ -8,6 +8,7 @@ use crate::api::ManagementMode;
 
 pub mod made;
 mod nested;
+mod rejected;
 
 use super::auth_method;
 use super::clearing::Cleared;
@@ -15,6 +16,7 @@ use super::registration::Registration;
 use super::target::Endpoints;
 
 pub use nested::Nested;
+pub use rejected::Rejected;
 
 /// Version of the record's form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -155,6 +157,9 @@ pub struct Record {
     /// Members that the manifest no longer sets: how they are cleared at the provider, and which it still has.
     #[serde(default, skip_serializing_if = "Cleared::is_empty")]
     pub cleared: Cleared,
+    /// The update that was taken back, because the provider substituted values of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejected>,
     /// When the provider last accepted the client's own credentials, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<i64>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{AssertionAudience, Clearing, ManagementMode, OnUnknownOutcome, TokenReuse, Verify};
+use crate::api::{AssertionAudience, Clearing, ManagementMode, OnUnknownOutcome, Substitutions, TokenReuse, Verify};
 
 /// Where the provider's metadata is found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -183,6 +183,8 @@ pub struct Target {
     pub knobs: Knobs,
     /// Policy for unknown outcomes.
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// Policy for values that the provider substitutes.
+    pub substitutions: Substitutions,
     /// Whether a registration's credentials are tried once.
     pub verify: Verify,
     /// PEM authorities to trust instead of the system's.

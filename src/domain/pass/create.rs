@@ -6,7 +6,7 @@ use crate::api::{OnUnknownOutcome, Reason, Suspect, names};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
 use crate::domain::marker::{self, Marker};
-use crate::domain::{auth_method, metadata, secret};
+use crate::domain::{auth_method, metadata, secret, substitution};
 
 use super::adopt;
 use super::effect::{Decision, Effect, Verdict};
@@ -103,6 +103,9 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
     if let Some(decision) = adopt::client(view, provider) {
         return decision;
     }
+    if let Some(failure) = substitution::unsupported(provider) {
+        return Row::C8c.fails(failure);
+    }
     if !view.was_registered() && is_rejected(view, &request, provider) {
         return Row::C9.ends(Verdict::Nothing);
     }
@@ -116,10 +119,8 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
         Err(failure) => return Row::C10a.fails(failure),
         Ok(request) => request,
     };
-    match view.credentials {
-        CredentialsView::Foreign => return Row::C11.fails(foreign_secret(&secret::name(view.object))),
-        CredentialsView::Former => return Row::C11.fails(former_secret(&secret::name(view.object))),
-        CredentialsView::Absent | CredentialsView::Unseen { .. } | CredentialsView::Ours(_) => {}
+    if let Some(failure) = name_taken(view) {
+        return Row::C11.fails(failure);
     }
     if let (Some(rest), None) = (view.seen.registrations_denied, &view.journal.attempt) {
         return Row::C11a.fails(denied(rest));
@@ -131,6 +132,16 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
         return Row::C13.does(open_attempt(view));
     }
     Row::C14.does(register(view, provider, request))
+}
+
+/// Why the credentials Secret could not be written.
+fn name_taken(view: &View<'_>) -> Option<Failure> {
+    let name = || secret::name(view.object);
+    match view.credentials {
+        CredentialsView::Foreign => Some(foreign_secret(&name())),
+        CredentialsView::Former => Some(former_secret(&name())),
+        CredentialsView::Absent | CredentialsView::Unseen { .. } | CredentialsView::Ours(_) => None,
+    }
 }
 
 /// Whether the request was refused. Which authentication method is chosen for it is known only after discovery.

@@ -13,6 +13,7 @@ use crate::domain::identity;
 use crate::domain::metadata::Request;
 use crate::domain::record::Record;
 use crate::domain::record::made::{self, Origin};
+use crate::domain::substitution;
 
 use super::effect::{Decision, Effect};
 use super::journal::Compensation;
@@ -39,6 +40,9 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
         let mut after = keep::after_update(record, request, answer);
         after.adopted = journal.adopts.clone().or(after.adopted);
         after.auth_method = auth_method::chosen(request, &view.object.spec).or(after.auth_method);
+        if let ProviderView::Resolved(provider) = view.provider {
+            after.rejected = substitution::of_update(&view.object.spec, record, &after, provider);
+        }
         return Some(Row::A2.does(Effect::SaveRecord(Box::new(after))));
     }
     if let (Some(attempt), RecordView::Present(record)) = (&journal.overtaken, view.record) {

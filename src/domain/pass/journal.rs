@@ -38,6 +38,8 @@ pub struct Journal {
     pub registration: Option<Registration>,
     /// Why that client cannot be recorded.
     pub unrecordable: Option<Failure>,
+    /// Whether that is because the provider substituted values, by the digest of the request and of the provider.
+    pub rejects: Option<String>,
     /// How far the deregistration of that client has come.
     pub compensation: Compensation,
     /// The client of an answer that cannot be taken over.

@@ -12,6 +12,7 @@ use crate::domain::record::{InFlight, Record, made};
 use crate::domain::registration::Registration;
 use crate::domain::secret::{self, Repair};
 use crate::domain::status;
+use crate::domain::substitution;
 use secrecy::ExposeSecret;
 
 use super::create::{self, RECORDED_WITHIN};
@@ -29,6 +30,7 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
         return Some(Row::K1.does(Effect::AddFinalizer));
     }
     let decision = doubt(view, record)
+        .or_else(|| take_back(view, record))
         .or_else(|| secret_step(view, record))
         .or_else(|| request_step(view, record));
     Some(decision.unwrap_or_else(|| finish(view, record)))
@@ -66,6 +68,18 @@ fn find(view: &View<'_>) -> Option<Decision> {
         ProviderView::Resolved(_) | ProviderView::Refused(_) => return None,
     };
     Some(Row::K1c.does(effect))
+}
+
+/// K1d: the provider substituted values of an update, so the former request is sent once more, before the application sees anything.
+fn take_back(view: &View<'_>, record: &Record) -> Option<Decision> {
+    let former = record.rejected.as_ref()?.former.clone()?;
+    Some(match view.provider {
+        ProviderView::Unresolved => Row::K1d.does(Effect::ResolveProvider),
+        ProviderView::Refused(failure) => Row::K1d.fails(failure.clone()),
+        // Nothing is left to be done for a pass whose update was refused but to say so.
+        ProviderView::Resolved(_) if view.journal.disowned => return None,
+        ProviderView::Resolved(provider) => update(view, record, provider, former),
+    })
 }
 
 /// K2 to K6: the application's Secret first, which needs no provider.
@@ -151,8 +165,19 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     if let Some(saved) = clearing_refused(view, record) {
         return Some(saved);
     }
+    let rejected = record
+        .rejected
+        .as_ref()
+        .filter(|_| record.in_flight.is_none() && !view.journal.disowned);
+    if let Some(rejected) = rejected.filter(|rejected| rejected.hash == create::fingerprint(&request, provider)) {
+        return Some(Row::K12a.fails(substitution::of_rejected(rejected)));
+    }
     // K11
-    if settled && record.request == request && !record.cleared.goes_on(provider.target.knobs.clearing) {
+    if settled
+        && !view.journal.disowned
+        && record.request == request
+        && !record.cleared.goes_on(provider.target.knobs.clearing)
+    {
         // What was missed before is no first look of a later change.
         let found = || {
             Row::K11b.does(Effect::SaveRecord(Box::new(Record {

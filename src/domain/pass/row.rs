@@ -162,6 +162,8 @@ rows! {
             => "verdict: failed (InvalidSpec)";
         C8a "`spec.adopt` is set: the provider object does not allow it, or its clients have no tokens / Secret foreign / token not read / unusable / endpoints unknown / dry runs not done / finalizer missing / else"
             => "verdict: failed (AdoptionNotAllowed, InvalidSpec) / failed (SecretConflict) / read it / verdict: failed / discover / dry-run both Secrets / add the finalizer / read the client with the token: shown, it is the answer to claim (A1)";
+        C8c "the provider object rejects substitutions, and its clients are not managed"
+            => "verdict: failed (InvalidSpec)";
         C9 "this very request was rejected by this very provider, the last attempt did not register a client, and no new `reconcile` value asks for another try"
             => "verdict: nothing";
         C9a "no attempt opened, and the provider asked for a pause that lasts"
@@ -190,6 +192,8 @@ rows! {
             => "enter a suspect, which closes the attempt as suspected";
         K1c "the same, client_id a chosen one, not looked up"
             => "resolve the provider, discover, look the client up: found, it is the registration in hand (A1), whose secret may be another";
+        K1d "the provider substituted values of the last update, its object says Reject, and the former request was not sent again: provider unresolved / refused / else"
+            => "resolve it / verdict: failed / send the former request as an update (K12 to K15)";
         K2a "the client authenticates by a secret that the provider never issued"
             => "go on with K7";
         K2 "credentials metadata is what the status says and the generation is judged"
@@ -226,6 +230,8 @@ rows! {
             => "part R";
         K12 "nothing else in flight, and this very change was rejected by this very provider, nothing else has failed since, and no new `reconcile` value asks for another try"
             => "verdict: nothing";
+        K12a "nothing in flight, and this very change was taken back at this very provider"
+            => "verdict: failed (SubstitutionRejected)";
         K13 "the provider offers no management"
             => "verdict: failed (UpdateUnsupported)";
         K13a "no update marked in this pass, and the provider asked for a pause that lasts"

@@ -75,6 +75,7 @@ fn provider() -> Provider {
             management: Sent::default(),
             knobs: knobs(Profile::Rfc7592),
             on_unknown_outcome: crate::api::OnUnknownOutcome::Register,
+            substitutions: crate::api::Substitutions::Accept,
             verify: crate::api::Verify::Auto,
             ca_bundle: None,
             presented: crate::domain::target::Presented::default(),

@@ -87,6 +87,7 @@ pub fn sample(object: &OAuthClient, operator: &Operator) -> Record {
         adopted: None,
         auth_method: None,
         cleared: Cleared::default(),
+        rejected: None,
         overtaken: None,
         touched: None,
         accepted: None,

@@ -31,6 +31,7 @@ pub(crate) fn record() -> Record {
         adopted: None,
         auth_method: None,
         cleared: Cleared::default(),
+        rejected: None,
         overtaken: None,
         touched: None,
         accepted: None,

@@ -20,6 +20,7 @@ pub(in crate::provider) fn target(issuer: &str, token: &str) -> Target {
         management: bearer(token),
         knobs: profile::knobs(Profile::Rfc7592),
         on_unknown_outcome: OnUnknownOutcome::Register,
+        substitutions: crate::api::Substitutions::Accept,
         verify: crate::api::Verify::Auto,
         ca_bundle: None,
         presented: crate::domain::target::Presented::default(),

@@ -75,6 +75,7 @@ fn target(location: Location) -> Target {
         management: Credentials::default(),
         knobs: knobs(Profile::Rfc7592),
         on_unknown_outcome: OnUnknownOutcome::Register,
+        substitutions: crate::api::Substitutions::Accept,
         verify: crate::api::Verify::Auto,
         ca_bundle: None,
         presented: crate::domain::target::Presented::default(),

@@ -27,6 +27,7 @@ mod registration;
 mod rejection;
 mod software_statement;
 mod storing;
+mod substitutions;
 mod tls;
 mod tls_client;
 

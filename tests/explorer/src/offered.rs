@@ -104,6 +104,7 @@ impl Offered {
                 management,
                 knobs,
                 on_unknown_outcome: policy,
+                substitutions: oauth_client_operator::api::Substitutions::Accept,
                 verify: Verify::Auto,
                 ca_bundle: None,
                 presented: oauth_client_operator::domain::target::Presented::default(),

@@ -30,7 +30,8 @@ impl State {
             return;
         };
         self.journal.compensation = Compensation::Unrecorded;
-        let left_alone = self.left_alone(&registration.client_id, seen);
+        // What is rejected is nobody's to find.
+        let left_alone = self.journal.rejects.is_none() && self.left_alone(&registration.client_id, seen);
         if !left_alone {
             return;
         }
@@ -69,7 +70,8 @@ impl State {
             return;
         }
         if let Some(attempt) = self.journal.attempt.clone() {
-            self.close(&attempt, AttemptOutcome::NotApplied, String::new());
+            let rejected = self.journal.rejects.take().unwrap_or_default();
+            self.close(&attempt, AttemptOutcome::NotApplied, rejected);
         }
         self.compensated();
     }
@@ -83,8 +85,10 @@ impl State {
             return self.hold(client_id);
         }
         // Its entry may be settled before the next pass, which then is no doubt.
-        if let (StoredRecord::Present { .. }, Some(attempt)) = (&self.record, self.journal.attempt.clone()) {
-            self.close(&attempt, AttemptOutcome::Suspected, String::new());
+        let rejected = self.journal.rejects.take();
+        let settles = rejected.is_some() || matches!(self.record, StoredRecord::Present { .. });
+        if let (true, Some(attempt)) = (settles, self.journal.attempt.clone()) {
+            self.close(&attempt, AttemptOutcome::Suspected, rejected.unwrap_or_default());
         }
         self.compensated();
     }

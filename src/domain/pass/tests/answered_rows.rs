@@ -118,3 +118,72 @@ fn w114_k11_a_member_that_is_left_is_cleared_in_the_next_way_until_none_is_left(
     world.provider.as_mut().unwrap().target.knobs.clearing = Some(crate::api::Clearing::Null);
     assert_eq!(world.short(), "Ready", "that way was tried");
 }
+
+#[test]
+fn w117_k1d_k12a_a_substituted_update_is_taken_back_before_the_secret_is_looked_at_and_then_refused() {
+    let mut world = changed().with(|w| w.journal.object_read = true);
+    let former = world.record.as_ref().unwrap().request.clone();
+    let rejected = crate::domain::record::Rejected {
+        hash: world.hash(),
+        members: vec!["scope".into()],
+        former: Some(former.clone()),
+    };
+    let request = world.request();
+    world.secret = Held::Absent;
+    let mut world = world.recorded(|r| (r.rejected, r.request) = (Some(rejected.clone()), request));
+    let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    (world.record, world.journal.marked) = (Some(*record), Some("fresh".into()));
+    let Next::Do(Effect::Update { request, .. }) = world.next() else {
+        panic!("{}", world.short())
+    };
+    assert_eq!(request, former);
+    // A2: what the former request brings is no reason to go back again.
+    world.provider.as_mut().unwrap().target.substitutions = crate::api::Substitutions::Reject;
+    world.journal.answer = Some((former.clone(), answer()));
+    let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    assert_eq!(
+        (&record.request, &record.rejected),
+        (&former, &Some(rejected.settled()))
+    );
+    (world.record, world.journal.answer) = (Some(*record), None);
+    assert_eq!(world.short(), "CreateCredentials");
+    let wanted = secret::credentials(&world.parsed(), world.record.as_ref().unwrap());
+    world.secret = Held::Ours(Box::new(wanted));
+    assert_eq!(world.short(), "SubstitutionRejected");
+    world.provider.as_mut().unwrap().fingerprint = "another".into();
+    assert_eq!(world.short(), "SaveRecord", "another provider may accept it");
+}
+
+#[test]
+fn w117_a2_only_what_an_update_brought_about_is_taken_back() {
+    use crate::api::Substitutions;
+    let rejected = |before: &str, wanted: &str, stated: &str, substitutions| {
+        let mut world = World::kept().with(|w| w.object["spec"]["scopes"] = json!([wanted]));
+        let mut request = world.request();
+        request.insert("tos_uri".into(), json!("https://a/tos"));
+        let mut answered = answer();
+        answered.metadata.insert("scope".into(), json!(stated));
+        world.provider.as_mut().unwrap().target.substitutions = substitutions;
+        world.journal.answer = Some((request, answered));
+        let world = world.recorded(|r| {
+            r.request.insert("scope".into(), json!(before));
+            r.metadata.insert("scope".into(), json!("other"));
+        });
+        let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+            panic!("{}", world.short())
+        };
+        record.rejected.map(|rejected| rejected.members)
+    };
+    assert_eq!(rejected("a", "b", "other", Substitutions::Reject).unwrap(), ["scope"]);
+    assert_eq!(
+        rejected("a", "a", "other", Substitutions::Reject),
+        None,
+        "it was so before"
+    );
+    assert_eq!(rejected("a", "b", "b", Substitutions::Reject), None);
+    assert_eq!(rejected("a", "b", "other", Substitutions::Accept), None);
+}

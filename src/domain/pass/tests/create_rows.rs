@@ -376,3 +376,25 @@ fn w112_c9_a_rejected_request_is_known_by_every_method_that_may_be_chosen() {
     let set = world.with(|w| w.object["spec"]["tokenEndpointAuthMethod"] = json!("client_secret_basic"));
     assert_eq!(set.short(), "Discover");
 }
+
+#[test]
+fn w116_c8c_what_cannot_be_deregistered_cannot_be_rejected() {
+    use crate::api::{ManagementMode, Substitutions};
+
+    let world = |substitutions, management| {
+        World::fresh().with(|w| {
+            let target = &mut w.provider.as_mut().unwrap().target;
+            (target.substitutions, target.knobs.management) = (substitutions, management);
+        })
+    };
+    assert_eq!(
+        world(Substitutions::Reject, ManagementMode::None).short(),
+        "InvalidSpec"
+    );
+    assert_eq!(
+        world(Substitutions::Accept, ManagementMode::None).short(),
+        "ProveWritable"
+    );
+    let managed = world(Substitutions::Reject, ManagementMode::RegistrationAccessToken);
+    assert_eq!(managed.short(), "ProveWritable");
+}
