@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit as RegisteredUnit};
 
-use crate::api::{ProviderKind, Reason};
+use crate::api::{ProviderKind, Reason, TokenState};
 
 pub use definitions::{DEFINITIONS, Definition, Kind, Scope, Unit};
 pub use labels::{
@@ -27,8 +27,9 @@ pub use snapshot::{Census, Leftovers, Snapshot};
 
 use definitions as define;
 use labels::{
-    BreakerLabel, BreakerLabels, ChangeLabel, ClientLabels, KindLabel, OperationLabel, OutcomeLabel, PermitLabels,
-    ProviderKindLabel, ProviderLabels, RecordLabel, RequestLabels, SuspectLabel, WorkLabel, WriteLabels,
+    BreakerLabel, BreakerLabels, ChangeLabel, ClientLabels, KindLabel, KindOfProviderLabel, OperationLabel,
+    OutcomeLabel, PermitLabels, ProviderKindLabel, ProviderLabels, RecordLabel, RequestLabels, SuspectLabel,
+    TokenLabel, TokenLabels, WorkLabel, WriteLabels,
 };
 use process::Process;
 
@@ -75,6 +76,9 @@ pub struct Metrics {
     writes: Family<WriteLabels, Counter>,
     clients: Family<ClientLabels, Gauge>,
     providers: Family<ProviderLabels, Gauge>,
+    secret_expiries: Family<KindOfProviderLabel, Gauge>,
+    registration_tokens: Family<TokenLabels, Gauge>,
+    token_expiries: Family<KindOfProviderLabel, Gauge>,
     suspects: Family<RecordLabel, Gauge>,
     suspects_settled: Family<SuspectLabel, Counter>,
     tombstones: Gauge,
@@ -107,6 +111,9 @@ impl Default for Metrics {
             writes: Family::default(),
             clients: Family::default(),
             providers: Family::default(),
+            secret_expiries: Family::default(),
+            registration_tokens: Family::default(),
+            token_expiries: Family::default(),
             suspects: Family::default(),
             suspects_settled: Family::default(),
             tombstones: Gauge::default(),
@@ -133,6 +140,9 @@ impl Metrics {
         let registries = &mut self.registries;
         registries.add(&define::CLIENTS, self.clients.clone());
         registries.add(&define::PROVIDERS, self.providers.clone());
+        registries.add(&define::SECRET_EXPIRY, self.secret_expiries.clone());
+        registries.add(&define::REGISTRATION_TOKENS, self.registration_tokens.clone());
+        registries.add(&define::TOKEN_EXPIRY, self.token_expiries.clone());
         registries.add(&define::SUSPECTS, self.suspects.clone());
         registries.add(&define::TOMBSTONES, self.tombstones.clone());
         registries.add(&define::UNMATCHED, self.unmatched_records.clone());
@@ -272,6 +282,7 @@ impl Metrics {
         // A combination that exists no more is not exported any more.
         self.clients.clear();
         self.providers.clear();
+        self.secret_expiries.clear();
         let registered = ClientLabels {
             ready: true,
             reason: ReasonLabel(Some(Reason::Registered)),
@@ -291,6 +302,24 @@ impl Metrics {
             let kind = ProviderKindLabel(kind);
             let labels = ProviderLabels { kind, ready, reason };
             self.providers.get_or_create(&labels).set(number(count));
+        }
+        for (&kind, &at) in &census.secret_expiries {
+            let kind = ProviderKindLabel(kind);
+            self.secret_expiries
+                .get_or_create(&KindOfProviderLabel { kind })
+                .set(at);
+        }
+        for state in TokenState::ALL {
+            let count = census.tokens.get(&state).copied().unwrap_or_default();
+            let labels = TokenLabels {
+                state: TokenLabel(state),
+            };
+            self.registration_tokens.get_or_create(&labels).set(number(count));
+        }
+        self.token_expiries.clear();
+        for (&kind, &at) in &census.token_expiries {
+            let kind = ProviderKindLabel(kind);
+            self.token_expiries.get_or_create(&KindOfProviderLabel { kind }).set(at);
         }
         let left = &census.leftovers;
         for (record, count) in [(true, left.suspects_with_record), (false, left.suspects_without_record)] {

@@ -8,6 +8,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bearer::BearerAuth;
 use super::client_credentials::ClientCredentialsAuth;
 
 /// One way to authenticate. Exactly one member is set.
@@ -18,9 +19,10 @@ pub struct Auth {
     /// HTTP Basic authentication with the Secret's keys `username` and `password`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<SecretBacked>,
-    /// Bearer token from the Secret's key `token`: an initial access token or an administrator's token.
+    /// Bearer token from the Secret's key `token`: an initial access token or an administrator's token. In `registrationAuth` there may be
+    /// several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bearer: Option<SecretBacked>,
+    pub bearer: Option<BearerAuth>,
     /// A header of the provider's own, with the Secret's key `value`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<HeaderAuth>,
@@ -39,12 +41,12 @@ impl Auth {
             header,
             client_credentials,
         } = self;
-        let backed = [basic, bearer].into_iter().flatten();
-        let backed = backed.map(|SecretBacked { secret_ref }| secret_ref);
+        let tokens = bearer.iter().flat_map(BearerAuth::secrets);
+        let basic = basic.iter().map(|SecretBacked { secret_ref }| secret_ref);
         let header = header.iter().map(|HeaderAuth { secret_ref, .. }| secret_ref);
         let client = client_credentials.iter().map(|auth| &auth.secret_ref);
-        let all = backed.chain(header).chain(client);
-        all.map(|secret_ref| secret_ref.name.as_str())
+        let all = basic.chain(header).chain(client);
+        all.map(|secret_ref| secret_ref.name.as_str()).chain(tokens)
     }
 }
 

@@ -9,6 +9,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::auth::SecretBacked;
+
 /// Bounds on calls to one provider.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -40,11 +42,16 @@ pub struct Timeouts {
 /// Certificate verification.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!(has(self.caBundle) && has(self.caBundleFrom))").message("set either caBundle or caBundleFrom, not both"))]
 pub struct Tls {
     /// PEM certificates of the authorities to trust instead of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 262_144), regex(pattern = r"-----BEGIN CERTIFICATE-----"))]
     pub ca_bundle: Option<String>,
+    /// A Secret with these certificates instead, in its key `ca.crt`. It needs the same label and annotation as a Secret with credentials. A
+    /// change takes effect within seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle_from: Option<SecretBacked>,
 }
 
 /// Value of a label.

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod auth;
+mod bearer;
 mod bounds;
 mod client;
 mod client_credentials;
@@ -12,12 +13,14 @@ pub mod metadata;
 pub mod names;
 mod policy;
 mod provider;
+mod provider_status;
 mod reason;
 pub mod rules;
 mod written;
 
 pub use adopt::{Adopt, TokenRef};
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
+pub use bearer::{BearerAuth, TokenState, TokenStatus};
 pub use bounds::{AnnotationValue, LabelValue, RateLimit, Timeouts, Tls};
 pub use client::{
     Attempt, AttemptOutcome, DeletionPolicy, Handled, KeyNames, OAuthClient, OAuthClientSpec, OAuthClientStatus,
@@ -30,7 +33,8 @@ pub use effective::EffectiveMember;
 pub use policy::{Clearing, OnUnknownOutcome, Substitutions, Verify};
 pub use provider::{
     AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
-    ManagementMode, OAuthProvider, OAuthProviderSpec, Profile, ProviderSettings, ProviderStatus, WebFinger,
+    ManagementMode, OAuthProvider, OAuthProviderSpec, Profile, ProviderSettings, WebFinger,
 };
+pub use provider_status::ProviderStatus;
 pub use reason::Reason;
 pub use written::{Binding, SecretVersion};

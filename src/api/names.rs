@@ -40,6 +40,8 @@ pub const IDENTITY_TYPE: &str = "oauth-client-operator.dev/identity";
 pub const PROVIDER_CREDENTIALS: &str = "oauth-client-operator.dev/provider-credentials";
 /// Annotation on such a Secret: space-separated origins that it may be sent to.
 pub const ALLOWED_ORIGINS: &str = "oauth-client-operator.dev/allowed-origins";
+/// Annotation on such a Secret: when the token in it expires, as RFC 3339 writes a time.
+pub const EXPIRES_AT: &str = "oauth-client-operator.dev/expires-at";
 /// Label on every Secret that the operator writes: `credentials`, `record` or `suspect`.
 pub const SECRET_ROLE: &str = "oauth-client-operator.dev/role";
 /// Label on records and suspects: UID of the `OAuthClient`.

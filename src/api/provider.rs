@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use super::auth::{Auth, SecretBacked};
 use super::bounds::{RateLimit, Timeouts, Tls};
-use super::condition::Condition;
 use super::policy::{Clearing, OnUnknownOutcome, Substitutions, Verify};
+use super::provider_status::ProviderStatus;
 
 /// A provider that clients of its own namespace register at.
 ///
@@ -201,6 +201,7 @@ pub struct ProviderSettings {
     /// Credentials sent with WebFinger and metadata requests. Unset: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("!has(self.clientCredentials)").message("discoveryAuth cannot be clientCredentials: the token endpoint is known only after discovery; use basic, bearer or header"))]
+    #[x_kube(validation = Rule::new("!has(self.bearer) || !has(self.bearer.additionalSecretRefs)").message("additionalSecretRefs is used only in registrationAuth").field_path(".bearer"))]
     pub discovery_auth: Option<Auth>,
     /// Credentials sent with a registration, such as an initial access token (RFC 7591 section 3). Unset: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,6 +209,7 @@ pub struct ProviderSettings {
     /// Credentials for reading, changing and deleting clients where `management.mode` is `Credentials`. Unset: those of
     /// `registrationAuth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("!has(self.bearer) || !has(self.bearer.additionalSecretRefs)").message("additionalSecretRefs is used only in registrationAuth").field_path(".bearer"))]
     pub management_auth: Option<Auth>,
     /// Client certificate of the operator, for providers that demand mutual TLS. The Secret has the keys `tls.crt` and `tls.key`, as one of
     /// type `kubernetes.io/tls`. The certificate is shown in every call to the provider, together with the credentials of that call. A
@@ -282,7 +284,9 @@ impl ProviderSettings {
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let auths = [&self.discovery_auth, &self.registration_auth, &self.management_auth];
         let auths = auths.into_iter().flatten().flat_map(Auth::secrets);
+        let authorities = self.tls.as_ref().and_then(|tls| tls.ca_bundle_from.as_ref());
         let others = [&self.tls_client_auth, &self.software_statement].into_iter().flatten();
+        let others = others.chain(authorities);
         auths.chain(others.map(|SecretBacked { secret_ref }| secret_ref.name.as_str()))
     }
 }
@@ -359,34 +363,4 @@ pub enum ManagementMode {
     Credentials,
     /// The provider offers no management.
     None,
-}
-
-/// What the operator found out about a provider.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ProviderStatus {
-    /// Last generation reconciled; -1 before the first reconcile.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Issuer identifier in use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048))]
-    pub issuer: Option<String>,
-    /// Registration endpoint in use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048))]
-    pub registration_endpoint: Option<String>,
-    /// Token endpoint that the metadata names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2048))]
-    pub token_endpoint: Option<String>,
-    /// Digest of the settings and credentials that every client of this provider was compared with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub compared_revision: Option<String>,
-    /// `Ready`, and `Reconciling` or `Stalled` while true.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
 }

@@ -126,6 +126,8 @@ reasons! {
     RecordLost => "Restore the Secret of the record in the namespace of the operator from a backup. Without a backup, create a new OAuthClient and delete the client at the provider.",
     /// The provider no longer accepts the token that manages the client, and the client exists.
     ManagementLost => "The credentials remain valid. Ask the administrator of the provider why the token is refused. If the token was regenerated, give the operator the new one by `spec.adopt`. To replace the client, set the annotation `replace` that the message names.",
+    /// The client secret has expired, so the applications of this client can no longer authenticate.
+    SecretExpired => "Have another client registered with the annotation `replace` that the message names, then restart applications that do not reload the Secret. If the provider can extend the secret, change the manifest: its answer to the update is taken over.",
     /// The provider no longer knows a client that it registered.
     ClientMissing => "Wait: if the provider confirms this, the client is registered again. Check whether the provider lost its data.",
     /// The provider answered a registration with a client that another object, or somebody else, registered.

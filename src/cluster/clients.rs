@@ -6,12 +6,14 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::ResourceExt;
+use tokio::sync::Notify;
 
 use super::census::Census;
+use super::expiries::Expiries;
 use super::key::{Key, ProviderKey};
 use super::namespaced_cache::{NamespacedCache, Put, Source, Versioned};
 use super::trigger::Cause;
-use crate::api::{Condition, OAuthClient, names};
+use crate::api::{Condition, OAuthClient, ProviderKind, names};
 use crate::metrics::ReasonLabel;
 
 impl Versioned for Arc<OAuthClient> {
@@ -29,6 +31,8 @@ impl Versioned for Arc<OAuthClient> {
 #[derive(Default)]
 pub struct ClientCache {
     inner: RwLock<Inner>,
+    /// Another secret expires before all others.
+    expiry: Notify,
 }
 
 #[derive(Default)]
@@ -39,6 +43,9 @@ struct Inner {
     /// Objects that do not decode; none of them is in `objects`.
     undecodable: HashSet<Key>,
     census: Census,
+    expiries: Expiries,
+    /// Whether another secret expires before all others, and nobody was told.
+    sooner: bool,
 }
 
 impl ClientCache {
@@ -95,6 +102,29 @@ impl ClientCache {
         self.read().census.counts()
     }
 
+    /// When the next Ready object stops being that because its secret expires, in seconds since the epoch.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<i64> {
+        self.read().expiries.next()
+    }
+
+    /// Waits until [`Self::next_expiry`] may be another one.
+    pub async fn expiry_changed(&self) {
+        self.expiry.notified().await;
+    }
+
+    /// The objects whose secrets have expired. Each is given out once, until it changes.
+    #[must_use]
+    pub fn take_expired(&self, now: i64) -> Vec<Key> {
+        self.write().expiries.take(now)
+    }
+
+    /// For each kind of provider, when the secret of one of its clients expires next.
+    #[must_use]
+    pub fn soonest_expiries(&self, now: i64) -> BTreeMap<ProviderKind, i64> {
+        self.read().expiries.soonest(now)
+    }
+
     /// The objects whose UID falls into this part of `parts`.
     pub(super) fn part(&self, part: u64, parts: u64) -> Vec<Key> {
         let inner = self.read();
@@ -117,6 +147,7 @@ impl ClientCache {
             let epoch = inner.objects.current();
             inner.put(&object, Source::Own, epoch);
         }
+        self.tell(inner);
         object
     }
 
@@ -141,8 +172,9 @@ impl ClientCache {
         let key = Key::of(&object);
         let mut inner = self.write();
         inner.undecodable.remove(&key);
-        let cause = inner.put(&object, Source::Watch, epoch)?;
-        Some((key, cause))
+        let cause = inner.put(&object, Source::Watch, epoch);
+        self.tell(inner);
+        Some((key, cause?))
     }
 
     /// Takes out an object that does not decode, so that nothing acts on what it was. Returns whether it is the first
@@ -178,6 +210,14 @@ impl ClientCache {
                 key
             })
             .collect()
+    }
+
+    /// Tells whoever waits for the next expiry.
+    fn tell(&self, mut inner: RwLockWriteGuard<'_, Inner>) {
+        if std::mem::take(&mut inner.sooner) {
+            drop(inner);
+            self.expiry.notify_one();
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
@@ -218,6 +258,7 @@ impl Inner {
         let provider = ProviderKey::of(&key.namespace, &object.spec.provider_ref);
         self.by_provider.entry(provider).or_default().insert(key.clone());
         self.census.add(conditions(object));
+        self.sooner |= self.expiries.add(key, object);
     }
 
     fn unlink(&mut self, object: &OAuthClient) {
@@ -231,6 +272,7 @@ impl Inner {
             }
         }
         self.census.remove(conditions(object));
+        self.expiries.remove(&key, object);
     }
 }
 

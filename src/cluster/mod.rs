@@ -11,6 +11,7 @@ mod definitions;
 mod election;
 mod error;
 mod events;
+mod expiries;
 mod fence;
 mod guard;
 mod heads;

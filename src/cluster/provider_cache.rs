@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use super::census::standing;
 use super::key::{Key, ProviderKey};
 use super::namespaced_cache::{NamespacedCache, Put, Source, Versioned};
-use crate::api::{ClusterOAuthProvider, OAuthProvider, ProviderKind, ProviderSettings, ProviderStatus};
+use crate::api::{ClusterOAuthProvider, OAuthProvider, ProviderKind, ProviderSettings, ProviderStatus, TokenState};
+use crate::domain::bearer;
 use crate::metrics::ReasonLabel;
 
 /// What is known of a namespace.
@@ -234,6 +235,39 @@ impl ProviderCache {
         counts
     }
 
+    fn statuses(&self) -> Vec<(ProviderKind, Option<ProviderStatus>)> {
+        let namespaced = self.namespaced.values().into_iter();
+        let namespaced = namespaced.map(|object| (ProviderKind::OAuthProvider, object.status.clone()));
+        let cluster = self.cluster.values().into_iter();
+        let cluster = cluster.map(|object| (ProviderKind::ClusterOAuthProvider, object.status.clone()));
+        namespaced.chain(cluster).collect()
+    }
+
+    /// How many tokens for registrations are in which state.
+    #[must_use]
+    pub fn tokens(&self) -> BTreeMap<TokenState, usize> {
+        let mut counts = BTreeMap::new();
+        for (_, status) in self.statuses() {
+            for token in status.unwrap_or_default().registration_tokens {
+                *counts.entry(token.state).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// When the first provider object of each kind runs out of tokens for registrations, in seconds since the epoch.
+    #[must_use]
+    pub fn token_expiries(&self) -> BTreeMap<ProviderKind, i64> {
+        let mut first = BTreeMap::new();
+        for (kind, status) in self.statuses() {
+            if let Some(at) = bearer::runs_out(&status.unwrap_or_default().registration_tokens) {
+                let known = first.entry(kind).or_insert(at);
+                *known = at.min(*known);
+            }
+        }
+        first
+    }
+
     /// The provider objects that take credentials from a Secret.
     pub(super) fn using(&self, namespace: &str, secret: &str, operator_namespace: &str) -> Vec<ProviderKey> {
         let namespaced = self.namespaced.in_namespace(namespace).into_iter();
@@ -274,5 +308,8 @@ mod tests {
                 serde_json::from_value(json!({field: {"secretRef": {"name": "s"}}})).unwrap();
             assert_eq!(settings.secrets().collect::<Vec<_>>(), ["s"], "{field}");
         }
+        let settings: ProviderSettings =
+            serde_json::from_value(json!({"tls": {"caBundleFrom": {"secretRef": {"name": "s"}}}})).unwrap();
+        assert_eq!(settings.secrets().collect::<Vec<_>>(), ["s"]);
     }
 }

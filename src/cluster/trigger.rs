@@ -16,6 +16,8 @@ pub enum Cause {
     Provider,
     /// It is its turn.
     Resync,
+    /// Its client secret has expired.
+    Expired,
 }
 
 /// An object that is worth a look.

@@ -100,6 +100,14 @@ impl Comparisons {
         }
     }
 
+    /// Has clients looked at whose secrets have expired.
+    pub(super) fn expired(&self, clients: impl IntoIterator<Item = Key>) {
+        for key in clients {
+            let cause = Cause::Expired;
+            let _ = self.triggers.send(Trigger { key, cause });
+        }
+    }
+
     /// Takes in that a client was compared by a pass that began then, or is gone.
     pub(super) fn compared(&self, client: &Key, since: Instant) {
         let mut inner = lock(&self.inner);

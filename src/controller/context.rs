@@ -136,6 +136,9 @@ impl Context {
             namespace,
             known: &known,
             kept: None,
+            uid: &uid,
+            refusals: self.transport.refusals(),
+            now: self.clock.now(),
         };
         resolve::resolve(key, &uid, generation, &settings, &source)
             .await

@@ -3,6 +3,7 @@
 //! Consent is looked for in metadata, before any value is read. Of a Secret only the named keys are kept, in a cache with a bound.
 
 mod all;
+mod bearer;
 mod cached;
 mod presented;
 
@@ -11,16 +12,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
-use crate::api::{Auth, HeaderAuth, Reason, SecretBacked, TokenAuthMethod, names};
+use crate::api::{Auth, BearerAuth, HeaderAuth, Reason, SecretBacked, TokenAuthMethod, names};
 use crate::bounded::Bounded;
 use crate::cluster::{ApiError, ProviderKey, SecretMeta, Secrets};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::target::{AuthScheme, ClientGrant, ClientProof, Credentials};
+use crate::provider::Refusals;
 
-use cached::{CachedSecret, PRIVATE_KEY, TLS_CERTIFICATE, TLS_KEY, Value};
+use cached::{AUTHORITY, CachedSecret, PRIVATE_KEY, TLS_CERTIFICATE, TLS_KEY, Value};
 
 pub(super) use all::{AllRead, Unread, read_all};
-pub(super) use presented::presented;
+pub(super) use presented::{authorities, presented};
 
 /// What the cached values weigh at most, in bytes.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
@@ -35,9 +37,13 @@ const CLIENT: &[&str] = &["client_id", "client_secret"];
 const CLIENT_KEY: &[&str] = &["client_id", PRIVATE_KEY];
 const TLS: &[&str] = &[TLS_CERTIFICATE, TLS_KEY];
 const STATEMENT: &[&str] = &["software_statement"];
+const AUTHORITIES: &[&str] = &[AUTHORITY];
+
+/// Keys of a Secret that are of use.
+type Members = &'static [&'static str];
 
 /// Namespace and name of a Secret, and its keys that are of use.
-type Named = (String, String, &'static [&'static str]);
+type Named = (String, String, Members);
 
 /// Values of credentials Secrets, each kept until its resource version changes.
 #[derive(Debug)]
@@ -65,6 +71,12 @@ pub(super) struct Source<'a> {
     pub known: &'a (dyn Fn(&str) -> Option<Arc<SecretMeta>> + Sync),
     /// What stands in for Secrets that do not exist any more. Only a deregistration may use it.
     pub kept: Option<StandIn<'a>>,
+    /// UID of the provider object.
+    pub uid: &'a str,
+    /// Bearer tokens that were refused.
+    pub refusals: &'a Refusals,
+    /// Seconds since the epoch.
+    pub now: i64,
 }
 
 /// What was read of a provider object's Secrets before they vanished.
@@ -87,7 +99,11 @@ pub(super) async fn credentials(
     let Some(auth) = auth else {
         return Ok(Credentials::default());
     };
-    let (name, members) = named(auth).ok_or_else(|| {
+    let exclusive = named(auth);
+    if let (Some(_), Some(bearer)) = (&exclusive, &auth.bearer) {
+        return bearer::tokens(key, field, bearer, source, versions).await;
+    }
+    let (name, members) = exclusive.ok_or_else(|| {
         let text = format!("{key}: spec.{field} has to set exactly one of basic, bearer, header and clientCredentials");
         Failure::new(Class::Invalid, Reason::InvalidSpec, text)
     })?;
@@ -110,6 +126,7 @@ pub(super) async fn credentials(
     Ok(Credentials {
         scheme,
         origins: held.allowed_origins.clone(),
+        ..Credentials::default()
     })
 }
 
@@ -134,7 +151,7 @@ fn client_grant(auth: &Auth, client_id: SecretString, secret: SecretString) -> A
     }))
 }
 
-/// The Secret of credentials, and the keys that hold them. `None`: there is not exactly one.
+/// The Secret of credentials, of bearer tokens the first, and the keys that hold them. `None`: there is not exactly one kind.
 fn named(auth: &Auth) -> Option<(&str, &'static [&'static str])> {
     let Auth {
         basic,
@@ -144,7 +161,7 @@ fn named(auth: &Auth) -> Option<(&str, &'static [&'static str])> {
     } = auth;
     match (basic, bearer, header, client_credentials) {
         (Some(SecretBacked { secret_ref }), None, None, None) => Some((&secret_ref.name, BASIC)),
-        (None, Some(SecretBacked { secret_ref }), None, None) => Some((&secret_ref.name, BEARER)),
+        (None, Some(BearerAuth { secret_ref, .. }), None, None) => Some((&secret_ref.name, BEARER)),
         (None, None, Some(HeaderAuth { secret_ref, .. }), None) => Some((&secret_ref.name, HEADER)),
         (None, None, None, Some(client)) => {
             let members = match client.auth_method.unwrap_or_default() {
@@ -293,7 +310,7 @@ mod tests {
         assert!(matches!(&held.values[..], [Value::Usable(token)] if token.expose_secret() == "t0ken"));
         let held = CachedSecret::of(&secret(&[("token", &large)]), BEARER);
         assert!(held.weight() < 1024, "{}", held.weight());
-        assert!(matches!(held.values[..], [Value::TooLong(900_000)]));
+        assert!(matches!(held.values[..], [Value::TooLong(900_000, _)]));
     }
 
     #[test]

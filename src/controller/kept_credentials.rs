@@ -172,6 +172,9 @@ impl Context {
             namespace,
             known: &known,
             kept: None,
+            uid: "",
+            refusals: self.transport.refusals(),
+            now: self.clock.now(),
         };
         let former = self.kept.of(key).into_iter();
         for (uid, kept) in former.filter(|(uid, _)| Some(uid) != now.as_ref()) {
@@ -269,6 +272,9 @@ impl Context {
                 secrets: &kept.secrets,
                 provider_gone,
             }),
+            uid,
+            refusals: self.transport.refusals(),
+            now: self.clock.now(),
         };
         match resolve::resolve(&kept.key, uid, generation, &settings, &source).await {
             Ok(provider) => {

@@ -347,8 +347,10 @@ impl World for Live<'_> {
     ) -> Result<Registration, CallError> {
         self.begin();
         let begun = Instant::now();
+        let refusals = self.transport.refusals().version();
         let call = self.transport.register(&provider.target, endpoints, request);
         let answer = self.calling(Operation::Register, call).await;
+        self.note_tokens(refusals);
         self.audited(Change::Registered, begun, answer)
     }
 

@@ -9,6 +9,7 @@ mod comparisons;
 mod context;
 mod credentials;
 mod dispatch;
+mod expiries;
 mod fair_queue;
 mod kept_credentials;
 mod live;
@@ -28,6 +29,7 @@ mod startup;
 mod state;
 pub mod sweeper;
 #[cfg(debug_assertions)]
+mod tokens;
 mod tripwire;
 mod world;
 

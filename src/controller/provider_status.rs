@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{ProviderKind, ProviderStatus};
+use crate::api::{ProviderKind, ProviderStatus, TokenStatus};
 use crate::cluster::{ApiError, ProviderKey};
 use crate::domain::failure::Failure;
 use crate::domain::target::Endpoints;
@@ -16,7 +16,7 @@ use crate::domain::{backoff, status};
 
 use super::comparisons::Comparison;
 use super::context::Context;
-use super::revision;
+use super::{revision, tokens};
 
 /// Works on provider objects as they change, each in a task of its own. `learned`: those of which a pass found something else than
 /// their status says.
@@ -29,6 +29,7 @@ pub(super) async fn run(
     // A change while the task works or waits replaces it: what it found is out of date.
     let mut working: HashMap<ProviderKey, tokio::task::AbortHandle> = HashMap::new();
     let mut leadership = cx.leadership.clone();
+    let mut expiry = std::pin::pin!(cx.clock.sleep(tokens::EVERY));
     let mut expiring = std::pin::pin!(cx.kept.expire(cx.clock));
     loop {
         let keys = tokio::select! {
@@ -37,6 +38,10 @@ pub(super) async fn run(
             // No provider object may be left that uses it.
             () = cx.index.consent_changed() => cx.kept.vanished(),
             () = leadership.next_term() => if cx.is_complete() { cx.providers.keys() } else { Vec::new() },
+            () = &mut expiry => {
+                expiry.set(cx.clock.sleep(tokens::EVERY));
+                if cx.leadership.leads() { cx.with_expired_tokens() } else { Vec::new() }
+            }
             key = changed.recv() => match key {
                 Some(key) => vec![key],
                 None => return,
@@ -95,7 +100,9 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
     let mut failures = 0;
     let mut comparison = None;
     while cx.leadership.leads() {
-        let provider = cx.provider(key).await;
+        let refusals = cx.transport.refusals().version();
+        let provider = cx.provider_with_tokens(key).await;
+        let tokens = cx.token_statuses(&provider);
         let compared = match revision::of(cx, key, &provider).await {
             Ok(revision) => {
                 compare(cx, key, revision, &mut comparison);
@@ -110,7 +117,7 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
         let done = comparison.as_ref().filter(|comparison| comparison.is_done());
         let revision = done.map(|comparison| comparison.revision.clone());
         let endpoints = found.as_ref().map(|found| &found.endpoints);
-        let written = write(cx, key, endpoints, revision.as_deref()).await;
+        let written = write(cx, key, endpoints, revision.as_deref(), tokens.as_deref()).await;
         if let (Ok(()), Some(revision)) = (&written, &revision) {
             cx.comparisons.written(key, revision);
             comparison = None;
@@ -120,7 +127,8 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
             Err(ApiError::Conflict) => None,
             Err(error) => Some(error.failure(&key.to_string())),
             Ok(()) => match found.map(|_| ()).and(compared) {
-                Ok(()) if comparison.is_none() => return,
+                Ok(()) if comparison.is_none() && cx.transport.refusals().version() == refusals => return,
+                Ok(()) if comparison.is_none() => continue,
                 Ok(()) => {
                     compared_all(comparison.as_ref()).await;
                     continue;
@@ -181,12 +189,16 @@ async fn write(
     key: &ProviderKey,
     found: Result<&Endpoints, &Failure>,
     revision: Option<&str>,
+    tokens: Option<&[TokenStatus]>,
 ) -> Result<(), ApiError> {
     let judged = |previous: Option<&ProviderStatus>, generation| {
         let previous = previous.cloned().unwrap_or_default();
         let mut next = status::of_provider(&previous, found, generation, cx.clock.now());
         if let Some(revision) = revision {
             next.compared_revision = Some(revision.to_owned());
+        }
+        if let Some(tokens) = tokens {
+            next.registration_tokens = tokens.to_vec();
         }
         (next != previous).then_some(next)
     };

@@ -9,7 +9,7 @@ use crate::domain::pass::Provider;
 use crate::domain::target::{Deadlines, Location, Target};
 use crate::domain::{duration, metadata, profile};
 
-use super::credentials::{Source, credentials, presented};
+use super::credentials::{Source, authorities, credentials, presented};
 use super::permits::Limits;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -48,6 +48,7 @@ pub(super) async fn resolve(
         Some(auth) => credentials(key, "managementAuth", Some(auth), source, &mut versions).await?,
         None => registration.clone(),
     };
+    let ca_bundle = authorities(key, settings, source, &mut versions).await?;
     let presented = presented(key, settings, source, &mut versions).await?;
     let endpoints = settings.endpoints.clone().unwrap_or_default();
     let mut circumstances = vec![uid.to_owned(), generation.to_string()];
@@ -58,6 +59,7 @@ pub(super) async fn resolve(
     );
     Ok(Provider {
         target: Target {
+            uid: uid.to_owned(),
             location: location(settings)?,
             expected_issuer: settings.expected_issuer.clone(),
             registration_endpoint: endpoints.registration,
@@ -69,7 +71,7 @@ pub(super) async fn resolve(
             on_unknown_outcome: settings.on_unknown_outcome,
             substitutions: settings.substitutions,
             verify: settings.verify,
-            ca_bundle: settings.tls.as_ref().and_then(|tls| tls.ca_bundle.clone()),
+            ca_bundle,
             deadlines: deadlines(settings),
             presented,
         },

@@ -1,8 +1,8 @@
 //! The revision of a provider object: a digest of all that a verdict about a client rests on there. Its status holds the one that
 //! every client was compared with.
 //!
-//! It covers UID and generation of the object (and with the generation its authorities), and of the Secrets that it names the
-//! values in use and the consent. What it covers of Secrets is keyed: a plain digest in a status would tell whoever reads it whether
+//! It covers UID and generation of the object (and with the generation inline authorities), and of the Secrets that it names the
+//! values in use and the consent; of a Secret with authorities, their digest. What it covers of Secrets is keyed: a plain digest in a status would tell whoever reads it whether
 //! a guessed password is the right one. The key is made when the first provider object has credentials.
 
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use tokio::sync::OnceCell;
 
 use crate::api::{Reason, names};
 use crate::cluster::{ApiError, ProviderKey};
+use crate::domain::bearer::ListedToken;
+use crate::domain::bundle;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::hex;
 use crate::domain::pass::Provider;
@@ -44,7 +46,7 @@ pub(super) async fn of(
     key: &ProviderKey,
     provider: &Result<Arc<Provider>, Failure>,
 ) -> Result<String, Failure> {
-    let (uid, generation, _) = cx.provider_object(key)?;
+    let (uid, generation, settings) = cx.provider_object(key)?;
     let mut plain = digest::Context::new(&digest::SHA256);
     let mut add = |text: &str| feed(text, |bytes| plain.update(bytes));
     add(&uid);
@@ -52,6 +54,11 @@ pub(super) async fn of(
     let (credentials, presented) = match provider {
         Ok(provider) => {
             let target = &provider.target;
+            if settings.tls.is_some_and(|tls| tls.ca_bundle_from.is_some())
+                && let Some(pem) = &target.ca_bundle
+            {
+                add(&bundle::digest_of(pem));
+            }
             (
                 [&target.discovery, &target.registration, &target.management],
                 shown(&target.presented),
@@ -106,7 +113,11 @@ fn feed(text: &str, mut update: impl FnMut(&[u8])) {
     update(text.as_bytes());
 }
 
+/// Of a list all tokens count, whichever is in use: a refusal says nothing about the clients.
 fn parts(credentials: &Credentials) -> Vec<&str> {
+    if !credentials.tokens.is_empty() {
+        return credentials.tokens.iter().flat_map(listed_token).collect();
+    }
     let mut parts = match &credentials.scheme {
         AuthScheme::None => vec!["none"],
         AuthScheme::Basic { username, password } => vec!["basic", username.expose_secret(), password.expose_secret()],
@@ -119,6 +130,15 @@ fn parts(credentials: &Credentials) -> Vec<&str> {
         AuthScheme::Header { name, value } => vec!["header", name, value.expose_secret()],
     };
     parts.extend(listed(credentials.origins.as_ref()));
+    parts
+}
+
+fn listed_token(token: &ListedToken) -> Vec<&str> {
+    let Ok(value) = &token.value else {
+        return vec!["unusable"];
+    };
+    let mut parts = vec!["bearer", value.expose_secret()];
+    parts.extend(listed(token.origins.as_ref()));
     parts
 }
 
@@ -180,6 +200,7 @@ mod tests {
         let credentials = Credentials {
             scheme,
             origins: origins.map(|origins| origins.iter().map(|origin| (*origin).to_owned()).collect()),
+            ..Credentials::default()
         };
         let mut keyed = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, b"key"));
         for part in parts(&credentials) {

@@ -37,7 +37,7 @@ use super::queue::Queue;
 use super::revision::RevisionKey;
 use super::settings::Settings;
 use super::state::State;
-use super::{provider_status, sweeper};
+use super::{expiries, provider_status, sweeper};
 
 /// Time for what is in flight at a shutdown: the deadline of a provider call, and of storing what it answered. Less than the
 /// pod's grace period.
@@ -139,6 +139,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             provider_status::run(Arc::clone(&cx), passes.clone(), providers, learning),
         ),
         tasks.spawn("CA bundles", bundles::run(Arc::clone(&cx))),
+        tasks.spawn("expiries", expiries::run(Arc::clone(&cx))),
         tasks.spawn("sweeper", sweeper::run(cx)),
     ];
 
@@ -163,7 +164,7 @@ async fn until_stopped(stopping: &CancellationToken, endings: &mut Endings) -> O
 }
 
 /// Waits for what is in flight.
-async fn drain(workers: [JoinHandle<()>; 4], passes: TaskTracker) {
+async fn drain(workers: [JoinHandle<()>; 5], passes: TaskTracker) {
     let drained = async {
         for worker in workers {
             let _ = worker.await;

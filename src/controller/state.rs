@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use crate::admin::AdminState;
+use crate::api::ProviderKind;
 use crate::cluster::{DefinitionsState, Role, Watches};
 use crate::domain::breaker::BreakerKind;
 use crate::domain::leftover::{self, Kind};
@@ -29,8 +30,17 @@ impl State {
         (leads && self.watches.health.is_open()).then(|| Census {
             clients: self.watches.clients.census(),
             providers: self.watches.providers.census(),
+            secret_expiries: self.secret_expiries(),
+            tokens: self.watches.providers.tokens(),
+            token_expiries: self.watches.providers.token_expiries(),
             leftovers: self.leftovers(),
         })
+    }
+
+    fn secret_expiries(&self) -> BTreeMap<ProviderKind, i64> {
+        let now = self.context.get().map(|cx| cx.clock.now());
+        now.map(|now| self.watches.clients.soonest_expiries(now))
+            .unwrap_or_default()
     }
 
     fn leftovers(&self) -> Leftovers {

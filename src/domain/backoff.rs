@@ -43,6 +43,8 @@ pub fn delay(failure: &Failure, failures: u32, random: f64) -> Option<Duration> 
     let spread = 0.5 + random.clamp(0.0, 1.0) / 2.0;
     let wait = match failure.class {
         Class::Invalid => None,
+        // Nothing but another secret ends it, and that comes with a change of the object.
+        Class::Denied if failure.reason == Reason::SecretExpired => None,
         Class::Conflict => Some(SHORTEST.mul_f64(spread)),
         Class::Denied if is_unwatched(failure.reason) => Some(RECHECK.mul_f64(spread)),
         Class::Denied | Class::Bug => Some(slow(failures).mul_f64(spread)),
@@ -93,6 +95,12 @@ mod tests {
     #[test]
     fn a_rejected_manifest_is_not_tried_again() {
         assert_eq!(delay(&failure(Class::Invalid), 1, 0.5), None);
+    }
+
+    #[test]
+    fn t240_an_expired_secret_is_not_looked_at_again() {
+        let expired = Failure::new(Class::Denied, Reason::SecretExpired, "x");
+        assert_eq!(delay(&expired, 1, 0.5), None);
     }
 
     #[test]

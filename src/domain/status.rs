@@ -54,6 +54,8 @@ pub struct Facts<'a> {
     pub attempt: Option<Attempt>,
     /// Whether the credentials were tried.
     pub verified: Verified,
+    /// That the client secret has expired, if it has.
+    pub expired: Option<Failure>,
     /// Suspects of the object.
     pub suspects: &'a [Suspect],
     /// Seconds since the epoch.
@@ -97,6 +99,10 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
             conditions.settle();
         }
         Verdict::Failed(failure) => conditions.fail(failure),
+    }
+    // Whatever else may pass: applications cannot authenticate.
+    if let Some(expired) = facts.expired.as_ref().filter(|_| conditions.is_true("Ready")) {
+        conditions.set("Ready", "False", expired.reason, &expired.message);
     }
     let registered = facts.record.is_some();
     let failure = match verdict {
@@ -230,6 +236,25 @@ pub fn is_stalled(failure: &Failure) -> bool {
 pub fn is_judged(object: &OAuthClient) -> bool {
     let observed = object.status.as_ref().and_then(|status| status.observed_generation);
     observed.is_some() && observed == object.metadata.generation
+}
+
+/// Whether an object says that it is Ready.
+#[must_use]
+pub fn is_ready(object: &OAuthClient) -> bool {
+    let mut conditions = object.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Whether the newest generation of an object was judged, and nothing but its expired secret keeps it from being Ready.
+#[must_use]
+pub fn is_judged_expired(object: &OAuthClient) -> bool {
+    let mut conditions = object.status.iter().flat_map(|status| &status.conditions);
+    is_judged(object)
+        && conditions.any(|condition| {
+            condition.type_ == "Ready"
+                && condition.reason == Reason::SecretExpired.as_str()
+                && condition.observed_generation == object.metadata.generation
+        })
 }
 
 /// Whether the newest generation of an object was judged Ready, and nothing has failed since.

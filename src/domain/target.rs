@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{AssertionAudience, Clearing, ManagementMode, OnUnknownOutcome, Substitutions, TokenReuse, Verify};
 
+use super::bearer::{self, ListedToken};
+
 /// Where the provider's metadata is found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Location {
@@ -31,6 +33,30 @@ pub struct Credentials {
     pub scheme: AuthScheme,
     /// Origins that they may be sent to, as the Secret's owner listed them; `None`: those of the provider.
     pub origins: Option<Vec<String>>,
+    /// The bearer tokens that `scheme` is one of, in the order of their use.
+    pub tokens: Vec<ListedToken>,
+}
+
+impl Credentials {
+    /// The credentials of a registration that begins at `now`, in the order in which they are tried: the next are tried where the
+    /// provider refuses those before them.
+    #[must_use]
+    pub fn in_turn(&self, now: i64) -> Vec<Self> {
+        let listed = Self::of_tokens(&self.tokens, now);
+        if listed.is_empty() { vec![self.clone()] } else { listed }
+    }
+
+    /// The tokens of a list that are tried at `now`, in this order.
+    #[must_use]
+    pub fn of_tokens(tokens: &[ListedToken], now: i64) -> Vec<Self> {
+        let candidates = bearer::candidates(tokens, now);
+        let credentials = |(token, origins): (&SecretString, Option<&Vec<String>>)| Self {
+            scheme: AuthScheme::Bearer(token.clone()),
+            origins: origins.cloned(),
+            tokens: Vec::new(),
+        };
+        candidates.map(credentials).collect()
+    }
 }
 
 /// How credentials are sent.
@@ -165,6 +191,8 @@ pub struct Deadlines {
 /// Everything that a call to a provider needs to know.
 #[derive(Clone, Debug)]
 pub struct Target {
+    /// UID of the provider object.
+    pub uid: String,
     /// Where metadata is found.
     pub location: Location,
     /// Exact issuer string that the metadata must state, if it differs from the one used to find it.

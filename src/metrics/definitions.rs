@@ -2,7 +2,7 @@
 
 use super::labels::{
     Answer, BreakerLabel, Change, Label, Operation, Outcome, Permitted, Pool, ProviderKindLabel, ReasonLabel,
-    SuspectResult, Values, Verb, Watched, Work, Written,
+    SuspectResult, TokenLabel, Values, Verb, Watched, Work, Written,
 };
 
 /// The type of a metric, in the terms of OpenMetrics.
@@ -132,6 +132,15 @@ definitions! {
     PROVIDERS = "oauth_client_operator_providers", Gauge, None, Leader,
         [label("kind", ProviderKindLabel::names), READY, REASON],
         "Provider objects, by whether the condition Ready is True, and by its reason; a provider that is Ready while discovery is retried has the reason ProgressingWithRetry";
+    SECRET_EXPIRY = "oauth_client_operator_client_secret_expiry_timestamp_seconds", Gauge, Some(Unit::Seconds), Leader,
+        [label("kind", ProviderKindLabel::names)],
+        "Time at which the next client secret expires, in seconds since the epoch, by the kind of its provider; absent where no secret expires. A client whose secret has expired is counted by the reason SecretExpired";
+    REGISTRATION_TOKENS = "oauth_client_operator_registration_tokens", Gauge, None, Leader,
+        [label("state", TokenLabel::names)],
+        "Tokens of registrationAuth of provider objects: InUse, Spare, Refused (by the provider), Expired, Unusable (its Secret)";
+    TOKEN_EXPIRY = "oauth_client_operator_registration_token_expiry_timestamp_seconds", Gauge, Some(Unit::Seconds), Leader,
+        [label("kind", ProviderKindLabel::names)],
+        "When the first provider object of this kind is left without a valid token for registrations, in seconds since the epoch; not exported if no expiry is known";
     SUSPECTS = "oauth_client_operator_suspects", Gauge, None, Leader, [label("record", bools)],
         "Clients that may exist at a provider and that nothing owns, by whether a record is kept with which they can be deregistered";
     TOMBSTONES = "oauth_client_operator_tombstones", Gauge, None, Leader, [],
@@ -145,7 +154,7 @@ definitions! {
         "Suspects that the operator removed, by what became of their client";
     REQUESTS = "oauth_client_operator_provider_requests", Counter, None, Replica,
         [OPERATION, label("result", Answer::names)],
-        "Calls to providers, by operation and result: Success, Refused (a status below 500), Failed (500 or above), None (no answer, or none that was understood). A discovery counts once, however many documents it reads";
+        "Calls to providers, by operation and result: Success, Refused (a status below 500, or no access token for the operator), Failed (500 or above), None (no answer, or none that was understood), NotSent (the operator withheld the call: consent, address or issuer do not fit). A discovery counts once, however many documents it reads";
     REQUEST_SECONDS = "oauth_client_operator_provider_request_duration_seconds", Histogram, Some(Unit::Seconds), Replica,
         [OPERATION],
         "Duration of calls to providers";

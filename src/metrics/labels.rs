@@ -2,9 +2,10 @@
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
-use crate::api::{ProviderKind, Reason};
+use crate::api::{ProviderKind, Reason, TokenState};
 use crate::domain::breaker::BreakerKind;
 use crate::domain::failure::Class;
+use crate::domain::outcome::{CallError, Effect};
 
 /// A label of a metric, for the documentation.
 #[derive(Clone, Copy, Debug)]
@@ -119,12 +120,14 @@ closed! {
     Answer {
         /// As hoped.
         Success,
-        /// With a status below 500 that is no success.
+        /// With a status below 500 that is no success, or it issued no access token to the operator.
         Refused,
         /// With a status of 500 or above.
         Failed,
         /// Not at all, or not understandably.
         None,
+        /// Nobody was asked: the operator withheld the call, for lack of consent for example.
+        NotSent,
     }
 }
 
@@ -137,6 +140,20 @@ impl Answer {
             Some(500..) => Self::Failed,
             Some(_) => Self::Refused,
             None => Self::None,
+        }
+    }
+
+    /// The answer of a call that failed.
+    #[must_use]
+    pub fn of_failure(error: &CallError) -> Self {
+        let unsent =
+            error.effect == Effect::NotApplied && matches!(error.failure.class, Class::Denied | Class::Invalid);
+        match (error.status, error.failure.reason) {
+            (None, Reason::CredentialsRejected) => Self::Refused,
+            // A success that was not understood; a handshake that failed, or a certificate that does not fit.
+            (Some(200..=299), _) | (None, Reason::CertificateRejected) => Self::None,
+            (None, _) if unsent => Self::NotSent,
+            (status, _) => Self::of(status),
         }
     }
 }
@@ -287,6 +304,24 @@ impl EncodeLabelValue for ProviderKindLabel {
     }
 }
 
+/// What is known of a token of `registrationAuth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenLabel(pub TokenState);
+
+impl TokenLabel {
+    /// Every value of the label.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        TokenState::ALL.map(TokenState::as_str).to_vec()
+    }
+}
+
+impl EncodeLabelValue for TokenLabel {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.0.as_str().encode(encoder)
+    }
+}
+
 /// What opens a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BreakerLabel(pub BreakerKind);
@@ -335,9 +370,11 @@ sets! {
     ClientLabels { ready: bool, reason: ReasonLabel }
     ProviderLabels { kind: ProviderKindLabel, ready: bool, reason: ReasonLabel }
     KindLabel { kind: Watched }
+    KindOfProviderLabel { kind: ProviderKindLabel }
     RecordLabel { record: bool }
     SuspectLabel { result: SuspectResult }
     WorkLabel { state: Work }
     PermitLabels { pool: Pool, state: Permitted }
     BreakerLabels { cause: BreakerLabel }
+    TokenLabels { state: TokenLabel }
 }

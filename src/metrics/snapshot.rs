@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::api::ProviderKind;
+use crate::api::{ProviderKind, TokenState};
 
 use super::labels::{Permitted, Pool, ReasonLabel, Watched, Work};
 
@@ -37,6 +37,12 @@ pub struct Census {
     pub clients: BTreeMap<(bool, ReasonLabel), usize>,
     /// Provider objects.
     pub providers: BTreeMap<(ProviderKind, bool, ReasonLabel), usize>,
+    /// When the next client secret expires, in seconds since the epoch, by the kind of its provider.
+    pub secret_expiries: BTreeMap<ProviderKind, i64>,
+    /// Tokens for registrations.
+    pub tokens: BTreeMap<TokenState, usize>,
+    /// When the first provider object of a kind runs out of them, in seconds since the epoch.
+    pub token_expiries: BTreeMap<ProviderKind, i64>,
     /// What outlived its object.
     pub leftovers: Leftovers,
 }

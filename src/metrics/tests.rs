@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::domain::failure::{Class, Failure};
+use crate::domain::outcome::{CallError, Effect};
 
 /// Every value that can be looked up, and none of them 0.
 fn everything() -> (Metrics, Snapshot) {
@@ -26,6 +28,9 @@ fn everything() -> (Metrics, Snapshot) {
             ),
             3,
         )]),
+        secret_expiries: BTreeMap::from([(ProviderKind::OAuthProvider, 1_800_000_000)]),
+        tokens: BTreeMap::from([(TokenState::Spare, 14)]),
+        token_expiries: BTreeMap::from([(ProviderKind::OAuthProvider, 1_700_000_000)]),
         leftovers: Leftovers {
             suspects_with_record: 4,
             suspects_without_record: 5,
@@ -53,8 +58,12 @@ fn names_and_labels_are_what_dashboards_expect() {
     let text = metrics.encode(&snapshot);
     for line in [
         r#"oauth_client_operator_reconcile_total{outcome="Settled"} 1"#,
+        r#"oauth_client_operator_registration_tokens{state="Spare"} 14"#,
+        r#"oauth_client_operator_registration_tokens{state="InUse"} 0"#,
+        r#"oauth_client_operator_registration_token_expiry_timestamp_seconds{kind="OAuthProvider"} 1700000000"#,
         r#"oauth_client_operator_reconcile_total{outcome="Bug"} 0"#,
         "oauth_client_operator_reconcile_duration_seconds_count 1",
+        r#"oauth_client_operator_client_secret_expiry_timestamp_seconds{kind="OAuthProvider"} 1800000000"#,
         r#"oauth_client_operator_provider_requests_total{operation="Register",result="Success"} 1"#,
         r#"oauth_client_operator_provider_requests_total{operation="Token",result="Failed"} 0"#,
         r#"oauth_client_operator_provider_request_duration_seconds_count{operation="Register"} 1"#,
@@ -175,4 +184,71 @@ fn answers_are_sorted_by_status() {
     assert_eq!(Answer::of(Some(401)), Answer::Refused);
     assert_eq!(Answer::of(Some(503)), Answer::Failed);
     assert_eq!(Answer::of(None), Answer::None);
+}
+
+/// The alert `OAuthProviderCallsFail` counts `Failed` and `None`.
+#[test]
+fn t222_a_call_that_the_operator_withholds_is_no_failure_of_the_provider() {
+    let failed = |status, effect, class, reason| {
+        Answer::of_failure(&CallError {
+            failure: Failure::new(class, reason, "x"),
+            status,
+            code: None,
+            remark: None,
+            effect,
+        })
+    };
+    for reason in [
+        Reason::ConsentMissing,
+        Reason::CredentialsMissing,
+        Reason::AddressRefused,
+        Reason::ProviderChanged,
+    ] {
+        let withheld = failed(None, Effect::NotApplied, Class::Denied, reason);
+        assert_eq!(withheld, Answer::NotSent, "{reason:?}");
+    }
+    let provider = Reason::ProviderUnavailable;
+    for (status, effect, class, reason, answer) in [
+        // It cannot be reached, does not answer, and answers what nobody understands.
+        (None, Effect::NotApplied, Class::Transient, provider, Answer::None),
+        (None, Effect::Unknown, Class::Ambiguous, provider, Answer::None),
+        (
+            Some(200),
+            Effect::Unknown,
+            Class::Ambiguous,
+            Reason::InvalidResponse,
+            Answer::None,
+        ),
+        (
+            None,
+            Effect::NotApplied,
+            Class::Denied,
+            Reason::CertificateRejected,
+            Answer::None,
+        ),
+        (
+            Some(503),
+            Effect::NotApplied,
+            Class::Transient,
+            provider,
+            Answer::Failed,
+        ),
+        (
+            Some(400),
+            Effect::NotApplied,
+            Class::Denied,
+            Reason::RegistrationRejected,
+            Answer::Refused,
+        ),
+        // The token endpoint refused the operator.
+        (
+            None,
+            Effect::NotApplied,
+            Class::Denied,
+            Reason::CredentialsRejected,
+            Answer::Refused,
+        ),
+    ] {
+        assert_eq!(failed(status, effect, class, reason), answer, "{status:?} {reason:?}");
+    }
 }

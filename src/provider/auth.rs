@@ -131,9 +131,11 @@ pub(super) fn spoken(credentials: &Credentials) -> Vec<SecretString> {
     {
         spoken.extend(self::spoken(&Credentials {
             scheme: client_basic(grant.client_id.expose_secret(), secret),
-            origins: None,
+            ..Credentials::default()
         }));
     }
+    let listed = credentials.tokens.iter().filter_map(|token| token.value.as_ref().ok());
+    spoken.extend(listed.flat_map(forms));
     spoken
 }
 
@@ -198,6 +200,7 @@ mod tests {
                 password: "pässword".into(),
             },
             origins: origins.map(|origins| origins.iter().map(|origin| (*origin).to_owned()).collect()),
+            ..Credentials::default()
         }
     }
 
@@ -274,7 +277,7 @@ mod tests {
     fn a_token_with_a_line_break_is_refused_without_being_shown() {
         let credentials = Credentials {
             scheme: AuthScheme::Bearer("tok\nen".into()),
-            origins: None,
+            ..Credentials::default()
         };
         let error = header(&credentials, &url("https://p.example/"), &home()).unwrap_err();
         assert!(!error.message.contains("tok"));

@@ -41,6 +41,7 @@ impl Located<'_> {
             origins: self.origins(),
             allowed_origins: self.target.allowed_origins.clone(),
             token_endpoint: found.or(token).cloned(),
+            uid: self.target.uid.clone(),
             ca_bundle: self.target.ca_bundle.clone(),
             certificate: self.target.presented.certificate.clone(),
             statement: self.target.presented.software_statement.clone(),
@@ -58,6 +59,7 @@ pub(super) struct Route {
     origins: Vec<String>,
     allowed_origins: Vec<String>,
     token_endpoint: Option<String>,
+    uid: String,
     ca_bundle: Option<String>,
     certificate: Option<Arc<ClientCertificate>>,
     statement: Option<Arc<SoftwareStatement>>,
@@ -79,6 +81,7 @@ impl Route {
                 .collect(),
             allowed_origins: access.allowed_origins.clone(),
             token_endpoint: record.endpoints.token.clone(),
+            uid: access.provider_uid.clone(),
             ca_bundle: access.ca_bundle.clone(),
             certificate: None,
             statement: None,
@@ -94,6 +97,7 @@ impl Route {
         };
         self.origins.extend(target.allowed_origins.iter().cloned());
         self.allowed_origins.extend(target.allowed_origins.iter().cloned());
+        self.uid.clone_from(&target.uid);
         self.ca_bundle.clone_from(&target.ca_bundle);
         self.certificate.clone_from(&target.presented.certificate);
         self.statement.clone_from(&target.presented.software_statement);
@@ -144,6 +148,11 @@ impl Route {
         }
     }
 
+    /// UID of the provider object.
+    pub(super) fn uid(&self) -> &str {
+        &self.uid
+    }
+
     pub(super) fn ca_bundle(&self) -> Option<&str> {
         self.ca_bundle.as_deref()
     }
@@ -187,7 +196,7 @@ impl ManagementCall {
             (ManagementMode::RegistrationAccessToken, Some(token)) => {
                 let credentials = Credentials {
                     scheme: AuthScheme::Bearer(token.clone()),
-                    origins: None,
+                    ..Credentials::default()
                 };
                 Route::own(record, credentials).refreshed(provider)
             }
@@ -229,6 +238,7 @@ impl ManagementCall {
         route.credentials = Credentials {
             scheme: AuthScheme::Bearer(adoption.token.clone()),
             origins: Some(adoption.origins.clone()),
+            ..Credentials::default()
         };
         route.check(&uri)?;
         Ok(Self { uri, route })
@@ -315,10 +325,10 @@ fn secrets(target: &Target) -> Vec<SecretString> {
         | AuthScheme::Header { value: secret, .. } => Some(secret.clone()),
         AuthScheme::ClientCredentials(grant) => Some(grant.proof.secret().clone()),
     };
-    [&target.discovery, &target.registration, &target.management]
-        .into_iter()
-        .filter_map(of)
-        .collect()
+    let all = [&target.discovery, &target.registration, &target.management];
+    let listed = all.into_iter().flat_map(|credentials| &credentials.tokens);
+    let listed = listed.filter_map(|token| token.value.as_ref().ok().cloned());
+    all.into_iter().filter_map(of).chain(listed).collect()
 }
 
 fn deadlines(access: &Access) -> Deadlines {

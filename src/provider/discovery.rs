@@ -233,6 +233,7 @@ impl Transport {
                     body: None,
                     credentials,
                     origins: &origins,
+                    uid: &target.uid,
                     ca_bundle: target.ca_bundle.as_deref(),
                     certificate,
                     deadlines: target.deadlines,

@@ -100,7 +100,7 @@ pub(super) const PATIENT: Deadlines = Deadlines {
 pub(super) fn bearer(token: &str) -> Credentials {
     Credentials {
         scheme: AuthScheme::Bearer(token.into()),
-        origins: None,
+        ..Credentials::default()
     }
 }
 

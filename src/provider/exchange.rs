@@ -18,6 +18,8 @@ pub(super) struct Exchange<'a> {
     pub credentials: &'a Credentials,
     /// Origins that these may be sent to, unless their owner allows fewer.
     pub origins: &'a [String],
+    /// UID of the provider object: providers share no connection.
+    pub uid: &'a str,
     pub ca_bundle: Option<&'a str>,
     /// The client certificate that is shown.
     pub certificate: Option<&'a Arc<ClientCertificate>>,

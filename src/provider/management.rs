@@ -135,6 +135,7 @@ impl Transport {
             body: body.map(Body::Json),
             credentials: route.credentials(),
             origins: route.origins(),
+            uid: route.uid(),
             ca_bundle: route.ca_bundle(),
             certificate: route.certificate(),
             deadlines: route.deadlines(),

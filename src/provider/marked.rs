@@ -78,6 +78,7 @@ impl Transport {
             body: None,
             credentials: route.credentials(),
             origins: route.origins(),
+            uid: route.uid(),
             ca_bundle: route.ca_bundle(),
             certificate: route.certificate(),
             deadlines: route.deadlines(),

@@ -25,6 +25,7 @@ mod metadata;
 mod observed;
 mod origin;
 mod probe;
+mod refusals;
 mod registration;
 mod software_statement;
 #[doc(hidden)]
@@ -49,6 +50,7 @@ pub use error_body::{ErrorBody, parse as parse_error_body};
 pub use limits::BodyError;
 pub use metadata::{Metadata, parse as parse_metadata};
 pub use origin::callable;
+pub use refusals::Refusals;
 pub use transport::{Transport, not_sent};
 pub use webfinger::{Resource, issuer as parse_webfinger};
 pub use wire::{Undecodable, parse as parse_registration};

@@ -42,9 +42,9 @@ impl Counter {
         Self(Some(metrics))
     }
 
-    fn count(&self, operation: Operation, status: Option<u16>, begun: Instant) {
+    fn count(&self, operation: Operation, answer: Status, begun: Instant) {
         if let Some(metrics) = &self.0 {
-            metrics.requested(operation, Status::of(status), begun.elapsed());
+            metrics.requested(operation, answer, begun.elapsed());
         }
     }
 
@@ -52,8 +52,11 @@ impl Counter {
     pub(super) fn note_request(&self, seen: &Seen, origin: &str, result: &Result<Answer, CallError>, begun: Instant) {
         let Seen { method, operation } = seen;
         if let Some(operation) = operation {
-            let status = result.as_ref().ok().map(|answer| answer.status);
-            self.count(*operation, status, begun);
+            let answer = match result {
+                Ok(answer) => Status::of(Some(answer.status)),
+                Err(error) => Status::of_failure(error),
+            };
+            self.count(*operation, answer, begun);
         }
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match result {
@@ -69,11 +72,11 @@ impl Counter {
 
     /// Counts a discovery that ended. It sends nothing if what it is to ask may not be called.
     pub(super) fn note_discovery<T>(&self, result: &Result<T, CallError>, begun: Instant) {
-        let status = match result {
-            Ok(_) => Some(200),
-            Err(error) => error.status.filter(|status| !(200..300).contains(status)),
+        let answer = match result {
+            Ok(_) => Status::Success,
+            Err(error) => Status::of_failure(error),
         };
-        self.count(Operation::Discover, status, begun);
+        self.count(Operation::Discover, answer, begun);
     }
 }
 

@@ -43,6 +43,7 @@ impl Transport {
             body: Some(Body::Form(form(call, kind))),
             credentials: route.credentials(),
             origins: route.origins(),
+            uid: route.uid(),
             ca_bundle: route.ca_bundle(),
             certificate: route.certificate(),
             deadlines: route.deadlines(),

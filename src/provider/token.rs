@@ -116,6 +116,7 @@ impl Transport {
         let credentials = Credentials {
             scheme: AuthScheme::Bearer(token),
             origins: exchange.credentials.origins.clone(),
+            ..Credentials::default()
         };
         let exchange = Exchange {
             credentials: &credentials,
@@ -217,6 +218,7 @@ impl Tokens {
         };
         add(site.token_endpoint.unwrap_or_default());
         add(site.issuer);
+        add(exchange.uid);
         add(exchange.ca_bundle.unwrap_or_default());
         // A provider may bind a token to the certificate that it was bought with (RFC 8705 section 3).
         add(&hex(&digest_of(exchange.certificate).unwrap_or_default()));

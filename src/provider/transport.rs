@@ -21,20 +21,21 @@ use super::egress::{EgressPolicy, Guard};
 use super::exchange::{ANYTHING, Answer, Body, Exchange};
 use super::limits;
 use super::observed::{Counter, Seen};
+use super::refusals::Refusals;
 use super::tokens::Tokens;
 use super::{auth, origin};
 
 /// How long a connection may idle. A provider that closes it at the same moment would make a POST an unknown outcome.
 const IDLE: Duration = Duration::from_secs(1);
-/// Most HTTP clients that are kept; providers with the same authorities share one.
-const MOST_CLIENTS: usize = 64;
+/// Most HTTP clients that are kept.
+const MOST_CLIENTS: usize = 256;
 
-/// HTTP clients by what tells their connections apart. Each has a pool and TLS sessions of its own: what was connected with one
-/// certificate is never used with another, or with none.
-type Clients = Bounded<ClientKey, Client>;
+/// HTTP clients by what tells their connections apart, with their deadline of connecting. Each has a pool and TLS sessions of its own:
+/// what was connected for one provider object, or with one certificate, is never used for another, or without one.
+type Clients = Bounded<ClientKey, (Duration, Client)>;
 
-/// Digests of the authorities that are trusted and of the certificate that is shown, and the deadline of connecting.
-type ClientKey = (Option<Vec<u8>>, Option<Vec<u8>>, Duration);
+/// UID of the provider object, digests of the authorities that are trusted and of the certificate that is shown.
+type ClientKey = (String, Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// Calls providers.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub struct Transport {
     pub(super) policy: EgressPolicy,
     clients: Arc<Mutex<Clients>>,
     pub(super) tokens: Tokens,
+    /// Bearer tokens that were refused.
+    pub(super) refusals: Refusals,
     /// Counts the calls that nobody else counts.
     pub(super) counter: Counter,
 }
@@ -54,6 +57,7 @@ impl Transport {
             policy,
             clients: Arc::new(Mutex::new(Bounded::new(MOST_CLIENTS))),
             tokens: Tokens::default(),
+            refusals: Refusals::default(),
             counter: Counter::default(),
         }
     }
@@ -63,6 +67,12 @@ impl Transport {
     pub fn counted(mut self, metrics: Arc<Metrics>) -> Self {
         self.counter = Counter::of(metrics);
         self
+    }
+
+    /// Which bearer tokens were refused.
+    #[must_use]
+    pub const fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// Sends a request and reads its answer, whatever its status. The credentials are sent as they are: for those that buy a
@@ -99,9 +109,7 @@ impl Transport {
                 .check_consent(&exchange.url, exchange.origins)
                 .map_err(not_sent)?;
         }
-        let client = self
-            .client(exchange.ca_bundle, exchange.certificate, connect)
-            .map_err(not_sent)?;
+        let client = self.client(&exchange, connect).map_err(not_sent)?;
         let shown = exchange.certificate.is_some();
         let seen = Seen::of(&exchange);
         let url = exchange.url.clone();
@@ -142,20 +150,23 @@ impl Transport {
         result
     }
 
-    fn client(
-        &self,
-        ca_bundle: Option<&str>,
-        certificate: Option<&Arc<ClientCertificate>>,
-        connect: Duration,
-    ) -> Result<Client, Failure> {
+    fn client(&self, exchange: &Exchange<'_>, connect: Duration) -> Result<Client, Failure> {
+        let Exchange {
+            uid,
+            ca_bundle,
+            certificate,
+            ..
+        } = *exchange;
         let digest = |pem: &str| digest(&SHA256, pem.as_bytes()).as_ref().to_vec();
-        let key = (ca_bundle.map(digest), digest_of(certificate), connect);
+        let key = (uid.to_owned(), ca_bundle.map(digest), digest_of(certificate));
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&key) {
+        if let Some((of, client)) = clients.get(&key)
+            && *of == connect
+        {
             return Ok(client.clone());
         }
         let client = self.build(ca_bundle, certificate, connect)?;
-        clients.insert(key, client.clone());
+        clients.insert(key, (connect, client.clone()));
         Ok(client)
     }
 
@@ -255,7 +266,7 @@ fn broken(error: &reqwest::Error, at: &str, shown: bool) -> CallError {
     match causes.tls {
         Some(Tls::Certificate(why)) => {
             let text = format!(
-                "the certificate of {at} is not trusted ({why}); if a private authority issued it, put that into spec.tls.caBundle of the provider"
+                "the certificate of {at} is not trusted ({why}); if a private authority issued it, put its certificate into spec.tls.caBundle of the provider, or into the Secret of spec.tls.caBundleFrom"
             );
             return denied(Reason::CertificateRejected, text);
         }

@@ -133,6 +133,26 @@ pub(super) fn refused(answer: &Answer, asked: Asked, at: &str, spoken: &[SecretS
     }
 }
 
+/// What the provider says where it refuses a registration because of the credentials that came with it; `None`: the answer is about
+/// something else.
+pub(super) fn refusal_of_credentials(answer: &Answer, spoken: &[SecretString]) -> Option<String> {
+    let body = answer.body.as_deref();
+    let body = body.map(|body| error_body::read(body, spoken)).unwrap_or_default();
+    let body = with_challenge(body, &answer.headers, spoken);
+    if About::of(answer.status, Asked::Registration, &body) != About::Credentials {
+        return None;
+    }
+    let code = body.code.map(|code| format!(" with {code}")).unwrap_or_default();
+    let words = body
+        .description
+        .map(|words| format!(" (\"{words}\")"))
+        .unwrap_or_default();
+    Some(format!(
+        "the provider refused the token with status {}{code}{words}",
+        answer.status
+    ))
+}
+
 /// A redirect is never followed: it would carry credentials elsewhere, and a registration could take place twice.
 fn redirected(answer: &Answer, asked: Asked, at: &str) -> String {
     let to = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());

@@ -37,8 +37,9 @@ impl Scene {
     }
 }
 
-/// Kills at a step of a create, before or after it takes place, starts again, and looks at what is left.
-async fn killed_in_a_create(name: &str, fits: fn(&Asked) -> bool, after: bool) {
+/// Kills at a step of a create, before or after it takes place, starts again, and looks at what is left: this many suspects,
+/// which is none but where the attempt had been marked and was not recorded.
+async fn killed_in_a_create(name: &str, fits: fn(&Asked) -> bool, after: bool, suspects: usize) {
     let mut scene = Scene::new(name).await;
     scene.kill_at(fits, after);
     scene.app().await;
@@ -46,32 +47,33 @@ async fn killed_in_a_create(name: &str, fits: fn(&Asked) -> bool, after: bool) {
     scene.stage.ready("app").await;
     scene.works().await;
     assert_eq!(scene.stage.records().await.len(), 1);
-    scene.judge_with(Verdict::default().faults(1)).await;
+    scene.judge_with(Verdict::default().faults(suspects)).await;
+    assert_eq!(scene.stage.suspects().await.len(), suspects);
 }
 
 macro_rules! killed {
-    ($($name:ident: $step:expr, $after:expr;)+) => {
+    ($($name:ident: $step:expr, $after:expr, $suspects:expr;)+) => {
         $(
             #[tokio::test]
             async fn $name() {
                 let name = stringify!($name).replace("t01_killed_", "").replace('_', "-");
-                killed_in_a_create(&name, $step, $after).await;
+                killed_in_a_create(&name, $step, $after, $suspects).await;
             }
         )+
     };
 }
 
 killed! {
-    t01_killed_before_the_dry_run: step::dry_run, false;
-    t01_killed_after_the_dry_run: step::dry_run, true;
-    t01_killed_before_the_marker: step::object, false;
-    t01_killed_after_the_marker: step::object, true;
-    t01_killed_before_the_record: step::record, false;
-    t01_killed_after_the_record: step::record, true;
-    t01_killed_before_the_secret: step::secret, false;
-    t01_killed_after_the_secret: step::secret, true;
-    t01_killed_before_the_status: step::status, false;
-    t01_killed_after_the_status: step::status, true;
+    t01_killed_before_the_dry_run: step::dry_run, false, 0;
+    t01_killed_after_the_dry_run: step::dry_run, true, 0;
+    t01_killed_before_the_marker: step::object, false, 0;
+    t01_killed_after_the_marker: step::object, true, 1;
+    t01_killed_before_the_record: step::record, false, 1;
+    t01_killed_after_the_record: step::record, true, 0;
+    t01_killed_before_the_secret: step::secret, false, 0;
+    t01_killed_after_the_secret: step::secret, true, 0;
+    t01_killed_before_the_status: step::status, false, 0;
+    t01_killed_after_the_status: step::status, true, 0;
 }
 
 #[tokio::test]

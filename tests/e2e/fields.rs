@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use oauth_client_operator::api::metadata::{ClientMetadata, Localized, RareMetadata};
 use serde_json::{Map, Value, json};
 use testbed::providers::{Persona, ScriptableProvider};
 use testbed::site::{oauth_client, oauth_provider};
 
+use crate::rules::spec_schema;
 use crate::stage::Stage;
 
 /// A field of the spec, its value, and the member of the request with its value (IANA registry "OAuth Dynamic Client
@@ -281,17 +281,46 @@ fn bodies(double: &ScriptableProvider, method: &str) -> Vec<Value> {
         .collect()
 }
 
+/// Fields of the spec that are no metadata of the client.
+const OTHERS: [&str; 6] = [
+    "providerRef",
+    "secret",
+    "deletionPolicy",
+    "deletionTimeout",
+    "adopt",
+    "suspend",
+];
+
+/// Each field of the metadata with the member that carries it.
+pub fn wire_names() -> Vec<(String, String)> {
+    let fields = fields().into_iter().chain([keys()]);
+    fields
+        .map(|(field, _, wire, _)| (field.to_owned(), wire.to_owned()))
+        .collect()
+}
+
+/// The members of an object's schema.
+fn members(schema: &Value) -> BTreeSet<String> {
+    schema["properties"].as_object().unwrap().keys().cloned().collect()
+}
+
 #[test]
-fn t80_every_member_has_a_value_in_the_test_of_the_wire() {
-    let tried: BTreeSet<_> = fields().into_iter().chain([keys()]).map(|(field, ..)| field).collect();
-    let members = ClientMetadata::MEMBERS.iter().chain(RareMetadata::MEMBERS);
-    let defined: BTreeSet<_> = members
-        .map(|(field, _)| *field)
-        .filter(|field| *field != "localized")
-        .collect();
-    assert_eq!(tried, defined);
-    let translated: BTreeSet<_> = TRANSLATIONS.iter().map(|(field, _)| *field).collect();
-    assert_eq!(translated, Localized::MEMBERS.iter().map(|(field, _)| *field).collect());
+fn t80_every_member_of_the_definition_has_a_value_in_the_test_of_the_wire() {
+    let schema = spec_schema("OAuthClient");
+    let metadata = wire_names();
+    assert_eq!(metadata.len(), 69);
+    let elsewhere = OTHERS.iter().chain(&["localized", "extraMetadata"]);
+    let named = metadata.iter().map(|(field, _)| field.clone());
+    let named: BTreeSet<_> = named.chain(elsewhere.map(|field| (*field).to_owned())).collect();
+    assert_eq!(named, members(&schema));
+    let translated = TRANSLATIONS.iter().map(|(field, _)| (*field).to_owned()).collect();
+    assert_eq!(members(&schema["properties"]["localized"]), translated);
+    let (_, keys, ..) = keys();
+    let tried = keys["keys"][0].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(
+        members(&schema["properties"]["jwks"]["properties"]["keys"]["items"]),
+        tried
+    );
 }
 
 #[tokio::test]

@@ -177,10 +177,24 @@ async fn t193_the_level_changes_while_the_operator_runs() {
         post["status"] == 201 && post["origin"].is_string() && post["duration_ms"].is_u64(),
         "{post}"
     );
-    assert_eq!((set("everything").await, set("info").await), (400, 200));
+    let level = async || operator.get("/log-level").await.unwrap();
+    assert_eq!(set("everything").await, 400);
+    assert!(
+        level().await.contains("debug"),
+        "a level that does not exist changes nothing"
+    );
+    assert_eq!(set("info").await, 200);
+    assert!(!level().await.contains("debug"));
     let before = debug();
     scene.stage.apply(&oauth_client("third", CLIENT)).await;
     scene.stage.ready("third").await;
+    // Its lines are in the log, and those of lower levels stand before them.
+    let registered = saying(operator, "client registered");
+    let third = format!("{}/third", scene.stage.apps.name());
+    assert!(
+        registered.iter().any(|line| line["object"] == third.as_str()),
+        "{registered:#?}"
+    );
     assert_eq!(debug(), before);
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 use testbed::process::Scratch;
 use testbed::provision::Program;
-use testbed::site::{Site, oauth_client};
+use testbed::site::{Site, bearer, consented, oauth_client, oauth_provider};
 
 use crate::chart::rendered;
 use crate::scene::CLIENT;
@@ -76,15 +76,10 @@ async fn test_rules(rules: &Value, tests: &Value) -> (bool, String) {
     promtool(&["test", "rules", &test_file.to_string_lossy()]).await
 }
 
-/// For each alert: series with which it fires, and with which it does not, as promtool writes values.
-fn cases() -> BTreeMap<String, (Vec<String>, Vec<String>)> {
+/// For each alert: cases that fire and cases that are silent, with their series as promtool writes values.
+fn cases() -> BTreeMap<String, BTreeMap<String, Vec<String>>> {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alerts.yaml")).unwrap();
-    let cases: BTreeMap<String, BTreeMap<String, Vec<String>>> = serde_yaml::from_str(&text).unwrap();
-    let taken = cases.into_iter().map(|(alert, mut case)| {
-        let (fires, silent) = (case.remove("fires").unwrap(), case.remove("silent").unwrap());
-        (alert, (fires, silent))
-    });
-    taken.collect()
+    serde_yaml::from_str(&text).unwrap()
 }
 
 fn series(text: &str) -> Value {
@@ -109,8 +104,11 @@ async fn t194_each_alert_fires_when_it_has_to_and_is_silent_otherwise() {
         "tests/alerts.yaml has a case for each alert"
     );
     let mut tests = Vec::new();
-    for (alert, (fires, silent)) in &cases {
-        for (input, fires) in [(fires, true), (silent, false)] {
+    for (alert, cases) in &cases {
+        assert!(cases.contains_key("fires") && cases.contains_key("silent"), "{alert}");
+        for (case, input) in cases {
+            let fires = case.starts_with("fires");
+            assert!(fires || case.starts_with("silent"), "{alert}: {case}");
             let firing = format!("count(ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}) > bool 0");
             let samples = if fires {
                 vec![json!({"labels": "{}", "value": 1})]
@@ -118,7 +116,7 @@ async fn t194_each_alert_fires_when_it_has_to_and_is_silent_otherwise() {
                 Vec::new()
             };
             tests.push(json!({
-                "name": format!("{alert} {}", if fires { "fires" } else { "is silent" }),
+                "name": format!("{alert}: {case}"),
                 "interval": "1m",
                 "input_series": input.iter().map(|text| series(text)).collect::<Vec<_>>(),
                 // Longer than any alert waits.
@@ -178,6 +176,7 @@ fn scraped(text: &str) -> Vec<Value> {
 async fn busy(stage: &Stage) -> String {
     let site = Site::oidc_provider().await.unwrap();
     stage.apply(&site.manifests).await;
+    token(stage, &site).await;
     for name in ["one", "two"] {
         stage.apply(&oauth_client(name, CLIENT)).await;
         stage.ready(name).await;
@@ -186,10 +185,31 @@ async fn busy(stage: &Stage) -> String {
     eventually("the client that is left is counted", async || {
         let metrics = stage.operator.metrics().await.unwrap();
         let counted = metrics.contains(r#"oauth_client_operator_clients{ready="true",reason="Registered"} 1"#)
-            && metrics.contains(r#"oauth_client_operator_client_changes_total{change="Deregistered"} 1"#);
+            && metrics.contains(r#"oauth_client_operator_client_changes_total{change="Deregistered"} 1"#)
+            && metrics.contains(r#"registration_token_expiry_timestamp_seconds{kind="OAuthProvider"} 1893499200"#);
         counted.then_some(metrics)
     })
     .await
+}
+
+/// Another provider object, with a token whose expiry is known.
+async fn token(stage: &Stage, site: &Site) {
+    let issuer = site
+        .manifests
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("issuer: "));
+    let spec = format!(
+        "issuer: {}\n{}",
+        issuer.unwrap(),
+        bearer("registrationAuth", "expiring")
+    );
+    let secret = consented("expiring", "https://id.example.com", &[("token", "t0ken")]);
+    stage.apply(&secret).await;
+    let expires = "oauth-client-operator.dev/expires-at=2030-01-01T12:00:00Z";
+    stage.kubectl(&["annotate", "secret", "expiring", expires]).await;
+    stage
+        .apply(&oauth_provider(&spec).replace("name: provider", "name: expiring"))
+        .await;
 }
 
 #[tokio::test]

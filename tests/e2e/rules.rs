@@ -14,6 +14,12 @@ use provider::{cluster_providers, providers};
 /// What the API server says where a pattern of the schema does not match.
 const PATTERN: &str = "should match";
 
+/// Refuses every form of `clientCredentials` for discovery, whatever else is wrong with it.
+const NO_GRANT: &str = "discoveryAuth cannot be clientCredentials";
+
+/// What a rule about a duration says to a text that is none.
+const NO_DURATION: &str = "type conversion error from 'string' to 'google.protobuf.Duration'";
+
 /// A rule or pattern, a spec that it refuses and one that it accepts; both are laid over one that is right.
 struct Case {
     /// Field that carries the rule.
@@ -38,17 +44,35 @@ fn one(name: &str, value: Value) -> Value {
     Value::Object(Map::from_iter([(name.to_owned(), value)]))
 }
 
-/// What a definition can refuse, by field: the words of a rule, or that a pattern does not match.
-fn refusals(path: &str, schema: &Value, found: &mut Vec<(String, String)>) {
+/// A rule or pattern of a definition.
+struct Refusal {
+    /// Field that carries it.
+    path: String,
+    /// Field that the refusal names.
+    names: String,
+    /// The message, the expression that makes it, or that the pattern does not match.
+    told: String,
+}
+
+/// What a definition can refuse.
+fn refusals(path: &str, schema: &Value, found: &mut Vec<Refusal>) {
     for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
         let told = rule
             .get("message")
             .or(rule.get("messageExpression"))
             .and_then(Value::as_str);
-        found.push((path.to_owned(), told.unwrap().to_owned()));
+        found.push(Refusal {
+            path: path.to_owned(),
+            names: path.to_owned() + rule["fieldPath"].as_str().unwrap_or_default(),
+            told: told.unwrap().to_owned(),
+        });
     }
-    if schema.get("pattern").is_some() {
-        found.push((path.to_owned(), PATTERN.to_owned()));
+    if let Some(pattern) = schema["pattern"].as_str() {
+        found.push(Refusal {
+            path: path.to_owned(),
+            names: path.to_owned(),
+            told: format!("{PATTERN} '{pattern}'"),
+        });
     }
     for (name, child) in schema["properties"].as_object().into_iter().flatten() {
         refusals(&format!("{path}.{name}"), child, found);
@@ -57,6 +81,62 @@ fn refusals(path: &str, schema: &Value, found: &mut Vec<(String, String)>) {
         if schema.get(key).is_some_and(Value::is_object) {
             refusals(&format!("{path}{mark}"), &schema[key], found);
         }
+    }
+}
+
+/// What the definition of a kind can refuse.
+fn all_refusals(kind: &str) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    refusals(".spec", &spec_schema(kind), &mut found);
+    if kind == "OAuthClient" {
+        // The rules between fields are one rule of the definition; each of them counts.
+        found.retain(|refusal| refusal.path != ".spec");
+        found.extend(rules::BETWEEN_FIELDS.map(|(_, told)| Refusal {
+            path: ".spec".to_owned(),
+            names: ".spec".to_owned(),
+            told: told.to_owned(),
+        }));
+    }
+    found
+}
+
+/// The schema of the spec of a kind, as the definition has it.
+pub fn spec_schema(kind: &str) -> Value {
+    let crd = crds()
+        .into_iter()
+        .find(|crd| crd["spec"]["names"]["kind"] == kind)
+        .unwrap();
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].clone()
+}
+
+/// How often a keyword stands in a schema.
+fn occurrences(keyword: &str, schema: &Value) -> usize {
+    match schema {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| match value {
+                Value::Array(items) if name == keyword => items.len(),
+                Value::String(_) if name == keyword => 1,
+                other => occurrences(keyword, other),
+            })
+            .sum(),
+        Value::Array(items) => items.iter().map(|item| occurrences(keyword, item)).sum(),
+        _ => 0,
+    }
+}
+
+/// Whether a field of an object, as the API server names it in a refusal, is this field of the schema.
+fn is_field(named: &str, field: &str) -> bool {
+    // Items are numbered there; a key of a map may hold dots.
+    let numberless: String = named
+        .split('[')
+        .map(|part| part.trim_start_matches(|letter: char| letter.is_ascii_digit()))
+        .collect::<Vec<_>>()
+        .join("[");
+    let field = field.trim_start_matches('.');
+    match field.strip_suffix("{}") {
+        Some(map) => numberless.len() > map.len() && numberless.starts_with(map),
+        None => numberless == field,
     }
 }
 
@@ -82,25 +162,44 @@ fn t111_every_rule_and_pattern_of_the_definitions_has_a_case() {
     for crd in crds() {
         let kind = crd["spec"]["names"]["kind"].as_str().unwrap();
         let (_, cases) = cases_of(kind);
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         let mut found = Vec::new();
-        refusals("", &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut found);
-        if kind == "OAuthClient" {
-            // The rules between fields are one rule of the definition; each is tried.
-            found.extend(rules::BETWEEN_FIELDS.map(|(_, told)| (".spec".to_owned(), told.to_owned())));
+        refusals("", schema, &mut found);
+        // None stands where `refusals` does not look: beside the spec, or below `anyOf` and its like.
+        for (keyword, is_pattern) in [("x-kubernetes-validations", false), ("pattern", true)] {
+            let known = found
+                .iter()
+                .filter(|refusal| refusal.told.starts_with(PATTERN) == is_pattern);
+            assert_eq!(occurrences(keyword, schema), known.count(), "{kind}: {keyword}");
         }
-        for (path, told) in found {
+        found.retain(|refusal| !refusal.path.starts_with(".spec"));
+        let elsewhere: Vec<_> = found.iter().map(|refusal| &refusal.path).collect();
+        assert!(elsewhere.is_empty(), "{kind}: {elsewhere:?}");
+        let found = all_refusals(kind);
+        for Refusal { path, told, .. } in &found {
             // Needs two versions of an object; see the test of its own.
             if path == ".spec.providerRef" {
                 continue;
             }
-            let named = cases.iter().any(|case| case.path == path && told.contains(&case.said));
+            let named = cases.iter().any(|case| case.path == *path && told.contains(&case.said));
             assert!(named, "no case of {kind} for the rule at {path}: {told}");
+        }
+        for Case { path, said, .. } in &cases {
+            let of_it = found
+                .iter()
+                .filter(|refusal| refusal.path == *path && refusal.told.contains(said));
+            assert_eq!(of_it.count(), 1, "{kind}: rules at {path} that say: {said}");
         }
     }
 }
 
-/// What the API server says to an object of this spec; nothing is stored.
-async fn tried(api: &Api<DynamicObject>, resource: &ApiResource, base: &Value, over: &Value) -> Result<(), String> {
+/// What the API server says to an object of this spec: each refused field with the reason. Nothing is stored.
+async fn tried(
+    api: &Api<DynamicObject>,
+    resource: &ApiResource,
+    base: &Value,
+    over: &Value,
+) -> Result<(), Vec<(String, String)>> {
     let mut spec = base.as_object().unwrap().clone();
     for (name, value) in over.as_object().unwrap() {
         if value.is_null() {
@@ -114,10 +213,25 @@ async fn tried(api: &Api<DynamicObject>, resource: &ApiResource, base: &Value, o
         dry_run: true,
         ..PostParams::default()
     };
-    api.create(&dry, &object)
-        .await
-        .map(drop)
-        .map_err(|error| error.to_string())
+    match api.create(&dry, &object).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) => {
+            let causes = status.details.map(|details| details.causes).unwrap_or_default();
+            assert!(!causes.is_empty(), "{}", status.message);
+            Err(causes.into_iter().map(|cause| (cause.field, cause.message)).collect())
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn resource_of(kind: &str) -> ApiResource {
+    ApiResource {
+        group: "oauth-client-operator.dev".to_owned(),
+        version: "v1alpha1".to_owned(),
+        api_version: "oauth-client-operator.dev/v1alpha1".to_owned(),
+        kind: kind.to_owned(),
+        plural: format!("{}s", kind.to_lowercase()),
+    }
 }
 
 #[tokio::test]
@@ -125,67 +239,81 @@ async fn t111_every_rule_refuses_what_it_is_for_and_accepts_what_it_is_not() {
     let plane = plane().await;
     let namespace = plane.namespace("rules").await.unwrap();
     let client = plane.client().unwrap();
+    let mut wrong = Vec::new();
     for kind in ["OAuthClient", "OAuthProvider", "ClusterOAuthProvider"] {
-        let resource = ApiResource {
-            group: "oauth-client-operator.dev".to_owned(),
-            version: "v1alpha1".to_owned(),
-            api_version: "oauth-client-operator.dev/v1alpha1".to_owned(),
-            kind: kind.to_owned(),
-            plural: format!("{}s", kind.to_lowercase()),
-        };
+        let resource = resource_of(kind);
         let api = if kind.starts_with("Cluster") {
             Api::all_with(client.clone(), &resource)
         } else {
             Api::namespaced_with(client.clone(), namespace.name(), &resource)
         };
         let (base, cases) = cases_of(kind);
+        let all = all_refusals(kind);
         for case in cases {
             let said = tried(&api, &resource, &base, &case.refused).await.err();
             let said = said.unwrap_or_else(|| panic!("{kind}: accepted {}", case.refused));
-            assert!(
-                said.contains(&case.said),
-                "{kind} {}: {}\nwas refused with\n{said}",
-                case.path,
-                case.refused
-            );
-            let field = case.path.split(['[', '{']).next().unwrap().trim_start_matches('.');
-            assert!(said.contains(field), "{field} is not named: {said}");
+            let mut rules = all.iter();
+            let rule = rules.find(|rule| rule.path == case.path && rule.told.contains(&case.said));
+            let rule = rule.unwrap();
+            // A pattern is told in full; other words may be made by an expression.
+            let words = if rule.told.starts_with(PATTERN) {
+                &rule.told
+            } else {
+                &case.said
+            };
+            // It is this rule that refuses, and no other; what is no duration cannot be compared with one either.
+            let others = said
+                .iter()
+                .filter(|(field, told)| !(is_field(field, &rule.names) && told.contains(words)))
+                .filter(|(_, told)| case.said == NO_GRANT || !told.contains(NO_GRANT))
+                .filter(|(_, told)| case.said != PATTERN || !told.contains(NO_DURATION));
+            let others: Vec<_> = others.collect();
+            let right = others.is_empty() && said.iter().any(|(_, told)| told.contains(words));
+            if !right {
+                wrong.push(format!(
+                    "{kind} {}: {}\nwas refused with\n{said:#?}",
+                    rule.names, case.refused
+                ));
+            }
             let accepted = tried(&api, &resource, &base, &case.accepted).await;
-            accepted.unwrap_or_else(|said| panic!("{kind}: refused {}\nwith\n{said}", case.accepted));
+            if let Err(said) = accepted {
+                wrong.push(format!("{kind}: refused {}\nwith\n{said:#?}", case.accepted));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test]
 async fn t111_extra_metadata_refuses_members_that_have_a_field_or_belong_to_answers() {
     let plane = plane().await;
     let namespace = plane.namespace("extra").await.unwrap();
-    let spec = |extra: &str| {
-        testbed::site::oauth_client(
-            "app",
-            &format!("redirectURIs: ['https://a.example/cb']\nextraMetadata: {{{extra}: x}}"),
-        )
-    };
-    for (extra, said) in [
-        (
-            "client_name",
-            "spec.extraMetadata.client_name: Unsupported value: \"x\": supported values: \"(none: use spec.clientName)\"",
-        ),
-        ("jwks_uri", "(none: use spec.jwksURI)"),
-        ("client_id", "(none: client_id is set by the provider)"),
-        (
-            "registration_access_token",
-            "(none: registration_access_token is set by the provider)",
-        ),
-    ] {
-        let apply = ["-n", namespace.name(), "apply", "--dry-run=server", "-f", "-"];
-        let output = plane.kubectl_with(&apply, &spec(extra)).await.unwrap();
-        assert!(
-            !output.success() && output.stderr.contains(said),
-            "{extra}: {}",
-            output.stderr
-        );
+    let resource = resource_of("OAuthClient");
+    let api = Api::namespaced_with(plane.client().unwrap(), namespace.name(), &resource);
+    let (base, _) = cases_of("OAuthClient");
+    let extra = |name: &str| one("extraMetadata", one(name, json!("x")));
+    let fields = crate::fields::wire_names();
+    let answers = [
+        "client_id",
+        "client_secret",
+        "client_id_issued_at",
+        "client_secret_expires_at",
+        "registration_access_token",
+        "registration_client_uri",
+    ];
+    let answers = answers.map(|wire| (wire.to_owned(), format!("(none: {wire} is set by the provider)")));
+    let typed = fields
+        .into_iter()
+        .map(|(field, wire)| (wire, format!("(none: use spec.{field})")));
+    for (wire, told) in typed.chain(answers) {
+        let said = tried(&api, &resource, &base, &extra(&wire)).await.unwrap_err();
+        let at = format!("spec.extraMetadata.{wire}");
+        let right = said
+            .iter()
+            .any(|(field, message)| *field == at && message.contains(&told));
+        assert!(right, "{wire}: {said:#?}");
     }
+    tried(&api, &resource, &base, &extra("ext_param_owner")).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Each field of `spec.secret`, found in the Secret, and what no Secret can be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
@@ -11,6 +11,7 @@ use testbed::operator::{Operator, OperatorOptions};
 use testbed::providers::{Persona, ScriptableProvider};
 use testbed::site::{oauth_client, oauth_provider};
 
+use crate::rules::spec_schema;
 use crate::stage::{BINARY, Stage, condition, eventually, is, judged};
 
 const CLIENT: &str = "redirectURIs: ['https://app.example/callback']";
@@ -37,6 +38,64 @@ fn seen(secret: &Secret) -> Seen {
         annotations: theirs(secret.annotations()),
         data: secret.data.iter().flatten().map(text).collect(),
     }
+}
+
+const KEY_NAMES: &str = "{keyNames: {clientID: ID, clientSecret: KEY, issuer: ISS, authorizationEndpoint: AUTH, \
+                         tokenEndpoint: TOKEN, jwksURI: JWKS, userinfoEndpoint: USER, endSessionEndpoint: END, \
+                         tokenEndpointAuthMethod: METHOD}}";
+const TEMPLATE: &str = "{template: {labels: {team: a, app.kubernetes.io/part-of: argocd}, annotations: {note: b c}}}";
+
+/// Values of `spec.secret` that [`t80_every_field_of_the_secret_is_found_in_the_secret_and_no_longer_when_it_is_unset`] tries
+/// one after the other.
+const VARIANTS: [&str; 8] = [
+    "{}",
+    KEY_NAMES,
+    "{includeProvider: false}",
+    TEMPLATE,
+    "{template: {type: kubernetes.io/basic-auth}}",
+    "{template: {type: servicebinding.io/oauth2}}",
+    "{name: renamed}",
+    "{}",
+];
+
+/// The fields below this one that hold a value: those of a schema, or of an object.
+fn leaves(path: &str, value: &Value, below: &dyn Fn(&Value) -> Option<&Value>, found: &mut BTreeSet<String>) {
+    match below(value).and_then(Value::as_object) {
+        Some(members) => members
+            .iter()
+            .for_each(|(name, value)| leaves(&format!("{path}.{name}"), value, below, found)),
+        None => {
+            found.insert(path.to_owned());
+        }
+    }
+}
+
+#[test]
+fn t80_every_field_of_the_secret_in_the_definition_has_a_value_in_the_test_of_the_secret() {
+    let mut defined = BTreeSet::new();
+    let schema = &spec_schema("OAuthClient")["properties"]["secret"];
+    leaves("", schema, &|schema| schema.get("properties"), &mut defined);
+    let mut tried = BTreeSet::new();
+    for variant in VARIANTS {
+        let value: Value = serde_yaml::from_str(variant).unwrap();
+        leaves("", &value, &|value| Some(value), &mut tried);
+    }
+    // Maps are one value; the empty variant has none.
+    let one_value = |path: String| {
+        ["labels", "annotations"]
+            .into_iter()
+            .find_map(|map| {
+                let (before, _) = path.split_once(&format!(".{map}."))?;
+                Some(format!("{before}.{map}"))
+            })
+            .unwrap_or(path)
+    };
+    let tried: BTreeSet<_> = tried
+        .into_iter()
+        .map(one_value)
+        .filter(|path| !path.is_empty())
+        .collect();
+    assert_eq!(tried, defined);
 }
 
 #[tokio::test]
@@ -96,40 +155,34 @@ async fn t80_every_field_of_the_secret_is_found_in_the_secret_and_no_longer_when
         ("end_session_endpoint", "END"),
         ("token_endpoint_auth_method", "METHOD"),
     ];
-    let key_names = "{keyNames: {clientID: ID, clientSecret: KEY, issuer: ISS, authorizationEndpoint: AUTH, \
-                     tokenEndpoint: TOKEN, jwksURI: JWKS, userinfoEndpoint: USER, endSessionEndpoint: END, tokenEndpointAuthMethod: METHOD}}";
     let without = credentials.iter().cloned().collect();
     let basic = [("client_id", "username"), ("client_secret", "password")];
     let labels = [("team", "a"), ("app.kubernetes.io/part-of", "argocd")];
     let plain = ("Opaque", map(&[]), map(&[]));
-    let template = "{template: {labels: {team: a, app.kubernetes.io/part-of: argocd}, annotations: {note: b c}}}";
-    // spec.secret, name of the Secret, its type, labels, annotations and data.
-    let variants = [
-        ("{}", "app", plain.clone(), named(&[], &usual)),
-        (key_names, "app", plain.clone(), named(&renamed, &usual)),
-        ("{includeProvider: false}", "app", plain.clone(), named(&[], &without)),
+    // For each variant: name of the Secret, its type, labels and annotations, and data.
+    let expected = [
+        ("app", plain.clone(), named(&[], &usual)),
+        ("app", plain.clone(), named(&renamed, &usual)),
+        ("app", plain.clone(), named(&[], &without)),
         (
-            template,
             "app",
             ("Opaque", map(&labels), map(&[("note", "b c")])),
             named(&[], &usual),
         ),
         (
-            "{template: {type: kubernetes.io/basic-auth}}",
             "app",
             ("kubernetes.io/basic-auth", map(&[]), map(&[])),
             named(&basic, &usual),
         ),
         (
-            "{template: {type: servicebinding.io/oauth2}}",
             "app",
             ("servicebinding.io/oauth2", map(&[]), map(&[])),
             named(&[], &usual),
         ),
-        ("{name: renamed}", "renamed", plain.clone(), named(&[], &usual)),
-        ("{}", "app", plain, named(&[], &usual)),
+        ("renamed", plain.clone(), named(&[], &usual)),
+        ("app", plain, named(&[], &usual)),
     ];
-    for (spec, name, (type_, labels, annotations), data) in variants {
+    for (spec, (name, (type_, labels, annotations), data)) in VARIANTS.into_iter().zip(expected) {
         stage
             .apply(&oauth_client("app", &format!("{CLIENT}\nsecret: {spec}")))
             .await;

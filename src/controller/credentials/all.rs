@@ -6,7 +6,7 @@ use crate::api::{ProviderSettings, Reason, SecretBacked};
 use crate::cluster::ProviderKey;
 use crate::domain::failure::Failure;
 
-use super::{CachedSecret, Named, STATEMENT, Source, TLS, Value, named, presented, read};
+use super::{AUTHORITIES, CachedSecret, Members, Named, STATEMENT, Source, TLS, Value, named, presented, read};
 
 /// What was read of all Secrets of a provider object: only the named keys, each value usable.
 #[derive(Clone, Debug, Default)]
@@ -34,33 +34,45 @@ pub(in crate::controller) async fn read_all(
         ("registrationAuth", &settings.registration_auth),
         ("managementAuth", &settings.management_auth),
     ];
-    let mut used = Vec::new();
+    let mut used: Vec<(&str, Vec<&str>, Members)> = Vec::new();
     for (field, auth) in fields {
         let Some(auth) = auth else { continue };
-        let (name, members) = named(auth).ok_or(Unread::Withdrawn)?;
-        used.push((field, name, members));
+        let (_, members) = named(auth).ok_or(Unread::Withdrawn)?;
+        used.push((field, auth.secrets().collect(), members));
     }
     if let Some(SecretBacked { secret_ref }) = &settings.tls_client_auth {
-        used.push((presented::CERTIFICATE, &secret_ref.name, TLS));
+        used.push((presented::CERTIFICATE, vec![&secret_ref.name], TLS));
     }
     if let Some(SecretBacked { secret_ref }) = &settings.software_statement {
-        used.push((presented::SOFTWARE_STATEMENT, &secret_ref.name, STATEMENT));
+        used.push((presented::SOFTWARE_STATEMENT, vec![&secret_ref.name], STATEMENT));
+    }
+    if let Some(SecretBacked { secret_ref }) = settings.tls.as_ref().and_then(|tls| tls.ca_bundle_from.as_ref()) {
+        used.push((presented::CA_BUNDLE, vec![&secret_ref.name], AUTHORITIES));
     }
     let (mut all, mut gone, mut failed) = (AllRead::default(), false, None);
-    for (field, name, members) in used {
-        match read(key, field, name, members, source).await {
-            Ok(held) if held.values.iter().all(|value| matches!(value, Value::Usable(_))) => {
-                all.0
-                    .push(((source.namespace.to_owned(), name.to_owned(), members), held));
+    for (field, secrets, members) in used {
+        // Of several tokens one is enough.
+        let (mut found, mut missing, mut withdrawn) = (false, false, false);
+        for name in secrets {
+            match read(key, field, name, members, source).await {
+                Ok(held) if held.values.iter().all(|value| matches!(value, Value::Usable(_))) => {
+                    found = true;
+                    all.0
+                        .push(((source.namespace.to_owned(), name.to_owned(), members), held));
+                }
+                Ok(_) => withdrawn = true,
+                Err(failure) => match failure.reason {
+                    Reason::CredentialsMissing => missing = true,
+                    Reason::ConsentMissing => withdrawn = true,
+                    _ => failed = Some(failure),
+                },
             }
-            Ok(_) => return Err(Unread::Withdrawn),
-            // A Secret whose owner has withdrawn the consent may come after one that is gone.
-            Err(failure) => match failure.reason {
-                Reason::CredentialsMissing => gone = true,
-                Reason::ConsentMissing => return Err(Unread::Withdrawn),
-                _ => failed = Some(failure),
-            },
         }
+        // A Secret whose owner has withdrawn the consent may come after one that is gone.
+        if withdrawn && !found {
+            return Err(Unread::Withdrawn);
+        }
+        gone |= missing && !found;
     }
     match failed {
         Some(failure) => Err(Unread::Failed(failure)),

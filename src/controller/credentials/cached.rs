@@ -1,6 +1,7 @@
 //! What is kept of a credentials Secret: the named keys, and what is wrong with them.
 
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -15,18 +16,50 @@ use super::TLS;
 const ENTRY: usize = 256;
 /// Longest value, in bytes: servers accept no longer header.
 const LONGEST: usize = 16 * 1024;
+/// Longest bundle of authorities, in bytes: that of an inline one.
+const LONGEST_BUNDLE: usize = 256 * 1024;
 /// Keys whose values have several lines.
 pub(super) const PRIVATE_KEY: &str = "private_key";
 pub(super) const TLS_CERTIFICATE: &str = "tls.crt";
 pub(super) const TLS_KEY: &str = "tls.key";
+pub(super) const AUTHORITY: &str = "ca.crt";
 
 /// What is kept of a Secret.
 #[derive(Debug)]
 pub(super) struct CachedSecret {
     pub resource_version: String,
     pub allowed_origins: Option<Vec<String>>,
+    /// What its owner says of the expiry of the token.
+    pub expires_at: Expiry,
     /// In the order of the keys.
     pub values: Vec<Value>,
+}
+
+/// When a token expires, as the owner of its Secret states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expiry {
+    Unstated,
+    /// In seconds since the epoch.
+    At(i64),
+    Unreadable,
+}
+
+impl Expiry {
+    /// What is wrong with a statement that cannot be read.
+    pub const REMARK: &str = "the annotation oauth-client-operator.dev/expires-at of the Secret is not a time as RFC 3339 writes it, such as \
+                              2030-01-31T12:00:00Z; correct it";
+
+    fn of(secret: &Secret) -> Self {
+        match secret
+            .annotations()
+            .get(names::EXPIRES_AT)
+            .map(|text| text.trim().parse::<Timestamp>())
+        {
+            None => Self::Unstated,
+            Some(Ok(at)) => Self::At(at.as_second()),
+            Some(Err(_)) => Self::Unreadable,
+        }
+    }
 }
 
 /// A value of a Secret.
@@ -34,8 +67,8 @@ pub(super) struct CachedSecret {
 pub(super) enum Value {
     Usable(SecretString),
     Absent,
-    /// So many bytes.
-    TooLong(usize),
+    /// So many bytes, of at most so many.
+    TooLong(usize, usize),
     /// It holds a line break or another control character.
     Unprintable,
     /// What it is instead of what it should be, and what to set it to.
@@ -62,6 +95,7 @@ impl CachedSecret {
         Self {
             resource_version: secret.resource_version().unwrap_or_default(),
             allowed_origins: origins.map(|text| text.split_whitespace().map(str::to_owned).collect()),
+            expires_at: Expiry::of(secret),
             values,
         }
     }
@@ -81,9 +115,9 @@ impl CachedSecret {
         let text = match &self.values[index] {
             Value::Usable(value) => return Ok(value.clone()),
             Value::Absent => format!("{key}: spec.{field} needs {what}; add it"),
-            Value::TooLong(bytes) => {
+            Value::TooLong(bytes, most) => {
                 format!(
-                    "{key}: spec.{field} uses {what}, which has {bytes} bytes; no header may have more than {LONGEST}"
+                    "{key}: spec.{field} uses {what}, which has {bytes} bytes, more than the limit of {most}; set it to the credential and nothing else"
                 )
             }
             Value::Unprintable => {
@@ -99,7 +133,7 @@ impl CachedSecret {
     pub(super) fn weight(&self) -> usize {
         let values = self.values.iter().map(|value| match value {
             Value::Usable(value) => value.expose_secret().len(),
-            Value::Absent | Value::TooLong(_) | Value::Unprintable | Value::Unfit(..) => 0,
+            Value::Absent | Value::TooLong(..) | Value::Unprintable | Value::Unfit(..) => 0,
         });
         let origins = self.allowed_origins.iter().flatten().map(|origin| origin.len() + 24);
         ENTRY + values.sum::<usize>() + origins.sum::<usize>()
@@ -108,7 +142,12 @@ impl CachedSecret {
 
 impl Value {
     pub(super) fn named(member: &str, bytes: &[u8]) -> Self {
+        let longest = if member == AUTHORITY { LONGEST_BUNDLE } else { LONGEST };
         let (check, wanted): (fn(&SecretString) -> _, _) = match member {
+            AUTHORITY => (
+                check_authorities,
+                "the certificates of the authorities in PEM, without a private key",
+            ),
             PRIVATE_KEY => (
                 provider::check_signing_key,
                 "a private key in PEM, RSA of 2048 bits or more, or of the curve P-256",
@@ -117,8 +156,8 @@ impl Value {
             TLS_KEY => (provider::check_tls_key, "the private key of the certificate in PEM"),
             _ => return Self::of(bytes),
         };
-        if bytes.len() > LONGEST {
-            return Self::TooLong(bytes.len());
+        if bytes.len() > longest {
+            return Self::TooLong(bytes.len(), longest);
         }
         let text = std::str::from_utf8(bytes).unwrap_or_default();
         let text = SecretString::from(text);
@@ -131,11 +170,10 @@ impl Value {
     /// Most tools put a line break at the end of a file, and no server takes it for a part of a credential.
     pub(super) fn of(bytes: &[u8]) -> Self {
         if bytes.len() > LONGEST {
-            return Self::TooLong(bytes.len());
+            return Self::TooLong(bytes.len(), LONGEST);
         }
         let Ok(text) = std::str::from_utf8(bytes) else {
-            // A value that is not text cannot be a header, user name or password.
-            return Self::Absent;
+            return Self::Unfit("no UTF-8 text", "the credential as text");
         };
         let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);
@@ -146,9 +184,55 @@ impl Value {
     }
 }
 
+/// A record keeps the bundle, and others than the owner of the Secret read it.
+fn check_authorities(pem: &SecretString) -> Result<(), &'static str> {
+    if pem.expose_secret().contains("PRIVATE KEY-----") {
+        return Err("a bundle with a private key");
+    }
+    provider::check_certificates(pem)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn t267_a_bundle_of_authorities_may_be_long_and_holds_no_private_key() {
+        let certificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+        let named = |text: String| Value::named(AUTHORITY, text.as_bytes());
+        assert!(matches!(named(certificate.repeat(1000)), Value::Usable(_)));
+        assert!(matches!(
+            named(certificate.repeat(5000)),
+            Value::TooLong(_, LONGEST_BUNDLE)
+        ));
+        let key = "-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----\n";
+        for unfit in [format!("{certificate}{key}"), String::new(), "x".to_owned()] {
+            assert!(matches!(named(unfit), Value::Unfit(..)));
+        }
+    }
+
+    #[test]
+    fn t269_a_credential_that_is_too_long_is_named_with_its_limit() {
+        let held = CachedSecret {
+            resource_version: String::new(),
+            allowed_origins: None,
+            expires_at: Expiry::Unstated,
+            values: vec![Value::of(&vec![b'x'; LONGEST + 1])],
+        };
+        let key = ProviderKey::namespaced("shop", "id");
+        let failure = held
+            .value(&key, "registrationAuth", "shop/a", (0, "token"))
+            .unwrap_err();
+        for part in [
+            "spec.registrationAuth",
+            "the key token in Secret shop/a",
+            "16385 bytes",
+            "the limit of 16384",
+        ] {
+            assert!(failure.message.contains(part), "{failure}");
+        }
+        assert!(matches!(Value::of(&vec![b'x'; LONGEST]), Value::Usable(_)));
+    }
 
     fn first(bytes: &[u8]) -> Value {
         Value::of(bytes)
@@ -165,6 +249,6 @@ mod tests {
         for text in ["s3\ncret", "s3cret\n\n", "\ns3cret", "s3cret\0", "s3cret\t"] {
             assert!(matches!(first(text.as_bytes()), Value::Unprintable), "{text:?}");
         }
-        assert!(matches!(first(b"\xff"), Value::Absent));
+        assert!(matches!(first(b"\xff"), Value::Unfit(..)));
     }
 }

@@ -32,7 +32,7 @@ impl Context {
     ) -> Result<T, CallError> {
         let answer = match &result {
             Ok(_) => Answer::Success,
-            Err(error) => Answer::of(error.status.filter(|status| !(200..300).contains(status))),
+            Err(error) => Answer::of_failure(error),
         };
         self.metrics.requested(operation, answer, begun.elapsed());
         result
@@ -65,6 +65,16 @@ impl Live<'_> {
             self.learn(key, found.map_err(|error| &error.failure));
         }
         found.map(|found| found.endpoints.clone())
+    }
+
+    /// Has the provider object judged again, if a token was refused or accepted since there were so many refusals.
+    pub(super) fn note_tokens(&self, refusals: u64) {
+        if self.transport.refusals().version() != refusals
+            && let Some((_, Some(key))) = &*lock(&self.provider)
+        {
+            // Nobody listens any more when the operator stops.
+            let _ = self.learned.send(key.clone());
+        }
     }
 
     pub(super) fn unless_paused(&self) -> Result<(), CallError> {

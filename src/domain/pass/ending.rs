@@ -3,6 +3,7 @@
 use crate::api::{OAuthClient, OAuthClientStatus, Reason, SecretVersion};
 use crate::domain::api_error::ApiError;
 use crate::domain::asked;
+use crate::domain::expiry;
 use crate::domain::failure::Failure;
 use crate::domain::probe::Probed;
 use crate::domain::secret;
@@ -105,6 +106,11 @@ impl State {
             asked: asked::value(&self.object),
             attempt: self.closed.clone(),
             verified: self.verified(),
+            expired: expiry::failure(
+                self.record().map(|(record, _)| record),
+                self.object.status.as_ref(),
+                seen.now,
+            ),
             suspects: &self.suspects,
             now: seen.now,
         }

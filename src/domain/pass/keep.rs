@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::api::{Reason, Suspect, Verify};
 use crate::domain::auth_method;
 use crate::domain::clearing;
+use crate::domain::expiry;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::metadata::{self, Request};
@@ -126,16 +127,14 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     let replaces = view.replaces(record);
     let settled = record.in_flight.is_none() && record.overtaken.is_none();
     // A verdict about another client says nothing of this one: a former leader may have put it in the place of that.
-    let judged = view.is_judged_ready() && view.known_client_id() == Some(record.client_id.as_str());
+    let judged = view.stands() && view.known_client_id() == Some(record.client_id.as_str());
     if settled && !replaces && (registered_now || judged && !view.deep) {
         return None;
     }
     let provider = match view.provider {
         ProviderView::Unresolved => return Some(Row::K8.does(Effect::ResolveProvider)),
         // K9
-        ProviderView::Refused(failure)
-            if view.is_judged_ready() && record.in_flight.is_none() && needs_somebody(failure) =>
-        {
+        ProviderView::Refused(failure) if view.stands() && record.in_flight.is_none() && needs_somebody(failure) => {
             return None;
         }
         ProviderView::Refused(failure) => return Some(Row::K9.fails(failure.clone())),
@@ -302,6 +301,9 @@ fn finish(view: &View<'_>, record: &Record) -> Decision {
     if record.lacks_secret() {
         return Row::K15a.fails(half_a_credential(record));
     }
+    if let Some(expired) = expiry::failure(Some(record), None, view.seen.now) {
+        return Row::K15e.fails(expired);
+    }
     // Once after a registration it is found out whether its credentials are accepted, so that a later rejection means something.
     let registered_now = view.journal.attempt.as_deref() == Some(record.attempt.as_str());
     let verifies = matches!(view.provider, ProviderView::Resolved(provider) if provider.target.verify == Verify::Auto);
@@ -336,7 +338,7 @@ fn finish(view: &View<'_>, record: &Record) -> Decision {
             Row::K16.does(Effect::DeleteFormer(former.clone()))
         }
         _ => match contradiction(view, record) {
-            Some(failure) => Row::K15e.fails(failure),
+            Some(failure) => Row::K15f.fails(failure),
             None => Row::K17.ends(Verdict::Ready),
         },
     }

@@ -118,7 +118,7 @@ rows! {
             => "look the client up";
         A8 "a step failed"
             => "verdict: failed";
-        A9 "verdict of this generation is Ready, finalizer is there, record and credentials metadata agree with it, no deep look asked for"
+        A9 "verdict of this generation is Ready, and the client secret has not expired, or the verdict says so; finalizer is there, record and credentials metadata agree with it, no deep look asked for"
             => "verdict: nothing";
         A9a "this may be a copy of another installation (its identity was kept under another UID of kube-system, of the operator's namespace or of the Secret that keeps it)"
             => "verdict: failed (ManagedElsewhere)";
@@ -206,7 +206,7 @@ rows! {
             => "verdict: failed (SecretConflict / SecretBeingRemoved)";
         K6 "ours and different"
             => "patch it, or replace it where a patch cannot do it";
-        K7 "the client was registered in this pass, or the generation is judged Ready with this client_id and no deep look is asked for; nothing in flight, no update overtaken"
+        K7 "the client was registered in this pass, or the generation is judged Ready, but for an expired secret, with this client_id and no deep look is asked for; nothing in flight, no update overtaken"
             => "go on with K15a";
         K8 "provider unresolved"
             => "resolve it";
@@ -246,6 +246,8 @@ rows! {
             => "save the record with `inFlight`; update";
         K15a "the client authenticates by a secret that the provider never issued"
             => "verdict: failed (SecretNotIssued)";
+        K15e "the client secret has expired"
+            => "verdict: failed (SecretExpired)";
         K15c "registered in this pass, credentials not tried, `verify` is not Never"
             => "try them once";
         K15b "a suspect names the recorded client: not confirmed / the suspect is the copy of this record, which was not touched since / else"
@@ -254,7 +256,7 @@ rows! {
             => "remove that";
         K16 "our Secrets under other names, and the status names the new one"
             => "delete one of them";
-        K15e "the manifest sets an authentication method, and the provider states another one"
+        K15f "the manifest sets an authentication method, and the provider states another one"
             => "verdict: failed (AuthMethodSubstituted)";
         K17 "else"
             => "verdict: Ready";

@@ -8,6 +8,7 @@ mod adopt_rows;
 mod answered_rows;
 mod create_rows;
 mod delete_rows;
+mod expiry_rows;
 mod first_rows;
 mod keep_rows;
 mod learned_rows;
@@ -66,6 +67,7 @@ enum Held {
 fn provider() -> Provider {
     Provider {
         target: Target {
+            uid: "provider".into(),
             location: Location::Issuer("https://p".into()),
             expected_issuer: None,
             registration_endpoint: None,

@@ -8,6 +8,7 @@ use super::observed::Observed;
 use super::state::{State, StoredCredentials, StoredRecord};
 use crate::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
 use crate::domain::asked;
+use crate::domain::expiry;
 use crate::domain::failure::Failure;
 use crate::domain::marker::Marker;
 pub use crate::domain::operator::Operator;
@@ -207,10 +208,22 @@ impl View<'_> {
         status::is_judged_ready(self.object)
     }
 
-    /// Row A9: metadata alone shows that nothing has changed since the object was judged Ready.
+    /// Whether this generation was judged Ready, or would be if the client secret had not expired.
+    pub(super) fn stands(&self) -> bool {
+        self.is_judged_ready() || status::is_judged_expired(self.object)
+    }
+
+    /// Whether the status says of an expired secret that it has expired, and of no other.
+    fn is_told_of_expiry(&self) -> bool {
+        let stated = expiry::stated(self.object.status.as_ref());
+        expiry::has_passed(stated, self.seen.now) == status::is_judged_expired(self.object)
+    }
+
+    /// Row A9: metadata alone shows that nothing has changed since the object was judged Ready, or its secret expired.
     pub(super) fn is_settled(&self) -> bool {
         !self.deep
-            && self.is_judged_ready()
+            && self.stands()
+            && self.is_told_of_expiry()
             && self.has_finalizer()
             && self.former_names.is_empty()
             && self

@@ -22,7 +22,10 @@ pub(super) fn tell(status: &mut OAuthClientStatus, verdict: &Verdict, facts: &Fa
     let about_answer = match verdict {
         Verdict::Ready => true,
         Verdict::Failed(failure) => {
-            matches!(failure.reason, Reason::AuthMethodSubstituted | Reason::SecretNotIssued)
+            matches!(
+                failure.reason,
+                Reason::AuthMethodSubstituted | Reason::SecretNotIssued | Reason::SecretExpired
+            )
         }
         Verdict::Nothing | Verdict::Gone | Verdict::Suspended => false,
     };

@@ -340,3 +340,25 @@ fn long_messages_are_cut_between_characters() {
     assert_eq!(truncated(&"é".repeat(600)).len(), 1024);
     assert_eq!(truncated(&format!("x{}", "é".repeat(600))).len(), 1023);
 }
+
+#[test]
+fn t240_nothing_that_may_pass_keeps_an_expired_secret_ready() {
+    let record = record();
+    let expired = Failure::new(Class::Denied, Reason::SecretExpired, "expired");
+    let facts = Facts {
+        generation: Some(1),
+        record: Some(&record),
+        expired: Some(expired.clone()),
+        now: 200,
+        ..Facts::default()
+    };
+    let away = Failure::new(Class::Transient, Reason::ProviderUnavailable, "away");
+    let status = after(&ready(), &Verdict::Failed(away), &facts);
+    let told = condition(&status, "Ready").unwrap();
+    assert_eq!((told.status.as_str(), told.reason.as_str()), ("False", "SecretExpired"));
+    assert_eq!(condition(&status, "Reconciling").unwrap().message, "away");
+    let status = after(&ready(), &Verdict::Failed(expired), &facts);
+    assert_eq!(condition(&status, "Ready").unwrap().reason, "SecretExpired");
+    assert_eq!(condition(&status, "Stalled").unwrap().status, "True");
+    assert_eq!(condition(&status, "Registered").unwrap().status, "True");
+}

@@ -127,5 +127,8 @@ fn client_credentials(method: ClientAuth, client_id: &str, client_secret: &Secre
         ClientAuth::Basic => auth::client_basic(client_id, client_secret),
         ClientAuth::Post => AuthScheme::None,
     };
-    Credentials { scheme, origins: None }
+    Credentials {
+        scheme,
+        ..Credentials::default()
+    }
 }

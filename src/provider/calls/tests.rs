@@ -11,6 +11,7 @@ use crate::domain::probe::ProbeKind;
 /// A provider object that names this issuer, with this token for management.
 pub(in crate::provider) fn target(issuer: &str, token: &str) -> Target {
     Target {
+        uid: "provider".to_owned(),
         location: Location::Issuer(issuer.to_owned()),
         expected_issuer: None,
         registration_endpoint: None,

@@ -66,6 +66,7 @@ impl Canned {
 
 fn target(location: Location) -> Target {
     Target {
+        uid: "provider".to_owned(),
         location,
         expected_issuer: None,
         registration_endpoint: None,

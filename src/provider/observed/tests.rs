@@ -21,7 +21,7 @@ async fn t190_a_request_for_a_token_is_counted_with_its_result() {
         let transport = transport().counted(Arc::clone(&metrics));
         let credentials = Credentials {
             scheme: grant("operator", ClientProof::Basic("s3cret".into())),
-            origins: None,
+            ..Credentials::default()
         };
         let exchange = Exchange {
             method: http::Method::GET,
@@ -30,6 +30,7 @@ async fn t190_a_request_for_a_token_is_counted_with_its_result() {
             credentials: &credentials,
             certificate: None,
             origins: std::slice::from_ref(&double.origin),
+            uid: "provider",
             ca_bundle: None,
             deadlines: PATIENT,
             accept: JSON,

@@ -78,6 +78,7 @@ impl TokenRequest {
             credentials: Credentials {
                 scheme,
                 origins: exchange.credentials.origins.clone(),
+                ..Credentials::default()
             },
             form: form.finish().into(),
             spoken,
@@ -92,6 +93,7 @@ impl TokenRequest {
             body: Some(Body::Form(self.form.expose_secret().as_bytes().to_vec())),
             credentials: &self.credentials,
             origins: needed.origins,
+            uid: needed.uid,
             ca_bundle: needed.ca_bundle,
             certificate: needed.certificate,
             deadlines: needed.deadlines,

@@ -19,6 +19,7 @@ fn bought(origins: Option<&[&str]>) -> Credentials {
     Credentials {
         scheme: grant("an operator", ClientProof::Basic(SECRET.into())),
         origins: origins.map(|origins| origins.iter().map(|origin| (*origin).to_owned()).collect()),
+        ..Credentials::default()
     }
 }
 
@@ -39,6 +40,7 @@ async fn ask_at(
         body: None,
         credentials,
         origins: std::slice::from_ref(&double.origin),
+        uid: "provider",
         ca_bundle: None,
         certificate: None,
         deadlines: PATIENT,

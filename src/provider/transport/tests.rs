@@ -36,6 +36,7 @@ fn exchange(method: Method, url: &str) -> Exchange<'static> {
         url: Url::parse(url).unwrap(),
         credentials: &NONE,
         origins: &[],
+        uid: "provider",
         ca_bundle: None,
         certificate: None,
         deadlines: PATIENT,
@@ -261,4 +262,76 @@ async fn t65_a_name_that_nobody_knows_may_be_known_later() {
         "{}",
         error.failure
     );
+}
+
+/// Whose connection a request comes over: the number of the connection at the server.
+#[tokio::test]
+async fn t264_providers_share_no_connection_and_one_provider_uses_its_own_again() {
+    let connections = std::sync::Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    let address = server(move |mut stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {
+                    let _ = stream.write_all(reply(200, "", "{}").as_bytes()).await;
+                }
+            });
+        }
+    })
+    .await;
+    let url = format!("http://{address}/");
+    let transport = transport();
+    let ask = async |uid: &'static str, connect: u64| {
+        let exchange = exchange(Method::GET, &url);
+        let deadlines = Deadlines {
+            connect: Duration::from_secs(connect),
+            ..exchange.deadlines
+        };
+        let exchange = Exchange {
+            uid,
+            deadlines,
+            ..exchange
+        };
+        assert!(transport.send(exchange).await.is_ok());
+        connections.load(Ordering::SeqCst)
+    };
+    assert_eq!(ask("one", 10).await, 1);
+    assert_eq!(ask("one", 10).await, 1);
+    assert_eq!(ask("another", 10).await, 2);
+    // Another deadline needs another client, and replaces the former.
+    assert_eq!(ask("one", 9).await, 3);
+    assert_eq!(transport.clients.lock().unwrap().iter().count(), 2);
+}
+
+/// An authority whose private key nobody has.
+const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----\n\
+    MIIBijCCAS+gAwIBAgIUMn9y/4kt7lFIj/5VMynrsh/XxHswCgYIKoZIzj0EAwIw\n\
+    GTEXMBUGA1UEAwwOdGVzdCBhdXRob3JpdHkwIBcNMjYxMTI3MDcyMDI3WhgPMjEy\n\
+    NjExMDMwNzIwMjdaMBkxFzAVBgNVBAMMDnRlc3QgYXV0aG9yaXR5MFkwEwYHKoZI\n\
+    zj0CAQYIKoZIzj0DAQcDQgAEEp4UIs97mZpXJuuLJSeCZa8qJOoSeC90cWR9DOHe\n\
+    qEiEIxgiZ2LOdwOVheb5rLSUrBiCpT94yM74CA+MUcTS16NTMFEwHQYDVR0OBBYE\n\
+    FA/agaSsgESKC01G5C9iwofeTJm7MB8GA1UdIwQYMBaAFA/agaSsgESKC01G5C9i\n\
+    wofeTJm7MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhAJUVl7Rc\n\
+    Lmv/yoiDBXNQEbX662c97CFX9nIlaGekK3eiAiEAnEXowhE1W+a50PgJq/OLlFgB\n\
+    LrNbFoxbtYS/nvZYQYM=\n\
+    -----END CERTIFICATE-----\n";
+
+#[test]
+fn t264_authorities_and_certificate_of_one_provider_tell_clients_apart() {
+    let transport = transport();
+    let with = |uid: &'static str, ca_bundle: Option<&str>| {
+        let exchange = Exchange {
+            uid,
+            ca_bundle,
+            ..exchange(Method::GET, "https://p.example/")
+        };
+        transport.client(&exchange, Duration::from_secs(1)).unwrap();
+        transport.clients.lock().unwrap().iter().count()
+    };
+    assert_eq!(with("one", None), 1);
+    assert_eq!(with("one", Some(AUTHORITY)), 2);
+    assert_eq!(with("one", Some(AUTHORITY)), 2);
+    assert_eq!(with("another", Some(AUTHORITY)), 3);
 }

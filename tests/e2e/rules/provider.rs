@@ -98,6 +98,18 @@ pub(super) fn providers() -> Vec<Case> {
             json!({"tls": {"caBundle": "none"}}),
             json!({"tls": {"caBundle": "-----BEGIN CERTIFICATE-----"}}),
         ),
+        case(
+            ".spec.tls",
+            "set either caBundle or caBundleFrom, not both",
+            json!({"tls": {"caBundle": "-----BEGIN CERTIFICATE-----", "caBundleFrom": named}}),
+            json!({"tls": {"caBundleFrom": named}}),
+        ),
+        case(
+            ".spec.tls.caBundleFrom.secretRef.name",
+            PATTERN,
+            json!({"tls": {"caBundleFrom": {"secretRef": {"name": "a..b"}}}}),
+            json!({"tls": {"caBundleFrom": named}}),
+        ),
     ];
     for field in ["tlsClientAuth", "softwareStatement"] {
         cases.push(case(
@@ -158,6 +170,26 @@ pub(super) fn providers() -> Vec<Case> {
             header("X-Api-Key", "a.b"),
         ));
         cases.extend(client_credentials(auth));
+        let listed = |names: &[&str]| {
+            let further: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+            let bearer = json!({"secretRef": {"name": "a"}, "additionalSecretRefs": further});
+            one(auth, one("bearer", bearer))
+        };
+        if auth == "registrationAuth" {
+            cases.push(case(
+                &path(".bearer.additionalSecretRefs[].name"),
+                PATTERN,
+                listed(&["a..b"]),
+                listed(&["a.b", "c"]),
+            ));
+        } else {
+            cases.push(case(
+                &path(""),
+                "additionalSecretRefs is used only in registrationAuth",
+                listed(&["a"]),
+                one(auth, json!({"bearer": named})),
+            ));
+        }
         for way in ["basic", "bearer", "clientCredentials"] {
             let by = |secret: &str| one(auth, one(way, json!({"secretRef": {"name": secret}})));
             let accepted = if way == "clientCredentials" && auth == "discoveryAuth" {

@@ -13,6 +13,7 @@ mod auth_method;
 mod case;
 mod clearing;
 mod client_credentials;
+mod credentials_apart;
 mod deletion;
 mod discovery;
 mod effects;
@@ -30,5 +31,6 @@ mod storing;
 mod substitutions;
 mod tls;
 mod tls_client;
+mod tokens;
 
 pub use case::{Case, Settled, case};

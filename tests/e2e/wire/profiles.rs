@@ -28,7 +28,12 @@ fn w22_a_policy_of_keycloak_is_about_the_client() {
 #[test]
 fn w02_w15_webfinger_and_expiry_at_idpyoidc() {
     case("w02", async |case| {
-        let provider = Idpyoidc::start(IdpyoidcOptions { https: true }).await.unwrap();
+        let provider = Idpyoidc::start(IdpyoidcOptions {
+            https: true,
+            ..IdpyoidcOptions::default()
+        })
+        .await
+        .unwrap();
         case.provider(json!({
             "webFinger": {"resource": format!("acct:diana@{}", provider.host()), "host": provider.host()},
             "management": {"mode": "None"}, "tls": {"caBundle": provider.ca()},

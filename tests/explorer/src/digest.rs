@@ -14,6 +14,7 @@ use oauth_client_operator::api::OAuthClient;
 use oauth_client_operator::domain::record::DATA_KEY;
 
 /// Members of a record that hold times, in the order in which they are written.
+const EXPIRES_AT: &str = r#""clientSecretExpiresAt":"#;
 const REGISTERED_AT: &str = r#""registeredAt":"#;
 const MISSING_SINCE: &str = r#""missingSince":"#;
 
@@ -42,6 +43,7 @@ pub(super) fn object(object: &OAuthClient) -> u64 {
         let mut status = status.clone();
         status.secret = None;
         status.registered_at = None;
+        status.secret_expires_at = None;
         for condition in &mut status.conditions {
             condition.last_transition_time.clear();
         }
@@ -67,7 +69,8 @@ pub(super) fn secret(secret: &Secret) -> u64 {
         key.hash(&mut hasher);
         match str::from_utf8(&value.0) {
             Ok(record) if key == DATA_KEY => {
-                let rest = but_for_number(record, REGISTERED_AT, &mut hasher);
+                let rest = but_for_number(record, EXPIRES_AT, &mut hasher);
+                let rest = but_for_number(rest, REGISTERED_AT, &mut hasher);
                 but_for_number(rest, MISSING_SINCE, &mut hasher).hash(&mut hasher);
             }
             _ => value.0.hash(&mut hasher),

@@ -88,13 +88,14 @@ impl Offered {
         let management = if self.other {
             Credentials {
                 scheme: AuthScheme::Bearer(OTHER_TOKEN.into()),
-                origins: None,
+                ..Credentials::default()
             }
         } else {
             Credentials::default()
         };
         Provider {
             target: Target {
+                uid: self.uid(),
                 location: Location::Issuer(if self.other { OTHER_ISSUER } else { ISSUER }.to_owned()),
                 expected_issuer: None,
                 registration_endpoint: None,

@@ -37,11 +37,16 @@ pub(super) struct Entry {
     pub alive: bool,
     /// Whether the secret that was issued is void.
     pub regenerated: bool,
+    /// When the secret expires, as its answer says.
+    pub expires_at: Option<i64>,
     /// Updates that took place.
     pub updates: usize,
     /// Reads that issued another token.
     pub reads: usize,
 }
+
+/// Seconds for which a secret is good, where secrets expire.
+const LIFETIME: i64 = 24 * 3600;
 
 /// What the identifiers of the other provider's clients begin with.
 const OTHER: &str = "other-";
@@ -83,6 +88,10 @@ pub(super) struct Provider {
     reads_rotate: bool,
     /// Whether it issues no secrets.
     secretless: bool,
+    /// Whether secrets expire, a day after the last registration or update.
+    expires: bool,
+    /// What its clock says.
+    pub now: i64,
     /// Until when it asks to be left alone.
     pub pause_until: Option<i64>,
     /// Status with which it answers everything.
@@ -111,6 +120,8 @@ impl Provider {
             delete: scenario.delete,
             reads_rotate: scenario.reads_rotate,
             secretless: scenario.secretless,
+            expires: scenario.expires,
+            now: 0,
             pause_until: None,
             refuses: None,
             removed: None,
@@ -129,6 +140,7 @@ impl Provider {
                 metadata: Map::new(),
                 alive: true,
                 regenerated: false,
+                expires_at: None,
                 updates: 0,
                 reads: 0,
             },
@@ -171,6 +183,7 @@ impl Provider {
             metadata: request.clone(),
             alive: true,
             regenerated: false,
+            expires_at: self.expires_at(),
             updates: 0,
             reads: 0,
         };
@@ -215,6 +228,7 @@ impl Provider {
         entry.metadata.clone_from(request);
         entry.metadata.remove("client_id");
         entry.updates += 1;
+        entry.expires_at = self.expires_at();
         if self.rotates {
             entry.token = format!("token-{}-of-{id}", entry.updates);
         }
@@ -319,6 +333,10 @@ impl Provider {
         }
     }
 
+    fn expires_at(&self) -> Option<i64> {
+        self.expires.then_some(self.now + LIFETIME)
+    }
+
     fn refusal(&self) -> Result<(), CallError> {
         match self.refuses {
             None => Ok(()),
@@ -332,7 +350,7 @@ impl Provider {
         Registration {
             client_id: id.to_owned(),
             client_secret: (!self.secretless).then(|| entry.secret.clone().into()),
-            client_secret_expires_at: None,
+            client_secret_expires_at: entry.expires_at,
             client_id_issued_at: (id == THEIRS).then_some(1),
             answered_at: None,
             registration_access_token: token.then(|| entry.token.clone().into()),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use oauth_client_operator::api::OAuthClient;
 use oauth_client_operator::cluster::{Role, SecretMeta, cause};
 use oauth_client_operator::domain::breaker::Breaker;
+use oauth_client_operator::domain::expiry;
 use oauth_client_operator::domain::pass::Operator;
 
 use oauth_client_operator::controller::Outcomes;
@@ -62,6 +63,8 @@ pub(super) struct Replica {
 pub(super) struct Work {
     pub trigger: Option<Trigger>,
     pub timer: Option<i64>,
+    /// Version of the object that was looked at because its secret had expired.
+    pub expired: Option<String>,
     pub failures: u32,
     /// Whether a deep look failed, so that the next one is deep too.
     pub owed: bool,
@@ -217,6 +220,14 @@ impl Replica {
         view
     }
 
+    /// When the secret of an object in view expires, if that was not looked at yet, and the object's version.
+    pub(super) fn expiry(&self, name: &Name, what: usize) -> Option<(i64, String)> {
+        let object = &self.view.clients.get(name)?.object;
+        let version = object.metadata.resource_version.clone()?;
+        let at = expiry::due(object)?;
+        (self.work[what].expired.as_ref() != Some(&version)).then_some((at, version))
+    }
+
     /// UIDs of the other objects in view.
     pub(super) fn others(&self, object: &OAuthClient) -> Vec<String> {
         let uids = self.view.clients.values().rev().map(|kept| &kept.object.metadata.uid);
@@ -276,6 +287,7 @@ impl Replica {
         for work in &self.work {
             let timer = work.timer.map(|timer| timer - now);
             (work.trigger, work.failures, timer, work.untold, work.owed).hash(hasher);
+            work.expired.is_some().hash(hasher);
         }
         (self.pause_until - now).max(0).hash(hasher);
         for breaker in [&self.unknown, &self.recreated] {

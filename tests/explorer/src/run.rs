@@ -231,18 +231,25 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
     let replicas = lock(shared).replicas.len();
     for who in 0..replicas {
         let process = process(shared, (who, 0), false);
-        let (records, looks, active, work) = {
+        let (records, looks, active, work, expiries) = {
             let state = lock(shared);
             let replica = &state.replicas[who];
             let records: Vec<_> = replica.sweepable().cloned().collect();
             let work = [0, 1].map(|what| replica.work[what].timer);
-            (records, replica.looks.clone(), replica.active, work)
+            let objects = 0..state.scenario.objects();
+            let expiries = objects.map(|what| replica.expiry(&state.scenario.object(what), what));
+            let expiries: Vec<_> = expiries.collect();
+            (records, replica.looks.clone(), replica.active, work, expiries)
         };
         if active {
             let due = records.iter().filter_map(|meta| sweeper::due(&process, meta, &looks));
             sweeps.extend(due.min().map(|at| (at, who)));
             let work = work.into_iter().enumerate();
-            timers.extend(work.filter_map(|(what, timer)| Some((timer?, who, what))));
+            timers.extend(work.filter_map(|(what, timer)| Some((timer?, who, what, None))));
+            let expiries = expiries.into_iter().enumerate();
+            timers.extend(
+                expiries.filter_map(|(what, expiry)| expiry.map(|(at, version)| (at, who, what, Some(version)))),
+            );
         }
     }
     let mut state = lock(shared);
@@ -259,7 +266,9 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
     let sweep_at = sweeps.into_iter().min();
     let timer_at = timers.into_iter().min();
     let sweep_in = sweep_at.map(|(at, _)| at.saturating_sub(clock));
-    let timer_in = timer_at.map(|(at, ..)| Duration::from_secs(u64::try_from(at - state.now).unwrap_or_default()));
+    let timer_in = timer_at
+        .as_ref()
+        .map(|(at, ..)| Duration::from_secs(u64::try_from(at - state.now).unwrap_or_default()));
     match (sweep_in, timer_in) {
         (None, None) => false,
         (Some(wait), timer) if timer.is_none_or(|timer| wait <= timer) => {
@@ -271,8 +280,10 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
         }
         (_, wait) => {
             state.now += seconds(wait.unwrap_or_default());
-            let (who, what) = timer_at.map_or((0, 0), |(_, who, what)| (who, what));
-            state.replicas[who].work[what].timer = None;
+            let (who, what, expired) = timer_at.map_or((0, 0, None), |(_, who, what, expired)| (who, what, expired));
+            let due = &mut state.replicas[who].work[what];
+            due.timer = None;
+            due.expired = expired.or(due.expired.take());
             state.tries += 1;
             drop(state);
             work(shared, who, what);

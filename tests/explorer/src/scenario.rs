@@ -47,6 +47,8 @@ pub(super) struct Scenario {
     pub reads_rotate: bool,
     /// Whether the provider issues no secrets.
     pub secretless: bool,
+    /// Whether the provider's secrets expire.
+    pub expires: bool,
     /// Whether the provider may ask for a pause.
     pub pauses: bool,
     /// Whether the process may be told to stop.
@@ -91,6 +93,7 @@ const PLAIN: Scenario = Scenario {
     delete: None,
     reads_rotate: false,
     secretless: false,
+    expires: false,
     pauses: false,
     stops: false,
     queues: false,
@@ -179,6 +182,8 @@ scenarios! {
     "deletions answered with 410": [Apply(1), Delete], wide: true, delete: Some((410, ""));
     "deletions answered with 403": [Apply(1), Delete], wide: true, delete: Some((403, "")), excuses: &["DeletionBlocked"];
     "clients without secrets": [Apply(1), Delete], wide: true, secretless: true, excuses: &["SecretNotIssued"];
+    "secret that expires": [Apply(1), Apply(2), Delete], wide: true, expires: true, excuses: &["SecretExpired"];
+    "secret that expires, client replaced": [Apply(1), ReplaceClient], wide: true, expires: true, excuses: &["SecretExpired"];
     "pauses": [AskPause, Apply(1), Apply(2), Delete], wide: true, pauses: true;
     "pause before an update": [Apply(1), AskPause, Apply(2), Apply(3)], wide: true;
     "registrations denied": [OthersFail, Apply(1)], wide: true;

@@ -1,6 +1,7 @@
 //! A provider together with the manifests that lead to it: the same for tests, demo and benchmarks.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -150,7 +151,16 @@ impl Site {
 
     /// idpyoidc over https, found by WebFinger. It neither changes nor deletes clients.
     pub async fn idpyoidc() -> Result<Self, ProviderError> {
-        let provider = Idpyoidc::start(IdpyoidcOptions { https: true }).await?;
+        Self::idpyoidc_with(None).await
+    }
+
+    /// The same, with secrets that are good for so long; `None`: for five days.
+    pub async fn idpyoidc_with(secret_lifetime: Option<Duration>) -> Result<Self, ProviderError> {
+        let options = IdpyoidcOptions {
+            https: true,
+            secret_lifetime,
+        };
+        let provider = Idpyoidc::start(options).await?;
         let spec = format!(
             "webFinger:\n  resource: acct:operator@{0}\n  host: {0}\nmanagement:\n  mode: None\n{1}",
             provider.host(),

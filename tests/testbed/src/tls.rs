@@ -131,6 +131,17 @@ impl Identity {
         })
     }
 
+    /// The same, marked as the certificate of an authority (CA:TRUE), as `openssl req -x509` makes it.
+    pub fn self_signed_authority(names: &[&str]) -> Result<Self, TlsError> {
+        let mut params = CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate()?;
+        Ok(Self {
+            certificate_pem: params.self_signed(&key)?.pem(),
+            key_pem: key.serialize_pem(),
+        })
+    }
+
     /// Settings of an HTTP/1.1 server that shows this certificate and serves nobody without one of `clients`.
     pub fn server_config_for(&self, clients: &Authority) -> Result<Arc<ServerConfig>, TlsError> {
         install();

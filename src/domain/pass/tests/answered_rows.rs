@@ -1,11 +1,11 @@
-//! Rows about what a provider made of a request: K10c, K11c, K15e, and which members an update has.
+//! Rows about what a provider made of a request: K10c, K11c, K15f, and which members an update has.
 
 use super::keep_rows::changed;
 use super::*;
 
 /// The application would fail: the manifest sets one method, and the provider registered another one.
 #[test]
-fn w111_k15e_a_method_that_the_provider_replaced_is_not_ready() {
+fn w111_k15f_a_method_that_the_provider_replaced_is_not_ready() {
     let world = |set: Option<&str>, stated: Value| {
         let mut world = World::kept().with(|w| w.object["spec"]["tokenEndpointAuthMethod"] = json!(set));
         let mut record = world.matching_record();

@@ -20,6 +20,7 @@ impl Process {
         let attempt = self.me(|replica| replica.work[self.what].opened.clone());
         let at = &endpoints.registration;
         self.call("POST", &CALL_FAULTS, |state| {
+            state.provider.now = state.now;
             state.provider.register(at, &attempt, request)
         })
         .await

@@ -36,6 +36,7 @@ pub(super) fn provider(hold: bool) -> Provider {
     let none = Credentials::default;
     Provider {
         target: Target {
+            uid: "provider".into(),
             location: Location::Issuer("https://p".into()),
             expected_issuer: None,
             registration_endpoint: None,

@@ -39,7 +39,7 @@ ENDPOINTS = {
     "registration": (
         "registration",
         OIDC + "registration.Registration",
-        {"client_authn_method": None, "client_secret_expires_in": 5 * 24 * 3600},
+        {"client_authn_method": None, "client_secret_expires_in": int(os.environ.get("TESTBED_SECRET_LIFETIME", 5 * 24 * 3600))},
     ),
     "registration_api": (
         "registration_api",

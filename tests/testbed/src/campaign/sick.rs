@@ -42,18 +42,7 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
     let (secrets, clients) = (contents(&ground).await?, site.clients().await?);
 
     say("the provider falls ill");
-    let answer = OidcFaultKind::Answer {
-        status: 401,
-        headers: BTreeMap::new(),
-        body: r#"{"error":"invalid_token"}"#.to_owned(),
-    };
-    let everything = OidcFault {
-        method: None,
-        path: "/".to_owned(),
-        times: u32::MAX,
-        kind: answer,
-    };
-    provider.faults(&[everything]).await?;
+    provider.faults(&[everything_is_refused()]).await?;
     let before = provider.requests().await?.len();
     let begun = Instant::now();
     // A quarter is changed, some Secrets are lost, and there are new objects.
@@ -68,6 +57,11 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
     }
     let fresh = plan.objects / 10;
     load::complete(&ground, 0, plan.objects + fresh).await?;
+    // Objects that are deleted meanwhile go, and leave a suspect each.
+    let deleted: Vec<_> = (2..plan.objects).step_by(10).map(load::name).collect();
+    for name in &deleted {
+        ground.objects(0).delete(name, &DeleteParams::default()).await?;
+    }
     let hour = Duration::from_hours(1) / plan.time_scale;
     tokio::time::sleep(hour.saturating_sub(begun.elapsed())).await;
 
@@ -85,7 +79,8 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
         "clients at the provider changed while it was ill".to_owned()
     });
     let now = contents(&ground).await?;
-    let same = secrets.iter().all(|(name, data)| now.get(name) == Some(data));
+    let mut kept = secrets.iter().filter(|(name, _)| !deleted.contains(name));
+    let same = kept.all(|(name, data)| now.get(name) == Some(data));
     report.require(same, || {
         "a Secret changed or is missing while the provider was ill".to_owned()
     });
@@ -97,23 +92,68 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
     };
     report.require(replaced.iter().all(ids), || "an object names another client".to_owned());
 
+    let left = ground.leftovers(&site).await?;
+    let named = left
+        .suspects
+        .iter()
+        .filter(|suspect| suspect.client_id.is_some())
+        .count();
+    report.require(named == deleted.len(), || {
+        format!(
+            "{} objects were deleted, {named} suspects name their clients",
+            deleted.len()
+        )
+    });
+
     say("the provider recovers");
     provider.faults(&[]).await?;
-    let rate = recovery(&ground, provider, plan.objects + fresh, limit).await?;
+    let rest = plan.objects + fresh - deleted.len() as u64;
+    let rate = recovery(&ground, provider, rest, limit).await?;
     report.figure(rate.to_string());
     let most = plan.burst * (plan.objects as f64 / 10.0) * f64::from(plan.time_scale);
     report.require(rate.most <= most, || {
         format!("{:.0} requests in a second, {most:.0} allowed", rate.most)
     });
+    finish_deletions(&ground, &site, rest, &mut report).await?;
     report
         .violations
         .extend(promises::broken(&ground.leftovers(&site).await?));
-    let known = site.clients().await?.len() as u64;
-    report.require(known == plan.objects + fresh, || {
-        format!("{known} clients at the provider")
-    });
     operator.stop().await?;
     Ok(report)
+}
+
+/// The sweeper ends what the deletions could not, once somebody changes the provider object.
+async fn finish_deletions(ground: &Ground<'_>, site: &Site, rest: u64, report: &mut Report) -> Result<(), Failure> {
+    let edit = r#"{"spec":{"timeouts":{"request":"9s"}}}"#;
+    let patch = ["patch", "oap", "provider", "--type=merge", "-p", edit];
+    ground.tenants[0].kubectl(&patch).await?.stdout()?;
+    let known = eventually(Duration::from_mins(3), "the deleted clients are gone", async || {
+        let known = site.clients().await?.len() as u64;
+        Ok((known == rest).then_some(known))
+    })
+    .await;
+    if known.is_err() {
+        let known = site.clients().await?.len();
+        report
+            .violations
+            .push(format!("{known} clients at the provider, not {rest}"));
+    }
+    Ok(())
+}
+
+/// Every request is refused as one with a token that does not count.
+fn everything_is_refused() -> OidcFault {
+    let answer = OidcFaultKind::Answer {
+        status: 401,
+        headers: BTreeMap::new(),
+        body: r#"{"error":"invalid_token"}"#.to_owned(),
+    };
+    OidcFault {
+        method: None,
+        path: "/".to_owned(),
+        times: u32::MAX,
+        kind: answer,
+    }
 }
 
 /// What the provider has to do after it is well again.

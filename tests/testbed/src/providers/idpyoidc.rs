@@ -32,6 +32,8 @@ const READY_LIMIT: Duration = Duration::from_mins(1);
 pub struct IdpyoidcOptions {
     /// Whether it serves https, as `localhost` with a private authority. Off by default.
     pub https: bool,
+    /// How long secrets are good for; five days if unset.
+    pub secret_lifetime: Option<Duration>,
 }
 
 /// A running idpyoidc.
@@ -59,6 +61,9 @@ impl Idpyoidc {
             .log(scratch.path().join("idpyoidc.log"))
             .env("PYTHONPATH", packages)
             .grace(Duration::from_millis(500));
+        if let Some(lifetime) = options.secret_lifetime {
+            spec = spec.env("TESTBED_SECRET_LIFETIME", lifetime.as_secs().to_string());
+        }
         let mut ca = None;
         if options.https {
             let authority = Authority::new("idpyoidc")?;

@@ -85,6 +85,7 @@ struct State {
 impl State {
     /// When a secret that is issued now expires; 0 for never (RFC 7591 section 3.2.1).
     fn expires(&mut self, client_id: &str) -> u64 {
+        self.expiry.remove(client_id);
         let Some(lifetime) = self.lifetime else { return 0 };
         let at = now() + lifetime.as_secs();
         self.expiry.insert(client_id.to_owned(), at);

@@ -23,7 +23,12 @@ fn web(keys: bool) -> Value {
 
 #[tokio::test]
 async fn clients_are_found_by_web_finger_registered_and_read() {
-    let provider = Idpyoidc::start(IdpyoidcOptions { https: true }).await.unwrap();
+    let provider = Idpyoidc::start(IdpyoidcOptions {
+        https: true,
+        ..IdpyoidcOptions::default()
+    })
+    .await
+    .unwrap();
     let http = http(provider.ca());
     let get = async |url: &str, authorization: Option<String>| {
         let (status, _, body) = call(&http, Method::GET, url, authorization, None).await.unwrap();

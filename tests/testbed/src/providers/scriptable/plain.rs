@@ -86,6 +86,7 @@ fn manage(state: &mut State, seen: &Seen, method: &str, id: &String) -> Reply {
             }
             if state.rotate_secret && client.get("client_secret").is_some() {
                 client["client_secret"] = json!(state.fresh("secret"));
+                client["client_secret_expires_at"] = json!(state.expires(id));
             }
             state.clients.insert(id.clone(), client.clone());
             if state.rotate {

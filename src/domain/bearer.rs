@@ -1,0 +1,275 @@
+//! Bearer tokens of which the next is used when one is refused or has expired: their order, their expiry, and what the status tells.
+//!
+//! Invariant: of a list of which at least one token is usable, at least one is used. A clock may be wrong, and a provider may have
+//! refused a token by mistake.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use k8s_openapi::jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use crate::api::{TokenState, TokenStatus};
+
+use super::time::rfc3339;
+
+/// Longest message of a status, in bytes.
+const LONGEST_MESSAGE: usize = 512;
+
+/// A token of a list.
+#[derive(Clone, Debug)]
+pub struct ListedToken {
+    /// Name of its Secret.
+    pub secret: String,
+    /// Resource version of its Secret; empty if there is none.
+    pub version: String,
+    /// The token, or why there is none.
+    pub value: Result<SecretString, String>,
+    /// Origins that it may be sent to, as the Secret's owner listed them; `None`: those of the provider.
+    pub origins: Option<Vec<String>>,
+    /// When it expires, in seconds since the epoch.
+    pub expires_at: Option<i64>,
+    /// What is wrong with the statement of its expiry.
+    pub remark: Option<String>,
+    /// How the provider refused it last.
+    pub refusal: Option<Refusal>,
+}
+
+/// How a provider refused a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Grows with each refusal.
+    pub number: u64,
+    /// What the provider answered, in words that may be shown.
+    pub words: String,
+}
+
+impl ListedToken {
+    fn has_expired(&self, now: i64) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
+/// The tokens that are tried at `now`, in this order, with the origins that each may be sent to.
+pub fn candidates(tokens: &[ListedToken], now: i64) -> impl Iterator<Item = (&SecretString, Option<&Vec<String>>)> {
+    in_turn(tokens, now).into_iter().filter_map(|at| {
+        let token = &tokens[at];
+        Some((token.value.as_ref().ok()?, token.origins.as_ref()))
+    })
+}
+
+/// Numbers of the tokens that are tried at `now`, in this order. Without one that is neither refused nor expired, one other is tried:
+/// the one that was refused longest ago, or else the one that expired last.
+fn in_turn(tokens: &[ListedToken], now: i64) -> Vec<usize> {
+    let usable = || tokens.iter().enumerate().filter(|(_, token)| token.value.is_ok());
+    let fresh: Vec<usize> = usable()
+        .filter(|(_, token)| !token.has_expired(now) && token.refusal.is_none())
+        .map(|(at, _)| at)
+        .collect();
+    if !fresh.is_empty() {
+        return fresh;
+    }
+    let refused = usable().filter(|(_, token)| !token.has_expired(now));
+    let refused = refused.min_by_key(|(_, token)| token.refusal.as_ref().map(|refusal| refusal.number));
+    let last = || usable().max_by_key(|(_, token)| token.expires_at);
+    refused.or_else(last).map(|(at, _)| at).into_iter().collect()
+}
+
+/// What a status tells of tokens.
+#[must_use]
+pub fn statuses(tokens: &[ListedToken], now: i64) -> Vec<TokenStatus> {
+    let next = in_turn(tokens, now).first().copied();
+    let status = |(at, token): (usize, &ListedToken)| {
+        let (state, message) = match (&token.value, &token.refusal) {
+            (Err(why), _) => (TokenState::Unusable, Some(why.clone())),
+            (Ok(_), _) if token.has_expired(now) => (TokenState::Expired, None),
+            (Ok(_), Some(refusal)) => (TokenState::Refused, Some(refusal.words.clone())),
+            (Ok(_), None) if next == Some(at) => (TokenState::InUse, None),
+            (Ok(_), None) => (TokenState::Spare, None),
+        };
+        TokenStatus {
+            secret_name: token.secret.clone(),
+            resource_version: Some(token.version.clone()).filter(|version| !version.is_empty()),
+            state,
+            expires_at: token.expires_at.map(rfc3339),
+            message: message.or_else(|| token.remark.clone()).map(bounded),
+        }
+    };
+    tokens.iter().enumerate().map(status).collect()
+}
+
+/// When a provider object is left without a token that can be used, in seconds since the epoch; `None`: it is not known, or not because
+/// of a token's expiry.
+#[must_use]
+pub fn runs_out(tokens: &[TokenStatus]) -> Option<i64> {
+    let expiry = |token: &TokenStatus| {
+        let at = token.expires_at.as_ref()?.parse::<Timestamp>().ok()?;
+        Some(at.as_second())
+    };
+    let of = |states: &[TokenState]| {
+        let found = tokens.iter().filter(|token| states.contains(&token.state));
+        found.map(expiry).collect::<Vec<_>>()
+    };
+    let usable = of(&[TokenState::InUse, TokenState::Spare]);
+    if usable.is_empty() {
+        return of(&[TokenState::Expired]).into_iter().flatten().max();
+    }
+    let all: Option<Vec<i64>> = usable.into_iter().collect();
+    all?.into_iter().max()
+}
+
+fn bounded(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
+    text
+}
+
+/// The claim `exp` of a JWT, in seconds since the epoch. Keycloak writes 0 for a token that does not expire.
+#[must_use]
+pub fn expiry_of(token: &SecretString) -> Option<i64> {
+    let mut parts = token.expose_secret().split('.');
+    let (_, claims, _) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    let exp = claims.get("exp")?;
+    #[allow(clippy::cast_possible_truncation, reason = "a time that no calendar holds is none")]
+    let exp = exp.as_i64().or_else(|| exp.as_f64().map(|exp| exp as i64))?;
+    (1..=LATEST).contains(&exp).then_some(exp)
+}
+
+/// The end of the year 9999.
+const LATEST: i64 = 253_402_300_799;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(secret: &str, expires_at: Option<i64>, refused: Option<u64>) -> ListedToken {
+        ListedToken {
+            secret: secret.to_owned(),
+            version: "7".to_owned(),
+            value: Ok(format!("t0ken-{secret}").into()),
+            origins: None,
+            expires_at,
+            remark: None,
+            refusal: refused.map(|number| Refusal {
+                number,
+                words: "status 401".to_owned(),
+            }),
+        }
+    }
+
+    fn unusable(secret: &str) -> ListedToken {
+        ListedToken {
+            value: Err("it does not exist".to_owned()),
+            ..token(secret, None, None)
+        }
+    }
+
+    fn states(tokens: &[ListedToken]) -> Vec<TokenState> {
+        statuses(tokens, 100).into_iter().map(|status| status.state).collect()
+    }
+
+    #[test]
+    fn t261_tokens_are_used_in_order_without_those_that_expired_or_were_refused() {
+        let tokens = [
+            token("a", Some(100), None),
+            token("b", None, Some(1)),
+            unusable("c"),
+            token("d", Some(101), None),
+            token("e", None, None),
+        ];
+        assert_eq!(in_turn(&tokens, 100), [3, 4]);
+        assert_eq!(in_turn(&tokens, 101), [4]);
+        let found = states(&tokens);
+        let expected = [
+            TokenState::Expired,
+            TokenState::Refused,
+            TokenState::Unusable,
+            TokenState::InUse,
+            TokenState::Spare,
+        ];
+        assert_eq!(found, expected);
+        let first = candidates(&tokens, 100).next().unwrap().0;
+        assert_eq!(first.expose_secret(), "t0ken-d");
+    }
+
+    #[test]
+    fn t261_with_no_token_left_the_one_refused_longest_ago_is_tried_or_the_last_that_expired() {
+        let refused = [
+            token("a", None, Some(7)),
+            token("b", None, Some(3)),
+            token("c", Some(9), None),
+        ];
+        assert_eq!(in_turn(&refused, 100), [1]);
+        assert_eq!(
+            in_turn(&[token("a", Some(9), None), token("b", Some(10), None)], 100),
+            [1]
+        );
+        assert!(in_turn(&[unusable("a")], 100).is_empty());
+    }
+
+    #[test]
+    fn t260_the_expiry_of_a_jwt_is_read_and_nothing_else_is_taken_for_one() {
+        let jwt = |claims: &str| {
+            let claims = URL_SAFE_NO_PAD.encode(claims);
+            expiry_of(&format!("eyJhbGciOiJub25lIn0.{claims}.c2ln").into())
+        };
+        assert_eq!(jwt(r#"{"exp":1700000000}"#), Some(1_700_000_000));
+        assert_eq!(jwt(r#"{"exp":1700000000.9}"#), Some(1_700_000_000));
+        for none in [
+            r#"{"exp":0}"#,
+            r#"{"exp":-1}"#,
+            r#"{"exp":"1700000000"}"#,
+            r#"{"exp":1e300}"#,
+            "{}",
+            "[]",
+            "x",
+        ] {
+            assert_eq!(jwt(none), None, "{none}");
+        }
+        for opaque in [
+            "",
+            "a.b.c",
+            "t0ken",
+            "a.eyJleHAiOjE3MDAwMDAwMDB9",
+            "a.eyJleHAiOjE3MDAwMDAwMDB9.b.c.d",
+        ] {
+            assert_eq!(expiry_of(&opaque.into()), None, "{opaque}");
+        }
+    }
+
+    #[test]
+    fn t262_a_provider_runs_out_of_tokens_when_the_last_usable_one_expires() {
+        let at = |tokens: &[ListedToken]| runs_out(&statuses(tokens, 100));
+        let (soon, late) = (token("a", Some(200), None), token("b", Some(300), None));
+        assert_eq!(at(&[soon.clone(), late.clone()]), Some(300));
+        assert_eq!(at(&[soon.clone(), token("b", Some(300), Some(1))]), Some(200));
+        assert_eq!(at(&[soon.clone(), token("b", None, None)]), None);
+        assert_eq!(
+            at(&[token("a", Some(50), None), token("b", Some(60), None), unusable("c")]),
+            Some(60)
+        );
+        assert_eq!(at(&[token("a", Some(300), Some(1))]), None);
+        assert_eq!(at(&[]), None);
+    }
+
+    #[test]
+    fn t261_a_status_holds_no_token_and_a_bounded_message() {
+        let mut refused = token("a", Some(200), Some(1));
+        if let Some(refusal) = &mut refused.refusal {
+            refusal.words = "é".repeat(600);
+        }
+        let status = &statuses(&[refused], 100)[0];
+        assert!(
+            status
+                .message
+                .as_ref()
+                .is_some_and(|text| text.len() <= LONGEST_MESSAGE)
+        );
+        assert_eq!(status.expires_at.as_deref(), Some("1970-01-01T00:03:20Z"));
+        assert!(!serde_json::to_string(status).unwrap().contains("t0ken"));
+    }
+}
