@@ -10,6 +10,14 @@ use super::provider::Provider;
 use super::record::{Record, Rejected};
 use super::registration::Registration;
 
+/// Digest of all that decides whether a substitution is rejected: what the provider chose for a member that the manifest does not set is
+/// none.
+#[must_use]
+pub fn hash(spec: &OAuthClientSpec, request: &Request, provider: &Provider) -> String {
+    let set: Vec<String> = metadata::set_members(spec).into_iter().collect();
+    metadata::fingerprint(request, &[&provider.fingerprint, &set.join(" ")])
+}
+
 /// Why nothing can be registered: what is rejected could not be taken back.
 #[must_use]
 pub fn unsupported(provider: &Provider) -> Option<Failure> {
@@ -55,7 +63,7 @@ pub fn of_update(spec: &OAuthClientSpec, before: &Record, after: &Record, provid
     let mut members = effective::substituted(spec, &after.request, &after.metadata);
     members.retain(|member| !known(member));
     (!members.is_empty()).then(|| Rejected {
-        hash: metadata::fingerprint(&after.request, &[&provider.fingerprint]),
+        hash: hash(spec, &after.request, provider),
         members,
         former: Some(before.request.clone()),
     })

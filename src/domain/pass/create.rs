@@ -146,8 +146,11 @@ fn name_taken(view: &View<'_>) -> Option<Failure> {
 
 /// Whether the request was refused. Which authentication method is chosen for it is known only after discovery.
 fn is_rejected(view: &View<'_>, request: &metadata::Request, provider: &Provider) -> bool {
-    let mut possible = auth_method::possible(request, &view.object.spec);
-    possible.any(|request| view.was_rejected(|| fingerprint(&request, provider)))
+    let spec = &view.object.spec;
+    auth_method::possible(request, spec).any(|request| {
+        view.was_rejected(|| fingerprint(&request, provider))
+            || view.was_rejected(|| substitution::hash(spec, &request, provider))
+    })
 }
 
 /// The marker of a fresh attempt.

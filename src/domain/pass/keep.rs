@@ -168,7 +168,7 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         .rejected
         .as_ref()
         .filter(|_| record.in_flight.is_none() && !view.journal.disowned);
-    if let Some(rejected) = rejected.filter(|rejected| rejected.hash == create::fingerprint(&request, provider)) {
+    if let Some(rejected) = rejected.filter(|rejected| rejected.hash == substitution::hash(spec, &request, provider)) {
         return Some(Row::K12a.fails(substitution::of_rejected(rejected)));
     }
     // K11

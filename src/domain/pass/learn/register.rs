@@ -140,7 +140,7 @@ impl State {
                     let given_up = claim.named.iter().filter(|named| claim::is_given_up(named));
                     self.journal.superseded = given_up.map(|named| named.secret.clone()).collect();
                 }
-                self.judge_substitutions(&registration, &provider, &hash);
+                self.judge_substitutions(&registration, &provider);
                 self.journal.registration = Some(registration);
                 if let Some(attempt) = self.journal.attempt.clone() {
                     self.close(&attempt, AttemptOutcome::Registered, hash);
@@ -168,7 +168,7 @@ impl State {
     }
 
     /// Only what a first registration has just made is given up, and only before an application can have it.
-    fn judge_substitutions(&mut self, registration: &Registration, provider: &Provider, hash: &str) {
+    fn judge_substitutions(&mut self, registration: &Registration, provider: &Provider) {
         let first = self.journal.adopts.is_none()
             && self.journal.replaces.is_none()
             && matches!(self.record, StoredRecord::Absent { .. })
@@ -178,8 +178,8 @@ impl State {
         }
         let spec = &self.object.spec;
         if let Some(failure) = substitution::of_registration(spec, &self.journal.sent, registration, provider) {
+            self.journal.rejects = Some(substitution::hash(spec, &self.journal.sent, provider));
             self.journal.unrecordable = Some(failure);
-            self.journal.rejects = Some(hash.to_owned());
         }
     }
 

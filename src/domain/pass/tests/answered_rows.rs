@@ -124,7 +124,7 @@ fn w117_k1d_k12a_a_substituted_update_is_taken_back_before_the_secret_is_looked_
     let mut world = changed().with(|w| w.journal.object_read = true);
     let former = world.record.as_ref().unwrap().request.clone();
     let rejected = crate::domain::record::Rejected {
-        hash: world.hash(),
+        hash: crate::domain::substitution::hash(&world.parsed().spec, &world.request(), &provider()),
         members: vec!["scope".into()],
         former: Some(former.clone()),
     };
