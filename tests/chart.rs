@@ -11,6 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use oauth_client_operator::api::ProviderKind;
 use oauth_client_operator::metrics::{Census, Metrics, Snapshot, Watched};
 use serde_json::Value;
 
@@ -112,7 +113,12 @@ fn t125_every_value_has_a_default_and_every_default_a_schema() {
 fn exported() -> BTreeMap<String, BTreeSet<String>> {
     let text = Metrics::default().encode(&Snapshot {
         watch_ages: BTreeMap::from([(Watched::Secret, Duration::ZERO)]),
-        census: Some(Census::default()),
+        // Series of what may be absent.
+        census: Some(Census {
+            secret_expiries: BTreeMap::from([(ProviderKind::OAuthProvider, 0)]),
+            token_expiries: BTreeMap::from([(ProviderKind::OAuthProvider, 0)]),
+            ..Census::default()
+        }),
         ..Snapshot::default()
     });
     let mut exported: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

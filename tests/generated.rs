@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
+#[path = "generated/profiles.rs"]
+mod profiles;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -220,6 +223,7 @@ fn the_decision_table_has_the_rows_of_the_code() {
     let parts = [
         Part::Before,
         Part::First,
+        Part::Restore,
         Part::Create,
         Part::Keep,
         Part::Recreate,
@@ -267,7 +271,12 @@ fn matrix(golden: &str, kinds: &[&str], title: &str) -> String {
             + "\n"
     };
     let header = golden.lines().next().unwrap().replacen("server", title, 1);
-    let header = header.replacen("version", if kinds == ["dialect"] { "seen at" } else { "version" }, 1);
+    let second = match kinds {
+        ["dialect"] => "seen at",
+        ["profile"] => "known from",
+        _ => "version",
+    };
+    let header = header.replacen("version", second, 1);
     let columns = header.split('\t').count() - 1;
     let rows = golden
         .lines()
@@ -296,10 +305,14 @@ fn the_matrix_of_providers_shows_the_golden_rows() {
          ## Servers\n\n{}\n\
          ## Emulated servers\n\n\
          These servers are not available as packages. The tests use an emulation of their documented behavior.\n\n{}\n\
+         ## Profiles without a real server\n\n\
+         The tests run the profile against an emulation of the known deviations. The column *known from* says where they are known from; \
+         what is assumed is named.\n\n{}\n\
          ## Deviations\n\n\
          Each row is one deviation from RFC 7591 or RFC 7592, and servers that have it.\n\n{}",
         matrix(&golden, &["server"], "server"),
         matrix(&golden, &["double"], "server"),
+        matrix(&golden, &["profile"], "profile"),
         matrix(&golden, &["dialect"], "deviation"),
     );
     keep(&repository().join("docs/providers/matrix.md"), &page);

@@ -19,8 +19,8 @@ pub struct Auth {
     /// HTTP Basic authentication with the Secret's keys `username` and `password`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<SecretBacked>,
-    /// Bearer token from the Secret's key `token`: an initial access token or an administrator's token. In `registrationAuth` there may be
-    /// several.
+    /// Bearer token from the Secret's key `token`: an initial access token or an administrator's token. `registrationAuth`
+    /// can list several tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer: Option<BearerAuth>,
     /// A header of the provider's own, with the Secret's key `value`.

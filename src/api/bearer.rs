@@ -17,8 +17,8 @@ use super::auth::SecretRef;
 pub struct BearerAuth {
     /// The Secret, in the provider's namespace (for a ClusterOAuthProvider: the operator's).
     pub secret_ref: SecretRef,
-    /// Further Secrets with a token each, only in `registrationAuth`. The tokens are used one after the other, `secretRef` first: when a
-    /// token has expired or the provider refuses it, the next one is used.
+    /// Additional Secrets with one token each, only in `registrationAuth`. Tokens are tried in order; the next one is used when a token
+    /// expires or is rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 7))]
     pub additional_secret_refs: Option<Vec<SecretRef>>,
@@ -40,7 +40,7 @@ pub struct TokenStatus {
     /// Name of the Secret.
     #[schemars(length(max = 253))]
     pub secret_name: String,
-    /// Resource version of the Secret that `state` is about.
+    /// Resource version of the Secret whose token was refused. Set only with the state `Refused`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub resource_version: Option<String>,
@@ -67,7 +67,7 @@ pub enum TokenState {
     Spare,
     /// The provider refused it.
     Refused,
-    /// Its time is over.
+    /// The token has expired.
     Expired,
     /// Its Secret cannot be used.
     Unusable,

@@ -48,7 +48,7 @@ pub struct Tls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 262_144), regex(pattern = r"-----BEGIN CERTIFICATE-----"))]
     pub ca_bundle: Option<String>,
-    /// A Secret with these certificates instead, in its key `ca.crt`. It needs the same label and annotation as a Secret with credentials. A
+    /// Secret that contains the certificates in the key `ca.crt`. It needs the same label and annotation as a Secret with credentials. A
     /// change takes effect within seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle_from: Option<SecretBacked>,

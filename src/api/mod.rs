@@ -11,7 +11,8 @@ mod crds;
 mod effective;
 pub mod metadata;
 pub mod names;
-mod policy;
+mod policies;
+mod profile;
 mod provider;
 mod provider_status;
 mod reason;
@@ -30,10 +31,11 @@ pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuth
 pub use condition::Condition;
 pub use crds::{crds, file_name};
 pub use effective::EffectiveMember;
-pub use policy::{Clearing, OnUnknownOutcome, Substitutions, Verify};
+pub use policies::{Clearing, OnClientLost, OnUnknownOutcome, Substitutions, Verify};
+pub use profile::{Management, ManagementMode, Mark, Preset, Profile, SecretInUpdate, UpdateMembers};
 pub use provider::{
-    AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, Management,
-    ManagementMode, OAuthProvider, OAuthProviderSpec, Profile, ProviderSettings, WebFinger,
+    AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, OAuthProvider,
+    OAuthProviderSpec, ProviderSettings, WebFinger,
 };
 pub use provider_status::ProviderStatus;
 pub use reason::Reason;

@@ -50,6 +50,10 @@ pub const CLIENT_UID: &str = "oauth-client-operator.dev/client-uid";
 pub const CLIENT: &str = "oauth-client-operator.dev/client";
 /// Label on records, and on suspects that hold one: the phase.
 pub const PHASE: &str = "oauth-client-operator.dev/phase";
+/// Label on records: digest of namespace and name of the `OAuthClient`.
+pub const OBJECT: &str = "oauth-client-operator.dev/object";
+/// Annotation on a record: UID of the `OAuthClient` that may take it up although its namespace is another one than recorded.
+pub const RESTORE_TO: &str = "oauth-client-operator.dev/restore-to";
 /// Annotation on a suspect or a record: a new value asks the sweeper for a try at once.
 pub const RETRY: &str = "oauth-client-operator.dev/retry";
 /// Annotation on a suspect: the `client_id`, where it is known.

@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 
 use super::auth::{Auth, SecretBacked};
 use super::bounds::{RateLimit, Timeouts, Tls};
-use super::policy::{Clearing, OnUnknownOutcome, Substitutions, Verify};
+use super::policies::{Clearing, OnClientLost, OnUnknownOutcome, Substitutions, Verify};
+use super::profile::{Management, Profile};
 use super::provider_status::ProviderStatus;
 
 /// A provider that clients of its own namespace register at.
@@ -75,8 +76,7 @@ use super::provider_status::ProviderStatus;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("[has(self.issuer), has(self.webFinger), has(self.metadataURL)].filter(x, x).size() == 1").message("set exactly one of issuer, webFinger and metadataURL"),
-    validation = Rule::new("!has(self.webFinger) || has(self.webFinger.host) || self.webFinger.resource.contains('@') || self.webFinger.resource.contains('://')").message("webFinger.resource names no host: write it as acct:user@host or as a URL, or set webFinger.host").field_path(".webFinger"),
-    validation = Rule::new("!has(self.clientIDMember) || self.clientIDMember == '' || (has(self.management) ? self.management.mode == 'Credentials' : self.profile == 'wso2')").message("clientIDMember needs management.mode Credentials: a client of a chosen identifier is found with the provider's credentials").field_path(".clientIDMember")
+    validation = Rule::new("!has(self.webFinger) || has(self.webFinger.host) || self.webFinger.resource.contains('@') || self.webFinger.resource.contains('://')").message("webFinger.resource names no host: write it as acct:user@host or as a URL, or set webFinger.host").field_path(".webFinger")
 )]
 pub struct OAuthProviderSpec {
     /// Location, credentials and provider-specific settings.
@@ -141,8 +141,7 @@ pub struct OAuthProviderSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("[has(self.issuer), has(self.webFinger), has(self.metadataURL)].filter(x, x).size() == 1").message("set exactly one of issuer, webFinger and metadataURL"),
-    validation = Rule::new("!has(self.webFinger) || has(self.webFinger.host) || self.webFinger.resource.contains('@') || self.webFinger.resource.contains('://')").message("webFinger.resource names no host: write it as acct:user@host or as a URL, or set webFinger.host").field_path(".webFinger"),
-    validation = Rule::new("!has(self.clientIDMember) || self.clientIDMember == '' || (has(self.management) ? self.management.mode == 'Credentials' : self.profile == 'wso2')").message("clientIDMember needs management.mode Credentials: a client of a chosen identifier is found with the provider's credentials").field_path(".clientIDMember")
+    validation = Rule::new("!has(self.webFinger) || has(self.webFinger.host) || self.webFinger.resource.contains('@') || self.webFinger.resource.contains('://')").message("webFinger.resource names no host: write it as acct:user@host or as a URL, or set webFinger.host").field_path(".webFinger")
 )]
 pub struct ClusterOAuthProviderSpec {
     /// Location, credentials and provider-specific settings.
@@ -227,6 +226,10 @@ pub struct ProviderSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
     pub omit_members: Option<Vec<String>>,
+    /// Overrides the profile: metadata members for which the operator sends no default; they are sent only if the OAuthClient sets them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
+    pub omit_defaults: Option<Vec<String>>,
     /// Overrides the profile: names of members that `extraMetadata` of a client may not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
@@ -255,6 +258,10 @@ pub struct ProviderSettings {
     /// registers once more and reports a suspected stray client; `Hold` waits for a person.
     #[serde(default)]
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// What to do when a client is proven to be lost at the provider. `Register` registers another client in its place and writes
+    /// its credentials into the Secret; `Hold` keeps the Secret and waits for manual action.
+    #[serde(default)]
+    pub on_client_lost: OnClientLost,
     /// What to do when the provider registers other values than a manifest sets. `Accept` uses the client; its status shows the values.
     /// `Reject` deregisters a client that was just registered, before its Secret exists, and takes an update back by sending the former
     /// request once; `management.mode` must not be `None`.
@@ -318,49 +325,4 @@ pub struct Endpoints {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 270)))]
     pub allowed_origins: Option<Vec<String>>,
-}
-
-/// Presets for kinds of provider.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// A provider that follows RFC 7591 and RFC 7592.
-    #[default]
-    #[serde(rename = "rfc7592")]
-    Rfc7592,
-    /// WSO2 Identity Server and Asgardeo, DCR v1.1.
-    #[serde(rename = "wso2")]
-    Wso2,
-    /// WSO2 Identity Server 5.x, `/identity/connect/register`.
-    #[serde(rename = "wso2-legacy")]
-    Wso2Legacy,
-    /// Keycloak.
-    #[serde(rename = "keycloak")]
-    Keycloak,
-}
-
-/// How registered clients are managed.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.uriTemplate) || self.mode == 'Credentials'").message("uriTemplate is used only with mode Credentials").field_path(".uriTemplate"))]
-pub struct Management {
-    /// `RegistrationAccessToken`: with the token and URI that the registration returned (RFC 7592). `Credentials`: with
-    /// `managementAuth` at `uriTemplate`. `None`: not at all.
-    pub mode: ManagementMode,
-    /// URI of one client; `{registration_endpoint}` and `{client_id}` are replaced. Unset:
-    /// `{registration_endpoint}/{client_id}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = r"\{client_id\}"))]
-    pub uri_template: Option<String>,
-}
-
-/// Ways of managing a registered client.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ManagementMode {
-    /// RFC 7592: the registration access token at the client configuration endpoint.
-    #[default]
-    RegistrationAccessToken,
-    /// The provider's own credentials at a URI made from a template.
-    Credentials,
-    /// The provider offers no management.
-    None,
 }

@@ -117,19 +117,23 @@ reasons! {
     /// The provider rejected a change of the client metadata.
     UpdateRejected => "Change the member that the message names, or restore its former value. The credentials remain valid.",
     /// The provider offers no way to change a registered client.
-    UpdateUnsupported => "Restore the former manifest, or create a new OAuthClient for the new metadata. The credentials remain valid.",
+    UpdateUnsupported => "Restore the former manifest, or register another client in the place of this one with the annotation `replace` that the message names. The credentials remain valid until then.",
     /// It is unknown whether the provider registered the client.
     OutcomeUnknown => "Look for the client at the provider and delete it there if it exists. Then change the manifest, or create the OAuthClient again.",
     /// A client that no object owns may exist at the provider.
     SuspectedOrphan => "Look for the client at the provider. If it exists and nothing uses it, delete it there. Then acknowledge the suspect with `oauth-client-operator suspects ack`, see [Suspects](suspects.md).",
     /// The record of a registered client is gone; its token cannot be restored, and nothing is registered again.
     RecordLost => "Restore the Secret of the record in the namespace of the operator from a backup. Without a backup, create a new OAuthClient and delete the client at the provider.",
+    /// An earlier OAuthClient of this name left the record of a client, and this one may not take it over.
+    RestoreRefused => "Follow the steps in the message: allow that the record is taken over, or delete the client at the provider and acknowledge the record.",
     /// The provider no longer accepts the token that manages the client, and the client exists.
     ManagementLost => "The credentials remain valid. Ask the administrator of the provider why the token is refused. If the token was regenerated, give the operator the new one by `spec.adopt`. To replace the client, set the annotation `replace` that the message names.",
     /// The client secret has expired, so the applications of this client can no longer authenticate.
     SecretExpired => "Have another client registered with the annotation `replace` that the message names, then restart applications that do not reload the Secret. If the provider can extend the secret, change the manifest: its answer to the update is taken over.",
     /// The provider no longer knows a client that it registered.
     ClientMissing => "Wait: if the provider confirms this, the client is registered again. Check whether the provider lost its data.",
+    /// The provider has lost the client, and the provider object says to wait (`onClientLost: Hold`).
+    ClientLost => "Ask the administrator of the provider whether the client can be restored; a new registration access token goes into `spec.adopt`. To register another client, set the annotation `replace` that the message names, or set `spec.onClientLost` of the provider object to `Register`.",
     /// The provider answered a registration with a client that another object, or somebody else, registered.
     AlreadyManaged => "Change `spec.clientName` or another member by which the provider tells clients apart, or delete one of the two OAuthClients.",
     /// Another installation of the operator, or another cluster, registered this object.

@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use super::profile::{ManagementMode, Profile};
+
 /// A URI with the schemes http or https: host, a port of at most five digits, no white space, fragment or braces. Short,
 /// because the API server estimates what a rule may cost from the length of its expressions.
 const WEB: &str = r"^https?://(\[[^]]+]|[^\s/?#:{}]+)(:[1-6]?\d{1,4})?([/?][^\s#{}]*)?$";
@@ -318,6 +320,27 @@ fn of_secret(secret: &mut Value) {
 
 /// Adds the rules of an `OAuthProvider` or a `ClusterOAuthProvider` to the schema of its spec.
 pub(super) fn of_provider(spec: &mut Value) {
+    let managing: Vec<String> = Profile::ALL
+        .into_iter()
+        .filter(|profile| profile.preset().management == ManagementMode::Credentials)
+        .map(Profile::name)
+        .collect();
+    let managing = list(&managing.iter().map(String::as_str).collect::<Vec<_>>());
+    let managed = format!(
+        "(has(self.management) && has(self.management.mode) ? self.management.mode == 'Credentials' : self.profile in {managing})"
+    );
+    if let Some(rules) = spec["x-kubernetes-validations"].as_array_mut() {
+        rules.push(json!({
+            "rule": format!("!has(self.management) || !has(self.management.uriTemplate) || {managed}"),
+            "message": "management.uriTemplate is used only with management.mode Credentials",
+            "fieldPath": ".management.uriTemplate",
+        }));
+        rules.push(json!({
+            "rule": format!("!has(self.clientIDMember) || self.clientIDMember == '' || {managed}"),
+            "message": "clientIDMember needs management.mode Credentials: a client of a chosen identifier is found with the provider's credentials",
+            "fieldPath": ".clientIDMember",
+        }));
+    }
     let properties = &mut spec["properties"];
     let web = format!("self.matches(r'{WEB}')");
     let told =

@@ -200,11 +200,12 @@ impl ClientCache {
         }
     }
 
-    /// Ends a list: what it lacked is gone.
+    /// Ends a list: what it lacked was deleted.
     pub(super) fn sweep(&self, namespace: Option<&str>, epoch: u32) -> Vec<Key> {
         let mut inner = self.write();
-        let gone = inner.objects.sweep(namespace, epoch);
-        gone.into_iter()
+        let deleted = inner.objects.sweep(namespace, epoch);
+        deleted
+            .into_iter()
             .map(|(key, old)| {
                 inner.unlink(&old);
                 key

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::key::Key;
 use super::meta::{Role, SecretMeta};
 use crate::domain::claim::Named;
+use crate::domain::record::Phase;
 
 use super::namespaced_cache::{NamespacedCache, Put, Source, Versioned};
 
@@ -49,6 +50,8 @@ struct Inner {
     by_client: HashMap<Box<str>, Vec<Arc<SecretMeta>>>,
     /// Records and suspects of the operator's namespace by the client that they name.
     by_key: HashMap<u128, Vec<Arc<SecretMeta>>>,
+    /// How many records of registered clients there are by the object's namespace and name.
+    by_object: HashMap<u64, u32>,
     /// Records without the label that names their client: an earlier version wrote them.
     unlabelled: usize,
 }
@@ -138,6 +141,13 @@ impl SecretIndex {
             .collect()
     }
 
+    /// How many records of registered clients belong to objects of this namespace and name, as the digest says.
+    #[must_use]
+    pub fn registered_of(&self, object: &str) -> u32 {
+        let key = u64::from_str_radix(object, 16).unwrap_or_default();
+        self.read().by_object.get(&key).copied().unwrap_or_default()
+    }
+
     /// Whether every record carries the label that names its client.
     #[must_use]
     pub fn is_labelled(&self) -> bool {
@@ -206,11 +216,12 @@ impl SecretIndex {
         })
     }
 
-    /// Ends a list: what it lacked is gone.
+    /// Ends a list: what it lacked was deleted.
     pub(super) fn sweep(&self, family: Family, namespace: Option<&str>, epoch: u32) -> Vec<Change> {
         let mut inner = self.write();
-        let gone = inner.space(family).sweep(namespace, epoch);
-        gone.into_iter()
+        let deleted = inner.space(family).sweep(namespace, epoch);
+        deleted
+            .into_iter()
             .map(|(_, old)| {
                 self.unlink(&mut inner, family, &old);
                 Change {
@@ -250,6 +261,9 @@ impl SecretIndex {
         if self.counts_as(&meta, Role::Record) && meta.client.is_none() {
             inner.unlabelled += 1;
         }
+        if let Some(object) = self.object_of(&meta) {
+            *inner.by_object.entry(object).or_default() += 1;
+        }
         if let Some(client) = self.client_of(&meta) {
             let list = inner.by_key.entry(client).or_default();
             list.push(Arc::clone(&meta));
@@ -270,6 +284,14 @@ impl SecretIndex {
         }
         if self.counts_as(meta, Role::Record) && meta.client.is_none() {
             inner.unlabelled -= 1;
+        }
+        if let Some(object) = self.object_of(meta)
+            && let Some(count) = inner.by_object.get_mut(&object)
+        {
+            *count -= 1;
+            if *count == 0 {
+                inner.by_object.remove(&object);
+            }
         }
         if let Some(client) = self.client_of(meta)
             && let Some(list) = inner.by_key.get_mut(&client)
@@ -305,6 +327,11 @@ impl SecretIndex {
     fn client_of(&self, meta: &SecretMeta) -> Option<u128> {
         let kept = self.counts_as(meta, Role::Record) || self.counts_as(meta, Role::Suspect);
         meta.client.filter(|_| kept)
+    }
+
+    fn object_of(&self, meta: &SecretMeta) -> Option<u64> {
+        let kept = self.counts_as(meta, Role::Record) && meta.phase == Some(Phase::Registered);
+        meta.object.filter(|_| kept)
     }
 
     fn counts_as(&self, meta: &SecretMeta, role: Role) -> bool {

@@ -81,6 +81,8 @@ pub struct SecretMeta {
     pub client_uid: Option<Box<str>>,
     /// Label `client`: the digest of issuer and `client_id`.
     pub client: Option<u128>,
+    /// Label `object`: the digest of the object's namespace and name.
+    pub object: Option<u64>,
     /// Label `phase`.
     pub phase: Option<Phase>,
     /// When a suspect was entered, in seconds since the epoch.
@@ -147,6 +149,7 @@ impl SecretMeta {
             generation: annotation(names::CREDENTIAL_GENERATION).and_then(|text| text.parse().ok()),
             client_uid: label(names::CLIENT_UID).map(Into::into),
             client: label(names::CLIENT).and_then(|key| u128::from_str_radix(key, 16).ok()),
+            object: label(names::OBJECT).and_then(|key| u64::from_str_radix(key, 16).ok()),
             phase: label(names::PHASE).and_then(Phase::parse),
             created: meta
                 .creation_timestamp

@@ -21,7 +21,8 @@ pub struct NamespaceMeta {
     pub labels: BTreeMap<String, String>,
     /// Whether it is being deleted.
     pub terminating: bool,
-    uid: Box<str>,
+    /// UID.
+    pub uid: Box<str>,
     resource_version: Box<str>,
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::ACCEPT;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{ObjectMeta, PartialObjectMeta, Request};
 use kube::{Api, Client, Resource};
@@ -16,6 +16,7 @@ use super::index::SecretIndex;
 use super::meta::SecretMeta;
 use crate::api::names;
 use crate::domain::claim::Named;
+use crate::domain::record::Phase;
 pub use crate::domain::secret::SecretRevision;
 use crate::metrics::{Metrics, Verb, Written};
 
@@ -59,6 +60,30 @@ impl Secrets {
         Ok(found
             .map(|head| SecretMeta::of(head.metadata, Arc::clone(&namespace)).named())
             .collect())
+    }
+
+    /// Names of the records of registered clients that belong to objects of this key, as the API server has them now.
+    pub async fn registered_of(&self, namespace: &str, object: &str) -> Result<Vec<String>, ApiError> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let selector = format!(
+            "{}=record,{}={},{}={object}",
+            names::SECRET_ROLE,
+            names::PHASE,
+            Phase::Registered.as_str(),
+            names::OBJECT
+        );
+        let found = within(api.list_metadata(&ListParams::default().labels(&selector))).await?;
+        Ok(found.items.into_iter().filter_map(|head| head.metadata.name).collect())
+    }
+
+    /// UID of a namespace as the API server has it now; `None` where namespaces cannot be read.
+    pub async fn namespace_uid(&self, name: &str) -> Result<Option<String>, ApiError> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        match within(api.get_metadata_opt(name)).await {
+            Ok(head) => Ok(head.and_then(|head| head.metadata.uid)),
+            Err(ApiError::Forbidden { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The metadata of a Secret as the API server has it now.

@@ -7,7 +7,7 @@ mod bearer;
 mod cached;
 mod presented;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -24,8 +24,10 @@ use cached::{AUTHORITY, CachedSecret, PRIVATE_KEY, TLS_CERTIFICATE, TLS_KEY, Val
 pub(super) use all::{AllRead, Unread, read_all};
 pub(super) use presented::{authorities, presented};
 
-/// What the cached values weigh at most, in bytes.
+/// What the cached credentials weigh at most, in bytes.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
+/// The same of authorities, which are much longer: they must not drive credentials out.
+const MOST_BYTES_OF_AUTHORITIES: usize = 2 * 1024 * 1024;
 /// Secrets that are read at the same time: each may be as large as the API server allows.
 const READERS: usize = 4;
 
@@ -45,17 +47,21 @@ type Members = &'static [&'static str];
 /// Namespace and name of a Secret, and its keys that are of use.
 type Named = (String, String, Members);
 
+type Values = Bounded<Named, Arc<CachedSecret>>;
+
 /// Values of credentials Secrets, each kept until its resource version changes.
 #[derive(Debug)]
 pub(super) struct CredentialCache {
-    kept: Mutex<Bounded<Named, Arc<CachedSecret>>>,
+    credentials: Mutex<Values>,
+    authorities: Mutex<Values>,
     readers: Semaphore,
 }
 
 impl Default for CredentialCache {
     fn default() -> Self {
         Self {
-            kept: Mutex::new(Bounded::new(MOST_BYTES)),
+            credentials: Mutex::new(Bounded::new(MOST_BYTES)),
+            authorities: Mutex::new(Bounded::new(MOST_BYTES_OF_AUTHORITIES)),
             readers: Semaphore::new(READERS),
         }
     }
@@ -190,12 +196,12 @@ async fn read(
     let consents = |labelled, listed| {
         check_consent(key, field, name, source.namespace, labelled, listed).inspect_err(|_| source.cache.remove(&slot))
     };
-    let gone = || {
+    let kept_copy = || {
         source.cache.remove(&slot);
         source.kept.and_then(|kept| kept.secrets.of(&slot)).ok_or_else(absent)
     };
     let unread = |error: ApiError| match error {
-        ApiError::Forbidden { .. } if source.kept.is_some_and(|kept| kept.provider_gone) => gone(),
+        ApiError::Forbidden { .. } if source.kept.is_some_and(|kept| kept.provider_gone) => kept_copy(),
         error => Err(error.failure(&what)),
     };
 
@@ -210,7 +216,7 @@ async fn read(
         // The watch may lag behind.
         let head = match source.secrets.head(source.namespace, name).await {
             Ok(Some(head)) => head,
-            Ok(None) => return gone(),
+            Ok(None) => return kept_copy(),
             Err(error) => return unread(error),
         };
         let meta = SecretMeta::of(head, source.namespace.into());
@@ -221,7 +227,7 @@ async fn read(
         let _reader = source.cache.readers.acquire().await;
         let secret = match source.secrets.get(source.namespace, name).await {
             Ok(Some(secret)) => secret,
-            Ok(None) => return gone(),
+            Ok(None) => return kept_copy(),
             Err(error) => return unread(error),
         };
         // It may have changed since its metadata was looked at.
@@ -264,23 +270,34 @@ fn check_consent(
 
 impl CredentialCache {
     fn get(&self, slot: &Named) -> Option<Arc<CachedSecret>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.values(slot);
         kept.get(slot).map(|held| held.clone())
     }
 
     fn put(&self, slot: Named, held: &Arc<CachedSecret>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.values(&slot);
         kept.insert_weighing(slot, held.clone(), held.weight());
     }
 
     fn remove(&self, slot: &Named) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(slot);
+        self.values(slot).remove(slot);
     }
 
     /// Forgets the Secrets that do not exist any more.
     pub(super) fn retain(&self, exists: impl Fn(&str, &str) -> bool) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(namespace, name, _)| exists(namespace, name));
+        for kept in [&self.credentials, &self.authorities] {
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.retain(|(namespace, name, _)| exists(namespace, name));
+        }
+    }
+
+    fn values(&self, (_, _, members): &Named) -> MutexGuard<'_, Values> {
+        let kept = if *members == AUTHORITIES {
+            &self.authorities
+        } else {
+            &self.credentials
+        };
+        kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -328,5 +345,32 @@ mod tests {
         assert_eq!(kept(&cache), 1);
         cache.remove(&slot(999));
         assert_eq!(kept(&cache), 0);
+    }
+
+    #[test]
+    fn t287_authorities_drive_no_credentials_out_of_the_cache() {
+        let cache = CredentialCache::default();
+        let token = Arc::new(CachedSecret::of(&secret(&[("token", b"t0ken")]), BEARER));
+        let slot = ("ns".to_owned(), "token".to_owned(), BEARER);
+        cache.put(slot.clone(), &token);
+        let certificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".repeat(4000);
+        let bundle = Arc::new(CachedSecret::of(
+            &secret(&[("ca.crt", certificate.as_bytes())]),
+            AUTHORITIES,
+        ));
+        assert!(bundle.weight() > 200_000, "{}", bundle.weight());
+        let bundles: Vec<Named> = (0..50)
+            .map(|number| ("ns".to_owned(), format!("ca{number}"), AUTHORITIES))
+            .collect();
+        for slot in &bundles {
+            cache.put(slot.clone(), &bundle);
+        }
+        assert!(cache.get(&slot).is_some());
+        let kept = bundles.iter().filter(|slot| cache.get(slot).is_some()).count();
+        assert_eq!(kept, MOST_BYTES_OF_AUTHORITIES / bundle.weight());
+        cache.remove(&bundles[49]);
+        assert!(cache.get(&bundles[49]).is_none() && cache.get(&bundles[48]).is_some());
+        cache.retain(|_, name| name == "token");
+        assert!(cache.get(&bundles[48]).is_none() && cache.get(&slot).is_some());
     }
 }

@@ -181,13 +181,14 @@ impl Dispatcher {
         } = ended;
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let failed = matches!(end, End::Retry(_));
+        let expired = matches!(&end, End::Retry(failure) if failure.reason == Reason::SecretExpired);
         let after = slot.finish(failed, written);
         // A failure that its status does not show would be forgotten by a restart.
         let unsettled = || {
             let object = self.cx.object(&key);
-            object.is_none_or(|object| !status::is_judged_ready(&object))
+            object.is_none_or(|object| !status::stands(&object))
         };
-        if slot.looked_deep() && (!failed || unsettled()) {
+        if slot.looked_deep() && (!failed || expired || unsettled()) {
             self.cx.comparisons.compared(&key, begun);
         }
         if after == After::Pass {

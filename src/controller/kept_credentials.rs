@@ -26,8 +26,10 @@ use super::context::Context;
 use super::credentials::{self, AllRead, Source, StandIn, Unread};
 use super::resolve;
 
-/// What everything that is kept weighs at most, in bytes.
+/// What everything that is kept weighs at most, in bytes, but for authorities.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// The same of authorities, which are much longer: they must not drive credentials out.
+const MOST_BYTES_OF_AUTHORITIES: usize = 4 * 1024 * 1024;
 /// What an entry weighs beside the values of its Secrets: the settings of a provider object.
 const ENTRY: usize = 2 * 1024;
 
@@ -35,6 +37,7 @@ const ENTRY: usize = 2 * 1024;
 #[derive(Debug)]
 pub(super) struct KeptCredentials {
     kept: Mutex<Bounded<String, Kept>>,
+    authorities: Mutex<Bounded<String, Authorities>>,
     /// Something has a time limit that had none before.
     limited: Notify,
 }
@@ -46,7 +49,16 @@ struct Kept {
     generation: i64,
     settings: Arc<ProviderSettings>,
     secrets: AllRead,
+    /// Whether it is of no use without authorities, which are kept apart.
+    needs_authorities: bool,
     vanished: Option<Vanished>,
+}
+
+/// Authorities of one provider object, which it states itself or names a Secret for.
+#[derive(Clone, Debug)]
+struct Authorities {
+    inline: Option<String>,
+    read: AllRead,
 }
 
 /// When the provider object or one of its Secrets was first missed, and for how long they are kept since.
@@ -60,6 +72,7 @@ impl Default for KeptCredentials {
     fn default() -> Self {
         Self {
             kept: Mutex::new(Bounded::new(MOST_BYTES)),
+            authorities: Mutex::new(Bounded::new(MOST_BYTES_OF_AUTHORITIES)),
             limited: Notify::new(),
         }
     }
@@ -94,6 +107,7 @@ impl KeptCredentials {
         let limits: Vec<_> = limits.filter_map(|(uid, left)| Some((uid, left?))).collect();
         for (uid, _) in limits.iter().filter(|(_, left)| left.is_zero()) {
             kept.remove(uid);
+            self.authorities().remove(uid);
         }
         limits
             .into_iter()
@@ -102,16 +116,42 @@ impl KeptCredentials {
             .min()
     }
 
-    fn put(&self, uid: String, kept: Kept) {
-        let settings = &kept.settings;
-        let bundle = settings.tls.as_ref().and_then(|tls| tls.ca_bundle.as_ref());
-        let weight = ENTRY + kept.secrets.weight() + bundle.map_or(0, String::len);
+    fn put(&self, uid: String, mut kept: Kept) {
+        let read = kept.secrets.take_authorities();
+        let has_inline = kept.settings.tls.as_ref().is_some_and(|tls| tls.ca_bundle.is_some());
+        let inline = if has_inline {
+            let tls = Arc::make_mut(&mut kept.settings).tls.as_mut();
+            tls.and_then(|tls| tls.ca_bundle.take())
+        } else {
+            None
+        };
+        let weight = read.weight() + inline.as_ref().map_or(0, String::len);
+        if weight > 0 {
+            kept.needs_authorities = true;
+            let authorities = Authorities { inline, read };
+            self.authorities().insert_weighing(uid.clone(), authorities, weight);
+        }
+        let weight = ENTRY + kept.secrets.weight();
         self.lock().insert_weighing(uid, kept, weight);
+    }
+
+    /// The same with its authorities; `None`: there was no room for them.
+    fn whole(&self, uid: &str, mut kept: Kept) -> Option<Kept> {
+        if !kept.needs_authorities {
+            return Some(kept);
+        }
+        let Authorities { inline, read } = self.authorities().get(uid).cloned()?;
+        kept.secrets.add(read);
+        if inline.is_some() {
+            Arc::make_mut(&mut kept.settings).tls.get_or_insert_default().ca_bundle = inline;
+        }
+        Some(kept)
     }
 
     /// Forgets a provider object, because the owner of its credentials wants it.
     fn forget(&self, uid: &str) {
         self.lock().remove(uid);
+        self.authorities().remove(uid);
     }
 
     /// Keys of the provider objects that vanished, or a Secret of which did.
@@ -125,12 +165,14 @@ impl KeptCredentials {
     fn of(&self, key: &ProviderKey) -> Vec<(String, Kept)> {
         let kept = self.lock();
         let found = kept.iter().filter(|(_, kept)| kept.key == *key);
-        found.map(|(uid, kept)| (uid.clone(), kept.clone())).collect()
+        let whole = |(uid, kept): (&String, &Kept)| Some((uid.clone(), self.whole(uid, kept.clone())?));
+        found.filter_map(whole).collect()
     }
 
     fn get(&self, uid: &str, clock: Clock) -> Option<Kept> {
         let kept = self.lock().get(uid).cloned()?;
-        kept.left(clock).is_none_or(|left| !left.is_zero()).then_some(kept)
+        let is_in_time = kept.left(clock).is_none_or(|left| !left.is_zero());
+        is_in_time.then(|| self.whole(uid, kept)).flatten()
     }
 
     /// Limits the time of those that vanished. What was missed before keeps its limit.
@@ -152,6 +194,10 @@ impl KeptCredentials {
 
     fn lock(&self) -> MutexGuard<'_, Bounded<String, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn authorities(&self) -> MutexGuard<'_, Bounded<String, Authorities>> {
+        self.authorities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -200,6 +246,7 @@ impl Context {
                     generation,
                     settings: Arc::new(settings),
                     secrets,
+                    needs_authorities: false,
                     vanished: None,
                 };
                 self.kept.put(uid, kept);
@@ -308,6 +355,7 @@ mod tests {
             generation: 1,
             settings: Arc::default(),
             secrets: AllRead::default(),
+            needs_authorities: false,
             vanished: None,
         }
     }
@@ -374,5 +422,41 @@ mod tests {
             store.put(number.to_string(), kept("many"));
         }
         assert_eq!(store.lock().iter().count(), MOST_BYTES / ENTRY);
+    }
+
+    #[test]
+    fn t287_authorities_drive_no_kept_credentials_out() {
+        let store = KeptCredentials::default();
+        let clock = Clock::scaled(1);
+        store.put("plain".to_owned(), kept("plain"));
+        let bundle = "x".repeat(256 * 1024);
+        let settings = ProviderSettings {
+            tls: Some(crate::api::Tls {
+                ca_bundle: Some(bundle.clone()),
+                ..crate::api::Tls::default()
+            }),
+            ..ProviderSettings::default()
+        };
+        for number in 0..50 {
+            let large = Kept {
+                settings: Arc::new(settings.clone()),
+                ..kept("large")
+            };
+            store.put(number.to_string(), large);
+        }
+        assert!(store.get("plain", clock).is_some());
+        let whole = |uid: &str| store.get(uid, clock).map(|kept| kept.settings.tls.clone());
+        let found: Vec<_> = (0..50).filter_map(|number| whole(&number.to_string())).collect();
+        assert_eq!(found.len(), MOST_BYTES_OF_AUTHORITIES / bundle.len());
+        assert!(
+            found.iter().all(|tls| *tls == settings.tls),
+            "none is without its authorities"
+        );
+        // Read again, it keeps them.
+        let (uid, again) = store.of(&ProviderKey::namespaced("ns", "large")).remove(0);
+        store.put(uid.clone(), again);
+        assert_eq!(whole(&uid), Some(settings.tls));
+        store.forget(&uid);
+        assert!(whole(&uid).is_none() && store.authorities().get(&uid).is_none());
     }
 }

@@ -1,5 +1,6 @@
 //! The world as it is: caches, the API server and providers, behind what a pass may ask for.
 
+mod attempts;
 mod audit;
 mod calling;
 mod limits;
@@ -21,7 +22,8 @@ use crate::cluster::{ApiError, Key, ProviderKey, SecretMeta, SecretRevision};
 use crate::domain::breaker::{Breaker, BreakerKind};
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
-use crate::domain::metadata::{self, hex};
+use crate::domain::identity::object_key;
+use crate::domain::metadata::hex;
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::{Operator, Pause, Provider};
 use crate::domain::probe::Probed;
@@ -132,14 +134,7 @@ impl World for Live<'_> {
     }
 
     fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration> {
-        if attempt.starts_with(&self.holder) {
-            return None;
-        }
-        // The attempt stands in an annotation, which anybody may have written, of any length.
-        let digest = metadata::fingerprint(&Map::new(), &[attempt]);
-        let mut known = lock(&self.foreign_attempts);
-        let since = known.get_or_insert_with(digest, Instant::now);
-        Some(since.map_or(Duration::ZERO, |since| since.elapsed()))
+        (!attempt.starts_with(&self.holder)).then(|| self.age_of_attempt(attempt))
     }
 
     fn denied(&self, provider: &Provider, namespace: &str, what: BreakerKind) -> Option<Duration> {
@@ -231,6 +226,22 @@ impl World for Live<'_> {
         self.index.is_labelled()
     }
 
+    fn registered_of(&self, namespace: &str, name: &str) -> u32 {
+        self.index.registered_of(&object_key(namespace, name))
+    }
+
+    fn namespace_uid(&self, namespace: &str) -> Option<String> {
+        Some(self.providers.namespace(namespace)?.uid.to_string())
+    }
+
+    fn records_of(&self, namespace: &str, name: &str) -> impl Answer<Result<Vec<String>, ApiError>> {
+        self.registered_records(namespace, name)
+    }
+
+    fn read_namespace_uid(&self, namespace: &str) -> impl Answer<Result<Option<String>, ApiError>> {
+        self.uid_of_namespace(namespace)
+    }
+
     fn claim(&self, client: &str) -> Option<Box<Claim>> {
         self.claims.claim(client).map(Box::new)
     }
@@ -266,12 +277,8 @@ impl World for Live<'_> {
         self.objects.write_status(object, status).await
     }
 
-    async fn get_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
-        let _turn = self.turn().await;
-        match self.secrets.get(namespace, name).await? {
-            Some(secret) if namespace == self.here.namespace => self.bundles.complete(self.cx, secret).await.map(Some),
-            found => Ok(found),
-        }
+    fn get_secret(&self, namespace: &str, name: &str) -> impl Answer<Result<Option<Secret>, ApiError>> {
+        self.read_secret(namespace, name)
     }
 
     async fn dry_run_create(&self, secret: &Secret) -> Result<(), ApiError> {
@@ -347,10 +354,8 @@ impl World for Live<'_> {
     ) -> Result<Registration, CallError> {
         self.begin();
         let begun = Instant::now();
-        let refusals = self.transport.refusals().version();
         let call = self.transport.register(&provider.target, endpoints, request);
         let answer = self.calling(Operation::Register, call).await;
-        self.note_tokens(refusals);
         self.audited(Change::Registered, begun, answer)
     }
 

@@ -28,8 +28,8 @@ mod slot;
 mod startup;
 mod state;
 pub mod sweeper;
-#[cfg(debug_assertions)]
 mod tokens;
+#[cfg(debug_assertions)]
 mod tripwire;
 mod world;
 

@@ -86,6 +86,7 @@ pub(super) fn withheld(pause: Pause) -> CallError {
         status: None,
         code: None,
         remark: None,
+        fault: None,
         effect: Effect::NotApplied,
     }
 }
@@ -105,6 +106,7 @@ mod tests {
             status: Some(status),
             code: None,
             remark: None,
+            fault: None,
             effect: Effect::NotApplied,
         }
     }

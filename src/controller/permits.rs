@@ -316,8 +316,8 @@ mod tests {
         tokio::pin!(waits);
         assert!(futures::poll!(&mut waits).is_pending());
         assert_eq!(permits.counts(), (1, 1));
-        let gone = tokio::time::timeout(Duration::from_millis(1), permits.acquire(&provider, &a, ONE)).await;
-        assert!(gone.is_err());
+        let second = tokio::time::timeout(Duration::from_millis(1), permits.acquire(&provider, &a, ONE)).await;
+        assert!(second.is_err());
         drop(first);
         drop(waits.await);
         assert!(permits.lock().is_empty(), "an idle provider costs nothing");

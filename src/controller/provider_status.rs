@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -18,6 +19,20 @@ use super::comparisons::Comparison;
 use super::context::Context;
 use super::{revision, tokens};
 
+/// The task of a provider object.
+struct Working {
+    task: tokio::task::AbortHandle,
+    /// Whether it has judged the provider, and at most keeps credentials still.
+    judged: Arc<AtomicBool>,
+}
+
+impl Working {
+    /// Whether it takes in what passes find out now.
+    fn is_judging(&self) -> bool {
+        !self.task.is_finished() && !self.judged.load(Ordering::Relaxed)
+    }
+}
+
 /// Works on provider objects as they change, each in a task of its own. `learned`: those of which a pass found something else than
 /// their status says.
 pub(super) async fn run(
@@ -27,7 +42,7 @@ pub(super) async fn run(
     mut learned: mpsc::UnboundedReceiver<ProviderKey>,
 ) {
     // A change while the task works or waits replaces it: what it found is out of date.
-    let mut working: HashMap<ProviderKey, tokio::task::AbortHandle> = HashMap::new();
+    let mut working: HashMap<ProviderKey, Working> = HashMap::new();
     let mut leadership = cx.leadership.clone();
     let mut expiry = std::pin::pin!(cx.clock.sleep(tokens::EVERY));
     let mut expiring = std::pin::pin!(cx.kept.expire(cx.clock));
@@ -47,35 +62,41 @@ pub(super) async fn run(
                 None => return,
             },
             Some(key) = learned.recv() => {
-                let judging = working.get(&key).is_some_and(|task| !task.is_finished());
+                let judging = working.get(&key).is_some_and(Working::is_judging);
                 if judging { Vec::new() } else { vec![key] }
             }
         };
         if keys.iter().any(|key| cx.provider_object(key).is_err()) {
             cx.forget_the_gone();
         }
-        working.retain(|_, task| !task.is_finished());
+        working.retain(|_, working| !working.task.is_finished());
         for key in keys {
             if let Some(old) = working.remove(&key) {
-                old.abort();
+                old.task.abort();
             }
-            let (cx, own_key) = (cx.clone(), key.clone());
+            let (cx, own_key, judged) = (cx.clone(), key.clone(), Arc::<AtomicBool>::default());
+            let done = Arc::clone(&judged);
             let task = tasks.spawn(async move {
                 tokio::select! {
                     () = cx.stopping.cancelled() => {}
-                    () = work(&cx, &own_key) => {}
+                    () = work(&cx, &own_key, &done) => {}
                 }
             });
-            working.insert(key, task.abort_handle());
+            let task = task.abort_handle();
+            working.insert(key, Working { task, judged });
         }
     }
 }
 
 /// Keeps the credentials of a provider, as every replica does, and judges it, as the leader does.
-async fn work(cx: &Context, key: &ProviderKey) {
+async fn work(cx: &Context, key: &ProviderKey, judged: &AtomicBool) {
     // First, because it takes the credentials for both from the API server, and nothing else.
     let kept = cx.keep_credentials(key).await;
-    tokio::join!(until_judged(cx, key), until_kept(cx, key, kept));
+    let judge = async {
+        until_judged(cx, key).await;
+        judged.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(judge, until_kept(cx, key, kept));
 }
 
 /// Tries to keep the credentials of a provider until it is known what there is to keep.
@@ -100,9 +121,10 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
     let mut failures = 0;
     let mut comparison = None;
     while cx.leadership.leads() {
-        let refusals = cx.transport.refusals().version();
+        let uid = cx.provider_object(key).map(|(uid, _, _)| uid).unwrap_or_default();
+        let refusals = cx.transport.refusals().version(&uid);
         let provider = cx.provider_with_tokens(key).await;
-        let tokens = cx.token_statuses(&provider);
+        let tokens = cx.token_statuses(key, &provider);
         let compared = match revision::of(cx, key, &provider).await {
             Ok(revision) => {
                 compare(cx, key, revision, &mut comparison);
@@ -127,10 +149,10 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
             Err(ApiError::Conflict) => None,
             Err(error) => Some(error.failure(&key.to_string())),
             Ok(()) => match found.map(|_| ()).and(compared) {
-                Ok(()) if comparison.is_none() && cx.transport.refusals().version() == refusals => return,
+                Ok(()) if comparison.is_none() && cx.transport.refusals().version(&uid) == refusals => return,
                 Ok(()) if comparison.is_none() => continue,
                 Ok(()) => {
-                    compared_all(comparison.as_ref()).await;
+                    compared_all(open_since(comparison.as_ref(), revision.as_deref())).await;
                     continue;
                 }
                 Err(failure) => Some(failure),
@@ -144,10 +166,12 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
         match wait {
             Some(wait) => tokio::select! {
                 () = cx.clock.sleep(wait) => {}
-                () = compared_all(comparison.as_ref()) => {}
+                () = compared_all(open_since(comparison.as_ref(), revision.as_deref())) => {}
             },
-            None if comparison.is_some() => compared_all(comparison.as_ref()).await,
-            None => return,
+            None => match open_since(comparison.as_ref(), revision.as_deref()) {
+                Some(open) => open.done().await,
+                None => return,
+            },
         }
     }
 }
@@ -166,9 +190,8 @@ fn compare<'a>(cx: &'a Context, key: &ProviderKey, revision: String, comparison:
         return;
     }
     let clients = cx.clients.of_provider(key).into_iter();
-    let settled = |object: Arc<crate::api::OAuthClient>| {
-        object.metadata.deletion_timestamp.is_none() && status::is_judged_ready(&object)
-    };
+    let settled =
+        |object: Arc<crate::api::OAuthClient>| object.metadata.deletion_timestamp.is_none() && status::stands(&object);
     let clients = clients.map(|client| {
         let settled = cx.object(&client).is_some_and(settled);
         (client, settled)
@@ -176,9 +199,14 @@ fn compare<'a>(cx: &'a Context, key: &ProviderKey, revision: String, comparison:
     *comparison = Some(cx.comparisons.begin(key, revision, clients.collect()));
 }
 
+/// The comparison whose end is still to be written: one that has ended since the status was made counts, or nobody would wake up for it.
+fn open_since<'a, 'b>(comparison: Option<&'b Comparison<'a>>, written: Option<&str>) -> Option<&'b Comparison<'a>> {
+    comparison.filter(|_| written.is_none())
+}
+
 /// Waits for the end of a comparison; without one, for ever.
 async fn compared_all(comparison: Option<&Comparison<'_>>) {
-    match comparison.filter(|comparison| !comparison.is_done()) {
+    match comparison {
         Some(comparison) => comparison.done().await,
         None => std::future::pending().await,
     }

@@ -69,6 +69,7 @@ pub(super) async fn resolve(
             management,
             knobs: profile::settings(settings),
             on_unknown_outcome: settings.on_unknown_outcome,
+            on_client_lost: settings.on_client_lost,
             substitutions: settings.substitutions,
             verify: settings.verify,
             ca_bundle,
@@ -83,7 +84,8 @@ pub(super) async fn resolve(
 /// Bounds on calls to a provider.
 pub(super) fn limits(settings: &ProviderSettings) -> Limits {
     let limit = settings.rate_limit.clone().unwrap_or_default();
-    let per_minute = limit.per_minute.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    let own = limit.per_minute.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    let per_minute = own.or(settings.profile.preset().per_minute);
     let concurrency = limit.concurrency.and_then(|n| usize::try_from(n).ok());
     let concurrency = concurrency.unwrap_or(CONCURRENCY);
     Limits {

@@ -64,7 +64,7 @@ pub(super) async fn of(
                 shown(&target.presented),
             )
         }
-        Err(failure) if matches!(failure.class, Class::Invalid | Class::Denied) => {
+        Err(failure) if failure.is_settled() => {
             // Which Secret lacks what; nothing of a value.
             add(&failure.message);
             return Ok(hex(plain.finish().as_ref()));
@@ -195,6 +195,7 @@ fn unusable(home: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::bearer::Refusal;
 
     fn revision(scheme: AuthScheme, origins: Option<&[&str]>) -> Vec<u8> {
         let credentials = Credentials {
@@ -202,8 +203,33 @@ mod tests {
             origins: origins.map(|origins| origins.iter().map(|origin| (*origin).to_owned()).collect()),
             ..Credentials::default()
         };
+        of_parts(&credentials)
+    }
+
+    /// Of a list whose first token is in use.
+    fn listed(tokens: &[(&str, Option<u64>)]) -> Vec<u8> {
+        let token = |(value, refused): &(&str, Option<u64>)| ListedToken {
+            secret: "s".to_owned(),
+            version: "1".to_owned(),
+            value: Ok((*value).into()),
+            origins: None,
+            expires_at: None,
+            remark: None,
+            refusal: refused.map(|number| Refusal {
+                number,
+                words: "status 401".to_owned(),
+            }),
+        };
+        of_parts(&Credentials {
+            scheme: AuthScheme::Bearer(tokens[0].0.into()),
+            tokens: tokens.iter().map(token).collect(),
+            ..Credentials::default()
+        })
+    }
+
+    fn of_parts(credentials: &Credentials) -> Vec<u8> {
         let mut keyed = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, b"key"));
-        for part in parts(&credentials) {
+        for part in parts(credentials) {
             feed(part, |bytes| keyed.update(bytes));
         }
         keyed.sign().as_ref().to_vec()
@@ -234,5 +260,16 @@ mod tests {
         for (at, one) in all.iter().enumerate() {
             assert_eq!(all.iter().position(|other| other == one), Some(at));
         }
+    }
+    #[test]
+    fn t261_a_revision_covers_every_token_of_a_list_and_no_refusal() {
+        let one = listed(&[("a", None), ("b", None)]);
+        assert_ne!(one, listed(&[("a", None), ("c", None)]));
+        assert_ne!(one, listed(&[("a", None)]));
+        assert_eq!(
+            one,
+            listed(&[("a", Some(1)), ("b", None)]),
+            "a refusal says nothing about the clients"
+        );
     }
 }

@@ -181,7 +181,7 @@ async fn drain(workers: [JoinHandle<()>; 5], passes: TaskTracker) {
     }
 }
 
-/// The identity of the installation, once the cluster serves the operator's kinds. An API server that is away is waited for.
+/// The identity of the installation, once the cluster serves the operator's kinds. Waits for an API server that cannot be reached.
 async fn cluster_is_known(
     client: &kube::Client,
     settings: &Settings,

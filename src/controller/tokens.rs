@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
-
-use crate::api::{ProviderStatus, TokenState, TokenStatus};
+use crate::api::{ProviderStatus, TokenStatus};
 use crate::cluster::ProviderKey;
 use crate::domain::bearer;
-use crate::domain::failure::{Class, Failure};
+use crate::domain::failure::Failure;
 use crate::domain::pass::Provider;
 
 use super::context::Context;
@@ -32,13 +30,8 @@ impl Context {
         };
         let mut recalled = false;
         for token in &provider.target.registration.tokens {
-            let is_known_as_refused = |status: &&TokenStatus| {
-                status.state == TokenState::Refused
-                    && status.secret_name == token.secret
-                    && status.resource_version.as_ref() == Some(&token.version)
-            };
             if let Ok(value) = &token.value
-                && let Some(status) = registration_tokens.iter().find(is_known_as_refused)
+                && let Some(status) = token.refused_in(&registration_tokens)
             {
                 let words = status.message.as_deref().unwrap_or_default();
                 recalled |= self.transport.refusals().recall(&provider.uid, value, words);
@@ -52,10 +45,18 @@ impl Context {
     }
 
     /// What the status tells of the tokens of a provider object; `None`: nothing is known now.
-    pub(super) fn token_statuses(&self, provider: &Result<Arc<Provider>, Failure>) -> Option<Vec<TokenStatus>> {
+    pub(super) fn token_statuses(
+        &self,
+        key: &ProviderKey,
+        provider: &Result<Arc<Provider>, Failure>,
+    ) -> Option<Vec<TokenStatus>> {
         match provider {
-            Ok(provider) => Some(bearer::statuses(&provider.target.registration.tokens, self.clock.now())),
-            Err(failure) if matches!(failure.class, Class::Invalid | Class::Denied) => Some(Vec::new()),
+            Ok(provider) => {
+                let former = self.provider_status(key).map(|(status, _)| status.registration_tokens);
+                let tokens = &provider.target.registration.tokens;
+                Some(bearer::statuses(tokens, &former.unwrap_or_default(), self.clock.now()))
+            }
+            Err(failure) if failure.is_settled() => Some(Vec::new()),
             Err(_) => None,
         }
     }
@@ -63,15 +64,13 @@ impl Context {
     /// Provider objects whose status calls a token usable that has expired.
     pub(super) fn with_expired_tokens(&self) -> Vec<ProviderKey> {
         let now = self.clock.now();
-        let has_expired = |token: &TokenStatus| {
-            let at = token.expires_at.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
-            matches!(token.state, TokenState::InUse | TokenState::Spare | TokenState::Refused)
-                && at.is_some_and(|at| at.as_second() <= now)
-        };
         let mut keys = self.providers.keys();
         keys.retain(|key| {
-            self.provider_status(key)
-                .is_some_and(|(status, _)| status.registration_tokens.iter().any(has_expired))
+            let status = self.provider_status(key);
+            status.is_some_and(|(status, _)| {
+                let mut tokens = status.registration_tokens.iter();
+                tokens.any(|token| bearer::is_outdated(token, now))
+            })
         });
         keys
     }

@@ -94,6 +94,10 @@ pub trait World: Send + Sync {
     fn naming(&self, client: &str) -> Vec<Named>;
     /// Whether every record carries the key of its client, so that [`Self::records_naming`] finds all.
     fn is_labelled(&self) -> bool;
+    /// How many records of registered clients belong to objects of this namespace and name.
+    fn registered_of(&self, namespace: &str, name: &str) -> u32;
+    /// UID of a namespace, where namespaces are watched.
+    fn namespace_uid(&self, namespace: &str) -> Option<String>;
     /// Claims the client of this key for as long as its registration is stored, or its deregistration runs; `None`: another
     /// pass has it.
     fn claim(&self, client: &str) -> Option<Self::Claim>;
@@ -116,6 +120,10 @@ pub trait World: Send + Sync {
     ) -> impl Answer<Result<OAuthClient, ApiError>>;
     /// Records that name the client of this key, as the API server has them now.
     fn records_naming(&self, client: &str) -> impl Answer<Result<Vec<Named>, ApiError>>;
+    /// Names of the records of registered clients that belong to objects of this namespace and name, as the API server has them now.
+    fn records_of(&self, namespace: &str, name: &str) -> impl Answer<Result<Vec<String>, ApiError>>;
+    /// UID of a namespace as the API server has it now; `None` where namespaces cannot be read.
+    fn read_namespace_uid(&self, namespace: &str) -> impl Answer<Result<Option<String>, ApiError>>;
     /// Reads a Secret.
     fn get_secret(&self, namespace: &str, name: &str) -> impl Answer<Result<Option<Secret>, ApiError>>;
     /// Finds out whether a Secret could be created.

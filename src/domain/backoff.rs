@@ -76,7 +76,10 @@ pub fn delay_of_news(failure: &Failure, failures: u32, random: f64) -> Duration 
 /// Whether no watch tells when the cause is gone: a Secret of somebody else, a quota, a missing right. A look costs the provider
 /// nothing.
 const fn is_unwatched(reason: Reason) -> bool {
-    matches!(reason, Reason::SecretConflict | Reason::SecretWriteDenied)
+    matches!(
+        reason,
+        Reason::SecretConflict | Reason::SecretWriteDenied | Reason::RestoreRefused
+    )
 }
 
 /// Something beside the manifest has to change, and a watch usually tells; this is for what no watch sees.

@@ -3,6 +3,8 @@
 //! Invariant: of a list of which at least one token is usable, at least one is used. A clock may be wrong, and a provider may have
 //! refused a token by mistake.
 
+use std::cmp::Reverse;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::jiff::Timestamp;
@@ -48,6 +50,19 @@ impl ListedToken {
     fn has_expired(&self, now: i64) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
+
+    /// Whether nothing is known against it.
+    fn is_fresh(&self, now: i64) -> bool {
+        !self.has_expired(now) && self.refusal.is_none()
+    }
+
+    /// What a status says of it, if it says that the provider refused it.
+    #[must_use]
+    pub fn refused_in<'a>(&self, statuses: &'a [TokenStatus]) -> Option<&'a TokenStatus> {
+        let refused = statuses.iter().filter(|status| status.state == TokenState::Refused);
+        let mut refused = refused.filter(|status| status.secret_name == self.secret);
+        refused.find(|status| status.resource_version.as_ref() == Some(&self.version))
+    }
 }
 
 /// The tokens that are tried at `now`, in this order, with the origins that each may be sent to.
@@ -58,38 +73,46 @@ pub fn candidates(tokens: &[ListedToken], now: i64) -> impl Iterator<Item = (&Se
     })
 }
 
-/// Numbers of the tokens that are tried at `now`, in this order. Without one that is neither refused nor expired, one other is tried:
-/// the one that was refused longest ago, or else the one that expired last.
+/// Numbers of the tokens that are tried at `now`, in this order. Without one that is neither refused nor expired, all others are tried:
+/// those that were refused, the one refused longest ago first, then those that have expired, the one that expired last first.
 fn in_turn(tokens: &[ListedToken], now: i64) -> Vec<usize> {
-    let usable = || tokens.iter().enumerate().filter(|(_, token)| token.value.is_ok());
-    let fresh: Vec<usize> = usable()
-        .filter(|(_, token)| !token.has_expired(now) && token.refusal.is_none())
-        .map(|(at, _)| at)
-        .collect();
+    let usable = (0..tokens.len()).filter(|at| tokens[*at].value.is_ok());
+    let (fresh, mut others): (Vec<usize>, Vec<usize>) = usable.partition(|at| tokens[*at].is_fresh(now));
     if !fresh.is_empty() {
         return fresh;
     }
-    let refused = usable().filter(|(_, token)| !token.has_expired(now));
-    let refused = refused.min_by_key(|(_, token)| token.refusal.as_ref().map(|refusal| refusal.number));
-    let last = || usable().max_by_key(|(_, token)| token.expires_at);
-    refused.or_else(last).map(|(at, _)| at).into_iter().collect()
+    others.sort_by_key(|at| {
+        let token = &tokens[*at];
+        let refused = token.refusal.as_ref().map(|refusal| refusal.number);
+        if token.has_expired(now) {
+            (true, refused, Reverse(token.expires_at))
+        } else {
+            (false, refused, Reverse(None))
+        }
+    });
+    others
 }
 
-/// What a status tells of tokens.
+/// What a status tells of tokens. Of a refusal that the `former` status tells already, its message stays: the words of some providers
+/// differ from one answer to the next.
 #[must_use]
-pub fn statuses(tokens: &[ListedToken], now: i64) -> Vec<TokenStatus> {
+pub fn statuses(tokens: &[ListedToken], former: &[TokenStatus], now: i64) -> Vec<TokenStatus> {
     let next = in_turn(tokens, now).first().copied();
     let status = |(at, token): (usize, &ListedToken)| {
         let (state, message) = match (&token.value, &token.refusal) {
             (Err(why), _) => (TokenState::Unusable, Some(why.clone())),
             (Ok(_), _) if token.has_expired(now) => (TokenState::Expired, None),
-            (Ok(_), Some(refusal)) => (TokenState::Refused, Some(refusal.words.clone())),
+            (Ok(_), Some(refusal)) => {
+                let told = token.refused_in(former).and_then(|status| status.message.clone());
+                (TokenState::Refused, Some(told.unwrap_or_else(|| refusal.words.clone())))
+            }
             (Ok(_), None) if next == Some(at) => (TokenState::InUse, None),
             (Ok(_), None) => (TokenState::Spare, None),
         };
         TokenStatus {
             secret_name: token.secret.clone(),
-            resource_version: Some(token.version.clone()).filter(|version| !version.is_empty()),
+            // A refusal is recalled by it. In any other state each change of the Secret would cost a write that tells nothing.
+            resource_version: (state == TokenState::Refused).then(|| token.version.clone()),
             state,
             expires_at: token.expires_at.map(rfc3339),
             message: message.or_else(|| token.remark.clone()).map(bounded),
@@ -102,10 +125,6 @@ pub fn statuses(tokens: &[ListedToken], now: i64) -> Vec<TokenStatus> {
 /// of a token's expiry.
 #[must_use]
 pub fn runs_out(tokens: &[TokenStatus]) -> Option<i64> {
-    let expiry = |token: &TokenStatus| {
-        let at = token.expires_at.as_ref()?.parse::<Timestamp>().ok()?;
-        Some(at.as_second())
-    };
     let of = |states: &[TokenState]| {
         let found = tokens.iter().filter(|token| states.contains(&token.state));
         found.map(expiry).collect::<Vec<_>>()
@@ -118,14 +137,32 @@ pub fn runs_out(tokens: &[TokenStatus]) -> Option<i64> {
     all?.into_iter().max()
 }
 
+/// Whether a status calls a token usable or refused that has expired at `now`.
+#[must_use]
+pub fn is_outdated(token: &TokenStatus, now: i64) -> bool {
+    let states = [TokenState::InUse, TokenState::Spare, TokenState::Refused];
+    states.contains(&token.state) && expiry(token).is_some_and(|at| at <= now)
+}
+
+/// When a token expires, as a status tells it.
+fn expiry(token: &TokenStatus) -> Option<i64> {
+    let at = token.expires_at.as_ref()?.parse::<Timestamp>().ok()?;
+    Some(at.as_second())
+}
+
 fn bounded(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
     text
 }
 
-/// The claim `exp` of a JWT, in seconds since the epoch. Keycloak writes 0 for a token that does not expire.
+/// When a token expires: what it says itself or what the owner of its Secret states, whichever is earlier.
 #[must_use]
-pub fn expiry_of(token: &SecretString) -> Option<i64> {
+pub fn expires_at(token: &SecretString, stated: Option<i64>) -> Option<i64> {
+    expiry_of(token).into_iter().chain(stated).min()
+}
+
+/// The claim `exp` of a JWT, in seconds since the epoch. Keycloak writes 0 for a token that does not expire.
+fn expiry_of(token: &SecretString) -> Option<i64> {
     let mut parts = token.expose_secret().split('.');
     let (_, claims, _) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {
@@ -136,11 +173,8 @@ pub fn expiry_of(token: &SecretString) -> Option<i64> {
     let exp = claims.get("exp")?;
     #[allow(clippy::cast_possible_truncation, reason = "a time that no calendar holds is none")]
     let exp = exp.as_i64().or_else(|| exp.as_f64().map(|exp| exp as i64))?;
-    (1..=LATEST).contains(&exp).then_some(exp)
+    (exp > 0 && Timestamp::from_second(exp).is_ok()).then_some(exp)
 }
-
-/// The end of the year 9999.
-const LATEST: i64 = 253_402_300_799;
 
 #[cfg(test)]
 mod tests {
@@ -169,7 +203,10 @@ mod tests {
     }
 
     fn states(tokens: &[ListedToken]) -> Vec<TokenState> {
-        statuses(tokens, 100).into_iter().map(|status| status.state).collect()
+        statuses(tokens, &[], 100)
+            .into_iter()
+            .map(|status| status.state)
+            .collect()
     }
 
     #[test]
@@ -197,16 +234,19 @@ mod tests {
     }
 
     #[test]
-    fn t261_with_no_token_left_the_one_refused_longest_ago_is_tried_or_the_last_that_expired() {
+    fn t261_with_no_token_left_the_one_refused_longest_ago_is_tried_first_and_then_the_last_that_expired() {
         let refused = [
             token("a", None, Some(7)),
             token("b", None, Some(3)),
             token("c", Some(9), None),
+            token("d", Some(10), None),
+            token("e", Some(11), Some(1)),
+            unusable("f"),
         ];
-        assert_eq!(in_turn(&refused, 100), [1]);
+        assert_eq!(in_turn(&refused, 100), [1, 0, 3, 2, 4]);
         assert_eq!(
             in_turn(&[token("a", Some(9), None), token("b", Some(10), None)], 100),
-            [1]
+            [1, 0]
         );
         assert!(in_turn(&[unusable("a")], 100).is_empty());
     }
@@ -219,11 +259,15 @@ mod tests {
         };
         assert_eq!(jwt(r#"{"exp":1700000000}"#), Some(1_700_000_000));
         assert_eq!(jwt(r#"{"exp":1700000000.9}"#), Some(1_700_000_000));
+        assert_eq!(jwt(r#"{"exp":253402207200}"#), Some(253_402_207_200));
         for none in [
             r#"{"exp":0}"#,
             r#"{"exp":-1}"#,
             r#"{"exp":"1700000000"}"#,
             r#"{"exp":1e300}"#,
+            // Times that no calendar holds would be shown as 1970.
+            r#"{"exp":253402300799}"#,
+            r#"{"exp":253402207201}"#,
             "{}",
             "[]",
             "x",
@@ -243,7 +287,7 @@ mod tests {
 
     #[test]
     fn t262_a_provider_runs_out_of_tokens_when_the_last_usable_one_expires() {
-        let at = |tokens: &[ListedToken]| runs_out(&statuses(tokens, 100));
+        let at = |tokens: &[ListedToken]| runs_out(&statuses(tokens, &[], 100));
         let (soon, late) = (token("a", Some(200), None), token("b", Some(300), None));
         assert_eq!(at(&[soon.clone(), late.clone()]), Some(300));
         assert_eq!(at(&[soon.clone(), token("b", Some(300), Some(1))]), Some(200));
@@ -262,7 +306,7 @@ mod tests {
         if let Some(refusal) = &mut refused.refusal {
             refusal.words = "é".repeat(600);
         }
-        let status = &statuses(&[refused], 100)[0];
+        let status = &statuses(&[refused], &[], 100)[0];
         assert!(
             status
                 .message
@@ -271,5 +315,31 @@ mod tests {
         );
         assert_eq!(status.expires_at.as_deref(), Some("1970-01-01T00:03:20Z"));
         assert!(!serde_json::to_string(status).unwrap().contains("t0ken"));
+    }
+
+    #[test]
+    fn t285_a_status_changes_with_the_state_of_a_token_and_not_with_its_secret_or_the_words_of_a_refusal() {
+        let of = |state: &ListedToken, former: &[TokenStatus]| statuses(std::slice::from_ref(state), former, 100);
+        let mut used = token("a", Some(200), None);
+        let told = of(&used, &[]);
+        assert_eq!(told[0].resource_version, None);
+        used.version = "8".to_owned();
+        assert_eq!(of(&used, &told), told, "the Secret was annotated");
+
+        let mut refused = token("a", Some(200), Some(1));
+        let told = of(&refused, &told);
+        assert_eq!(told[0].resource_version.as_deref(), Some("7"));
+        assert!(refused.refused_in(&told).is_some());
+        refused.refusal = Some(Refusal {
+            number: 2,
+            words: "status 401, request 815".to_owned(),
+        });
+        assert_eq!(of(&refused, &told), told, "it was refused again");
+        refused.version = "8".to_owned();
+        assert!(refused.refused_in(&told).is_none());
+        let anew = of(&refused, &told);
+        assert_eq!(anew[0].message.as_deref(), Some("status 401, request 815"));
+        assert!(!is_outdated(&anew[0], 199) && is_outdated(&anew[0], 200));
+        assert!(!is_outdated(&statuses(&[refused], &[], 200)[0], 200));
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::api::Clearing;
 
 use super::comparison;
-use super::metadata::Request;
+use super::metadata::{Request, Unsent};
 
 /// The order in which the ways are tried. The first is what RFC 7592 section 2.2 says.
 const WAYS: [Clearing; 4] = [Clearing::Omit, Clearing::Null, Clearing::Empty, Clearing::Default];
@@ -28,6 +28,9 @@ pub struct Cleared {
     /// The way of the update that is under way, if it clears something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sending: Option<Clearing>,
+    /// The members that this update clears, with the value that was requested last.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub clears: Map<String, Value>,
 }
 
 impl Cleared {
@@ -50,25 +53,20 @@ impl Cleared {
 
     /// Whether members are left that another update may clear.
     #[must_use]
-    pub fn goes_on(&self, set: Option<Clearing>) -> bool {
-        !self.left.is_empty() && self.next(set).is_some()
+    pub fn goes_on(&self, set: Option<Clearing>, unsent: &Unsent<'_>) -> bool {
+        !unsent.clearable(self.left.clone()).is_empty() && self.next(set).is_some()
     }
 
-    /// Members that `request` lacks and the provider has by `before`, the request that was accepted last, with their values.
+    /// The same before an update is sent. `before`: the request that was accepted last.
     #[must_use]
-    pub fn missing(&self, before: &Request, request: &Request) -> Map<String, Value> {
+    pub fn before(&self, before: &Request, request: &Request, set: Option<Clearing>, unsent: &Unsent<'_>) -> Self {
         let had = self.left.iter().chain(before);
         let gone = had.filter(|(name, _)| !request.contains_key(*name));
-        gone.map(|(name, value)| (name.clone(), value.clone())).collect()
-    }
-
-    /// The same before an update is sent.
-    #[must_use]
-    pub fn before(&self, before: &Request, request: &Request, set: Option<Clearing>) -> Self {
-        let clears = !self.missing(before, request).is_empty();
+        let clears = unsent.clearable(gone.map(|(name, value)| (name.clone(), value.clone())).collect());
         let way = self.next(set).unwrap_or(set.unwrap_or(Clearing::Omit));
         Self {
-            sending: clears.then_some(way),
+            sending: (!clears.is_empty()).then_some(way),
+            clears,
             ..self.clone()
         }
     }
@@ -76,10 +74,10 @@ impl Cleared {
     /// What is known after an update that was accepted. `answer`: what the provider states then.
     #[must_use]
     pub fn after(&self, before: &Request, request: &Request, answer: &Map<String, Value>) -> Self {
-        let missing = self.missing(before, request);
-        let left: Map<_, _> = missing
-            .into_iter()
-            .filter(|(name, value)| comparison::stays(answer, name, value))
+        let had = self.left.iter().chain(&self.clears);
+        let left: Map<_, _> = had
+            .filter(|(name, value)| !request.contains_key(*name) && comparison::stays(answer, name, value))
+            .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         if left.is_empty() {
             return Self {
@@ -95,21 +93,26 @@ impl Cleared {
             left,
             tried: others.chain(self.sending).collect(),
             sending: None,
+            clears: Map::new(),
         }
     }
 
     /// What is known after the provider refused the update that is under way.
     #[must_use]
     pub fn refused(&self) -> Self {
-        let mut after = self.clone();
-        after.tried.extend(after.sending.take());
-        after
+        let tried = self.tried.iter().copied().chain(self.sending).collect();
+        Self {
+            tried,
+            sending: None,
+            clears: Map::new(),
+            ..self.clone()
+        }
     }
 }
 
 /// Adds what takes these members out to the body of an update.
-pub fn write(body: &mut Request, missing: &Map<String, Value>, way: Clearing) {
-    for (name, value) in missing {
+pub fn write(body: &mut Request, members: &Map<String, Value>, way: Clearing) {
+    for (name, value) in members {
         let none = match way {
             Clearing::Omit => continue,
             Clearing::Null => Value::Null,
@@ -134,9 +137,27 @@ fn empty(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Profile;
+    use crate::domain::profile::knobs;
 
     fn members(value: &Value) -> Request {
         value.as_object().unwrap().clone()
+    }
+
+    /// What is known while the update is under way, where the provider object leaves nothing out but these members.
+    fn sent(cleared: &Cleared, [before, request]: [&Request; 2], set: Option<Clearing>, omitted: &[&str]) -> Cleared {
+        with_unsent(omitted, |unsent| cleared.before(before, request, set, unsent))
+    }
+
+    fn with_unsent<T>(omitted: &[&str], then: impl FnOnce(&Unsent<'_>) -> T) -> T {
+        let mut knobs = knobs(Profile::Rfc7592);
+        knobs.omit_members = omitted.iter().map(|name| (*name).to_owned()).collect();
+        then(&Unsent {
+            spec: &serde_json::from_value(json!({"providerRef": {"name": "p"}})).unwrap(),
+            default_name: "n".to_owned(),
+            chosen: None,
+            knobs: &knobs,
+        })
     }
 
     #[test]
@@ -145,7 +166,7 @@ mod tests {
         let mut order = Vec::new();
         let (before, request) = (members(&json!({"scope": "a"})), Request::new());
         while cleared.next(None).is_some() {
-            let sent = cleared.before(&before, &request, None);
+            let sent = sent(&cleared, [&before, &request], None, &[]);
             order.extend(sent.sending);
             cleared = sent.refused();
         }
@@ -155,7 +176,7 @@ mod tests {
             ..Cleared::default()
         };
         assert_eq!(learned.next(None), Some(Clearing::Empty));
-        let refused = |set| learned.before(&before, &request, set).refused();
+        let refused = |set| sent(&learned, [&before, &request], set, &[]).refused();
         assert_eq!(refused(None).next(None), Some(Clearing::Omit));
         assert_eq!(
             learned.next(Some(Clearing::Null)),
@@ -164,7 +185,7 @@ mod tests {
         );
         assert_eq!(refused(Some(Clearing::Null)).next(Some(Clearing::Null)), None);
         assert_eq!(
-            learned.before(&request, &request, None).sending,
+            sent(&learned, [&request, &request], None, &[]).sending,
             None,
             "nothing is to be cleared"
         );
@@ -178,12 +199,17 @@ mod tests {
         );
         let still = members(&json!({"scope": "a", "logo_uri": "l"}));
         let after = |cleared: &Cleared, before: &Request, request: &Request, answer: &Request| {
-            cleared.before(before, request, None).after(before, request, answer)
+            sent(cleared, [before, request], None, &[]).after(before, request, answer)
         };
         let first = after(&Cleared::default(), &before, &request, &still);
         assert_eq!(first.left, members(&json!({"logo_uri": "l"})));
         assert_eq!(first.tried, [Clearing::Omit]);
-        assert!(first.goes_on(None) && !first.goes_on(Some(Clearing::Omit)));
+        let goes_on = |set, omitted: &[&str]| with_unsent(omitted, |unsent| first.goes_on(set, unsent));
+        assert!(goes_on(None, &[]) && !goes_on(Some(Clearing::Omit), &[]));
+        assert!(!goes_on(None, &["logo_uri"]), "it is not sent as an empty value either");
+        let omitted = sent(&first, [&request, &request], None, &["logo_uri"]);
+        assert_eq!((omitted.sending, omitted.clears.len()), (None, 0));
+        assert_eq!(omitted.after(&request, &request, &still), first, "it stays known");
         let second = after(&first, &request, &request, &still);
         assert_eq!(second.tried, [Clearing::Omit, Clearing::Null]);
         let third = after(&second, &request, &request, &request);

@@ -34,10 +34,14 @@ pub fn is_echoed(record: &Record) -> bool {
         .any(|name| stated(&record.metadata, name).is_some())
 }
 
-/// The requested members whose values the provider's last answer does not confirm.
+/// The members of the request, and those of the manifest that the provider object leaves out, whose values the provider's last answer
+/// does not confirm.
 #[must_use]
-pub fn differences(record: &Record) -> Vec<Difference> {
-    between(&record.request, &record.metadata)
+pub fn differences(record: &Record, spec: &OAuthClientSpec) -> Vec<Difference> {
+    let mut wanted = metadata::of_manifest(spec);
+    wanted.extend(spec.extra_metadata.clone().into_iter().flatten());
+    wanted.extend(record.request.clone());
+    between(&wanted, &record.metadata)
 }
 
 /// The same for a request and its answer.

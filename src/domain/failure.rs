@@ -52,6 +52,12 @@ impl Failure {
         }
     }
 
+    /// Whether trying again changes nothing before somebody changes something.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        matches!(self.class, Class::Invalid | Class::Denied)
+    }
+
     /// The provider does not accept the token that manages this client.
     #[must_use]
     pub fn management_lost(client_id: &str) -> Self {
@@ -62,6 +68,26 @@ impl Failure {
             names::REPLACE
         );
         Self::new(Class::Denied, Reason::ManagementLost, text)
+    }
+
+    /// The provider does not change registered clients. `deletes`: it may deregister them.
+    #[must_use]
+    pub fn update_unsupported(client_id: &str, deletes: bool) -> Self {
+        let rest = if deletes {
+            "The operator then deregisters the old client if the provider supports it. If client names must be unique, set a different spec.clientName"
+                .to_owned()
+        } else {
+            format!(
+                "Client {client_id} then stays at the provider, listed as a suspect. If client names must be unique, set a different spec.clientName, or \
+                 delete client {client_id} at the provider"
+            )
+        };
+        let text = format!(
+            "the provider does not support updates of registered clients; revert the change, or register a replacement: kubectl annotate --overwrite oauthclient \
+             NAME {}={client_id}. {rest}",
+            names::REPLACE
+        );
+        Self::new(Class::Invalid, Reason::UpdateUnsupported, text)
     }
 
     /// The same failure with the wait that the other side asked for.

@@ -56,6 +56,14 @@ pub fn client_key(issuer: &str, client_id: &str) -> String {
     hex(digest.as_ref().get(..16).unwrap_or_default())
 }
 
+/// Digest of an object's namespace and name, 16 hexadecimal digits: the label by which the record of an earlier object of the same
+/// name is found. It only finds; whoever acts on a record compares what it holds.
+#[must_use]
+pub fn object_key(namespace: &str, name: &str) -> String {
+    let digest = digest(&SHA256, format!("{namespace}/{name}").as_bytes());
+    hex(digest.as_ref().get(..8).unwrap_or_default())
+}
+
 /// Stands for the attempt of a client whose attempt nobody knows, in the name of its suspect entry.
 #[must_use]
 pub fn unknown_attempt(client_id: &str) -> String {

@@ -46,14 +46,14 @@ mod tests {
 
     #[test]
     fn t150_what_outlived_its_object_has_a_kind() {
-        let gone = |phase| kind(false, phase, || false);
+        let without_object = |phase| kind(false, phase, || false);
         assert_eq!(kind(true, None, || true), Some(Kind::Suspect));
         assert_eq!(kind(true, Some(Phase::Suspect), || false), Some(Kind::Suspect));
-        assert_eq!(gone(Some(Phase::Deleting)), Some(Kind::Tombstone));
-        assert_eq!(gone(Some(Phase::Deleted)), Some(Kind::Tombstone));
-        assert_eq!(gone(Some(Phase::Registered)), Some(Kind::Unmatched));
-        assert_eq!(gone(None), Some(Kind::Unmatched));
-        assert_eq!(gone(Some(Phase::Retained)), None);
+        assert_eq!(without_object(Some(Phase::Deleting)), Some(Kind::Tombstone));
+        assert_eq!(without_object(Some(Phase::Deleted)), Some(Kind::Tombstone));
+        assert_eq!(without_object(Some(Phase::Registered)), Some(Kind::Unmatched));
+        assert_eq!(without_object(None), Some(Kind::Unmatched));
+        assert_eq!(without_object(Some(Phase::Retained)), None);
         for phase in [Phase::Registered, Phase::Deleting, Phase::Deleted] {
             assert_eq!(kind(false, Some(phase), || true), None, "{phase:?}");
         }

@@ -11,21 +11,33 @@ use crate::api::{OAuthClientSpec, Reason};
 use super::failure::{Class, Failure};
 use super::target::Knobs;
 
+mod unsent;
+
+pub use unsent::Unsent;
+
 /// Members of a request, under their wire names.
 pub type Request = Map<String, Value>;
 
 /// Builds the request of a client.
 ///
 /// Members whose defaults differ from server to server are always sent: `token_endpoint_auth_method`, `grant_types`,
-/// `response_types`, `redirect_uris` and `application_type`. Everything else is sent only if it is set.
+/// `response_types`, `redirect_uris` and `application_type`, unless the provider object says otherwise. Everything else is sent only if it
+/// is set.
 ///
 /// # Errors
 /// `Invalid` if `extraMetadata` names a member that has a field, belongs to answers or is reserved by the provider, or if
 /// the credentials Secret cannot be written as the spec asks.
 pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Result<Request, Failure> {
     super::secret::check(spec)?;
-    let mut request = fields(spec);
-    materialise_defaults(&mut request, spec, default_name);
+    let mut request = of_manifest(spec);
+    if request.get("grant_types") == Some(&json!([])) {
+        request.remove("grant_types");
+    }
+    for (name, value) in defaults(spec, default_name) {
+        if !knobs.omit_defaults.contains(&name) {
+            request.entry(name).or_insert(value);
+        }
+    }
     for (name, value) in spec.extra_metadata.iter().flatten() {
         check_extra(name, knobs)?;
         if request.insert(name.clone(), value.clone()).is_some() {
@@ -38,8 +50,9 @@ pub fn request(spec: &OAuthClientSpec, default_name: &str, knobs: &Knobs) -> Res
     Ok(request)
 }
 
-/// The members that a manifest sets, but for `extraMetadata`.
-fn fields(spec: &OAuthClientSpec) -> Request {
+/// The members that the manifest sets itself, without those of `extraMetadata`.
+#[must_use]
+pub fn of_manifest(spec: &OAuthClientSpec) -> Request {
     let mut request = Map::new();
     spec.metadata.write_to(&mut request);
     if let Some(rare) = &spec.rare {
@@ -53,7 +66,11 @@ fn fields(spec: &OAuthClientSpec) -> Request {
 #[must_use]
 pub fn set_members(spec: &OAuthClientSpec) -> BTreeSet<String> {
     let extra = spec.extra_metadata.iter().flatten().map(|(name, _)| name.clone());
-    fields(spec).into_iter().map(|(name, _)| name).chain(extra).collect()
+    of_manifest(spec)
+        .into_iter()
+        .map(|(name, _)| name)
+        .chain(extra)
+        .collect()
 }
 
 /// The path of a member in the manifest.
@@ -92,16 +109,16 @@ fn translate(request: &mut Request) {
     }
 }
 
-fn materialise_defaults(request: &mut Request, spec: &OAuthClientSpec, default_name: &str) {
+/// What is sent of the members whose defaults differ from server to server, if the manifest does not set them.
+fn defaults(spec: &OAuthClientSpec, default_name: &str) -> Request {
     let grants = match &spec.metadata.grant_types {
         Some(grants) if !grants.is_empty() => grants.clone(),
         _ => vec!["authorization_code".to_owned()],
     };
     let code = grants.iter().any(|grant| grant == "authorization_code");
     let redirects = code || grants.iter().any(|grant| grant == "implicit");
-    let mut default = |name: &str, value: Value| {
-        request.entry(name).or_insert(value);
-    };
+    let mut defaults = Map::new();
+    let mut default = |name: &str, value: Value| defaults.insert(name.to_owned(), value);
     default("client_name", json!(default_name));
     default("token_endpoint_auth_method", json!("client_secret_basic"));
     default("application_type", json!("web"));
@@ -109,7 +126,8 @@ fn materialise_defaults(request: &mut Request, spec: &OAuthClientSpec, default_n
     if !redirects {
         default("redirect_uris", json!([]));
     }
-    request.insert("grant_types".to_owned(), json!(grants));
+    default("grant_types", json!(grants));
+    defaults
 }
 
 fn check_extra(name: &str, knobs: &Knobs) -> Result<(), Failure> {
@@ -235,6 +253,33 @@ mod tests {
             json!({
                 "redirect_uris": ["https://a/cb"], "client_name": "app", "ext_param_owner": "admin",
                 "grant_types": ["authorization_code", "implicit"],
+            })
+        );
+    }
+
+    #[test]
+    fn t271_a_default_that_is_not_sent_is_sent_where_the_manifest_sets_it() {
+        let mut plain = knobs(Profile::Rfc7592);
+        let names = [
+            "redirect_uris",
+            "response_types",
+            "token_endpoint_auth_method",
+            "client_name",
+            "grant_types",
+        ];
+        plain.omit_defaults = names.map(str::to_owned).to_vec();
+        let built = |value: Value| Value::Object(request(&spec(value), "ns.app", &plain).unwrap());
+        let machine = built(json!({"grantTypes": ["client_credentials"]}));
+        assert_eq!(
+            machine,
+            json!({"grant_types": ["client_credentials"], "application_type": "web"})
+        );
+        let web = json!({"redirectURIs": ["https://a/cb"], "responseTypes": [], "tokenEndpointAuthMethod": "none"});
+        assert_eq!(
+            built(web),
+            json!({
+                "redirect_uris": ["https://a/cb"], "response_types": [], "token_endpoint_auth_method": "none",
+                "application_type": "web",
             })
         );
     }

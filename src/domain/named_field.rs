@@ -8,30 +8,29 @@ const ORDINARY: [&str; 3] = ["description", "keywords", "localized"];
 /// Most words of a name that is written with spaces.
 const MOST_WORDS: usize = 5;
 
-/// The manifest path of the first metadata member that a text names: by its name on the wire, also with spaces in it, or by its
-/// name in the manifest.
+/// The first metadata member that a text names, by its names in the manifest and on the wire. The text has its name on the wire, also
+/// with spaces in it, or that in the manifest.
 #[must_use]
-pub fn named_in(text: &str) -> Option<String> {
+pub fn member_in(text: &str) -> Option<(&'static str, &'static str)> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    (0..words.len())
-        .find_map(|at| {
-            let rest = words.get(at..)?;
-            // The longest counts: a post-logout redirect URI is no redirect URI.
-            let names = (1..=MOST_WORDS.min(rest.len()))
-                .rev()
-                .filter_map(|count| Some(rest.get(..count)?.join("_")));
-            names
-                .filter_map(|name| member(&name))
-                .find(|manifest| !ORDINARY.contains(manifest))
-        })
-        .map(|manifest| format!("spec.{manifest}"))
+    (0..words.len()).find_map(|at| {
+        let rest = words.get(at..)?;
+        // The longest counts: a post-logout redirect URI is no redirect URI.
+        let names = (1..=MOST_WORDS.min(rest.len()))
+            .rev()
+            .filter_map(|count| Some(rest.get(..count)?.join("_")));
+        names
+            .filter_map(|name| member(&name))
+            .find(|(manifest, _)| !ORDINARY.contains(manifest))
+    })
 }
 
-fn member(name: &str) -> Option<&'static str> {
+fn member(name: &str) -> Option<(&'static str, &'static str)> {
     let mut members = ClientMetadata::MEMBERS.iter().chain(RareMetadata::MEMBERS);
-    let found = members.find(|(manifest, wire)| is_name(name, wire) || is_name(name, manifest))?;
-    Some(found.0)
+    members
+        .find(|(manifest, wire)| is_name(name, wire) || is_name(name, manifest))
+        .copied()
 }
 
 /// Whether a word is this name; of a list, also the name of one of its items.
@@ -43,6 +42,10 @@ fn is_name(word: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn named_in(text: &str) -> Option<String> {
+        member_in(text).map(|(manifest, _)| format!("spec.{manifest}"))
+    }
 
     #[test]
     fn w77_every_member_is_found_by_its_name_on_the_wire() {

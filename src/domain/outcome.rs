@@ -31,6 +31,39 @@ pub enum Remark {
     ClientSecret,
     /// It says that there is no such client.
     UnknownClient,
+    /// It says that there is such a client already.
+    Exists,
+    /// It is a 403 that speaks of a registration access token.
+    Token,
+}
+
+/// What a provider refused in the metadata of a registration or an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A member.
+    Member {
+        /// Its name in the manifest.
+        manifest: &'static str,
+        /// Its name on the wire.
+        wire: &'static str,
+        /// How it stood in the request.
+        sent: Sent,
+    },
+    /// The software statement.
+    SoftwareStatement,
+    /// It names nothing.
+    Unnamed,
+}
+
+/// How a member stood in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It was not sent.
+    No,
+    /// It was an empty list.
+    Empty,
+    /// It had a value.
+    Yes,
 }
 
 /// A failed call.
@@ -45,6 +78,8 @@ pub struct CallError {
     pub code: Option<String>,
     /// What else the answer tells.
     pub remark: Option<Remark>,
+    /// What the answer refuses, if it refuses client metadata.
+    pub fault: Option<Fault>,
     /// What is known about its effect.
     pub effect: Effect,
 }

@@ -1,8 +1,8 @@
-//! Profiles: what is special about a kind of provider, as data. Nothing outside this table names a profile.
+//! From the table of profiles to the settings of a provider.
 
-use crate::api::{ManagementMode, Profile, ProviderSettings};
+use crate::api::{Profile, ProviderSettings};
 
-use super::target::{Knobs, Mark};
+use super::target::Knobs;
 
 /// URI of one client below the registration endpoint.
 const BELOW_REGISTRATION: &str = "{registration_endpoint}/{client_id}";
@@ -10,56 +10,22 @@ const BELOW_REGISTRATION: &str = "{registration_endpoint}/{client_id}";
 /// The settings of a profile.
 #[must_use]
 pub fn knobs(profile: Profile) -> Knobs {
+    let preset = profile.preset();
     let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    match profile {
-        Profile::Rfc7592 => Knobs {
-            omit_members: Vec::new(),
-            reserved_members: Vec::new(),
-            client_id_member: None,
-            mark: None,
-            management: ManagementMode::RegistrationAccessToken,
-            uri_template: BELOW_REGISTRATION.to_owned(),
-            allow_adoption: false,
-            auth_methods: None,
-            clearing: None,
-        },
-        // It refuses a chosen `client_id`, and stores no `software_id`. A certificate's subject is stored whatever the client
-        // authenticates by.
-        Profile::Keycloak => Knobs {
-            mark: Some(Mark {
-                member: "tls_client_auth_subject_dn",
-                method: "tls_client_auth",
-                attribute: "x509.subjectdn",
-                issuer_part: "/realms/",
-                listing_part: "/admin/realms/",
-                listing_end: "/clients",
-            }),
-            ..knobs(Profile::Rfc7592)
-        },
-        // DCR v1.1 manages clients with the credentials that registered them, and lets a client choose id and secret.
-        Profile::Wso2 => Knobs {
-            omit_members: own(&["response_types", "application_type"]),
-            reserved_members: own(&["ext_param_client_id", "ext_param_client_secret"]),
-            client_id_member: Some("ext_param_client_id".to_owned()),
-            mark: None,
-            management: ManagementMode::Credentials,
-            uri_template: BELOW_REGISTRATION.to_owned(),
-            allow_adoption: false,
-            auth_methods: None,
-            clearing: None,
-        },
-        // `/identity/connect/register` refuses members that it does not know, and offers nothing but registration.
-        Profile::Wso2Legacy => Knobs {
-            omit_members: own(&["token_endpoint_auth_method", "response_types", "application_type"]),
-            reserved_members: Vec::new(),
-            client_id_member: None,
-            mark: None,
-            management: ManagementMode::None,
-            uri_template: BELOW_REGISTRATION.to_owned(),
-            allow_adoption: false,
-            auth_methods: None,
-            clearing: None,
-        },
+    Knobs {
+        omit_members: own(preset.omit_members),
+        omit_defaults: own(preset.omit_defaults),
+        reserved_members: own(preset.reserved_members),
+        client_id_member: preset.client_id_member.map(str::to_owned),
+        mark: preset.mark,
+        management: preset.management,
+        uri_template: BELOW_REGISTRATION.to_owned(),
+        update_members: preset.update_members,
+        secret_in_update: preset.secret_in_update,
+        registration_path: preset.registration_path,
+        allow_adoption: false,
+        auth_methods: None,
+        clearing: preset.clearing,
     }
 }
 
@@ -67,33 +33,36 @@ pub fn knobs(profile: Profile) -> Knobs {
 #[must_use]
 pub fn settings(provider: &ProviderSettings) -> Knobs {
     let profile = knobs(provider.profile);
-    let (management, uri_template) = match &provider.management {
-        Some(own) => (
-            own.mode,
-            own.uri_template.clone().unwrap_or_else(|| profile.uri_template.clone()),
-        ),
-        None => (profile.management, profile.uri_template),
-    };
+    let management = provider.management.as_ref();
     Knobs {
         omit_members: provider.omit_members.clone().unwrap_or(profile.omit_members),
+        omit_defaults: provider.omit_defaults.clone().unwrap_or(profile.omit_defaults),
         reserved_members: provider.reserved_members.clone().unwrap_or(profile.reserved_members),
         client_id_member: match &provider.client_id_member {
             Some(own) => Some(own.clone()).filter(|own| !own.is_empty()),
             None => profile.client_id_member,
         },
-        mark: profile.mark,
-        management,
-        uri_template,
+        management: management.and_then(|own| own.mode).unwrap_or(profile.management),
+        uri_template: management
+            .and_then(|own| own.uri_template.clone())
+            .unwrap_or(profile.uri_template),
+        update_members: management
+            .and_then(|own| own.update_members)
+            .unwrap_or(profile.update_members),
+        secret_in_update: management
+            .and_then(|own| own.secret_in_update)
+            .unwrap_or(profile.secret_in_update),
         allow_adoption: provider.allow_adoption.unwrap_or(false),
         auth_methods: provider.token_endpoint_auth_methods.clone(),
         clearing: provider.clearing.or(profile.clearing),
+        ..profile
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Management, ManagementMode, Profile};
+    use crate::api::{Management, ManagementMode, Profile, SecretInUpdate, UpdateMembers};
 
     #[test]
     fn what_the_object_sets_takes_the_place_of_its_profile() {
@@ -119,13 +88,39 @@ mod tests {
             omit_members: Some(vec!["scope".to_owned()]),
             reserved_members: Some(Vec::new()),
             management: Some(Management {
-                mode: ManagementMode::Credentials,
+                mode: Some(ManagementMode::RegistrationAccessToken),
                 uri_template: Some("https://p/{client_id}".to_owned()),
+                update_members: Some(UpdateMembers::All),
+                secret_in_update: Some(SecretInUpdate::Include),
             }),
+            omit_defaults: Some(Vec::new()),
             ..ProviderSettings::default()
         });
         assert_eq!(own.omit_members, ["scope"]);
         assert!(own.reserved_members.is_empty());
         assert_eq!(own.uri_template, "https://p/{client_id}");
+        assert_eq!(own.management, ManagementMode::RegistrationAccessToken);
+        assert_eq!(own.update_members, UpdateMembers::All);
+        assert_eq!(own.secret_in_update, SecretInUpdate::Include);
+        assert!(own.omit_defaults.is_empty() && !plain.omit_defaults.is_empty());
+    }
+
+    #[test]
+    fn t291_one_setting_of_management_leaves_the_others_to_the_profile() {
+        for profile in Profile::ALL {
+            let own = settings(&ProviderSettings {
+                profile,
+                management: Some(Management {
+                    secret_in_update: Some(SecretInUpdate::Include),
+                    ..Management::default()
+                }),
+                ..ProviderSettings::default()
+            });
+            let expected = Knobs {
+                secret_in_update: SecretInUpdate::Include,
+                ..knobs(profile)
+            };
+            assert_eq!(own, expected, "{}", profile.name());
+        }
     }
 }

@@ -166,6 +166,15 @@ pub struct Record {
     /// When the provider first said during a deletion that it does not know the client, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_since: Option<i64>,
+    /// UID of the object's namespace when the client was registered, where namespaces can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_uid: Option<String>,
+    /// UID of the object that takes this record over, because it was restored with a new UID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<String>,
+    /// UID of the object whose record this one replaces, as long as that record may exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_from: Option<String>,
     /// Members that this version does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -249,6 +258,15 @@ impl Record {
         text(&self.client_secret) == text(&other.client_secret)
             && text(&self.registration_access_token) == text(&other.registration_access_token)
             && self.registration_client_uri == other.registration_client_uri
+    }
+
+    /// Takes over the credentials of another version of this record.
+    pub fn take_credentials(&mut self, other: &Self) {
+        self.client_secret.clone_from(&other.client_secret);
+        self.client_secret_expires_at = other.client_secret_expires_at;
+        self.registration_access_token
+            .clone_from(&other.registration_access_token);
+        self.registration_client_uri.clone_from(&other.registration_client_uri);
     }
 
     /// Whether both say the same in every member.

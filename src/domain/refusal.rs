@@ -38,6 +38,13 @@ pub fn is_client_refused(error: &CallError) -> bool {
     }
 }
 
+/// The same without an empty 404, which a router before the provider answers too: nothing in it is about a client.
+#[must_use]
+pub fn is_client_named(error: &CallError) -> bool {
+    let is_blank = error.status == Some(404) && error.code.is_none() && error.remark.is_none();
+    is_client_refused(error) && !is_blank
+}
+
 /// Whether the answer may mean that only this method is not offered: the client has to be looked at before it counts as gone.
 #[must_use]
 pub fn is_nowhere(error: &CallError) -> bool {

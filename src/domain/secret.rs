@@ -63,9 +63,11 @@ pub fn owner(secret: &ObjectMeta, uid: &str) -> Owner {
 /// If the record cannot be written as JSON, which none of its members allows.
 pub fn record(record: &Record, namespace: &str) -> Result<Secret, serde_json::Error> {
     let client = identity::client_key(&record.endpoints.issuer, &record.client_id);
+    let object = identity::object_key(&record.owner.namespace, &record.owner.name);
     let labels = [
         (names::MANAGED_BY, names::FIELD_MANAGER),
         (names::SECRET_ROLE, "record"),
+        (names::OBJECT, object.as_str()),
         (names::CLIENT_UID, record.owner.uid.as_str()),
         (names::CLIENT, client.as_str()),
         (names::PHASE, record.phase.as_str()),

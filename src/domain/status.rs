@@ -271,6 +271,13 @@ pub fn is_judged_ready(object: &OAuthClient) -> bool {
         && conditions().all(|condition| condition.type_ != "Reconciling" && condition.type_ != "Stalled")
 }
 
+/// Whether the newest generation of an object was judged Ready, or would be if the client secret had not expired: a start takes its verdict
+/// as it is, so a change of the provider object has to reach it.
+#[must_use]
+pub fn stands(object: &OAuthClient) -> bool {
+    is_judged_ready(object) || is_judged_expired(object)
+}
+
 /// Whether a look at a provider found something else than its status says.
 #[must_use]
 pub fn is_news(previous: &ProviderStatus, found: Result<&Endpoints, &Failure>, generation: Option<i64>) -> bool {

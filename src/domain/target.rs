@@ -6,7 +6,11 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{AssertionAudience, Clearing, ManagementMode, OnUnknownOutcome, Substitutions, TokenReuse, Verify};
+pub use crate::api::Mark;
+use crate::api::{
+    AssertionAudience, Clearing, ManagementMode, OnClientLost, OnUnknownOutcome, SecretInUpdate, Substitutions,
+    TokenReuse, UpdateMembers, Verify,
+};
 
 use super::bearer::{self, ListedToken};
 
@@ -144,6 +148,8 @@ impl ClientProof {
 pub struct Knobs {
     /// Wire names of members that are never sent.
     pub omit_members: Vec<String>,
+    /// Wire names of members that are sent only where the manifest sets them.
+    pub omit_defaults: Vec<String>,
     /// Wire names that `extraMetadata` may not set.
     pub reserved_members: Vec<String>,
     /// Member by which a registration chooses its own `client_id`.
@@ -154,29 +160,18 @@ pub struct Knobs {
     pub management: ManagementMode,
     /// Template of a client's URI in mode `Credentials`.
     pub uri_template: String,
+    /// Which members an update sends.
+    pub update_members: UpdateMembers,
+    /// Whether an update contains the current secret.
+    pub secret_in_update: SecretInUpdate,
+    /// Path of the registration endpoint below the issuer, where the metadata names none.
+    pub registration_path: Option<&'static str>,
     /// Whether clients that exist may be taken over.
     pub allow_adoption: bool,
     /// Authentication methods of the token endpoint, in place of those of the metadata; empty: nothing is known.
     pub auth_methods: Option<Vec<String>>,
     /// How an update takes out a member that the manifest no longer sets; `None`: it is learned.
     pub clearing: Option<Clearing>,
-}
-
-/// A member of a registration that says nothing to the provider, and that the provider shows to its administrators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Wire name of the member.
-    pub member: &'static str,
-    /// The one authentication method of clients for which the member means something: those carry no mark.
-    pub method: &'static str,
-    /// Name under which administrators see it.
-    pub attribute: &'static str,
-    /// What an administrator's address of the clients has in the place of this part of the issuer.
-    pub issuer_part: &'static str,
-    /// That what.
-    pub listing_part: &'static str,
-    /// What that address ends with.
-    pub listing_end: &'static str,
 }
 
 /// Deadlines of calls.
@@ -211,6 +206,8 @@ pub struct Target {
     pub knobs: Knobs,
     /// Policy for unknown outcomes.
     pub on_unknown_outcome: OnUnknownOutcome,
+    /// Policy for clients that the provider has lost.
+    pub on_client_lost: OnClientLost,
     /// Policy for values that the provider substitutes.
     pub substitutions: Substitutions,
     /// Whether a registration's credentials are tried once.

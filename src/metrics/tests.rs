@@ -195,6 +195,7 @@ fn t222_a_call_that_the_operator_withholds_is_no_failure_of_the_provider() {
             status,
             code: None,
             remark: None,
+            fault: None,
             effect,
         })
     };

@@ -1,5 +1,7 @@
 //! What a refusal is about.
 
+use crate::domain::named_field;
+
 use super::asked::Asked;
 use super::error_body::ErrorBody;
 
@@ -73,5 +75,38 @@ pub(super) fn names_an_unknown_client(body: &ErrorBody) -> bool {
         "not be found",
     ];
     let text = body.description.as_deref().unwrap_or_default().to_ascii_lowercase();
-    text.contains("client") && UNKNOWN.iter().any(|words| text.contains(words))
+    // Words about a member of the manifest do not say that the client is unknown, although many names of members begin with "client".
+    let about_metadata = named_field::member_in(&text).is_some() || text.contains("client metadata");
+    text.contains("client") && !about_metadata && UNKNOWN.iter().any(|words| text.contains(words))
+}
+
+/// Whether a refusal speaks of `client_secret`: an authentication method that begins so is something else.
+pub(super) fn names_the_client_secret(body: &ErrorBody) -> bool {
+    let words = [&body.description, &body.code].into_iter().flatten();
+    words
+        .flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'))
+        .any(|word| word == "client_secret")
+}
+
+/// Whether a refusal says that there is such a client already, by its name for example.
+pub(super) fn names_a_client_that_exists(body: &ErrorBody) -> bool {
+    const TAKEN: [&str; 8] = [
+        "exist",
+        "registered",
+        "in use",
+        "taken",
+        "used",
+        "defined",
+        "present",
+        "have",
+    ];
+    let text = body.description.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let already = text.contains("already") && TAKEN.iter().any(|word| text.contains(word));
+    already || text.contains("duplicate") || text.contains("must be unique") || text.contains("not unique")
+}
+
+/// Whether a refusal speaks of the token that manages one client.
+pub(super) fn names_a_registration_token(body: &ErrorBody) -> bool {
+    let text = body.description.as_deref().unwrap_or_default().to_ascii_lowercase();
+    text.replace(['_', '-'], " ").contains("registration access token")
 }

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::api::{ManagementMode, Reason};
+use crate::clock::Clock;
 use crate::domain::adoption::Adoption;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
@@ -20,6 +21,7 @@ use crate::domain::target::{
     AuthScheme, ClientCertificate, Credentials, Deadlines, Endpoints, Mark, SoftwareStatement, Target,
 };
 
+use super::asked::Asked;
 use super::token::Site;
 use super::{auth, origin};
 
@@ -120,7 +122,16 @@ impl Route {
             );
             return Err(Failure::new(Class::Denied, Reason::ProviderChanged, text));
         }
-        auth::check_consent(&self.credentials, &url, &self.origins)
+        // Of several tokens one is enough.
+        let turn = self.credentials.in_turn(Clock::default().now());
+        let checks = turn
+            .iter()
+            .map(|credentials| auth::check_consent(credentials, &url, &self.origins));
+        let mut checks: Vec<_> = checks.collect();
+        if checks.iter().any(Result::is_ok) {
+            return Ok(());
+        }
+        checks.swap_remove(0)
     }
 
     pub(super) const fn credentials(&self) -> &Credentials {
@@ -177,6 +188,7 @@ impl Route {
 pub struct ManagementCall {
     uri: String,
     route: Route,
+    asked: Asked,
 }
 
 impl ManagementCall {
@@ -191,14 +203,17 @@ impl ManagementCall {
         let Some(uri) = record.management_uri() else {
             return Ok(None);
         };
-        let route = match (record.management.mode, &record.registration_access_token) {
+        let (route, asked) = match (record.management.mode, &record.registration_access_token) {
             (ManagementMode::None, _) | (ManagementMode::RegistrationAccessToken, None) => return Ok(None),
             (ManagementMode::RegistrationAccessToken, Some(token)) => {
                 let credentials = Credentials {
                     scheme: AuthScheme::Bearer(token.clone()),
                     ..Credentials::default()
                 };
-                Route::own(record, credentials).refreshed(provider)
+                (
+                    Route::own(record, credentials).refreshed(provider),
+                    Asked::OwnManagement,
+                )
             }
             (ManagementMode::Credentials, _) => {
                 let provider = provider.ok_or_else(|| unmanaged(record))?;
@@ -206,10 +221,10 @@ impl ManagementCall {
                 let mut route = provider.route(record.endpoints.token.as_ref());
                 route.known.extend(issued(record));
                 route.check(&uri)?;
-                route
+                (route, Asked::Management)
             }
         };
-        Ok(Some(Self { uri, route }))
+        Ok(Some(Self { uri, route, asked }))
     }
 
     /// How a client without a record is reached by its identifier. `None`: not with credentials of the provider.
@@ -224,7 +239,8 @@ impl ManagementCall {
         let uri = record::uri_of(&knobs.uri_template, &endpoints.registration, client_id);
         let route = Located::discovered(target, endpoints)?.route(None);
         route.check(&uri)?;
-        Ok(Some(Self { uri, route }))
+        let asked = Asked::Management;
+        Ok(Some(Self { uri, route, asked }))
     }
 
     /// How a client is reached by the token that its owner gave, at an origin of the provider that the owner of the token consents to.
@@ -241,7 +257,8 @@ impl ManagementCall {
             ..Credentials::default()
         };
         route.check(&uri)?;
-        Ok(Self { uri, route })
+        let asked = Asked::OwnManagement;
+        Ok(Self { uri, route, asked })
     }
 
     /// Client configuration endpoint, verbatim.
@@ -254,6 +271,11 @@ impl ManagementCall {
     #[must_use]
     pub const fn scheme(&self) -> &AuthScheme {
         &self.route.credentials.scheme
+    }
+
+    /// What is asked for: whose credentials these are decides what a refusal of them says.
+    pub(super) const fn asked(&self) -> Asked {
+        self.asked
     }
 
     pub(super) const fn route(&self) -> &Route {

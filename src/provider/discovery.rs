@@ -69,7 +69,7 @@ impl Transport {
     }
 
     async fn find(&self, target: &Target) -> Result<Discovered, CallError> {
-        let (document, from) = match &target.location {
+        let (document, from, refusal) = match &target.location {
             Location::Issuer(issuer) => {
                 pasted(issuer).map_or(Ok(()), Err).map_err(not_sent)?;
                 self.at_issuer(target, issuer).await?
@@ -78,9 +78,20 @@ impl Transport {
                 let issuer = self.finger(target, resource, host.as_deref()).await?;
                 self.at_issuer(target, &issuer).await?
             }
-            Location::MetadataUrl(url) => self.at_url(target, url).await?,
+            Location::MetadataUrl(url) => {
+                let (document, from) = self.at_url(target, url).await?;
+                (document, from, None)
+            }
         };
-        let registration = self.registration_endpoint(target, &document, &from).map_err(not_sent)?;
+        let registration = match (self.registration_endpoint(target, &document, &from), refusal) {
+            // The place that refused the operator may name one.
+            (Err(failure), Some(mut refusal)) if failure.reason == Reason::RegistrationUnsupported => {
+                let rest = "; the metadata that was found has no registration_endpoint. If the provider has one, set spec.endpoints.registration of the provider";
+                refusal.failure.message.push_str(rest);
+                return Err(refusal);
+            }
+            (found, _) => found.map_err(not_sent)?,
+        };
         Ok(Discovered {
             endpoints: Endpoints {
                 issuer: document.issuer,
@@ -98,8 +109,9 @@ impl Transport {
     }
 
     /// Tries the well-known places of an issuer in their order, until its documents name a registration endpoint. A provider in
-    /// trouble must not be taken for one that lacks a document, so only a place that has none leads to the next.
-    async fn at_issuer(&self, target: &Target, issuer: &str) -> Result<(Metadata, Url), CallError> {
+    /// trouble must not be taken for one that lacks a document, so only a place that has none leads to the next. With what was found
+    /// comes the first refusal of another place.
+    async fn at_issuer(&self, target: &Target, issuer: &str) -> Result<(Metadata, Url, Option<CallError>), CallError> {
         let wanted = target.expected_issuer.as_deref().unwrap_or(issuer);
         let base = origin::callable("the issuer", issuer, &self.policy).map_err(not_sent)?;
         let mut found: Option<Metadata> = None;
@@ -136,7 +148,7 @@ impl Transport {
             }
         }
         match found {
-            Some(found) => Ok((found, base)),
+            Some(found) => Ok((found, base, missed.refusal)),
             None => Err(missed.told()),
         }
     }
@@ -196,7 +208,9 @@ impl Transport {
             origin::callable("spec.endpoints.registration of the provider", own, &self.policy)?;
             return Ok(own.clone());
         }
-        let Some(endpoint) = &document.registration else {
+        let usual = target.knobs.registration_path;
+        let usual = usual.map(|path| format!("{}{path}", document.issuer.trim_end_matches('/')));
+        let Some(endpoint) = document.registration.as_ref().or(usual.as_ref()) else {
             let text = format!(
                 "the metadata of {} has no registration_endpoint. Enable dynamic client registration at the provider, or set \
                  spec.endpoints.registration of the provider if it has one",

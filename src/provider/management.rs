@@ -11,13 +11,11 @@ use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::registration::Registration;
 use crate::domain::target::AuthScheme;
 
-use super::asked::Asked;
 use super::calls::ManagementCall;
 use super::exchange::{Answer, Body, Exchange, JSON};
 use super::software_statement::stated;
-use super::token::Answered;
 use super::transport::{Transport, not_sent};
-use super::verdict::{accepted, harmless, incomprehensible, refused};
+use super::verdict::{accepted_request, harmless, incomprehensible, refused};
 use super::{auth, effect, limits, origin, wire};
 
 impl ManagementCall {
@@ -70,13 +68,12 @@ impl Transport {
     /// # Errors
     /// There is no answer, or a refusal.
     pub async fn delete(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
-        let (answer, at, token) = self.answer(call, Method::DELETE, None).await?;
         let mut spoken = call.route().spoken();
-        spoken.extend(token);
+        let (answer, at) = self.answer(call, Method::DELETE, None, &mut spoken).await?;
         if (200..300).contains(&answer.status) {
             return Ok(effect::of_deletion(&answer));
         }
-        let error = refused(&answer, Asked::Management, &at, &spoken);
+        let error = refused(&answer, call.asked(), &at, &spoken);
         Err(call.about_the_client(auth::discreet(error, &spoken)))
     }
 
@@ -89,13 +86,12 @@ impl Transport {
         let mut spoken = call.route().spoken();
         spoken.extend(request.into_iter().flat_map(auth::written));
         let body = request.map(|request| Value::Object(request.clone()).to_string().into_bytes());
-        let (answer, at, token) = self.answer(call, method, body).await?;
-        spoken.extend(token);
+        let (answer, at) = self.answer(call, method, body, &mut spoken).await?;
         let status = answer.status;
-        let body = accepted(answer, Asked::Management, &at, &spoken)
+        let body = accepted_request(answer, call.asked(), &at, &spoken, request)
             .map_err(|error| call.about_the_client(auth::discreet(error, &spoken)))?;
         let mut registration =
-            wire::parse(&body).map_err(|error| incomprehensible(status, Asked::Management, &at, &error.to_string()))?;
+            wire::parse(&body).map_err(|error| incomprehensible(status, call.asked(), &at, &error.to_string()))?;
         wire::resolve_uri(&mut registration, call.uri());
         auth::discreet_answer(&mut registration, &spoken);
         // The address that answered is one that may be called; a client is not moved to one that may not.
@@ -126,7 +122,8 @@ impl Transport {
         call: &ManagementCall,
         method: Method,
         body: Option<Vec<u8>>,
-    ) -> Result<(Answer, String, Vec<SecretString>), CallError> {
+        spoken: &mut Vec<SecretString>,
+    ) -> Result<(Answer, String), CallError> {
         let url = self.address(call, call.uri()).map_err(not_sent)?;
         let (at, route) = (origin::of(&url), call.route());
         let exchange = Exchange {
@@ -142,8 +139,8 @@ impl Transport {
             accept: JSON,
             limit: limits::REGISTRATION,
         };
-        let Answered { answer, spoken } = self.send_as(exchange, &route.site()).await?;
-        Ok((answer, at, spoken))
+        let answer = Box::pin(self.send_in_turn(exchange, &route.site(), call.asked(), spoken)).await?;
+        Ok((answer, at))
     }
 }
 

@@ -85,12 +85,10 @@ impl Transport {
             accept: JSON,
             limit: limits::LISTING,
         };
-        let answered = self.send_as(exchange, &route.site()).await?;
         let mut spoken = route.spoken();
-        spoken.extend(answered.spoken);
-        let status = answered.answer.status;
-        let body =
-            accepted(answered.answer, Asked::Listing, &at, &spoken).map_err(|error| auth::discreet(error, &spoken))?;
+        let answer = Box::pin(self.send_in_turn(exchange, &route.site(), Asked::Listing, &mut spoken)).await?;
+        let status = answer.status;
+        let body = accepted(answer, Asked::Listing, &at, &spoken).map_err(|error| auth::discreet(error, &spoken))?;
         serde_json::from_slice(&body)
             .map_err(|_| incomprehensible(status, Asked::Listing, &at, "is no list of clients"))
     }

@@ -33,6 +33,7 @@ pub mod testing;
 mod token;
 mod tokens;
 mod transport;
+mod turn;
 mod verdict;
 mod wait;
 mod webfinger;

@@ -22,14 +22,26 @@ struct Known {
     /// `None`: it was accepted.
     tokens: Bounded<Vec<u8>, Option<Refusal>>,
     /// Grows whenever something changes.
-    version: u64,
+    changes: u64,
+    /// The last change of each provider, by the UID of its object.
+    versions: Bounded<String, u64>,
+}
+
+impl Known {
+    /// Notes a change. Its number.
+    fn change(&mut self, uid: &str) -> u64 {
+        self.changes += 1;
+        self.versions.insert(uid.to_owned(), self.changes);
+        self.changes
+    }
 }
 
 impl Default for Refusals {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Known {
             tokens: Bounded::new(MOST),
-            version: 0,
+            changes: 0,
+            versions: Bounded::new(MOST),
         })))
     }
 }
@@ -44,8 +56,7 @@ impl Refusals {
     /// Notes that it refused a token.
     pub fn note(&self, uid: &str, token: &SecretString, words: String) {
         let mut known = self.lock();
-        known.version += 1;
-        let number = known.version;
+        let number = known.change(uid);
         known.tokens.insert(key(uid, token), Some(Refusal { number, words }));
     }
 
@@ -63,15 +74,15 @@ impl Refusals {
     pub fn forget(&self, uid: &str, token: &SecretString) {
         let (mut known, key) = (self.lock(), key(uid, token));
         if known.tokens.get(&key).is_some_and(|refusal| refusal.is_some()) {
-            known.version += 1;
+            known.change(uid);
         }
         known.tokens.insert(key, None);
     }
 
-    /// Changes whenever anything is noted.
+    /// Changes whenever anything is noted of a token of this provider.
     #[must_use]
-    pub fn version(&self) -> u64 {
-        self.lock().version
+    pub fn version(&self, uid: &str) -> u64 {
+        self.lock().versions.get(uid).copied().unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -101,12 +112,19 @@ mod tests {
             Some("status 401".to_owned())
         );
         assert!(refusals.of("uid", &other).is_none() && refusals.of("another", &one).is_none());
-        let before = refusals.version();
+        let before = refusals.version("uid");
         refusals.forget("uid", &other);
-        assert_eq!(refusals.version(), before);
+        assert_eq!(refusals.version("uid"), before);
         assert!(!refusals.recall("uid", &other, "status 401") && refusals.of("uid", &other).is_none());
         assert!(refusals.recall("another", &one, "status 403") && refusals.of("another", &one).is_some());
+        assert_eq!(
+            refusals.version("uid"),
+            before,
+            "another provider is not looked at again"
+        );
         refusals.forget("uid", &one);
-        assert!(refusals.of("uid", &one).is_none() && refusals.version() > before && !refusals.recall("uid", &one, ""));
+        assert!(
+            refusals.of("uid", &one).is_none() && refusals.version("uid") > before && !refusals.recall("uid", &one, "")
+        );
     }
 }

@@ -27,6 +27,9 @@ use super::{auth, origin};
 
 /// How long a connection may idle. A provider that closes it at the same moment would make a POST an unknown outcome.
 const IDLE: Duration = Duration::from_secs(1);
+/// Why no HTTP client can be made.
+const NO_AUTHORITY: &str =
+    "spec.tls.caBundle of the provider (or the Secret of spec.tls.caBundleFrom) contains no usable certificate";
 /// Most HTTP clients that are kept.
 const MOST_CLIENTS: usize = 256;
 
@@ -187,19 +190,16 @@ impl Transport {
         if let Some(pem) = ca_bundle {
             let found = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
             if found.is_empty() {
-                let text = "spec.tls.caBundle of the provider holds no PEM certificate";
-                return Err(Failure::new(Class::Denied, Reason::CertificateRejected, text));
+                return Err(Failure::new(Class::Denied, Reason::CertificateRejected, NO_AUTHORITY));
             }
             builder = builder.tls_certs_only(found);
         }
         if let Some(certificate) = certificate {
             builder = builder.identity(certificate.identity()?);
         }
-        builder.build().map_err(|_| {
-            let text = "no HTTP client can be made; see whether spec.tls.caBundle of the provider and the Secret of spec.tlsClientAuth, if they are set, hold \
-                        valid certificates";
-            Failure::new(Class::Denied, Reason::CertificateRejected, text)
-        })
+        builder
+            .build()
+            .map_err(|_| Failure::new(Class::Denied, Reason::CertificateRejected, NO_AUTHORITY))
     }
 }
 
@@ -211,6 +211,7 @@ pub fn not_sent(failure: Failure) -> CallError {
         status: None,
         code: None,
         remark: None,
+        fault: None,
         effect: Effect::NotApplied,
     }
 }
@@ -223,6 +224,7 @@ pub(super) fn unanswered(text: String) -> CallError {
         status: None,
         code: None,
         remark: None,
+        fault: None,
         effect: Effect::Unknown,
     }
 }

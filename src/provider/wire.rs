@@ -11,8 +11,8 @@ use crate::domain::registration::Registration;
 
 /// Instants above this are milliseconds: as seconds they would lie beyond the year 5138.
 const MILLISECONDS: i64 = 100_000_000_000;
-/// End of the year 9999; nothing that is called an instant lies beyond.
-const END_OF_TIME: i64 = 253_402_300_799;
+/// Last second that can be written as text, the day before the end of the year 9999; nothing that is called an instant lies beyond.
+const END_OF_TIME: i64 = 253_402_207_200;
 /// Longest client identifier, in bytes: it has to fit into a status.
 const LONGEST_ID: usize = 4096;
 

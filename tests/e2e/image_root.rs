@@ -10,7 +10,7 @@ use testbed::control_plane::{ControlPlane, ControlPlaneOptions};
 use testbed::operator::NAME;
 use testbed::process::{Process, Scratch, Spec, free_port};
 use testbed::providers::{Persona, ScriptableProvider};
-use testbed::site::{oauth_client, oauth_provider};
+use testbed::site::{ca_bundle, oauth_client, oauth_provider};
 
 use crate::page::Shell;
 
@@ -191,12 +191,7 @@ async fn t283_the_image_runs_in_an_empty_root_as_an_unprivileged_user_and_regist
 
     // No flag of the chart allows plain http or loopback.
     let double = ScriptableProvider::start_outside(Persona::Plain).await.unwrap();
-    let ca = double
-        .ca()
-        .unwrap()
-        .lines()
-        .fold(String::new(), |text, line| text + "    " + line + "\n");
-    let provider = oauth_provider(&format!("issuer: {}\ntls:\n  caBundle: |\n{ca}", double.url()));
+    let provider = oauth_provider(&format!("issuer: {}\n{}", double.url(), ca_bundle(double.ca())));
     let manifests = provider + &oauth_client("app", "redirectURIs: ['https://app.example/callback']");
     plane
         .kubectl_with(&["-n", "default", "apply", "-f", "-"], &manifests)
@@ -225,6 +220,4 @@ async fn t283_the_image_runs_in_an_empty_root_as_an_unprivileged_user_and_regist
 fn open(directory: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let parent = directory.parent().unwrap();
-    let _ = std::fs::set_permissions(parent, std::fs::Permissions::from_mode(0o755));
 }

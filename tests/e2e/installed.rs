@@ -180,6 +180,11 @@ impl Installed {
     }
 
     pub async fn all_ready(&self) {
+        self.all_ready_within(60).await;
+    }
+
+    pub async fn all_ready_within(&self, seconds: u32) {
+        let timeout = format!("--timeout={seconds}s");
         for (namespace, _) in &self.sites {
             let wait = [
                 "-n",
@@ -188,7 +193,7 @@ impl Installed {
                 "--for=condition=Ready",
                 "oauthclients",
                 "--all",
-                "--timeout=60s",
+                &timeout,
             ];
             self.kubectl(&wait).await;
         }

@@ -10,7 +10,7 @@ use oauth_client_operator::api::OAuthClient;
 use serde_json::{Value, json};
 use testbed::promises::Suspected;
 use testbed::providers::{
-    DIALECTS, DjangoOAuthToolkit, Idpyoidc, Keycloak, Mitreid, OidcProvider, OidcProviderOptions,
+    DIALECTS, DjangoOAuthToolkit, Idpyoidc, Keycloak, Mitreid, OidcProvider, OidcProviderOptions, PROFILES,
 };
 use testbed::site::Site;
 
@@ -51,11 +51,18 @@ impl Server {
     /// Its manifests, with names of their own.
     fn manifests(&self) -> String {
         let own = |text: String, name: &str| {
-            text.replace(&format!("name: {name}\n"), &format!("name: {name}-{}\n", self.name))
+            let text = text.replace(&format!("name: {name}\n"), &format!("name: {name}-{}\n", self.name));
+            text.replace(&format!("name: {name}}}"), &format!("name: {name}-{}}}", self.name))
         };
-        ["provider", "initial-access-token", "wso2-admin"]
-            .iter()
-            .fold(self.site.manifests.clone(), |text, name| own(text, name))
+        [
+            "provider",
+            "initial-access-token",
+            "wso2-admin",
+            "api-token",
+            "operator",
+        ]
+        .iter()
+        .fold(self.site.manifests.clone(), |text, name| own(text, name))
     }
 
     fn names(&self) -> [String; 2] {
@@ -144,6 +151,10 @@ async fn servers() -> Vec<Server> {
     for dialect in DIALECTS {
         let site = Site::dialect(dialect).await.unwrap();
         all.push(Server::new("dialect", dialect.name, dialect.seen_at, site));
+    }
+    for server in PROFILES {
+        let site = Site::dialect(server).await.unwrap();
+        all.push(Server::new("profile", server.name, server.seen_at, site));
     }
     all
 }
@@ -331,7 +342,7 @@ async fn deleted(stage: &Stage, servers: &mut [Server]) {
 
 /// A row that differs is either a change of the operator, which is then to be explained, or of a server.
 #[tokio::test]
-async fn w100_every_server_and_every_dialect_shows_its_golden_row() {
+async fn w100_every_server_dialect_and_profile_shows_its_golden_row() {
     let stage = Stage::with("matrix", |options| {
         options.args.extend(["--time-scale".to_owned(), "20".to_owned()]);
     })

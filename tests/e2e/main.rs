@@ -41,6 +41,7 @@ mod page;
 mod pages;
 mod quiet;
 mod reinstalled;
+mod restored;
 mod rules;
 mod scale;
 mod scene;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -172,7 +173,7 @@ fn scraped(text: &str) -> Vec<Value> {
     series.collect()
 }
 
-/// A client is registered, changed and deleted, so that every path has been taken.
+/// Clients are registered, one of which has a secret that expires, and one is deleted, so that every path has been taken.
 async fn busy(stage: &Stage) -> String {
     let site = Site::oidc_provider().await.unwrap();
     stage.apply(&site.manifests).await;
@@ -181,10 +182,18 @@ async fn busy(stage: &Stage) -> String {
         stage.apply(&oauth_client(name, CLIENT)).await;
         stage.ready(name).await;
     }
+    let brief = Site::scriptable().await.unwrap();
+    brief.double().unwrap().secret_lifetime(Some(Duration::from_hours(1)));
+    for manifest in [brief.manifests.clone(), oauth_client("three", CLIENT)] {
+        stage
+            .apply(&manifest.replace("name: provider\n", "name: brief\n"))
+            .await;
+    }
+    stage.ready("three").await;
     stage.kubectl(&["delete", "oac", "two", "--timeout=60s"]).await;
-    eventually("the client that is left is counted", async || {
+    eventually("the clients that are left are counted", async || {
         let metrics = stage.operator.metrics().await.unwrap();
-        let counted = metrics.contains(r#"oauth_client_operator_clients{ready="true",reason="Registered"} 1"#)
+        let counted = metrics.contains(r#"oauth_client_operator_clients{ready="true",reason="Registered"} 2"#)
             && metrics.contains(r#"oauth_client_operator_client_changes_total{change="Deregistered"} 1"#)
             && metrics.contains(r#"registration_token_expiry_timestamp_seconds{kind="OAuthProvider"} 1893499200"#);
         counted.then_some(metrics)

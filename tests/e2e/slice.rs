@@ -64,7 +64,7 @@ async fn changes(stage: &Stage, site: &Site, secret: &Data) {
         return;
     }
     let message = stage.failed("app", "UpdateUnsupported").await;
-    assert!(message.contains("undo the change"), "{message}");
+    assert!(message.contains("revert the change"), "{message}");
     let object = stage.oauth_client("app").await;
     assert!(
         is(&object, "SecretSynced", "True") && is(&object, "Stalled", "True"),

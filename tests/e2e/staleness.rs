@@ -307,11 +307,11 @@ async fn t38_a_restored_object_does_not_take_over_the_client_of_its_former_self(
     ];
     scene.stage.kubectl(&patch).await;
 
-    // The status names a client that this object has no record of: nothing is registered, adopted or deleted.
+    // The record is of another UID, and this form may not read namespaces: nothing is registered, taken over or deleted.
     scene.stage.operator.restart().await.unwrap();
     let reconcile = "oauth-client-operator.dev/reconcile=restored";
     scene.stage.kubectl(&["annotate", "oac", "app", reconcile]).await;
-    scene.stage.failed("app", "RecordLost").await;
+    scene.stage.failed("app", "RestoreRefused").await;
     assert_eq!(scene.ids().await, std::slice::from_ref(&id));
     // Given up, it makes room for a client of the object's own, and is told of.
     let abandon = format!("oauth-client-operator.dev/abandon={id}");

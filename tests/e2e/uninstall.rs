@@ -37,22 +37,22 @@ async fn lost_and_back(form: Form) {
 
 #[tokio::test]
 async fn t130_kustomize_loses_no_client_when_the_operator_is_deleted_with_live_clients() {
-    lost_and_back(Form::Cluster).await;
+    Box::pin(lost_and_back(Form::Cluster)).await;
 }
 
 #[tokio::test]
 async fn t130_the_form_for_chosen_namespaces_loses_no_client_either() {
-    lost_and_back(Form::Namespaced).await;
+    Box::pin(lost_and_back(Form::Namespaced)).await;
 }
 
 #[tokio::test]
 async fn t130_helm_for_chosen_namespaces_loses_no_client_either() {
-    lost_and_back(Form::HelmNamespaced).await;
+    Box::pin(lost_and_back(Form::HelmNamespaced)).await;
 }
 
 #[tokio::test]
 async fn t130_helm_loses_no_client_when_the_release_is_uninstalled_with_live_clients() {
-    lost_and_back(Form::Helm).await;
+    Box::pin(lost_and_back(Form::Helm)).await;
 }
 
 #[tokio::test]

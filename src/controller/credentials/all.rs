@@ -87,6 +87,21 @@ impl AllRead {
         found.map(|(_, held)| Arc::clone(held))
     }
 
+    /// Takes the authorities out of it.
+    pub(in crate::controller) fn take_authorities(&mut self) -> Self {
+        let (authorities, others) = self
+            .0
+            .drain(..)
+            .partition(|((_, _, members), _)| *members == AUTHORITIES);
+        self.0 = others;
+        Self(authorities)
+    }
+
+    /// Adds what was taken out of it.
+    pub(in crate::controller) fn add(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// What it weighs, in bytes.
     pub(in crate::controller) fn weight(&self) -> usize {
         self.0.iter().map(|(_, held)| held.weight()).sum()

@@ -25,7 +25,7 @@ pub(super) async fn tokens(
     for name in auth.secrets() {
         let token = match token(key, field, name, source).await {
             Ok(token) => token,
-            Err(failure) if is_settled(&failure) => {
+            Err(failure) if failure.is_settled() => {
                 let token = ListedToken {
                     secret: name.to_owned(),
                     version: String::new(),
@@ -65,7 +65,7 @@ async fn token(key: &ProviderKey, field: &str, name: &str, source: &Source<'_>) 
         Expiry::At(at) => (Some(*at), None),
         Expiry::Unreadable => (None, Some(Expiry::REMARK.to_owned())),
     };
-    let expires_at = bearer::expiry_of(&value).into_iter().chain(stated).min();
+    let expires_at = bearer::expires_at(&value, stated);
     let refusal = source.refusals.of(source.uid, &value);
     Ok(ListedToken {
         secret: name.to_owned(),
@@ -76,9 +76,4 @@ async fn token(key: &ProviderKey, field: &str, name: &str, source: &Source<'_>) 
         remark,
         refusal,
     })
-}
-
-/// Whether trying again changes nothing.
-const fn is_settled(failure: &Failure) -> bool {
-    matches!(failure.class, Class::Invalid | Class::Denied)
 }

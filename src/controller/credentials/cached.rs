@@ -46,7 +46,7 @@ pub(super) enum Expiry {
 
 impl Expiry {
     /// What is wrong with a statement that cannot be read.
-    pub const REMARK: &str = "the annotation oauth-client-operator.dev/expires-at of the Secret is not a time as RFC 3339 writes it, such as \
+    pub const REMARK: &str = "the annotation oauth-client-operator.dev/expires-at of the Secret is not an RFC 3339 time such as \
                               2030-01-31T12:00:00Z; correct it";
 
     fn of(secret: &Secret) -> Self {
@@ -173,7 +173,7 @@ impl Value {
             return Self::TooLong(bytes.len(), LONGEST);
         }
         let Ok(text) = std::str::from_utf8(bytes) else {
-            return Self::Unfit("no UTF-8 text", "the credential as text");
+            return Self::Unfit("not valid UTF-8", "the credential as text");
         };
         let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);

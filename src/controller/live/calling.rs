@@ -48,7 +48,9 @@ impl Live<'_> {
     ) -> Result<T, CallError> {
         self.unless_paused()?;
         let begun = Instant::now();
+        let before = self.refusals();
         let result = call.await;
+        self.note_tokens(before.as_ref());
         self.note_pause(&result);
         self.counted(operation, begun, result)
     }
@@ -67,13 +69,25 @@ impl Live<'_> {
         found.map(|found| found.endpoints.clone())
     }
 
-    /// Has the provider object judged again, if a token was refused or accepted since there were so many refusals.
-    pub(super) fn note_tokens(&self, refusals: u64) {
-        if self.transport.refusals().version() != refusals
-            && let Some((_, Some(key))) = &*lock(&self.provider)
-        {
+    /// UID of the provider object that is called, and the version of what is known of its tokens.
+    fn refusals(&self) -> Option<(String, u64)> {
+        let uid = lock(&self.provider).as_ref().map(|(uid, _)| uid.clone())?;
+        let version = self.transport.refusals().version(&uid);
+        Some((uid, version))
+    }
+
+    /// Has the provider object judged again, if a token was refused or accepted since then.
+    fn note_tokens(&self, before: Option<&(String, u64)>) {
+        let now = self.refusals();
+        if before == now.as_ref() {
+            return;
+        }
+        let Some((uid, _)) = now else { return };
+        let keys = self.cx.providers.keys().into_iter();
+        let is_called = |key: &ProviderKey| self.cx.provider_object(key).is_ok_and(|(of, _, _)| of == uid);
+        for key in keys.filter(is_called) {
             // Nobody listens any more when the operator stops.
-            let _ = self.learned.send(key.clone());
+            let _ = self.learned.send(key);
         }
     }
 

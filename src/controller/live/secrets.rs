@@ -1,4 +1,4 @@
-//! Writes of Secrets, each with its line in the log.
+//! Reads and writes of Secrets, each write with its line in the log.
 
 use std::time::Instant;
 
@@ -7,11 +7,32 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use crate::cluster::{ApiError, SecretRevision};
+use crate::domain::identity;
 
 use super::Live;
 use super::audit::{Done, role_of};
 
 impl Live<'_> {
+    /// A Secret; one of the operator's own with its CA bundle.
+    pub(super) async fn read_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
+        let _turn = self.turn().await;
+        match self.secrets.get(namespace, name).await? {
+            Some(secret) if namespace == self.here.namespace => self.bundles.complete(self.cx, secret).await.map(Some),
+            found => Ok(found),
+        }
+    }
+
+    pub(super) async fn registered_records(&self, namespace: &str, name: &str) -> Result<Vec<String>, ApiError> {
+        let _turn = self.turn().await;
+        let key = identity::object_key(namespace, name);
+        self.secrets.registered_of(&self.here.namespace, &key).await
+    }
+
+    pub(super) async fn uid_of_namespace(&self, namespace: &str) -> Result<Option<String>, ApiError> {
+        let _turn = self.turn().await;
+        self.secrets.namespace_uid(namespace).await
+    }
+
     pub(super) async fn create(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
         let _turn = self.turn_to_write().await;
         let begun = Instant::now();

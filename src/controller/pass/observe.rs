@@ -11,6 +11,7 @@ use crate::controller::world::World;
 use crate::domain::breaker::BreakerKind;
 use crate::domain::marker;
 use crate::domain::pass::{Observed, SecretOwner, State, Watched, WatchedSecret};
+use crate::domain::record::Phase;
 use crate::domain::secret;
 
 /// What the watches know of an object's surroundings.
@@ -28,8 +29,12 @@ pub(super) fn watched<W: World>(world: &W, object: &OAuthClient) -> Watched {
         let attempt = entry.name.strip_prefix(&prefix)?;
         Some((attempt.to_owned(), entry.client_id.as_deref().map(str::to_owned)))
     });
+    let record = world.record(uid);
+    let own = record.iter().filter(|own| own.phase == Some(Phase::Registered)).count();
     Watched {
-        record: world.record(uid).map(|record| record.generation),
+        has_earlier: usize::try_from(world.registered_of(namespace, &object.name_any())).is_ok_and(|all| all > own),
+        namespace_uid: world.namespace_uid(namespace),
+        record: record.map(|record| record.generation),
         credentials: world
             .secret_at(namespace, &name)
             .map(|meta| watched_secret(world, &meta, uid)),

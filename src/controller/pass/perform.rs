@@ -1,6 +1,7 @@
 //! The effects, performed: one call each, and its answer handed back.
 
 mod calls;
+mod restore;
 mod suspect;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -77,6 +78,10 @@ impl<W: World> Pass<'_, W> {
             Effect::KeepSuspect(record) => self.keep_suspect(&record).await,
             Effect::ConfirmRecord(attempt) => self.confirm_record(&attempt).await,
             Effect::RemoveSuspect(attempt) => self.remove_suspect(&attempt).await,
+            effect
+            @ (Effect::FindEarlier | Effect::MarkEarlier(_) | Effect::TakeOver(_) | Effect::RemoveEarlier(_)) => {
+                self.restore(effect).await;
+            }
             call => self.call_provider(call).await,
         }
     }

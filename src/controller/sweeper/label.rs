@@ -10,17 +10,28 @@ use crate::domain::secret;
 
 use super::{Look, text};
 
-/// Whether a record lacks the label that names its client.
+/// Whether a record lacks the label that names its client, or the one that names its object.
 pub(super) fn is_missing(meta: &SecretMeta) -> bool {
-    meta.role == Role::Record && meta.client.is_none()
+    meta.role == Role::Record && (meta.client.is_none() || meta.object.is_none())
 }
 
-/// Adds the labels, and nothing else.
+/// Adds the labels, and the UID of the namespace of an object that is there.
 pub(super) async fn add<W: World>(world: &W, meta: &SecretMeta, record: &Record, revision: &SecretRevision) -> Look {
-    let Ok(secret) = secret::record(record, &meta.namespace) else {
+    let owner = &record.owner;
+    let namespace_uid = world
+        .namespace_uid(&owner.namespace)
+        .filter(|_| record.namespace_uid.is_none() && world.is_alive(&owner.uid));
+    let complete = Record {
+        namespace_uid: namespace_uid.clone().or_else(|| record.namespace_uid.clone()),
+        ..record.clone()
+    };
+    let Ok(secret) = secret::record(&complete, &meta.namespace) else {
         return Look::Nothing;
     };
-    let patch = json!({"metadata": {"labels": secret.labels()}});
+    let patch = match namespace_uid {
+        Some(_) => secret::record_patch(&secret),
+        None => json!({"metadata": {"labels": secret.labels()}}),
+    };
     match world.patch_secret(&meta.namespace, &meta.name, revision, patch).await {
         Ok(_) => Look::Done,
         Err(error) => Look::Later(error.failure(&text(meta))),

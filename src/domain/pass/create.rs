@@ -42,17 +42,8 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
     }
     match client_id {
         Some(client_id) if view.abandons(client_id) => {
-            let attempt = view
-                .object
-                .status
-                .as_ref()
-                .and_then(|s| s.attempt.as_ref())
-                .map_or_else(|| identity::unknown_attempt(client_id), |a| a.id.clone());
-            if !view.is_suspect(&attempt, Some(client_id)) {
-                return Row::C3.does(Effect::EnterSuspect(Suspect {
-                    attempt,
-                    client_id: Some(client_id.to_owned()),
-                }));
+            if let Some(decision) = given_up(view, client_id) {
+                return decision;
             }
         }
         // A lost record is recovered by a token of its client.
@@ -82,6 +73,9 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
         }
         let absent = view.journal.look_up == Some(LookUp::Absent);
         if !absent && !view.is_suspect(&attempt, None) {
+            if !view.journal.object_read {
+                return Row::C5d.does(Effect::ReadObject);
+            }
             return Row::C6.does(Effect::EnterSuspect(Suspect {
                 attempt,
                 client_id: None,
@@ -132,6 +126,19 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
         return Row::C13.does(open_attempt(view));
     }
     Row::C14.does(register(view, provider, request))
+}
+
+/// C3: the known client is given up, and stays named.
+fn given_up(view: &View<'_>, client_id: &str) -> Option<Decision> {
+    let told = view.object.status.as_ref().and_then(|status| status.attempt.as_ref());
+    let attempt = told.map_or_else(|| identity::unknown_attempt(client_id), |attempt| attempt.id.clone());
+    let client = Some(client_id);
+    (!view.is_suspect(&attempt, client)).then(|| {
+        Row::C3.does(Effect::EnterSuspect(Suspect {
+            attempt,
+            client_id: client.map(str::to_owned),
+        }))
+    })
 }
 
 /// Why the credentials Secret could not be written.

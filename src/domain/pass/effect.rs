@@ -178,6 +178,14 @@ pub enum Effect {
     },
     /// Read the recorded client: one GET.
     ReadClient,
+    /// Find the records of registered clients that belong to other objects of this namespace and name.
+    FindEarlier,
+    /// Mark the record of the earlier object as taken over by this one.
+    MarkEarlier(Box<Record>),
+    /// Create the record of this object from the one of the earlier object.
+    TakeOver(Box<Record>),
+    /// Remove the record of the object of this UID, which this one has taken over.
+    RemoveEarlier(String),
     /// Let the object go.
     RemoveFinalizer,
     /// Delete the record.
@@ -233,6 +241,10 @@ impl Effect {
             Self::RestoreRecord(_) => "RestoreRecord",
             Self::Update { .. } => "Update",
             Self::ReadClient => "ReadClient",
+            Self::FindEarlier => "FindEarlier",
+            Self::MarkEarlier(_) => "MarkEarlier",
+            Self::TakeOver(_) => "TakeOver",
+            Self::RemoveEarlier(_) => "RemoveEarlier",
             Self::RemoveFinalizer => "RemoveFinalizer",
             Self::RemoveRecord => "RemoveRecord",
         }

@@ -47,11 +47,15 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     }
     if let (Some(attempt), RecordView::Present(record)) = (&journal.overtaken, view.record) {
         // The generation calls the successor back: the Secret no longer looks as it was written.
-        return Some(Row::A2f.does(Effect::SaveRecord(Box::new(Record {
+        let mut after = Record {
             overtaken: Some(attempt.clone()),
             credential_generation: record.credential_generation + 1,
             ..record.clone()
-        }))));
+        };
+        if let Some(brought) = &journal.brought {
+            after.take_credentials(brought);
+        }
+        return Some(Row::A2f.does(Effect::SaveRecord(Box::new(after))));
     }
     // A call that was answered with 404: whether the client is there decides what that means.
     journal.nowhere.is_some().then(|| Row::A2e.does(Effect::ReadClient))
@@ -134,6 +138,7 @@ pub(super) fn in_hand(view: &View<'_>, request: Request) -> Option<Record> {
         provider,
         endpoints: view.endpoints?,
         attempt: view.journal.attempt.as_ref()?,
+        namespace_uid: view.namespace_uid,
         request,
         now: view.seen.now,
     };

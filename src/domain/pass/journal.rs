@@ -14,6 +14,7 @@ use crate::domain::outcome::CallError;
 use crate::domain::probe::{Control, Probed};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
+use crate::domain::restore::Earlier;
 use crate::domain::secret::SecretRevision;
 
 /// What a pass has done so far and must not forget.
@@ -54,6 +55,8 @@ pub struct Journal {
     pub adopts: Option<String>,
     /// Records and entries of the adopted client whose objects gave it up, by the names of their Secrets.
     pub superseded: Vec<String>,
+    /// The records of earlier objects of this name, once read.
+    pub earlier: Option<Box<Earlier>>,
     /// What a look for the client found.
     pub look_up: Option<LookUp>,
     /// Identifier of the client that carries the mark of the open attempt.
@@ -70,6 +73,10 @@ pub struct Journal {
     pub touched: bool,
     /// An update of this pass that was overtaken by one of another replica, and answered after that one had begun.
     pub overtaken: Option<String>,
+    /// The record that an answer in hand was to replace, as it was before.
+    pub base: Option<Box<Record>>,
+    /// The record with the credentials that an overtaken update brought, which no other answer has replaced.
+    pub brought: Option<Box<Record>>,
     /// What the client's own credentials told.
     pub probed: Option<Probed>,
     /// What a look at another client's credentials told, after this one's were rejected.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::api::{Reason, Suspect, Verify};
+use crate::api::{Reason, SecretInUpdate, Substitutions, Suspect, Verify};
 use crate::domain::auth_method;
 use crate::domain::clearing;
 use crate::domain::expiry;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
-use crate::domain::metadata::{self, Request};
+use crate::domain::metadata::{self, Request, Unsent};
 use crate::domain::record::{InFlight, Record, made};
 use crate::domain::registration::Registration;
 use crate::domain::secret::{self, Repair};
@@ -17,7 +17,7 @@ use crate::domain::substitution;
 use secrecy::ExposeSecret;
 
 use super::create::{self, RECORDED_WITHIN};
-use super::effect::{Decision, Effect, Verdict};
+use super::effect::{Decision, Effect, Next, Verdict};
 use super::first::{foreign_secret, former_secret};
 use super::row::Row;
 use super::view::{CredentialsView, Provider, ProviderView, RecordView, View};
@@ -74,13 +74,19 @@ fn find(view: &View<'_>) -> Option<Decision> {
 /// K1d: the provider substituted values of an update, so the former request is sent once more, before the application sees anything.
 fn take_back(view: &View<'_>, record: &Record) -> Option<Decision> {
     let former = record.rejected.as_ref()?.former.clone()?;
-    Some(match view.provider {
+    let decision = match view.provider {
         ProviderView::Unresolved => Row::K1d.does(Effect::ResolveProvider),
         ProviderView::Refused(failure) => Row::K1d.fails(failure.clone()),
         // Nothing is left to be done for a pass whose update was refused but to say so.
         ProviderView::Resolved(_) if view.journal.disowned => return None,
+        ProviderView::Resolved(provider) if provider.target.substitutions == Substitutions::Accept => return None,
         ProviderView::Resolved(provider) => update(view, record, provider, former),
-    })
+    };
+    match decision.next {
+        Next::Do(_) => Some(decision),
+        // As long as it cannot be sent, the Secret is kept as ever.
+        Next::Finish(_) | Next::Stop(_) => secret_step(view, record).or(Some(decision)),
+    }
 }
 
 /// K2 to K6: the application's Secret first, which needs no provider.
@@ -140,18 +146,12 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         ProviderView::Refused(failure) => return Some(Row::K9.fails(failure.clone())),
         ProviderView::Resolved(provider) => provider,
     };
-    let request = match metadata::request(&view.object.spec, &view.default_client_name(), &provider.target.knobs) {
+    let (spec, name, knobs) = (&view.object.spec, view.default_client_name(), &provider.target.knobs);
+    let request = match metadata::request(spec, &name, knobs) {
         Err(failure) => return Some(Row::K10.fails(failure)),
         Ok(request) => request,
     };
-    let spec = &view.object.spec;
-    let request = match auth_method::keep(
-        request,
-        spec,
-        record.former_auth_method(),
-        &provider.target.knobs,
-        view.endpoints,
-    ) {
+    let request = match auth_method::keep(request, spec, record.former_auth_method(), knobs, view.endpoints) {
         Err(failure) => return Some(Row::K10c.fails(failure)),
         Ok(request) => request,
     };
@@ -172,11 +172,10 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         return Some(Row::K12a.fails(substitution::of_rejected(rejected)));
     }
     // K11
-    if settled
-        && !view.journal.disowned
-        && record.request == request
-        && !record.cleared.goes_on(provider.target.knobs.clearing)
-    {
+    let is_fixed = record.management_uri().is_none();
+    let unsent = unsent(view, record, provider);
+    let clears = !is_fixed && record.cleared.goes_on(knobs.clearing, &unsent);
+    if settled && !view.journal.disowned && !clears && unsent.is_same(&record.request, &request, is_fixed) {
         // What was missed before is no first look of a later change.
         let found = || {
             Row::K11b.does(Effect::SaveRecord(Box::new(Record {
@@ -192,6 +191,16 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     Some(update(view, record, provider, request))
 }
 
+/// What is not sent to this provider any more, although the manifest is the same.
+fn unsent<'a>(view: &View<'a>, record: &'a Record, provider: &'a Provider) -> Unsent<'a> {
+    Unsent {
+        spec: &view.object.spec,
+        default_name: view.default_client_name(),
+        chosen: record.auth_method.as_deref(),
+        knobs: &provider.target.knobs,
+    }
+}
+
 /// K12 to K15: the manifest asks for something else than the record says was accepted.
 fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Request) -> Decision {
     let fingerprint = || create::fingerprint(&request, provider);
@@ -200,7 +209,7 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
         return Row::K12.ends(Verdict::Nothing);
     }
     if record.management_uri().is_none() {
-        return Row::K13.fails(unsupported());
+        return Row::K13.fails(Failure::update_unsupported(&record.client_id, false));
     }
     if let (Some(pause), None) = (view.seen.pause, &view.journal.marked) {
         return Row::K13a.fails(create::paused(pause));
@@ -221,7 +230,7 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
     if let Some(wait) = rest.filter(|wait| !wait.is_zero()) {
         return Row::K14b.fails(under_way(wait));
     }
-    let hash = fingerprint();
+    let (hash, knobs) = (fingerprint(), &provider.target.knobs);
     // The mark is this pass's own, so that nobody else's update is taken for it; or an earlier pass of this process left it, and it
     // says all that another one would.
     let marked = record.in_flight.as_ref().is_some_and(|in_flight| {
@@ -237,20 +246,24 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
         return Row::K15.does(Effect::SaveRecord(Box::new(Record {
             in_flight,
             overtaken: None,
-            cleared: record
-                .cleared
-                .before(&record.request, &request, provider.target.knobs.clearing),
+            cleared: record.cleared.before(
+                &record.request,
+                &request,
+                knobs.clearing,
+                &unsent(view, record, provider),
+            ),
             accepted: record
                 .accepted
                 .or_else(|| status::verified_at(view.object.status.as_ref())),
             ..record.clone()
         })));
     }
-    let mut body = made::update_body(&request, &record.client_id);
+    let mut body = made::update_body(&request, record, knobs);
     if let Some(way) = record.cleared.sending {
-        clearing::write(&mut body, &record.cleared.missing(&record.request, &request), way);
+        clearing::write(&mut body, &record.cleared.clears, way);
     }
-    if let (true, Some(secret)) = (view.journal.with_secret, &record.client_secret) {
+    let with_secret = view.journal.with_secret || knobs.secret_in_update == SecretInUpdate::Include;
+    if let (true, Some(secret)) = (with_secret, &record.client_secret) {
         // Some providers demand the current secret in an update, others refuse every update that holds it.
         body.insert("client_secret".to_owned(), secret.expose_secret().into());
     }
@@ -376,15 +389,6 @@ fn half_a_credential(record: &Record) -> Failure {
         record.auth_method().unwrap_or_default()
     );
     Failure::new(Class::Denied, Reason::SecretNotIssued, text)
-}
-
-/// The provider offers no way to change a registered client.
-fn unsupported() -> Failure {
-    Failure::new(
-        Class::Invalid,
-        Reason::UpdateUnsupported,
-        "the provider offers no way to change a registered client; undo the change of the manifest, or delete the OAuthClient and create it again",
-    )
 }
 
 pub(super) fn provider_changed(now: &str, before: &str) -> Failure {

@@ -23,6 +23,7 @@ mod keep;
 mod learn;
 mod observed;
 mod recreate;
+mod restore;
 mod row;
 mod state;
 #[cfg(test)]
@@ -47,12 +48,14 @@ pub use view::{CredentialsView, Operator, Pause, Provider, ProviderView, RecordV
 const UNDER_WAY: Duration = Duration::from_mins(1);
 
 /// What is asked of every object, in this order. The last part has an answer for everything.
-const PARTS: [fn(&View<'_>) -> Option<Decision>; 6] = [
+const PARTS: [fn(&View<'_>) -> Option<Decision>; 8] = [
     hand_over::next,
     first::elsewhere,
+    restore::finish,
     delete::next,
     first::next,
     keep::next,
+    restore::begin,
     create::next,
 ];
 

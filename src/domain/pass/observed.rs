@@ -49,6 +49,10 @@ pub struct Watched {
     pub former_names: Vec<String>,
     /// Entries of suspects: attempt, and client where the entry says it.
     pub suspects: Vec<(String, Option<String>)>,
+    /// Whether a record of a registered client belongs to another object of this namespace and name.
+    pub has_earlier: bool,
+    /// UID of the object's namespace, where namespaces are watched.
+    pub namespace_uid: Option<String>,
 }
 
 /// A Secret by its metadata.

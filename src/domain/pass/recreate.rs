@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::api::{OnUnknownOutcome, Reason, Verify};
+use crate::api::{OnClientLost, OnUnknownOutcome, Reason, Verify, names};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::Request;
 use crate::domain::probe::{self, Control, Standing};
@@ -34,6 +34,9 @@ pub(super) fn next(view: &View<'_>, record: &Record, provider: &Provider, reques
     };
     if let Some(rest) = over.checked_sub(missing).filter(|rest| !rest.is_zero()) {
         return Row::R4.fails(missing_client(rest.min(probe::LOOK_AGAIN)));
+    }
+    if provider.target.on_client_lost == OnClientLost::Hold && view.journal.attempt.is_none() {
+        return Row::R4b.fails(lost(&record.client_id));
     }
     let denied = view.seen.recreations_denied.or(view.seen.registrations_denied);
     if let (Some(rest), None) = (denied, &view.journal.attempt) {
@@ -84,4 +87,16 @@ fn missing_since(record: &Record, missing_since: Option<i64>) -> Effect {
 fn missing_client(rest: Duration) -> Failure {
     let text = "the provider no longer knows this client; if that stays so, it is registered again and its Secret gets the new credentials";
     Failure::new(Class::Transient, Reason::ClientMissing, text).after(Some(rest))
+}
+
+/// The loss is confirmed, and the owner of the provider object wants to decide what comes of it.
+fn lost(client_id: &str) -> Failure {
+    let text = format!(
+        "the provider no longer knows client {client_id}. The provider object has onClientLost: Hold, so no other client is registered, and the Secret \
+         stays as it is. To register another client in its place: kubectl annotate --overwrite oauthclient NAME {}={client_id}. If the client is restored at \
+         the provider with a new registration access token, give the operator that token by spec.adopt. To re-register lost clients automatically, \
+         set onClientLost: Register in the provider object",
+        names::REPLACE
+    );
+    Failure::new(Class::Denied, Reason::ClientLost, text)
 }

@@ -40,6 +40,8 @@ pub enum Part {
     Before,
     /// A: what every object is asked first.
     First,
+    /// T: an object that was restored with a new UID.
+    Restore,
     /// C: a client without a record.
     Create,
     /// K: a recorded client.
@@ -133,7 +135,27 @@ rows! {
         A13 "record present"
             => "part K";
         A14 "else"
+            => "parts T and C";
+    }
+    Restore {
+        T1 "record present, marked as taken over by another object: object not read live / else"
+            => "read it / save the record without the mark";
+        T2 "record present, it replaces that of an earlier object: the earlier records not read / the earlier one is there and marked for this object / else"
+            => "find them live / remove it / save the record without that";
+        T3 "record absent, no attempt of this object open, its known client not abandoned, and the watch shows the record of a registered client of another object of this name: object not read live / the records not read"
+            => "read it: the earlier object is gone / find them live, with the UID of the namespace";
+        T4 "none of them is of this cluster, registered and of this namespace and name"
             => "part C";
+        T5 "provider unresolved / refused / its issuer not stated and not discovered"
+            => "resolve it / verdict: failed / discover";
+        T6 "more than one, a call in flight, another issuer, or another UID of the namespace and no permission by annotation"
+            => "verdict: failed (RestoreRefused)";
+        T7 "finalizer missing"
+            => "add it";
+        T8 "the earlier record not marked"
+            => "mark it as taken over by this object: no pass over the earlier object may change it any more";
+        T9 "else"
+            => "create the record of this object from it";
     }
     Create {
         C1 "absence of the record known from the watch only, and marker, clientID or our Secret say that there was an attempt"
@@ -154,6 +176,8 @@ rows! {
             => "discover";
         C5c "the same, not looked up"
             => "look the client up: found, it is the registration in hand (A1)";
+        C5d "marker open, its attempt is no suspect yet, not known to be absent, and the API server has not shown the object in this pass"
+            => "read it: a view that lags behind may lack what the status tells of that attempt";
         C6 "marker open, its attempt is no suspect yet, not known to be absent"
             => "enter a suspect";
         C7 "marker open, attempt not abandoned, not known to be absent, and (policy Hold, or another suspect of this UID)"
@@ -270,6 +294,8 @@ rows! {
             => "save the record with the time";
         R4 "noted less than 60 s ago (no other client: less than an hour)"
             => "verdict: failed (ClientMissing, transient)";
+        R4b "no attempt opened, and `onClientLost` of the provider object is Hold"
+            => "verdict: failed (ClientLost)";
         R4a "no attempt opened, and two suspects of this UID without client_id (policy Hold: one), none abandoned"
             => "verdict: failed (OutcomeUnknown)";
         R5 "no attempt opened, recreations or registrations denied"

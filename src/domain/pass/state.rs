@@ -69,6 +69,7 @@ pub(super) enum Remains {
 
 /// All that a pass knows.
 #[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct State {
     pub(super) object: Arc<OAuthClient>,
     pub(super) deep: bool,
@@ -79,6 +80,10 @@ pub struct State {
     pub(super) provider: Option<Result<Arc<Provider>, Failure>>,
     pub(super) endpoints: Option<Box<Endpoints>>,
     pub(super) suspects: Vec<Suspect>,
+    /// Whether a record belongs to an earlier object of this name.
+    pub(super) has_earlier: bool,
+    /// UID of the object's namespace, if it is known.
+    pub(super) namespace_uid: Option<String>,
     /// The attempt that this pass closed, for the status.
     pub(super) closed: Option<Attempt>,
     /// The attempt of this pass whose client it has recorded.
@@ -117,6 +122,8 @@ impl State {
             provider: None,
             endpoints: None,
             suspects: Vec::new(),
+            has_earlier: false,
+            namespace_uid: None,
             closed: None,
             recorded_attempt: None,
             gone: false,
@@ -158,6 +165,8 @@ impl State {
             },
         };
         self.former_names = watched.former_names;
+        self.has_earlier = watched.has_earlier;
+        self.namespace_uid = watched.namespace_uid;
         let told: &[Suspect] = status.map_or(&[], |status| &status.suspects);
         let known = |attempt: &str| {
             // The status knows what entries of an earlier version do not say in their metadata.
@@ -271,6 +280,12 @@ impl State {
         self.journal.confirmed.as_ref()
     }
 
+    /// The record of the earlier object that this one replaces, and its version.
+    #[must_use]
+    pub fn earlier(&self, uid: &str) -> Option<&SecretRevision> {
+        self.journal.earlier.as_ref()?.of(uid).map(|earlier| &earlier.revision)
+    }
+
     /// Whether the client in hand is one that exists and is taken over.
     #[must_use]
     pub fn adopts(&self) -> bool {
@@ -364,7 +379,8 @@ impl State {
     /// The record of the client that this pass has registered, as long as no deletion has begun.
     pub(super) fn fresh_record(&self) -> Option<&Record> {
         let (record, _) = self.record()?;
-        let fresh = self.recorded_attempt.as_ref() == Some(&record.attempt);
+        // A restored object has taken it over.
+        let fresh = self.recorded_attempt.as_ref() == Some(&record.attempt) && record.taken_by.is_none();
         (fresh && record.phase == Phase::Registered).then_some(record)
     }
 }

@@ -14,6 +14,8 @@ mod keep_rows;
 mod learned_rows;
 mod left_rows;
 mod recreate_rows;
+mod refusal_rows;
+mod restore_rows;
 
 use std::time::Duration;
 
@@ -45,6 +47,7 @@ struct World {
     resolved: bool,
     endpoints: Option<Endpoints>,
     suspects: Vec<Suspect>,
+    has_earlier: bool,
     journal: Journal,
     now: i64,
     registrations_denied: Option<Duration>,
@@ -77,6 +80,7 @@ fn provider() -> Provider {
             management: Sent::default(),
             knobs: knobs(Profile::Rfc7592),
             on_unknown_outcome: crate::api::OnUnknownOutcome::Register,
+            on_client_lost: crate::api::OnClientLost::Register,
             substitutions: crate::api::Substitutions::Accept,
             verify: crate::api::Verify::Auto,
             ca_bundle: None,
@@ -118,6 +122,7 @@ impl World {
             resolved: true,
             endpoints: Some(stored().endpoints),
             suspects: vec![],
+            has_earlier: false,
             journal: Journal::default(),
             now: 1_000_000,
             registrations_denied: None,
@@ -235,6 +240,8 @@ impl World {
             },
             endpoints: self.endpoints.as_ref(),
             suspects: &self.suspects,
+            has_earlier: self.has_earlier,
+            namespace_uid: Some("n"),
             journal: &self.journal,
         })
         .next

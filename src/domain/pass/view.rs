@@ -38,6 +38,10 @@ pub struct View<'a> {
     pub endpoints: Option<&'a Endpoints>,
     /// Suspected stray clients of this object.
     pub suspects: &'a [Suspect],
+    /// Whether a record belongs to an earlier object of this name.
+    pub has_earlier: bool,
+    /// UID of the object's namespace, if it is known.
+    pub namespace_uid: Option<&'a str>,
     /// What this pass has done.
     pub journal: &'a Journal,
 }
@@ -203,14 +207,9 @@ impl View<'_> {
         status::is_judged(self.object)
     }
 
-    /// Whether this generation was judged Ready.
-    pub(super) fn is_judged_ready(&self) -> bool {
-        status::is_judged_ready(self.object)
-    }
-
     /// Whether this generation was judged Ready, or would be if the client secret had not expired.
     pub(super) fn stands(&self) -> bool {
-        self.is_judged_ready() || status::is_judged_expired(self.object)
+        status::stands(self.object)
     }
 
     /// Whether the status says of an expired secret that it has expired, and of no other.
@@ -315,6 +314,8 @@ impl<'a> View<'a> {
             },
             endpoints: state.endpoints.as_deref(),
             suspects: &state.suspects,
+            has_earlier: state.has_earlier,
+            namespace_uid: state.namespace_uid.as_deref(),
             journal: &state.journal,
         }
     }

@@ -3,14 +3,15 @@
 use kube::ResourceExt;
 use serde_json::{Map, Value};
 
-use crate::api::OAuthClient;
+use crate::api::metadata::RESPONSE_ONLY;
+use crate::api::{OAuthClient, UpdateMembers};
 use crate::domain::auth_method;
 use crate::domain::clearing::Cleared;
 use crate::domain::metadata::Request;
 use crate::domain::operator::Operator;
 use crate::domain::provider::Provider;
 use crate::domain::registration::Registration;
-use crate::domain::target::Endpoints;
+use crate::domain::target::{Endpoints, Knobs};
 
 use super::{Access, Nested, Owner, Phase, Record, SCHEMA_VERSION};
 
@@ -26,6 +27,8 @@ pub struct Origin<'a> {
     pub endpoints: &'a Endpoints,
     /// The attempt.
     pub attempt: &'a str,
+    /// UID of the object's namespace, if it is known.
+    pub namespace_uid: Option<&'a str>,
     /// What the manifest asked for.
     pub request: Request,
     /// Seconds since the epoch.
@@ -39,6 +42,7 @@ pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Record {
         attempt: origin.attempt.to_owned(),
+        namespace_uid: origin.namespace_uid.map(str::to_owned),
         client_id: answer.client_id,
         client_secret: answer.client_secret,
         client_secret_expires_at: answer.client_secret_expires_at.filter(|at| *at != 0),
@@ -92,16 +96,33 @@ pub fn sample(object: &OAuthClient, operator: &Operator) -> Record {
         touched: None,
         accepted: None,
         missing_since: None,
+        namespace_uid: None,
+        taken_by: None,
+        taken_from: None,
         other: Map::new(),
         nested: Nested::default(),
     }
 }
 
-/// Body of an update: everything that is wanted, and the `client_id` (RFC 7592 section 2.2).
+/// Body of an update: everything that is wanted, and the `client_id` (RFC 7592 section 2.2). What the provider added to its answers is
+/// repeated for providers that demand every member; what a manifest asked for before, and does not any more, is not, nor what is never
+/// sent to this provider.
 #[must_use]
-pub fn update_body(request: &Request, client_id: &str) -> Request {
+pub fn update_body(request: &Request, record: &Record, knobs: &Knobs) -> Request {
     let mut body = request.clone();
-    body.insert("client_id".to_owned(), Value::String(client_id.to_owned()));
+    if knobs.update_members == UpdateMembers::All {
+        let added = record.metadata.iter().filter(|(name, value)| {
+            !record.request.contains_key(*name)
+                && !record.cleared.left.contains_key(*name)
+                && !RESPONSE_ONLY.contains(&name.as_str())
+                && !knobs.omit_members.contains(name)
+                && !value.is_null()
+        });
+        for (name, value) in added {
+            body.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    body.insert("client_id".to_owned(), Value::String(record.client_id.clone()));
     body
 }
 

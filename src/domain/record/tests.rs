@@ -1,4 +1,6 @@
 use super::*;
+use crate::domain::profile::knobs;
+use crate::domain::target::Knobs;
 
 pub(crate) fn record() -> Record {
     Record {
@@ -36,6 +38,9 @@ pub(crate) fn record() -> Record {
         touched: None,
         accepted: None,
         missing_since: None,
+        namespace_uid: None,
+        taken_by: None,
+        taken_from: None,
         other: Map::new(),
         nested: Nested::default(),
     }
@@ -231,4 +236,31 @@ fn t157_the_version_of_a_record_can_be_read_when_nothing_else_can() {
         Some(7)
     );
     assert_eq!(Record::schema_version_of(b"no json"), None);
+}
+
+#[test]
+fn t275_an_update_of_all_members_repeats_what_the_provider_added_and_clears_what_the_manifest_took_back() {
+    let stated = serde_json::json!({
+        "added": "x", "contacts": ["a@b"], "scope": "openid", "null": null, "client_secret_expires_at": 0,
+    });
+    let asked = serde_json::json!({"contacts": ["a@b"], "scope": "openid"});
+    let mut record = Record {
+        request: asked.as_object().unwrap().clone(),
+        metadata: stated.as_object().unwrap().clone(),
+        ..record()
+    };
+    let wanted = serde_json::json!({"scope": "profile"});
+    let body = |knobs: &Knobs| Value::Object(made::update_body(wanted.as_object().unwrap(), &record, knobs));
+    let mut knobs = knobs(crate::api::Profile::Rfc7592);
+    let requested = serde_json::json!({"client_id": "id", "scope": "profile"});
+    assert_eq!(body(&knobs), requested);
+    knobs.update_members = crate::api::UpdateMembers::All;
+    let all = serde_json::json!({"added": "x", "client_id": "id", "scope": "profile"});
+    assert_eq!(body(&knobs), all);
+    knobs.omit_members = vec!["added".to_owned()];
+    assert_eq!(body(&knobs), requested, "what the provider object never sends");
+    knobs.omit_members.clear();
+    record.cleared.left.insert("added".to_owned(), "x".into());
+    let left = Value::Object(made::update_body(wanted.as_object().unwrap(), &record, &knobs));
+    assert_eq!(left, requested, "what a manifest asked for before the last update");
 }

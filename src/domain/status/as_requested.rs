@@ -2,7 +2,7 @@
 
 use crate::api::{OAuthClientStatus, Reason};
 use crate::domain::comparison::Stated;
-use crate::domain::effective::{self, Difference};
+use crate::domain::effective;
 use crate::domain::metadata;
 
 use super::{Conditions, Facts, Verdict};
@@ -32,12 +32,13 @@ pub(super) fn tell(status: &mut OAuthClientStatus, verdict: &Verdict, facts: &Fa
     if !about_answer {
         return;
     }
-    let differences = effective::differences(record);
+    let differences = effective::differences(record, spec);
     let echoed = effective::is_echoed(record);
     let set = metadata::set_members(spec);
-    let named = |stated: Stated| -> Vec<&Difference> {
+    let named = |stated: Stated| -> Vec<&str> {
         let set = differences.iter().filter(|difference| set.contains(&difference.member));
-        set.filter(|difference| difference.stated == stated).collect()
+        let named = set.filter(|difference| difference.stated == stated);
+        named.map(|difference| difference.member.as_str()).collect()
     };
     let (other, nothing) = (named(Stated::Other), named(Stated::Nothing));
     status.effective = if echoed {
@@ -53,36 +54,47 @@ pub(super) fn tell(status: &mut OAuthClientStatus, verdict: &Verdict, facts: &Fa
     if !echoed {
         let text = "the answer of the provider contains none of the requested members, so it is unknown which values it registered";
         conditions.set(CONDITION, "Unknown", Reason::MetadataNotStated, text);
-    } else if !record.cleared.left.is_empty() {
-        let left: Vec<String> = record
-            .cleared
-            .left
-            .keys()
-            .map(|member| metadata::field_of(member))
-            .collect();
-        let text = format!(
-            "the provider keeps the last values of {}, which the manifest no longer sets, whatever value the operator sends for none; see status.effective. \
-             Set them to the values that the application needs, or remove them at the provider",
-            listed(&left)
-        );
-        conditions.set(CONDITION, "False", Reason::MetadataSubstituted, &text);
-    } else if !other.is_empty() {
-        let text = format!(
+        return;
+    }
+    let left: Vec<&str> = record.cleared.left.keys().map(String::as_str).collect();
+    let (status, reason) = match (left.len() + other.len(), nothing.len()) {
+        (0, 0) => ("True", Reason::AsRequested),
+        (0, _) => ("Unknown", Reason::MetadataNotStated),
+        _ => ("False", Reason::MetadataSubstituted),
+    };
+    let mut text = Vec::new();
+    if !left.is_empty() {
+        text.push(format!(
+            "the provider keeps the last values of {}, which the manifest no longer sets, whatever the operator sends in their place; see \
+             status.effective. Set them to the values that the application needs, or remove them at the provider",
+            fields(&left)
+        ));
+    }
+    if !other.is_empty() {
+        text.push(format!(
             "the provider registered other values of {} than the manifest sets; see status.effective. Change the manifest, or ask the administrator of the \
              provider to allow the requested values",
             fields(&other)
-        );
-        conditions.set(CONDITION, "False", Reason::MetadataSubstituted, &text);
-    } else if !nothing.is_empty() {
-        let text = format!(
+        ));
+    }
+    if !nothing.is_empty() {
+        text.push(format!(
             "the answer of the provider does not contain {}, so it is unknown whether the provider registered the requested values; check the client there",
             fields(&nothing)
-        );
-        conditions.set(CONDITION, "Unknown", Reason::MetadataNotStated, &text);
-    } else {
-        let text = "the provider registered the values that the manifest sets";
-        conditions.set(CONDITION, "True", Reason::AsRequested, text);
+        ));
     }
+    let named = other.into_iter().chain(nothing);
+    let unsent: Vec<&str> = named.filter(|member| !record.request.contains_key(*member)).collect();
+    if !unsent.is_empty() {
+        text.push(format!(
+            "the operator does not send {} to this provider, by spec.omitMembers or the profile of the provider object",
+            fields(&unsent)
+        ));
+    }
+    if text.is_empty() {
+        text.push("the provider registered the values that the manifest sets".to_owned());
+    }
+    conditions.set(CONDITION, status, reason, &text.join(". "));
 }
 
 /// An authentication method, as a provider states it, for the status.
@@ -90,18 +102,12 @@ pub(super) fn method(stated: &str) -> String {
     stated.chars().take(LONGEST_METHOD).collect()
 }
 
-fn fields(differences: &[&Difference]) -> String {
-    let fields: Vec<String> = differences
-        .iter()
-        .map(|difference| metadata::field_of(&difference.member))
-        .collect();
-    listed(&fields)
-}
-
-fn listed(fields: &[String]) -> String {
-    let mut listed = fields[..fields.len().min(MOST_NAMED)].join(", ");
-    if fields.len() > MOST_NAMED {
-        listed = format!("{listed} and {} more", fields.len() - MOST_NAMED);
+/// The paths of members in the manifest.
+fn fields(members: &[&str]) -> String {
+    let named = members.iter().take(MOST_NAMED).map(|member| metadata::field_of(member));
+    let listed = named.collect::<Vec<_>>().join(", ");
+    match members.len().saturating_sub(MOST_NAMED) {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
     }
-    listed
 }

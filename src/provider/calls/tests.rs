@@ -1,4 +1,4 @@
-use crate::api::{OnUnknownOutcome, Profile};
+use crate::api::{OnClientLost, OnUnknownOutcome, Profile};
 use crate::domain::profile;
 use crate::domain::record::tests::record as stored;
 use crate::domain::target::Location;
@@ -21,6 +21,7 @@ pub(in crate::provider) fn target(issuer: &str, token: &str) -> Target {
         management: bearer(token),
         knobs: profile::knobs(Profile::Rfc7592),
         on_unknown_outcome: OnUnknownOutcome::Register,
+        on_client_lost: OnClientLost::Register,
         substitutions: crate::api::Substitutions::Accept,
         verify: crate::api::Verify::Auto,
         ca_bundle: None,

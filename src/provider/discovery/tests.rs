@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use super::super::double::{Double, reply};
 use super::super::egress::EgressPolicy;
 use super::*;
-use crate::api::{OnUnknownOutcome, Profile};
+use crate::api::{OnClientLost, OnUnknownOutcome, Profile};
 use crate::domain::profile::knobs;
 use crate::domain::target::{AuthScheme, Deadlines};
 
@@ -76,6 +76,7 @@ fn target(location: Location) -> Target {
         management: Credentials::default(),
         knobs: knobs(Profile::Rfc7592),
         on_unknown_outcome: OnUnknownOutcome::Register,
+        on_client_lost: OnClientLost::Register,
         substitutions: crate::api::Substitutions::Accept,
         verify: crate::api::Verify::Auto,
         ca_bundle: None,

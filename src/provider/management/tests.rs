@@ -186,6 +186,20 @@ async fn w68_an_answer_that_repeats_another_credential_is_not_shown_either() {
 }
 
 #[tokio::test]
+async fn w153_a_403_names_the_setting_only_where_the_credentials_come_from_one() {
+    let double = Double::saying(403, "", r#"{"error":"forbidden"}"#).await;
+    let told = async |call: ManagementCall| transport().read(&call).await.unwrap_err().failure.message;
+    let own = told(call(&double, &double.origin)).await;
+    assert!(!own.contains("spec.managementAuth"), "{own}");
+    let mut target = target(&double.origin, "");
+    target.management = bearer("t0ken-of-an-administrator");
+    let record = record(&double.origin, ManagementMode::Credentials);
+    let call = ManagementCall::of(&record, Located::stated(&target)).unwrap().unwrap();
+    let administered = told(call).await;
+    assert!(administered.contains("spec.managementAuth"), "{administered}");
+}
+
+#[tokio::test]
 async fn w45_a_refused_token_that_was_bought_says_nothing_about_the_client() {
     for status in [401, 403] {
         let double = Double::new(move |text: &str| {

@@ -116,12 +116,12 @@ pub(super) fn refused(grant: &ClientGrant, answer: &Answer, at: &str, spoken: &[
         429 => (
             Class::Transient,
             Reason::RateLimited,
-            format!("{at} asks to slow down{said}; the operator waits"),
+            format!("{at} returned 429{said}; the operator retries later"),
         ),
         408 | 425 | 500.. => (
             Class::Transient,
             Reason::ProviderUnavailable,
-            format!("{at} cannot serve now (status {status}){said}; the operator tries again"),
+            format!("{at} is unavailable (status {status}){said}; the operator retries"),
         ),
         400..=499 => (
             Class::Denied,

@@ -27,6 +27,12 @@ pub(super) fn providers() -> Vec<Case> {
             json!({"clientIDMember": "id", "management": {"mode": "Credentials"}}),
         ),
         case(
+            ".spec",
+            "clientIDMember needs management.mode Credentials",
+            json!({"clientIDMember": "id", "management": {"updateMembers": "All"}}),
+            json!({"clientIDMember": "id", "profile": "okta", "management": {"updateMembers": "All"}}),
+        ),
+        case(
             ".spec.issuer",
             "issuer: must be an http or https URL",
             json!({"issuer": "https://p.example?x"}),
@@ -75,10 +81,16 @@ pub(super) fn providers() -> Vec<Case> {
             json!({"endpoints": {"allowedOrigins": ["https://p.example:8443"]}}),
         ),
         case(
-            ".spec.management",
-            "uriTemplate is used only with mode Credentials",
+            ".spec",
+            "management.uriTemplate is used only with management.mode Credentials",
             json!({"management": {"mode": "None", "uriTemplate": "{client_id}"}}),
             json!({"management": {"mode": "Credentials", "uriTemplate": "{client_id}"}}),
+        ),
+        case(
+            ".spec",
+            "management.uriTemplate is used only with management.mode Credentials",
+            json!({"management": {"uriTemplate": "{client_id}"}}),
+            json!({"profile": "wso2", "management": {"uriTemplate": "{client_id}", "updateMembers": "All"}}),
         ),
         case(
             ".spec.management.uriTemplate",
@@ -175,14 +187,15 @@ pub(super) fn providers() -> Vec<Case> {
             let bearer = json!({"secretRef": {"name": "a"}, "additionalSecretRefs": further});
             one(auth, one("bearer", bearer))
         };
-        if auth == "registrationAuth" {
-            cases.push(case(
-                &path(".bearer.additionalSecretRefs[].name"),
-                PATTERN,
-                listed(&["a..b"]),
-                listed(&["a.b", "c"]),
-            ));
-        } else {
+        let is_listed = auth == "registrationAuth";
+        cases.push(case(
+            &path(".bearer.additionalSecretRefs[].name"),
+            PATTERN,
+            listed(&["a..b"]),
+            // Elsewhere no list is accepted.
+            if is_listed { listed(&["a.b", "c"]) } else { json!({}) },
+        ));
+        if !is_listed {
             cases.push(case(
                 &path(""),
                 "additionalSecretRefs is used only in registrationAuth",

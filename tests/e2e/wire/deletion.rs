@@ -123,7 +123,7 @@ fn w52_a_provider_that_offers_no_deletion_keeps_its_client_and_is_told_of() {
         let secret = case.ready_app("", "one").await;
         case.app("", "two").await;
         let message = case.failed("", "UpdateUnsupported").await;
-        assert!(message.contains("undo the change"), "{message}");
+        assert!(message.contains("revert the change"), "{message}");
         case.delete("").await;
         case.gone("").await;
         assert!(

@@ -130,7 +130,7 @@ fn w05_refusals_without_a_word_are_told_apart() {
             (401, "CredentialsRejected", "spec.discoveryAuth"),
             (404, "DiscoveryFailed", "knows nothing of acct:admin@localhost"),
             (415, "DiscoveryFailed", "status 415"),
-            (429, "RateLimited", "slow down"),
+            (429, "RateLimited", "returned 429"),
             (500, "ProviderUnavailable", "status 500"),
         ]
         .into_iter()

@@ -20,6 +20,16 @@ pub fn answer(double: &ScriptableProvider, reply: Reply) {
     double.script(move |seen| is_put(seen).then(|| Fault::Answer(reply.clone())));
 }
 
+/// A fault of so many updates.
+fn of_updates(times: u32, kind: OidcFaultKind) -> OidcFault {
+    OidcFault {
+        method: Some("PUT".to_owned()),
+        path: "/reg/".to_owned(),
+        times,
+        kind,
+    }
+}
+
 async fn rotating() -> OidcProvider {
     let options = OidcProviderOptions {
         rotate: true,
@@ -221,12 +231,7 @@ fn w45_an_update_whose_answer_is_lost_with_its_new_token_registers_nothing() {
         let provider = rotating().await;
         case.provider(json!({"issuer": provider.issuer()})).await;
         let secret = case.ready_app("", "one").await;
-        let lost = OidcFault {
-            method: Some("PUT".to_owned()),
-            path: "/reg/".to_owned(),
-            times: 1,
-            kind: OidcFaultKind::LoseAnswer,
-        };
+        let lost = of_updates(1, OidcFaultKind::LoseAnswer);
         provider.faults(&[lost]).await.unwrap();
         case.app("", "two").await;
         let message = case.failed("", "ManagementLost").await;
@@ -256,12 +261,7 @@ fn w45_an_update_whose_answer_is_lost_is_repeated() {
         let provider = OidcProvider::start(OidcProviderOptions::default()).await.unwrap();
         case.provider(json!({"issuer": provider.issuer()})).await;
         case.ready_app("", "one").await;
-        let lost = |kind| OidcFault {
-            method: Some("PUT".to_owned()),
-            path: "/reg/".to_owned(),
-            times: 1,
-            kind,
-        };
+        let lost = |kind| of_updates(1, kind);
         provider
             .faults(&[lost(OidcFaultKind::LoseAnswer), lost(OidcFaultKind::LoseRequest)])
             .await
@@ -278,12 +278,7 @@ fn a_record_that_goes_while_an_update_is_under_way_is_written_again() {
         let provider = rotating().await;
         case.provider(json!({"issuer": provider.issuer()})).await;
         case.ready_app("", "one").await;
-        let slow = OidcFault {
-            method: Some("PUT".to_owned()),
-            path: "/reg/".to_owned(),
-            times: 1,
-            kind: OidcFaultKind::Delay { ms: 1500 },
-        };
+        let slow = of_updates(1, OidcFaultKind::Delay { ms: 1500 });
         provider.faults(&[slow]).await.unwrap();
         case.app("", "two").await;
         eventually("an update is under way", async || {

@@ -18,6 +18,8 @@ mod deletion;
 mod discovery;
 mod effects;
 mod forms;
+mod knobs;
+mod lost;
 mod management;
 mod manifests;
 mod moved;

@@ -71,6 +71,11 @@ fn w15_an_expiry_that_is_past_or_nonsense_starts_nothing() {
                 (seen.method == "POST").then_some(testbed::providers::Fault::Answer(reply))
             });
             case.app(suffix, suffix).await;
+            if suffix == "past" {
+                let message = case.failed(suffix, "SecretExpired").await;
+                assert!(message.contains(told.unwrap()), "{message}");
+                continue;
+            }
             let status = case.ready(suffix).await.status.unwrap();
             assert_eq!(status.secret_expires_at.as_deref(), told, "{suffix}");
         }

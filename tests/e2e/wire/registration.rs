@@ -109,7 +109,7 @@ fn w16_half_of_what_management_needs_is_none() {
             case.ready_app(suffix, "one").await;
             case.app(suffix, "two").await;
             let message = case.failed(suffix, "UpdateUnsupported").await;
-            assert!(message.contains("undo the change"), "{message}");
+            assert!(message.contains("revert the change"), "{message}");
             case.delete(suffix).await;
             case.gone(suffix).await;
             case.warned(suffix, "DeletionUnsupported").await;
@@ -217,7 +217,7 @@ fn w23_a_wait_that_is_asked_for_is_kept() {
         case.provider(json!({"issuer": proxy.url()})).await;
         case.provider_ready().await;
         case.app("", "one").await;
-        case.told("", "Ready", "asks to slow down").await;
+        case.told("", "Ready", "returned 429").await;
         case.ready("").await;
         let at: Vec<_> = proxy
             .exchanges()

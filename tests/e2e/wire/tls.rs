@@ -42,6 +42,20 @@ fn w69_every_trouble_with_a_certificate_is_told_by_its_name() {
     });
 }
 
+/// The provider's certificate is of another authority from now on. It is the cause that the change of one client and the deletion of the
+/// other one wait.
+async fn replaced(case: &super::Case, double: &ScriptableProvider) -> Authority {
+    let next = Authority::new("the next authority").unwrap();
+    double.serve_with(next.issue(&NAMES).unwrap().server_config().unwrap());
+    // Connections that were made before end within a second.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    case.app("kept", "two").await;
+    case.told("kept", "Stalled", "unknown issuer").await;
+    case.delete("deleted").await;
+    case.told("deleted", "Ready", "unknown issuer").await;
+    next
+}
+
 /// The provider's authority is replaced: new bundle, new trust, for clients that exist as well, without a restart.
 #[test]
 fn t56_an_authority_that_is_replaced_counts_for_clients_that_exist() {
@@ -51,14 +65,7 @@ fn t56_an_authority_that_is_replaced_counts_for_clients_that_exist() {
         for suffix in ["kept", "deleted"] {
             case.ready_app(suffix, "one").await;
         }
-        let next = Authority::new("the next authority").unwrap();
-        double.serve_with(next.issue(&NAMES).unwrap().server_config().unwrap());
-        // Connections that were made before end within a second.
-        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-        case.app("kept", "two").await;
-        case.told("kept", "Stalled", "unknown issuer").await;
-        case.delete("deleted").await;
-        case.told("deleted", "Ready", "unknown issuer").await;
+        let next = replaced(&case, &double).await;
         assert_eq!(double.clients().len(), 2);
         case.provider(trusting(&double, next.pem())).await;
         case.ready("kept").await;
@@ -107,14 +114,7 @@ fn t265_an_authority_in_a_secret_is_trusted_and_its_replacement_counts_for_clien
         let digest = |record: &Value| record["management"]["caBundleDigest"].as_str().map(str::to_owned);
         let before = digest(&case.record("kept").await).unwrap();
 
-        let next = Authority::new("the next authority").unwrap();
-        double.serve_with(next.issue(&NAMES).unwrap().server_config().unwrap());
-        // Connections that were made before end within a second.
-        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-        case.app("kept", "two").await;
-        case.told("kept", "Stalled", "unknown issuer").await;
-        case.delete("deleted").await;
-        case.told("deleted", "Ready", "unknown issuer").await;
+        let next = replaced(&case, &double).await;
         let changed = std::time::Instant::now();
         authorities(&case, double.url(), next.pem()).await;
         case.ready("kept").await;

@@ -50,6 +50,8 @@ pub(super) struct Cluster {
     pub clients: BTreeMap<Name, Arc<Kept>>,
     pub secrets: BTreeMap<Name, Arc<KeptSecret>>,
     pub terminating: BTreeSet<String>,
+    /// How often the namespace of the applications was deleted and created again.
+    pub made_again: u32,
     /// Parts of objects that the operator's field managers touched beyond what is theirs.
     pub trespasses: Vec<String>,
     version: u64,
@@ -89,6 +91,10 @@ impl Cluster {
         };
         self.secrets.insert(name, Arc::new(kept));
         revision
+    }
+
+    pub(super) fn namespace_uid(&self, namespace: &str) -> String {
+        format!("{namespace}-{}", self.made_again)
     }
 
     // --- What users and controllers do ---

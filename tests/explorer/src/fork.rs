@@ -24,12 +24,13 @@ pub(super) struct Fork {
     pub state: State,
     pub who: usize,
     pub what: usize,
+    pub deep: bool,
     pass: Pass<'static, Process>,
     held_back: Option<Secret>,
 }
 
 impl Fork {
-    fn before_step(state: &State, process: &Process, pass: &Pass<'_, Process>) -> Self {
+    fn before_step(state: &State, process: &Process, pass: &Pass<'_, Process>, deep: bool) -> Self {
         let held_back = process.held_back.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
             state: State {
@@ -38,6 +39,7 @@ impl Fork {
             },
             who: process.who,
             what: process.what,
+            deep,
             pass: moved(pass, &NOWHERE, None),
             held_back: held_back.clone(),
         }
@@ -56,19 +58,19 @@ impl Fork {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone_from(&self.held_back);
-        steps(moved(&self.pass, &process, Some(shared)))
+        steps(moved(&self.pass, &process, Some(shared)), self.deep)
     }
 }
 
 /// Runs a pass to its end, and leaves a fork before each of its steps from which a run with a further fault may begin. `None`:
 /// the process died in it.
-pub(super) fn steps(mut pass: Pass<'_, Process>) -> Option<End> {
+pub(super) fn steps(mut pass: Pass<'_, Process>, deep: bool) -> Option<End> {
     let (process, ..) = pass.held();
     loop {
         {
             let mut state = lock(&process.state);
             if state.schedule.may_part() {
-                let fork = Fork::before_step(&state, process, &pass);
+                let fork = Fork::before_step(&state, process, &pass, deep);
                 state.forks.push(Arc::new(fork));
             }
         }

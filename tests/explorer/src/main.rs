@@ -135,6 +135,8 @@ fn a_run_that_goes_on_from_a_fork_is_the_run_of_the_whole_turn() {
         ("create and delete", 1),
         ("update with rotation", 1),
         ("provider lost", 1),
+        // A change of the provider object is acted on by deep passes.
+        ("provider leaves a member out", 1),
     ];
     for (name, faults) in faults {
         let found = search::explore_and_compare(Scenario::named(name).unwrap(), faults, None);
@@ -256,5 +258,10 @@ mod planted {
     #[test]
     fn a_record_that_goes_before_its_client_is_found() {
         println!("{}", found(Plant::RecordGoesFirst));
+    }
+
+    #[test]
+    fn a_lost_client_that_is_replaced_against_the_policy_is_found() {
+        println!("{}", found(Plant::LostClientReplaced));
     }
 }

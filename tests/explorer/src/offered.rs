@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use oauth_client_operator::api::{ManagementMode, OnUnknownOutcome, Profile, Verify};
+use oauth_client_operator::api::{ManagementMode, OnClientLost, OnUnknownOutcome, Profile, Verify};
 use oauth_client_operator::domain::pass::Provider;
 use oauth_client_operator::domain::profile;
 use oauth_client_operator::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Knobs, Location, Target};
@@ -53,17 +53,18 @@ impl Offered {
 
     /// With its settings applied and its credentials read.
     pub(super) fn read(self, scenario: &Scenario) -> Arc<Provider> {
-        static FIRST: OnceLock<[Arc<Provider>; 5]> = OnceLock::new();
+        static FIRST: OnceLock<[Arc<Provider>; 6]> = OnceLock::new();
         static LATER: Mutex<BTreeMap<(Offered, usize), Arc<Provider>>> = Mutex::new(BTreeMap::new());
         let which = match scenario.policy {
             _ if scenario.chosen => 2,
+            _ if scenario.lost == OnClientLost::Hold => 5,
             OnUnknownOutcome::Register if scenario.marked => 3,
             OnUnknownOutcome::Hold if scenario.marked => 4,
             OnUnknownOutcome::Register => 0,
             OnUnknownOutcome::Hold => 1,
         };
         if self == Self::FIRST {
-            return FIRST.get_or_init(|| [0, 1, 2, 3, 4].map(|which| Arc::new(self.kind(which))))[which].clone();
+            return FIRST.get_or_init(|| [0, 1, 2, 3, 4, 5].map(|which| Arc::new(self.kind(which))))[which].clone();
         }
         let mut later = LATER.lock().unwrap_or_else(PoisonError::into_inner);
         let read = later.entry((self, which)).or_insert_with(|| Arc::new(self.kind(which)));
@@ -77,7 +78,12 @@ impl Offered {
             1 => self.resolved(OnUnknownOutcome::Hold, plain()),
             2 => self.resolved(OnUnknownOutcome::Register, profile::knobs(Profile::Wso2)),
             3 => self.resolved(OnUnknownOutcome::Register, marking()),
-            _ => self.resolved(OnUnknownOutcome::Hold, marking()),
+            4 => self.resolved(OnUnknownOutcome::Hold, marking()),
+            _ => {
+                let mut provider = self.resolved(OnUnknownOutcome::Register, plain());
+                provider.target.on_client_lost = OnClientLost::Hold;
+                provider
+            }
         }
     }
 
@@ -105,6 +111,7 @@ impl Offered {
                 management,
                 knobs,
                 on_unknown_outcome: policy,
+                on_client_lost: OnClientLost::Register,
                 substitutions: oauth_client_operator::api::Substitutions::Accept,
                 verify: Verify::Auto,
                 ca_bundle: None,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt;
 use testbed::promises::{self, Issued, Leftovers, Object, Published, Recorded, Suspected};
 
-use oauth_client_operator::api::{OAuthClient, OnUnknownOutcome, names};
+use oauth_client_operator::api::{OAuthClient, OnClientLost, OnUnknownOutcome, names};
 use oauth_client_operator::domain::secret;
 
 use super::cluster::{Cluster, KeptSecret};
@@ -41,6 +41,7 @@ pub(super) fn broken(state: &State) -> Vec<String> {
     if marker_was_stripped(state) {
         broken.retain(|text| !text.starts_with("P2: nothing tells"));
     }
+    broken.retain(|text| !is_named_by_its_secret(state, text));
     broken.retain(|text| !is_kept_record(state, text));
     broken.extend(state.unfinished.iter().map(|text| format!("{text}, before the resync")));
     broken.extend(p6_four_writes(state));
@@ -51,7 +52,19 @@ pub(super) fn broken(state: &State) -> Vec<String> {
     broken.extend(state.trespasses.iter().cloned());
     broken.extend(one_client_is_one_objects(state));
     broken.extend(settings_reach_the_provider(state));
+    broken.extend(lost_clients_are_held(state));
+    broken.extend(restored_objects_keep_their_client(state));
     broken
+}
+
+/// An object that was restored while all was at rest has the client that it had.
+fn restored_objects_keep_their_client(state: &State) -> Option<String> {
+    let steps = [Step::Restore, Step::RestoreAll, Step::RestoreElsewhere];
+    let mut taken = state.schedule.script.iter();
+    let acted = taken.any(|(_, _, choice)| *choice == Choice::UserActs);
+    let restored = steps.into_iter().any(|step| state.scenario.does(step));
+    let anew = restored && !acted && state.stated.len() > 1;
+    anew.then(|| format!("P1: a restored object has another client: {:?}", state.stated))
 }
 
 /// Two objects that state the same client, unless two leaders recorded it at the same time.
@@ -73,6 +86,18 @@ fn one_client_is_one_objects(state: &State) -> Option<String> {
     (!two).then(|| format!("P1: two objects state the client {twice}"))
 }
 
+/// A client that was registered in the place of a lost one, although the provider object says to wait and nobody asked for it.
+fn lost_clients_are_held(state: &State) -> Option<String> {
+    if state.scenario.lost != OnClientLost::Hold || state.scenario.does(Step::ReplaceClient) {
+        return None;
+    }
+    let lost = state.provider.lost.as_ref()?;
+    let records = state.clusters[0].secrets.values();
+    let mut recorded = records.filter_map(|kept| Recorded::from_secret(&kept.secret));
+    let held = recorded.any(|record| record.client_id == *lost);
+    (!held).then(|| format!("P1: another client is in the place of the lost client {lost}, which was to be held"))
+}
+
 /// What the provider object says now holds for the clients that were registered before.
 fn settings_reach_the_provider(state: &State) -> Vec<String> {
     if !state.scenario.does(Step::OmitMember) {
@@ -91,12 +116,7 @@ fn settings_reach_the_provider(state: &State) -> Vec<String> {
 
 /// What the wish lacks at the first rest: nothing may depend on the resync, but for what a lost trigger would have done.
 pub(super) fn unfinished(state: &State) -> Vec<String> {
-    let lost = state
-        .schedule
-        .script
-        .iter()
-        .any(|(_, _, choice)| *choice == Choice::LoseTrigger);
-    if lost {
+    if state.schedule.took(Choice::LoseTrigger) {
         return Vec::new();
     }
     let everywhere = (0..state.clusters.len()).map(|cluster| leftovers(state, cluster));
@@ -123,10 +143,16 @@ fn is_kept_record(state: &State, text: &str) -> bool {
     let mut taken = state.schedule.script.iter().map(|(_, _, choice)| *choice);
     let disturbed = taken.any(|choice| choice != Choice::UserActs);
     let stated = state.stated.iter().any(|id| of.starts_with(&format!("{id} ")));
-    let steps = [Step::Restore, Step::RestoreAll, Step::Replace, Step::CloneCluster];
+    // What is restored takes the record over, unless the namespace is another one, or it is deleted before that.
+    let restores = [Step::Restore, Step::RestoreAll];
+    if !disturbed && !state.scenario.does(Step::Delete) && restores.into_iter().any(|step| state.scenario.does(step)) {
+        return false;
+    }
+    let others = [Step::RestoreElsewhere, Step::Replace, Step::CloneCluster];
+    let mut steps = others.into_iter().chain(restores);
     // The other installation ends a deletion by the timeout, and its suspect tells of the client too.
     let elsewhere = state.scenario.second_installation;
-    (stated || disturbed) && (elsewhere || steps.into_iter().any(|step| state.scenario.does(step)))
+    (stated || disturbed) && (elsewhere || steps.any(|step| state.scenario.does(step)))
 }
 
 /// What is left in a cluster, and at the provider.
@@ -255,6 +281,23 @@ fn left_with_an_event(state: &State) -> bool {
     refused && state.scenario.does(Step::CorruptRecord) && state.let_go
 }
 
+/// Whether somebody deleted the only record of this client before a status named it: its object says `RecordLost`, and the Secret
+/// that is kept names the client.
+fn is_named_by_its_secret(state: &State, text: &str) -> bool {
+    let Some(of) = text.strip_prefix("P2: nothing tells of the client ") else {
+        return false;
+    };
+    state.clusters.iter().any(|cluster| {
+        let lost = cluster.clients.values().map(|kept| object(&kept.object));
+        lost.filter(|object| object.reason == "RecordLost").any(|object| {
+            let secret = cluster.secrets.get(&(object.namespace, object.secret_name));
+            let data = secret.and_then(|kept| kept.secret.data.as_ref());
+            let id = data.and_then(|data| data.get("client_id"));
+            id.is_some_and(|id| of.starts_with(&format!("{} ", String::from_utf8_lossy(&id.0))))
+        })
+    })
+}
+
 /// Whether the marker was taken off in the middle of an attempt, or the record of one deleted: after a crash, nothing can tell of
 /// that one.
 fn marker_was_stripped(state: &State) -> bool {
@@ -263,7 +306,13 @@ fn marker_was_stripped(state: &State) -> bool {
         .script
         .iter()
         .any(|(_, _, choice)| *choice == Choice::UserActs);
-    let strips = [Step::Replace, Step::Restore, Step::RestoreAll, Step::LoseRecords];
+    let strips = [
+        Step::Replace,
+        Step::Restore,
+        Step::RestoreAll,
+        Step::RestoreElsewhere,
+        Step::LoseRecords,
+    ];
     strips.into_iter().any(|step| state.scenario.does(step)) && acted && state.deadly > 0
 }
 
@@ -299,7 +348,7 @@ fn p6_rest_is_quiet(state: &State) -> Option<String> {
 fn asks_in_vain(state: &State) -> bool {
     let clients = state.clusters.iter().flat_map(|cluster| cluster.clients.values());
     let mut reasons = clients.map(|kept| object(&kept.object).reason);
-    let lost = ["ManagementLost", "OutcomeUnknown", "ClientMissing"];
+    let lost = ["ManagementLost", "OutcomeUnknown", "ClientMissing", "ClientLost"];
     let refuses = [Step::LoseProvider, Step::LoseFirst, Step::Regenerate];
     let asks = refuses.into_iter().any(|step| state.scenario.does(step)) || state.scenario.put.is_some();
     asks && reasons.any(|reason| lost.contains(&reason.as_str()))

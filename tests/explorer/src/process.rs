@@ -27,6 +27,7 @@ mod calls;
 mod claim;
 mod faults;
 mod plant;
+mod records;
 mod world;
 
 pub(super) use self::claim::Held;
@@ -184,6 +185,7 @@ impl Process {
                 status: None,
                 code: None,
                 remark: None,
+                fault: None,
                 effect: Effect::NotApplied,
             });
         }

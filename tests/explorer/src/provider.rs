@@ -96,6 +96,8 @@ pub(super) struct Provider {
     pub pause_until: Option<i64>,
     /// Status with which it answers everything.
     pub refuses: Option<u16>,
+    /// The client that it lost alone.
+    pub lost: Option<String>,
     /// When its object and the Secret of its credentials were deleted.
     pub removed: Option<i64>,
     /// Changes with the provider object and its credentials.
@@ -124,6 +126,7 @@ impl Provider {
             now: 0,
             pause_until: None,
             refuses: None,
+            lost: None,
             removed: None,
             revision: 1,
             misdirected: false,
@@ -267,6 +270,7 @@ impl Provider {
                 ..Entry::clone(&entry)
             };
             self.put(id, gone);
+            self.lost = Some(id.to_owned());
         }
     }
 

@@ -7,10 +7,11 @@ use oauth_client_operator::domain::pass::Row;
 static REACHED: [AtomicBool; Row::ALL.len()] = [const { AtomicBool::new(false) }; Row::ALL.len()];
 
 /// Rows that lead to others and decide nothing themselves.
-const LEAD_ON: [Row; 8] = [
+const LEAD_ON: [Row; 9] = [
     Row::A4,
     Row::A13,
     Row::A14,
+    Row::T4,
     Row::K2a,
     Row::K2,
     Row::K7,
@@ -19,7 +20,7 @@ const LEAD_ON: [Row; 8] = [
 ];
 
 /// Rows that nothing in this world leads to yet. Each has a test beside its part, or one on real parts.
-pub(super) const SHOWN_ELSEWHERE: [Row; 4] = [Row::C8a, Row::K10b, Row::K15d, Row::D4a];
+pub(super) const SHOWN_ELSEWHERE: [Row; 5] = [Row::T1, Row::C8a, Row::K10b, Row::K15d, Row::D4a];
 
 /// A row decided.
 pub(super) fn reached(row: Row) {

@@ -39,7 +39,7 @@ pub(super) fn turn(state: &State, given: Vec<u8>) -> State {
 pub(super) fn rest_of_turn(fork: &Fork, given: Vec<u8>) -> State {
     let mut next = with(fork.state.clone(), given, |shared| {
         let end = fork.go_on(shared);
-        after_pass(shared, (fork.who, fork.what), end.as_ref());
+        after_pass(shared, (fork.who, fork.what), fork.deep, end.as_ref());
     });
     next.tries = 0;
     next
@@ -97,17 +97,15 @@ pub(super) fn work(shared: &Arc<Mutex<State>>, who: usize, what: usize) {
     let owed = std::mem::take(&mut lock(shared).replicas[who].work[what].owed);
     let deep = owed || trigger.is_some_and(|trigger| trigger.deep);
     let end = one_pass(shared, (who, what), deep, true);
+    after_pass(shared, (who, what), deep, end.as_ref());
+}
+
+fn after_pass(shared: &Arc<Mutex<State>>, (who, what): (usize, usize), deep: bool, end: Option<&pass::End>) {
     let mut state = lock(shared);
     // Whoever ends by a failure is looked at again, and its verdict says so.
     let compared = deep && end.is_some() && state.replicas[who].leads;
     state.uncompared &= !compared;
     state.replicas[who].work[what].owed = deep && matches!(end, Some(pass::End::Retry(_)));
-    drop(state);
-    after_pass(shared, (who, what), end.as_ref());
-}
-
-fn after_pass(shared: &Arc<Mutex<State>>, (who, what): (usize, usize), end: Option<&pass::End>) {
-    let mut state = lock(shared);
     settle(&mut state, (who, what), end);
     take_office(&mut state, who);
     if state.replicas[who].dead || state.replicas[who].stopping {
@@ -167,7 +165,7 @@ pub(super) fn one_pass(
         let name = state.scenario.object(what);
         replicas[who].view.clients.get(&name)?.object.clone()
     };
-    fork::steps(Pass::new(&process, object, deep))
+    fork::steps(Pass::new(&process, object, deep), deep)
 }
 
 pub(super) fn process(shared: &Arc<Mutex<State>>, (who, what): (usize, usize), interruptible: bool) -> Process {
@@ -258,7 +256,9 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
     let deleting = deleting
         .into_iter()
         .any(|kept| kept.object.metadata.deletion_timestamp.is_some());
-    let patience = if deleting { DELETION_PATIENCE } else { STILL };
+    // Two objects share the tries.
+    let objects = u32::try_from(state.scenario.objects()).unwrap_or(1);
+    let patience = objects * if deleting { DELETION_PATIENCE } else { STILL };
     // What fails again and again is at rest, although each try may write.
     if state.tries >= patience {
         return false;
@@ -326,6 +326,10 @@ fn rest(state: &mut State) {
     }
     if state.end == End::Open {
         state.unfinished = oracle::unfinished(state);
+        // What the lost trigger would have begun begins now.
+        if state.schedule.took(Choice::LoseTrigger) {
+            state.tries = 0;
+        }
     }
     let writes = state.writes();
     state.end = match state.end {

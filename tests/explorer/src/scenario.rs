@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use oauth_client_operator::api::{OAuthClient, OnUnknownOutcome, names};
+use oauth_client_operator::api::{OAuthClient, OnClientLost, OnUnknownOutcome, names};
 
 use super::cluster::Name;
 use super::steps::Step;
@@ -29,6 +29,8 @@ pub(super) struct Scenario {
     /// Whether credentials of the operator's manage clients, and show what their registrations carried.
     pub marked: bool,
     pub policy: OnUnknownOutcome,
+    /// What the provider object says about clients that the provider has lost.
+    pub lost: OnClientLost,
     pub retain: bool,
     /// Whether two installations of the operator serve the namespace.
     pub second_installation: bool,
@@ -83,6 +85,7 @@ const PLAIN: Scenario = Scenario {
     chosen: false,
     marked: false,
     policy: OnUnknownOutcome::Register,
+    lost: OnClientLost::Register,
     retain: false,
     second_installation: false,
     namespaced: false,
@@ -102,11 +105,11 @@ const PLAIN: Scenario = Scenario {
 };
 
 use Step::{
-    Abandon, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong, AskPause,
-    CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider, ForeignSecret,
-    Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail, Recover, Regenerate,
-    Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient, Restore, RestoreAll,
-    RevertProvider, Sicken, Terminate, Vanish, Widen, WipeStatus,
+    Abandon, AllowRestore, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong,
+    AskPause, CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider,
+    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail,
+    Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient,
+    Restore, RestoreAll, RestoreElsewhere, RevertProvider, Sicken, Terminate, Vanish, Widen, WipeStatus,
 };
 
 macro_rules! scenarios {
@@ -150,7 +153,12 @@ scenarios! {
     "namespace deleted, unseen": [Apply(1), Terminate], namespaced: true;
     "records lost": [Apply(1), LoseRecords, Apply(2), Delete], excuses: &["RecordLost"];
     "restored from a backup": [Apply(1), Restore];
-    "restored from a backup with its status": [Apply(1), RestoreAll], excuses: &["RecordLost"];
+    "restored from a backup with its status": [Apply(1), RestoreAll];
+    "restored from a backup and delete": [Apply(1), Restore, Delete], wide: true;
+    "restored, another provider": [Apply(1), EditProvider, Restore, RevertProvider], wide: true, excuses: &["ProviderChanged", "RestoreRefused"];
+    "restored in a namespace made again": [Apply(1), RestoreElsewhere], wide: true, excuses: &["RestoreRefused"];
+    "restored in a namespace made again, allowed": [Apply(1), RestoreElsewhere, AllowRestore], wide: true;
+    "restored where namespaces cannot be read": [Apply(1), Restore, AllowRestore], wide: true, namespaced: true;
     "cloned cluster": [Apply(1), CloneCluster, ApplyInClone(2), DeleteInClone];
     "two installations": [Apply(1), Apply(2)], second_installation: true, excuses: &["ManagedElsewhere"];
     "two installations and delete": [Apply(1), Delete], second_installation: true, excuses: &["ManagedElsewhere"];
@@ -188,6 +196,8 @@ scenarios! {
     "pause before an update": [Apply(1), AskPause, Apply(2), Apply(3)], wide: true;
     "registrations denied": [OthersFail, Apply(1)], wide: true;
     "replacement denied": [Apply(1), ApplySecond(1), LoseFirst, OthersFail, Apply(2)], wide: true, second: Some(APPS), excuses: &["ManagementLost", "ClientMissing"];
+    "lost client held": [Apply(1), ApplySecond(1), LoseFirst, Apply(2)], wide: true, second: Some(APPS), lost: OnClientLost::Hold, excuses: &["ManagementLost", "ClientMissing", "ClientLost"];
+    "lost client held and replaced": [Apply(1), ApplySecond(1), LoseFirst, Apply(2), ReplaceClient], wide: true, second: Some(APPS), lost: OnClientLost::Hold, excuses: &["ManagementLost", "ClientMissing", "ClientLost"];
     "operator stopped": [Apply(1), Apply(2), Delete], wide: true, stops: true;
     "waiting for a permit": [Apply(1), Apply(2), Delete], wide: true, queues: true;
     "suspended": [Apply(1), ApplySuspended(2), Apply(2)], wide: true, excuses: &["Suspended"];

@@ -134,6 +134,11 @@ impl Schedule {
         choice
     }
 
+    /// Whether the run took this choice anywhere.
+    pub(super) fn took(&self, wanted: Choice) -> bool {
+        self.script.iter().any(|(_, _, choice)| *choice == wanted)
+    }
+
     /// Prints a line of a replay.
     pub(super) fn tell(&self, line: impl FnOnce() -> String) {
         if self.told {

@@ -160,7 +160,13 @@ impl State {
     pub(super) fn stored(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.provider.digest.hash(&mut hasher);
-        (self.provider.refuses, self.provider.misdirected, self.provider.issued).hash(&mut hasher);
+        (
+            self.provider.refuses,
+            self.provider.misdirected,
+            self.provider.issued,
+            &self.provider.lost,
+        )
+            .hash(&mut hasher);
         let removed = self.provider.removed.map(|removed| self.now - removed);
         removed.hash(&mut hasher);
         for cluster in &self.clusters {

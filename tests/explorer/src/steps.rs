@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use oauth_client_operator::api::{OAuthClient, names};
 use oauth_client_operator::cluster::Role;
-use oauth_client_operator::domain::record::DATA_KEY;
+use oauth_client_operator::domain::record::{DATA_KEY, Phase};
 use serde_json::json;
 
 use super::cluster::{Cluster, Name};
@@ -46,6 +46,10 @@ pub(super) enum Step {
     Restore,
     /// As `Restore`, with the status.
     RestoreAll,
+    /// As `Restore`, after the namespace was deleted and created again while nobody looked.
+    RestoreElsewhere,
+    /// Allows the restored object to take over the record that is there.
+    AllowRestore,
     /// Clones the cluster, and starts an operator there that knows it by another identifier.
     CloneCluster,
     /// Applies the manifest in the clone.
@@ -118,11 +122,11 @@ const THEIR_FINALIZER: &str = "others.example/hold";
 pub(super) const RENAMED: &str = "renamed";
 
 use Step::{
-    Abandon, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong, AskPause,
-    CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider, ForeignSecret,
-    Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail, Recover, Regenerate,
-    Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient, Restore, RestoreAll,
-    RevertProvider, Sicken, Terminate, Vanish, Widen, WipeStatus,
+    Abandon, AllowRestore, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong,
+    AskPause, CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider,
+    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail,
+    Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient,
+    Restore, RestoreAll, RestoreElsewhere, RevertProvider, Sicken, Terminate, Vanish, Widen, WipeStatus,
 };
 
 /// Does one step.
@@ -172,12 +176,13 @@ pub(super) fn act(step: Step, state: &mut State) {
         Terminate => {
             cluster.terminating.insert(APPS.to_owned());
         }
-        Restore | RestoreAll => {
+        Restore | RestoreAll | RestoreElsewhere => {
+            cluster.made_again += u32::from(step == RestoreElsewhere);
             if let Some(kept) = cluster.clients.remove(&name()) {
                 let mut object = OAuthClient::clone(&kept.object);
                 object.metadata.finalizers = None;
                 object.metadata.deletion_timestamp = None;
-                if step == Restore {
+                if step != RestoreAll {
                     object.status = None;
                 }
                 cluster.collect();
@@ -252,6 +257,18 @@ fn widen(step: Step, state: &mut State) {
                     secret.data.get_or_insert_default().insert(DATA_KEY.to_owned(), wrong);
                 });
                 state.backup = Some(Arc::new(record));
+            }
+        }
+        AllowRestore => {
+            let uid = cluster.clients.get(&name()).and_then(|kept| kept.object.uid());
+            let registered = |(_, record): &(Name, Secret)| {
+                let phase = record.labels().get(names::PHASE);
+                phase.is_some_and(|phase| phase == Phase::Registered.as_str())
+            };
+            if let (Some((name, _)), Some(uid)) = (record(cluster).filter(registered), uid) {
+                cluster.change_secret(&name, |secret| {
+                    secret.annotations_mut().insert(names::RESTORE_TO.to_owned(), uid);
+                });
             }
         }
         MendRecord => {

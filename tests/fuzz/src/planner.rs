@@ -216,6 +216,8 @@ impl World {
             },
             endpoints: self.endpoints.as_ref(),
             suspects: &self.suspects,
+            has_earlier: false,
+            namespace_uid: None,
             journal: &self.journal,
         };
         let next = decide(&view).next;

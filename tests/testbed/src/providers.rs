@@ -14,7 +14,9 @@ pub use idpyoidc::{Idpyoidc, IdpyoidcOptions};
 pub use keycloak::{Keycloak, Realm};
 pub use mitreid::Mitreid;
 pub use oidc_provider::{OidcFault, OidcFaultKind, OidcProvider, OidcProviderOptions, OidcRequest};
-pub use scriptable::{ADMIN, DIALECTS, Dialect, Fault, Operation, Persona, Quirk, Reply, ScriptableProvider, Seen};
+pub use scriptable::{
+    ADMIN, DIALECTS, Dialect, Fault, OPERATOR, Operation, PROFILES, Persona, Quirk, Reply, ScriptableProvider, Seen,
+};
 
 use serde::Deserialize;
 use serde_json::Value;

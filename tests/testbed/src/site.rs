@@ -1,15 +1,19 @@
 //! A provider together with the manifests that lead to it: the same for tests, demo and benchmarks.
 
+mod manifests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::providers::{
-    ADMIN, Dialect, DjangoOAuthToolkit, Idpyoidc, IdpyoidcOptions, Keycloak, Mitreid, OidcProvider,
-    OidcProviderOptions, Persona, ProviderError, Realm, ScriptableProvider,
+    ADMIN, Dialect, DjangoOAuthToolkit, Idpyoidc, IdpyoidcOptions, Keycloak, Mitreid, OPERATOR, OidcProvider,
+    OidcProviderOptions, Persona, ProviderError, Quirk, Realm, ScriptableProvider,
 };
 use crate::proxy::Proxy;
+
+pub use manifests::{basic, bearer, ca_bundle, client_credentials, consented, oauth_client, oauth_provider};
 
 /// What a provider lets the operator and the application do beyond registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,8 +214,19 @@ impl Site {
     pub async fn dialect(dialect: &'static Dialect) -> Result<Self, ProviderError> {
         let provider = ScriptableProvider::start(Persona::Plain).await?;
         provider.speak(dialect);
+        let mut manifests = oauth_provider(&format!("issuer: {}\n{}", provider.url(), dialect.provider));
+        for quirk in dialect.quirks {
+            manifests += &match quirk {
+                Quirk::Administered(value) => consented("api-token", provider.url(), &[("value", value)]),
+                Quirk::Bought(_) => {
+                    let data = [("client_id", OPERATOR.0), ("client_secret", OPERATOR.1)];
+                    consented("operator", provider.url(), &data)
+                }
+                _ => String::new(),
+            };
+        }
         Ok(Self {
-            manifests: oauth_provider(&format!("issuer: {}\n{}", provider.url(), dialect.provider)),
+            manifests,
             abilities: Abilities::ALL,
             insists_on: "",
             provider: Provider::Scriptable(provider),
@@ -350,61 +365,4 @@ impl Site {
             Provider::Scriptable(provider) => provider.token(client_id, client_secret).await,
         }
     }
-}
-
-/// `tls` with this authority, or nothing.
-fn ca_bundle(ca: Option<&str>) -> String {
-    let indented = |ca: &str| ca.lines().fold(String::new(), |text, line| text + "    " + line + "\n");
-    ca.map_or_else(String::new, |ca| format!("tls:\n  caBundle: |\n{}", indented(ca)))
-}
-
-/// An `OAuthProvider` named `provider`.
-#[must_use]
-pub fn oauth_provider(spec: &str) -> String {
-    object("OAuthProvider", "provider", spec)
-}
-
-/// An `OAuthClient` at `provider`.
-#[must_use]
-pub fn oauth_client(name: &str, spec: &str) -> String {
-    object("OAuthClient", name, &format!("providerRef:\n  name: provider\n{spec}"))
-}
-
-fn object(kind: &str, name: &str, spec: &str) -> String {
-    let spec = indented(spec.lines());
-    format!(
-        "apiVersion: oauth-client-operator.dev/v1alpha1\nkind: {kind}\nmetadata:\n  name: {name}\nspec:\n{spec}---\n"
-    )
-}
-
-/// A Secret whose owner consents to its being sent to an origin.
-#[must_use]
-pub fn consented(name: &str, origin: &str, data: &[(&str, &str)]) -> String {
-    let data = indented(data.iter().map(|(key, value)| format!("{key}: \"{value}\"")));
-    format!(
-        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  labels:\n    oauth-client-operator.dev/provider-credentials: \
-         \"true\"\n  annotations:\n    oauth-client-operator.dev/allowed-origins: {origin}\nstringData:\n{data}---\n"
-    )
-}
-
-/// Credentials of a provider: a bearer token in a Secret.
-#[must_use]
-pub fn bearer(field: &str, secret: &str) -> String {
-    format!("{field}:\n  bearer:\n    secretRef:\n      name: {secret}\n")
-}
-
-/// Credentials of a provider: user name and password in a Secret.
-#[must_use]
-pub fn basic(field: &str, secret: &str) -> String {
-    format!("{field}:\n  basic:\n    secretRef:\n      name: {secret}\n")
-}
-
-/// Credentials of a provider: client identifier and secret in a Secret.
-#[must_use]
-pub fn client_credentials(field: &str, secret: &str) -> String {
-    format!("{field}:\n  clientCredentials:\n    secretRef:\n      name: {secret}\n")
-}
-
-fn indented(lines: impl Iterator<Item = impl AsRef<str>>) -> String {
-    lines.fold(String::new(), |text, line| text + "  " + line.as_ref() + "\n")
 }

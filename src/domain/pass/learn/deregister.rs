@@ -54,7 +54,7 @@ impl State {
                 self.journal.nowhere = Some(Box::new(Nowhere::Deregistration(error)));
                 return;
             }
-            Err(error) if refusal::is_gone_or_unauthorised(&error) => Deregistration::Refused,
+            Err(error) if refusal::is_client_named(&error) => Deregistration::Refused,
             Err(error) => {
                 self.journal.failure = Some(error.failure);
                 return;
@@ -85,7 +85,7 @@ impl State {
                 }
                 Deregistration::Unsupported
             }
-            Err(error) if refusal::is_gone_or_unauthorised(&error) => Deregistration::Refused,
+            Err(error) if refusal::is_client_named(&error) => Deregistration::Refused,
             Err(_) if refusal::is_gone_or_unauthorised(&refused) => Deregistration::Refused,
             Err(_) => {
                 self.journal.failure = Some(refused.failure);

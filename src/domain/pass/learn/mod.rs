@@ -10,6 +10,7 @@ mod find;
 mod object;
 mod record;
 mod register;
+mod restore;
 mod suspect;
 mod update;
 

@@ -50,6 +50,7 @@ impl State {
                 self.journal.with_secret = false;
                 self.journal.nowhere = None;
                 self.journal.adoption = None;
+                self.journal.earlier = None;
                 if !self.holds_an_answer() {
                     self.journal.adopts = None;
                 }

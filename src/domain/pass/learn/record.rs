@@ -45,8 +45,10 @@ impl State {
             Err(error) => Some(error.failure(&self.record_text(seen))),
         };
         if matches!(self.record, StoredRecord::Absent { .. } | StoredRecord::Unreadable) {
-            self.journal.overtaken = None;
+            (self.journal.overtaken, self.journal.brought) = (None, None);
         }
+        // Whether the object is still the one that this pass has read is to be found out again.
+        self.journal.object_read &= self.record().is_none_or(|(record, _)| record.taken_by.is_none());
         match self.journal.follow_up.take() {
             Some(FollowUp::Collided) => self.collision_read(failure.is_some()),
             Some(FollowUp::Reread(wanted)) => {
@@ -82,8 +84,8 @@ impl State {
             Ok(revision) => {
                 self.journal.marked = wanted.in_flight.as_ref().map(|update| update.attempt.clone());
                 self.journal.touched |= wanted.touched.is_some() && self.journal.confirmed.is_some();
-                self.journal.overtaken = None;
                 self.journal.clearing_refused = None;
+                (self.journal.overtaken, self.journal.brought, self.journal.base) = (None, None, None);
                 if self.journal.answer.take().is_some() {
                     let text = format!(
                         "the provider accepted the changed metadata of client {}",
@@ -103,6 +105,11 @@ impl State {
             // What has to be saved is merged into what is then read.
             Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => {
                 self.journal.follow_up = Some(FollowUp::Reread(wanted));
+                if let (Some(_), None, StoredRecord::Present { record, .. }) =
+                    (&self.journal.answer, &self.journal.base, &self.record)
+                {
+                    self.journal.base = Some(record.clone());
+                }
                 (self.journal.confirmed, self.journal.touched) = (None, false);
                 self.remains = Remains::Unknown;
             }
@@ -122,7 +129,7 @@ impl State {
             Err(_) if read_back && self.journal.failure.is_some() => {}
             Err(error) => {
                 self.journal.refused = false;
-                self.journal.overtaken = None;
+                (self.journal.overtaken, self.journal.brought) = (None, None);
                 self.fail(&error, &self.record_text(seen));
             }
         }
@@ -205,8 +212,12 @@ impl State {
         }
         let ours = record.in_flight.as_ref().map(|update| &update.attempt) == self.journal.marked.as_ref();
         if self.journal.answer.is_some() && !ours {
-            // Which of the two the provider carried out last, nobody knows. Both were accepted, so the token is one and the same.
+            // Which of the two updates the provider carried out last, nobody knows. What it issued is stored all the same, unless another
+            // answer brought credentials meanwhile: where it issued a new token, the other update was refused with the old one.
             let text = "the answer to an update came after a newer update had begun, so the metadata is sent again";
+            let base = self.journal.base.take();
+            let is_newest = base.is_some_and(|base| base.same_credentials(record) && !base.same_credentials(wanted));
+            self.journal.brought = is_newest.then(|| Box::new(wanted.clone()));
             self.note(Note::Log(text.to_owned()));
             self.journal.overtaken = self.journal.marked.take().or_else(|| Some(String::new()));
             (self.journal.answer, self.journal.adopts) = (None, None);

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::api::{AttemptOutcome, Reason};
+use crate::api::{AttemptOutcome, Reason, names};
 use crate::domain::api_error::ApiError;
 use crate::domain::breaker::BreakerKind;
 use crate::domain::claim::{self, Named, Provenance};
+use crate::domain::correction;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
 use crate::domain::metadata::{self, Request};
-use crate::domain::outcome::{CallError, Effect as Applied};
+use crate::domain::outcome::{CallError, Effect as Applied, Remark};
 use crate::domain::pass::Provider;
 use crate::domain::pass::journal::{Answered, Disputed, FollowUp};
 use crate::domain::pass::observed::{Note, Observed};
@@ -53,6 +54,11 @@ impl State {
             }
             Err(error) => error,
         };
+        let (spec, knobs) = (&self.object.spec, &provider.target.knobs);
+        let failure = match self.about_an_own_doubt(&error) {
+            Some(failure) => failure,
+            None => correction::advised(error.clone(), spec, knobs).failure,
+        };
         let outcome = match error.effect {
             Applied::NotApplied => AttemptOutcome::NotApplied,
             Applied::Unknown => AttemptOutcome::Unknown,
@@ -67,7 +73,27 @@ impl State {
         self.journal.attempt = None;
         // What was absent before may be what the provider refuses this one for.
         self.journal.look_up = None;
-        self.journal.failure = Some(error.failure);
+        self.journal.failure = Some(failure);
+    }
+
+    /// Where a provider says that the client exists, and an earlier registration of this object may have made it, the manifest is not to
+    /// blame.
+    fn about_an_own_doubt(&self, error: &CallError) -> Option<Failure> {
+        let doubt = self.suspects.iter().find(|suspect| suspect.client_id.is_none());
+        let (Some(Remark::Exists), Some(doubt)) = (error.remark, doubt) else {
+            return None;
+        };
+        let message = format!(
+            "{}. The response to an earlier registration of this OAuthClient was lost (attempt {}); that client may hold the name. Delete it at the provider and \
+             retry: kubectl annotate --overwrite oauthclient NAME {}=VALUE, or set a different spec.clientName",
+            error.failure.message,
+            doubt.attempt,
+            names::RECONCILE
+        );
+        Some(Failure {
+            message,
+            ..error.failure.clone()
+        })
     }
 
     /// When the first attempt began that may have registered a client of this object, in seconds since the epoch. `doubts`: whether

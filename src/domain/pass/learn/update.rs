@@ -1,9 +1,10 @@
 //! Answers to an update.
 
-use crate::api::{AttemptOutcome, Clearing, Reason};
+use crate::api::{AttemptOutcome, Clearing, ManagementMode, Reason, UpdateMembers};
+use crate::domain::correction;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::{self, Request};
-use crate::domain::outcome::CallError;
+use crate::domain::outcome::{CallError, Remark};
 use crate::domain::pass::journal::{FollowUp, Nowhere};
 use crate::domain::pass::state::State;
 use crate::domain::refusal;
@@ -18,11 +19,12 @@ impl State {
 
     /// The update was answered, or not.
     pub fn updated(&mut self, request: Request, answer: Result<Registration, CallError>) {
-        let (Some((record, _)), Some(provider)) = (self.record(), self.provider()) else {
+        let (Some((record, _)), Some(provider)) = (self.record(), self.provider().cloned()) else {
             return;
         };
         let hash = metadata::fingerprint(&request, &[&provider.fingerprint]);
         let (client_id, has_secret) = (record.client_id.clone(), record.client_secret.is_some());
+        let cleared = record.cleared.clone();
         let with_secret = std::mem::take(&mut self.journal.with_secret);
         let error = match answer {
             // A hard stop. The update stays in flight, so that no later 401 is taken for the client's absence.
@@ -38,7 +40,10 @@ impl State {
                 self.journal.answer = Some((request, answer));
                 return;
             }
-            Err(error) => error,
+            Err(error) => match correction::of_clearing(&error, &cleared) {
+                Some(advised) => advised,
+                None => correction::advised(error, &self.object.spec, &provider.target.knobs),
+            },
         };
         if has_secret && !with_secret && refusal::wants_client_secret(&error) {
             self.journal.with_secret = true;
@@ -52,7 +57,17 @@ impl State {
             self.journal.nowhere = Some(Box::new(Nowhere::Update(error, hash)));
             return;
         }
-        let failure = refused_update(&error, &client_id);
+        // Some say 403 with a code to a registration access token that they do not accept. What a policy forbids has another reason.
+        let forbids_token = error.remark == Some(Remark::Token)
+            && error.failure.reason == Reason::CredentialsRejected
+            && self
+                .record()
+                .is_some_and(|(record, _)| record.management.mode == ManagementMode::RegistrationAccessToken);
+        let failure = if forbids_token {
+            Failure::management_lost(&client_id)
+        } else {
+            refused_update(&error, &client_id)
+        };
         if failure.reason == Reason::UpdateRejected && clears.is_some() {
             self.journal.clearing_refused = clears;
             return;
@@ -66,7 +81,10 @@ impl State {
         let ((record, _), provider) = (self.record()?, self.provider()?);
         let way = record.cleared.sending.filter(|_| !record.token_is_in_doubt())?;
         let only_clears = record.request == *request;
-        let learns = provider.target.knobs.clearing.is_none() && way != Clearing::Omit;
+        let knobs = &provider.target.knobs;
+        // Where an update lacks a member, a provider that demands all of them may refuse that.
+        let demands = || knobs.update_members == UpdateMembers::All && !record.cleared.tried.contains(&way);
+        let learns = knobs.clearing.is_none() && (way != Clearing::Omit || demands());
         (only_clears || learns).then(|| self.update_in_flight().map(str::to_owned))?
     }
 
@@ -78,6 +96,7 @@ impl State {
         hash: String,
     ) {
         let Some((record, _)) = self.record() else { return };
+        let client_id = record.client_id.clone();
         let failure = match answer {
             Ok(found) if found.client_id == record.client_id => {
                 let mut now = record.clone();
@@ -85,10 +104,10 @@ impl State {
                 if !now.same_credentials(record) {
                     self.journal.follow_up = Some(FollowUp::Save(Box::new(now)));
                 }
-                unsupported_update()
+                Failure::update_unsupported(&client_id, true)
             }
-            Err(error) if refusal::is_client_refused(&error) => refused_update(&error, &record.client_id),
-            Ok(_) | Err(_) => refused_update(refused, &record.client_id),
+            Err(error) if refusal::is_client_refused(&error) => refused_update(&error, &client_id),
+            Ok(_) | Err(_) => refused_update(refused, &client_id),
         };
         self.update_refused(failure, hash);
     }
@@ -132,7 +151,7 @@ impl State {
 /// A refusal for good gets a reason of its own; anything that may pass keeps the one it has.
 fn refused_update(error: &CallError, client_id: &str) -> Failure {
     if refusal::is_unsupported(error) {
-        return unsupported_update();
+        return Failure::update_unsupported(client_id, true);
     }
     if refusal::is_client_refused(error) {
         return Failure::management_lost(client_id);
@@ -144,9 +163,4 @@ fn refused_update(error: &CallError, client_id: &str) -> Failure {
         },
         _ => error.failure.clone(),
     }
-}
-
-fn unsupported_update() -> Failure {
-    let text = "the provider does not change registered clients; undo the change of the manifest, or delete the OAuthClient and create it again";
-    Failure::new(Class::Invalid, Reason::UpdateUnsupported, text)
 }

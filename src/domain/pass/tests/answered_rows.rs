@@ -122,6 +122,7 @@ fn w114_k11_a_member_that_is_left_is_cleared_in_the_next_way_until_none_is_left(
 #[test]
 fn w117_k1d_k12a_a_substituted_update_is_taken_back_before_the_secret_is_looked_at_and_then_refused() {
     let mut world = changed().with(|w| w.journal.object_read = true);
+    world.provider.as_mut().unwrap().target.substitutions = crate::api::Substitutions::Reject;
     let former = world.record.as_ref().unwrap().request.clone();
     let rejected = crate::domain::record::Rejected {
         hash: crate::domain::substitution::hash(&world.parsed().spec, &world.request(), &provider()),
@@ -140,7 +141,6 @@ fn w117_k1d_k12a_a_substituted_update_is_taken_back_before_the_secret_is_looked_
     };
     assert_eq!(request, former);
     // A2: what the former request brings is no reason to go back again.
-    world.provider.as_mut().unwrap().target.substitutions = crate::api::Substitutions::Reject;
     world.journal.answer = Some((former.clone(), answer()));
     let Next::Do(Effect::SaveRecord(record)) = world.next() else {
         panic!("{}", world.short())
@@ -156,6 +156,38 @@ fn w117_k1d_k12a_a_substituted_update_is_taken_back_before_the_secret_is_looked_
     assert_eq!(world.short(), "SubstitutionRejected");
     world.provider.as_mut().unwrap().fingerprint = "another".into();
     assert_eq!(world.short(), "SaveRecord", "another provider may accept it");
+}
+
+/// Nothing that keeps the former request from being sent keeps the Secret from being restored.
+#[test]
+fn w117_k1d_the_secret_is_kept_while_the_former_request_cannot_be_sent() {
+    let rejected = crate::domain::record::Rejected {
+        hash: "h".into(),
+        members: vec!["scope".into()],
+        former: Some(World::kept().record.unwrap().request),
+    };
+    let world = || {
+        let mut world = changed().with(|w| w.journal.object_read = true);
+        world.provider.as_mut().unwrap().target.substitutions = crate::api::Substitutions::Reject;
+        let request = world.request();
+        world.secret = Held::Absent;
+        world.recorded(|r| (r.rejected, r.request) = (Some(rejected.clone()), request))
+    };
+    assert_eq!(world().short(), "SaveRecord", "the mark of the update");
+    let unmanaged = world().recorded(|r| r.management.mode = crate::api::ManagementMode::None);
+    assert_eq!(unmanaged.short(), "CreateCredentials");
+    let unmanaged = world().recorded(|r| r.management.mode = crate::api::ManagementMode::None);
+    let restored = |mut world: World| {
+        let wanted = secret::credentials(&world.parsed(), world.record.as_ref().unwrap());
+        world.secret = Held::Ours(Box::new(wanted));
+        world
+    };
+    assert_eq!(restored(unmanaged).short(), "UpdateUnsupported");
+    // Nobody wants it to be taken back any more.
+    let accepted = restored(world()).with(|w| {
+        w.provider.as_mut().unwrap().target.substitutions = crate::api::Substitutions::Accept;
+    });
+    assert_eq!(accepted.short(), "Ready");
 }
 
 #[test]

@@ -7,7 +7,7 @@ fn c5a_an_attempt_of_another_replica_is_waited_for() {
     let open = |age| {
         World::fresh().with(|w| {
             w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/a1/system/oauthclient-u"});
-            w.live = true;
+            (w.live, w.journal.object_read) = (true, true);
             w.foreign_attempt_age = age;
         })
     };
@@ -18,7 +18,7 @@ fn c5a_an_attempt_of_another_replica_is_waited_for() {
 
 fn marked(attempt: &str) -> World {
     World::fresh().with(|w| {
-        w.live = true;
+        (w.live, w.journal.object_read) = (true, true);
         w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: format!("u/{attempt}/system/r")});
     })
 }
@@ -100,6 +100,12 @@ fn c6_an_open_attempt_becomes_a_suspect_before_the_next() {
         marked("a").with(|w| w.suspects.push(suspect("a", None))).short(),
         "ProveWritable"
     );
+}
+
+#[test]
+fn c5d_an_attempt_is_doubted_only_by_what_the_api_server_shows() {
+    let lagging = marked("a").with(|w| w.journal.object_read = false);
+    assert_eq!(lagging.short(), "ReadObject");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Rows that follow from answers.
 
+use secrecy::ExposeSecret as _;
+
 use super::*;
 use crate::domain::api_error::ApiError;
 use crate::domain::secret::SecretRevision;
 
-fn operator() -> Operator {
+pub(super) fn operator() -> Operator {
     Operator {
         namespace: "system".into(),
         cluster_id: "cluster".into(),
@@ -13,7 +15,7 @@ fn operator() -> Operator {
     }
 }
 
-fn observed(operator: &Operator, stopping: bool) -> Observed<'_> {
+pub(super) fn observed(operator: &Operator, stopping: bool) -> Observed<'_> {
     Observed {
         operator,
         leads: true,
@@ -31,7 +33,7 @@ fn observed(operator: &Operator, stopping: bool) -> Observed<'_> {
     }
 }
 
-fn state(world: &World) -> State {
+pub(super) fn state(world: &World) -> State {
     State::new(std::sync::Arc::new(world.parsed()), false, None, Watched::default())
 }
 
@@ -135,6 +137,41 @@ fn b6_a_deregistration_is_saved_before_the_operator_stops() {
         &seen,
     );
     assert_eq!(next(&seen, &state).row, Row::B6);
+}
+
+/// The same at a provider that rotates tokens: the successor's update was refused with the old one, so what came late is the only copy.
+#[test]
+fn a2f_a_token_that_came_after_a_newer_update_had_begun_is_stored() {
+    let operator = operator();
+    let seen = observed(&operator, false);
+    let world = World::kept();
+    let rotated = |token: &str| {
+        let mut record = world.matching_record();
+        record.registration_access_token = Some(token.into());
+        record
+    };
+    for (stored, kept) in [("before", "late"), ("successor's", "successor's")] {
+        let mut state = state(&world);
+        state.holds(Box::new(rotated("before")), revision("1"));
+        state.journal.marked = Some("own".into());
+        state.journal.answer = Some((world.request(), answer()));
+        state.record_saved(Box::new(rotated("late")), Err(ApiError::Conflict), &seen);
+        let mut newer = rotated(stored);
+        newer.in_flight = Some(InFlight {
+            attempt: "successor".into(),
+            ..InFlight::default()
+        });
+        let newer = crate::domain::secret::record(&newer, "system").unwrap();
+        state.record_read(Ok(Some(newer)), &seen);
+        let decision = next(&seen, &state);
+        assert_eq!(decision.row, Row::A2f);
+        let Next::Do(Effect::SaveRecord(record)) = decision.next else {
+            panic!("it is saved");
+        };
+        let token = record.registration_access_token.as_ref().unwrap();
+        assert_eq!(token.expose_secret(), kept);
+        assert_eq!(record.in_flight.as_ref().unwrap().attempt, "successor");
+    }
 }
 
 /// A former leader's answer comes when the record tells of its successor's update.

@@ -115,6 +115,44 @@ fn r4_alone_a_client_has_to_be_rejected_for_an_hour() {
 }
 
 #[test]
+fn t202_r4b_a_lost_client_is_held_where_the_provider_object_says_so() {
+    let policy = |w: &mut World| w.provider.as_mut().unwrap().target.on_client_lost = crate::api::OnClientLost::Hold;
+    let held = suspected(Some(1)).with(policy);
+    let Next::Finish(Verdict::Failed(failure)) = held.next() else {
+        panic!("{}", held.short())
+    };
+    assert_eq!((failure.reason, failure.class), (Reason::ClientLost, Class::Denied));
+    for way_out in [
+        "oauth-client-operator.dev/replace=id",
+        "spec.adopt",
+        "onClientLost: Register",
+    ] {
+        assert!(failure.message.contains(way_out), "{}", failure.message);
+    }
+    assert!(failure.message.len() < 1024, "a condition would cut it off");
+    let early = |at| suspected(at).with(policy).short();
+    assert_eq!(
+        (early(None), early(Some(999_999))),
+        ("SaveRecord".to_owned(), "ClientMissing".to_owned()),
+        "it is not said before it is proven"
+    );
+    let known = suspected(Some(1))
+        .with(policy)
+        .with(|w| w.journal.probed = Some(Probed::Accepted(ProbeKind::Token)));
+    assert_eq!(
+        known.short(),
+        "SaveRecord",
+        "a client that came back is no longer missing"
+    );
+    let replaced = held.with(|w| {
+        w.object["metadata"]["annotations"][names::REPLACE] = json!("id");
+        w.journal.disowned = false;
+        w.journal.object_read = true;
+    });
+    assert_eq!(replaced.short(), "OpenAttempt", "the annotation goes through");
+}
+
+#[test]
 fn r4a_a_second_unknown_outcome_is_held() {
     let doubted = |count: usize| {
         suspected(Some(1)).with(|w| w.suspects.extend((0..count).map(|n| suspect(&format!("x{n}"), None))))

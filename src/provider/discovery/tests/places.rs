@@ -140,3 +140,38 @@ async fn w84_an_issuer_that_is_no_issuer_says_what_to_write() {
     );
     assert!(failure.message.contains(&right), "{failure}");
 }
+
+#[tokio::test]
+async fn w142_a_refusal_of_another_place_is_told_where_the_document_names_no_registration_endpoint() {
+    let refusal = status(403);
+    let document = r#"{"issuer":"{origin}"}"#;
+    let provider = Canned::new(&[
+        ("/.well-known/openid-configuration", document),
+        ("/.well-known/oauth-authorization-server", &refusal),
+    ])
+    .await;
+    let failure = discover(&issuer(provider.origin.clone())).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::CredentialsRejected);
+    for part in [
+        "oauth-authorization-server",
+        "status 403",
+        "spec.discoveryAuth",
+        "spec.endpoints.registration",
+    ] {
+        assert!(failure.message.contains(part), "{failure}");
+    }
+    // One that may not be called is a refusal, too.
+    let elsewhere =
+        "HTTP/1.1 302 x\r\nlocation: http://169.254.169.254/m\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let provider = Canned::new(&[
+        ("/.well-known/openid-configuration", document),
+        ("/.well-known/oauth-authorization-server", elsewhere),
+    ])
+    .await;
+    let failure = discover(&issuer(provider.origin.clone())).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::AddressRefused);
+    // With an endpoint, no refusal counts.
+    let mut target = issuer(provider.origin.clone());
+    target.registration_endpoint = Some(format!("{}/own", provider.origin));
+    assert!(discover(&target).await.is_ok());
+}

@@ -2,32 +2,27 @@
 
 use super::*;
 
+/// A token that is used twice at the same time, or at another client's URI, is refused.
+async fn no_call_was_refused(provider: &OidcProvider) {
+    let requests = provider.requests().await.unwrap();
+    let mut calls = requests.iter().filter(|request| request.path.starts_with("/reg"));
+    assert!(calls.all(|request| request.status < 400), "{requests:#?}");
+}
+
 #[test]
 fn w46_calls_of_one_client_never_overlap() {
     case("w46", async |case| {
         let provider = rotating().await;
         case.provider(json!({"issuer": provider.issuer()})).await;
         case.ready_app("", "0").await;
-        let slow = OidcFault {
-            method: Some("PUT".to_owned()),
-            path: "/reg/".to_owned(),
-            times: 1000,
-            kind: OidcFaultKind::Delay { ms: 150 },
-        };
+        let slow = of_updates(1000, OidcFaultKind::Delay { ms: 150 });
         provider.faults(&[slow]).await.unwrap();
         for round in 1..=25 {
             case.app("", &round.to_string()).await;
             case.look_again("", &round.to_string()).await;
         }
         case.ready("").await;
-        let requests = provider.requests().await.unwrap();
-        assert!(
-            requests
-                .iter()
-                .filter(|request| request.path.starts_with("/reg"))
-                .all(|request| request.status < 400),
-            "two calls with one token: {requests:#?}"
-        );
+        no_call_was_refused(&provider).await;
         judge_at(case, &provider).await;
     });
 }
@@ -59,14 +54,7 @@ fn w47_no_token_is_ever_shown_to_another_client() {
                 }
             }
         }
-        let requests = provider.requests().await.unwrap();
-        assert!(
-            requests
-                .iter()
-                .filter(|request| request.path.starts_with("/reg"))
-                .all(|request| request.status < 400),
-            "{requests:#?}"
-        );
+        no_call_was_refused(&provider).await;
         judge_at(case, &provider).await;
     });
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::state::State;
+use super::Process;
 
 /// A claim to a client.
 pub(crate) struct Held {
@@ -17,6 +18,18 @@ impl Held {
             client: self.client.clone(),
             at: shared.map(|shared| (shared.clone(), who)),
         }
+    }
+}
+
+impl Process {
+    /// Claims a client, unless another pass of the process has.
+    pub(super) fn claimed(&self, client: &str) -> Option<Held> {
+        let alone = self.state().scenario.objects() == 1;
+        let free = alone || self.me(|replica| replica.claims.insert(client.to_owned()));
+        free.then(|| Held {
+            client: client.to_owned(),
+            at: (!alone).then(|| (self.state.clone(), self.who)),
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use oauth_client_operator::api::names;
+use oauth_client_operator::api::{OnClientLost, names};
 use oauth_client_operator::cluster::Role;
 use oauth_client_operator::domain::pass::Provider;
 use oauth_client_operator::domain::record::{DATA_KEY, Record};
@@ -46,6 +46,8 @@ pub(crate) enum Plant {
     ForeignSecretTaken,
     /// The record goes before the client is deregistered.
     RecordGoesFirst,
+    /// A lost client is replaced, whatever the provider object says.
+    LostClientReplaced,
 }
 
 impl Process {
@@ -98,6 +100,16 @@ impl Process {
         wrong.target.location = Location::Issuer(record.endpoints.issuer.clone());
         wrong.target.allowed_origins = vec!["https://provider.example".to_owned()];
         Some(Arc::new(wrong))
+    }
+
+    /// The provider object as if it let lost clients be replaced.
+    pub(super) fn never_waits(&self, provider: Arc<Provider>) -> Arc<Provider> {
+        if !self.plants(Plant::LostClientReplaced) {
+            return provider;
+        }
+        let mut wrong = Provider::clone(&provider);
+        wrong.target.on_client_lost = OnClientLost::Register;
+        Arc::new(wrong)
     }
 
     /// Every record goes.

@@ -160,42 +160,41 @@ impl World for Process {
     }
 
     fn naming(&self, client: &str) -> Vec<Named> {
-        if self.plants(Plant::OneClientForTwo) {
-            return Vec::new();
-        }
-        let key = u128::from_str_radix(client, 16).ok();
-        let found = self.metas(|meta| {
-            let kept = matches!(meta.role, Role::Record | Role::Suspect);
-            kept && *meta.namespace == *self.here.namespace && meta.client == key
-        });
-        found.iter().map(|meta| meta.named()).collect()
+        self.known_to_name(client)
     }
 
     fn is_labelled(&self) -> bool {
         true
     }
 
-    fn claim(&self, client: &str) -> Option<Held> {
-        let alone = self.state().scenario.objects() == 1;
-        let free = alone || self.me(|replica| replica.claims.insert(client.to_owned()));
-        free.then(|| Held {
-            client: client.to_owned(),
-            at: (!alone).then(|| (self.state.clone(), self.who)),
+    fn registered_of(&self, namespace: &str, name: &str) -> u32 {
+        let found = self.metas(|meta| self.is_registered(meta, namespace, name));
+        u32::try_from(found.len()).unwrap_or_default()
+    }
+
+    fn namespace_uid(&self, namespace: &str) -> Option<String> {
+        let state = self.state();
+        (!state.scenario.namespaced).then(|| state.clusters[0].namespace_uid(namespace))
+    }
+
+    async fn records_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, ApiError> {
+        self.list_registered(namespace, name).await
+    }
+
+    async fn read_namespace_uid(&self, namespace: &str) -> Result<Option<String>, ApiError> {
+        let blind = self.state().scenario.namespaced;
+        self.look("get namespace", |cluster| {
+            (!blind).then(|| cluster.namespace_uid(namespace))
         })
+        .await
+    }
+
+    fn claim(&self, client: &str) -> Option<Held> {
+        self.claimed(client)
     }
 
     async fn records_naming(&self, client: &str) -> Result<Vec<Named>, ApiError> {
-        let blind = self.plants(Plant::OneClientForTwo);
-        let key = u128::from_str_radix(client, 16).ok();
-        let home = self.here.namespace.clone();
-        self.look("list records", |cluster| {
-            let metas = cluster.secrets.values().map(|kept| &kept.meta);
-            metas
-                .filter(|meta| meta.role == Role::Record && *meta.namespace == *home && meta.client == key && !blind)
-                .map(|meta| meta.named())
-                .collect()
-        })
-        .await
+        self.list_naming(client).await
     }
 
     async fn get(&self, namespace: &str, name: &str) -> Result<Option<OAuthClient>, ApiError> {
@@ -333,7 +332,7 @@ impl World for Process {
     }
 
     async fn resolve(&self, _: &OAuthClient) -> Result<Arc<Provider>, Failure> {
-        self.resolved(false)
+        Ok(self.never_waits(self.resolved(false)?))
     }
 
     async fn provider_for_deletion(&self, _: &OAuthClient, record: &Record) -> Result<Arc<Provider>, Failure> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oauth_client_operator::api::{ManagementMode, OnUnknownOutcome, Profile};
+use oauth_client_operator::api::{ManagementMode, OnClientLost, OnUnknownOutcome, Profile};
 use oauth_client_operator::domain::pass::{Deregistration, Provider};
 use oauth_client_operator::domain::profile::knobs;
 use oauth_client_operator::domain::record::Record;
@@ -31,7 +31,7 @@ pub(crate) fn stored() -> Record {
     serde_json::from_value(record).unwrap()
 }
 
-/// A provider of either policy for unknown outcomes.
+/// A provider of either policy for unknown outcomes and for lost clients.
 pub(super) fn provider(hold: bool) -> Provider {
     let none = Credentials::default;
     Provider {
@@ -51,6 +51,11 @@ pub(super) fn provider(hold: bool) -> Provider {
                 OnUnknownOutcome::Hold
             } else {
                 OnUnknownOutcome::Register
+            },
+            on_client_lost: if hold {
+                OnClientLost::Hold
+            } else {
+                OnClientLost::Register
             },
             ca_bundle: None,
             presented: oauth_client_operator::domain::target::Presented::default(),

@@ -165,6 +165,10 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
         | Effect::ReadOwner
         | Effect::RestoreRecord(_)
         | Effect::ClaimAnswer
+        | Effect::FindEarlier
+        | Effect::MarkEarlier(_)
+        | Effect::TakeOver(_)
+        | Effect::RemoveEarlier(_)
         | Effect::ReadClient => panic!("{kind} without an answer that asks for it"),
     }
 }

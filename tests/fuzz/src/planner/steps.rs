@@ -149,6 +149,10 @@ impl World {
             | Effect::ReadOwner
             | Effect::RestoreRecord(_)
             | Effect::ClaimAnswer
+            | Effect::FindEarlier
+            | Effect::MarkEarlier(_)
+            | Effect::TakeOver(_)
+            | Effect::RemoveEarlier(_)
             | Effect::ReadClient => {}
         }
     }

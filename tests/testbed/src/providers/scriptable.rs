@@ -9,31 +9,27 @@ mod dialects;
 mod exchange;
 mod payload;
 mod plain;
+mod profiles;
+mod serve;
 mod wso2;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::{Request, Response};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use authentication::{access_token, is_authenticated};
-pub use dialect::{Dialect, Operation, Quirk};
+pub use dialect::{Dialect, OPERATOR, Operation, Quirk};
 pub use dialects::DIALECTS;
 pub use exchange::{Fault, Reply, Seen};
 use exchange::{decoded, unescaped};
 use payload::Payload;
+pub use profiles::PROFILES;
 
 use super::ProviderError;
 use crate::tls::Authority;
@@ -170,7 +166,7 @@ impl ScriptableProvider {
             tls,
             ..State::default()
         }));
-        let server = tokio::spawn(serve(listener, persona, state.clone()));
+        let server = tokio::spawn(serve::serve(listener, persona, state.clone()));
         let http = super::http(ca.as_deref());
         Ok(Self {
             url,
@@ -301,94 +297,6 @@ impl Drop for ScriptableProvider {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn serve(listener: TcpListener, persona: Persona, state: Arc<Mutex<State>>) {
-    // Connections end with the double.
-    let mut connections = tokio::task::JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let (tls, state) = (lock(&state).tls.clone(), state.clone());
-        connections.spawn(async move {
-            let service = |certificate: Option<Vec<u8>>| {
-                service_fn(move |request| answer(request, certificate.clone(), persona, state.clone()))
-            };
-            let _ = match tls {
-                Some(tls) => match tls.accept(stream).await {
-                    Ok(stream) => {
-                        let shown = stream.get_ref().1.peer_certificates();
-                        let shown = shown.and_then(|chain| Some(chain.first()?.to_vec()));
-                        http1::Builder::new()
-                            .serve_connection(TokioIo::new(stream), service(shown))
-                            .await
-                    }
-                    Err(_) => return,
-                },
-                None => {
-                    http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service(None))
-                        .await
-                }
-            };
-        });
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-/// An error closes the connection.
-async fn answer(
-    request: Request<Incoming>,
-    certificate: Option<Vec<u8>>,
-    persona: Persona,
-    state: Arc<Mutex<State>>,
-) -> Result<Response<Payload>, io::Error> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let headers = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-    let seen = Seen {
-        method: head.method.to_string(),
-        path: head.uri.path().to_owned(),
-        query: decoded(head.uri.query().unwrap_or_default()),
-        headers: headers.collect(),
-        body: body.to_vec(),
-        certificate,
-    };
-    let (reply, fault) = {
-        let mut state = lock(&state);
-        state.seen.push(seen.clone());
-        let fault = state.script.as_mut().and_then(|script| script(&seen));
-        let reply = match &fault {
-            Some(Fault::Answer(reply)) => reply.clone(),
-            Some(Fault::LoseRequest | Fault::Hang) => Reply::empty(500),
-            _ => match persona {
-                Persona::Plain => match state.dialect {
-                    Some(dialect) => dialect::answer(&mut state, &seen, dialect),
-                    None => plain::answer(&mut state, &seen),
-                },
-                Persona::Wso2Legacy => wso2::answer(&mut state, &seen, wso2::Release::Legacy),
-                Persona::Wso2 => wso2::answer(&mut state, &seen, wso2::Release::V1_1),
-            },
-        };
-        (reply, fault)
-    };
-    let body = match fault {
-        None | Some(Fault::Answer(_)) => Payload::whole(reply.body),
-        Some(Fault::LoseRequest | Fault::LoseAnswer) => return Err(io::Error::other("lost")),
-        Some(Fault::Hang) => std::future::pending().await,
-        Some(Fault::Delay(time)) => {
-            tokio::time::sleep(time).await;
-            Payload::whole(reply.body)
-        }
-        Some(Fault::Trickle(pause)) => Payload::trickle(reply.body, pause),
-        Some(Fault::Truncate) => Payload::truncated(reply.body),
-    };
-    let mut response = Response::builder().status(reply.status);
-    for (name, value) in &reply.headers {
-        response = response.header(name, value);
-    }
-    response.body(body).map_err(io::Error::other)
 }
 
 /// Seconds since 1970.

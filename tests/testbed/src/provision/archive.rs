@@ -1,6 +1,7 @@
 //! Published archives of the control plane: seconds where the internet is in reach, against minutes of a Go build.
 //!
-//! Only a program that calls [`allow`] downloads anything; what is in the cache serves everybody. Each file is compared with a SHA-512
+//! Only a program that calls [`allow`] downloads anything or uses what was downloaded: which Kubernetes the tests run does not depend on
+//! whether the demo ran before. Each file is compared with a SHA-512
 //! before anything of it is used: that of the archive is pinned here, that of the controller manager is published beside it. Without an
 //! answer, from a server that is too slow, or with a wrong digest, the caller builds the program instead.
 
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::OnceCell;
 
-use super::{Program, ProvisionError, Tool, cache_dir, cached, key};
+use super::{Program, ProvisionError, Tool, cache_dir, cached_in, key};
 use crate::process::Spec;
 
 /// Environment variable that turns this source `off`, or names a mirror: a URL that both hosts' paths are appended to.
@@ -52,7 +53,7 @@ const TAR: Tool = Tool {
 /// Whether this process downloads.
 static ALLOWED: AtomicBool = AtomicBool::new(false);
 
-/// Lets this process download archives. Tests never do.
+/// Lets this process download archives and use them. Tests never do.
 pub fn allow() {
     ALLOWED.store(true, Ordering::Relaxed);
 }
@@ -251,15 +252,28 @@ where
         return Err(format!("turned off by {ARCHIVES}"));
     }
     let source = Source::of_this_machine()?;
-    let key = key(name, VERSION, &[&source.digest]);
-    let present = cache_dir().map_err(|error| error.to_string())?.join(&key);
-    if present.is_dir() {
-        return Ok(present);
+    let cache = cache_dir().map_err(|error| error.to_string())?;
+    entry_in(&cache, ALLOWED.load(Ordering::Relaxed), &source, name, &label, fetch).await
+}
+
+async fn entry_in<F>(
+    cache: &Path,
+    is_allowed: bool,
+    source: &Source,
+    name: &str,
+    label: &str,
+    fetch: F,
+) -> Result<PathBuf, String>
+where
+    F: AsyncFnOnce(&Source, &Path) -> Result<(), ProvisionError>,
+{
+    if !is_allowed {
+        return Err("only the demo uses them".to_owned());
     }
-    if !ALLOWED.load(Ordering::Relaxed) {
-        return Err("not in the cache, and only the demo downloads".to_owned());
-    }
-    let made = cached(&key, &label, async |dir| fetch(&source, dir).await).await;
+    // What a mirror publishes is compared with nothing but what it publishes beside it: it serves those who name that mirror.
+    let mirror = source.mirror.as_deref().unwrap_or_default();
+    let key = key(name, VERSION, &[&source.digest, mirror]);
+    let made = cached_in(cache, &key, label, async |dir| fetch(source, dir).await).await;
     made.map_err(|error| {
         crate::progress::say(format_args!("{error}; building instead"));
         error.to_string()

@@ -13,6 +13,17 @@ impl ScriptableProvider {
         state.clients.remove(client_id).is_some()
     }
 
+    /// Restores a removed client from what [`Self::registration_of`] said of it.
+    pub fn restore_client(&self, registration: &Value) {
+        let mut client = registration.clone();
+        let token = client["registration_access_token"].take();
+        let mut state = self.lock();
+        if let (Some(id), Some(token)) = (registration["client_id"].as_str(), token.as_str()) {
+            state.tokens.insert(id.to_owned(), token.to_owned());
+            state.clients.insert(id.to_owned(), client);
+        }
+    }
+
     /// Regenerates the registration access token of a client: the one that was issued is void.
     pub fn regenerate_token(&self, client_id: &str) {
         let mut state = self.lock();

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Reply, Seen, State, plain};
+use super::exchange::decoded;
+use super::{Reply, Seen, State, error, plain};
 
 /// What is done with a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,19 +72,46 @@ pub enum Quirk {
     Relative,
     /// Media type of every answer.
     Labelled(&'static str),
+    /// A request in which this member is an empty list gets this answer.
+    RefusesEmpty(Operation, &'static str, u16, &'static str),
+    /// Names of clients are unique: a registration with one that exists gets this answer.
+    UniqueNames(u16, &'static str),
+    /// Registrations need this value of the `Authorization` header, and clients are managed with it. Nobody gets a token of a client's own.
+    Administered(&'static str),
+    /// A registration needs an access token with this scope, and uses it up. [`OPERATOR`] buys them.
+    Bought(&'static str),
+    /// The metadata does not name the registration endpoint, which has this path.
+    Hidden(&'static str),
 }
+
+/// Client that buys access tokens for registrations.
+pub const OPERATOR: (&str, &str) = ("operator", "secret-of-the-operator");
 
 /// Answers as the dialect does.
 pub(super) fn answer(state: &mut State, seen: &Seen, dialect: &Dialect) -> Reply {
     let Some((operation, id)) = operation(seen, dialect) else {
-        return plain::answer(state, seen);
+        return elsewhere(state, seen, dialect);
     };
-    if let Some(reply) = dialect.quirks.iter().find_map(|quirk| refused(quirk, operation, seen)) {
+    if let Some(reply) = dialect
+        .quirks
+        .iter()
+        .find_map(|quirk| unadmitted(state, quirk, operation, seen))
+    {
+        return reply;
+    }
+    if let Some(reply) = dialect
+        .quirks
+        .iter()
+        .find_map(|quirk| refused(state, quirk, operation, seen))
+    {
         return labelled(reply, dialect);
     }
     let mut request = seen.clone();
     if let Some(id) = &id {
         request.path = format!("/register/{id}");
+        own_token(state, dialect, id, &mut request);
+    } else {
+        "/register".clone_into(&mut request.path);
     }
     if matches!(operation, Operation::Register | Operation::Update) {
         request.body = asked(state, seen, dialect, id.as_deref()).to_string().into_bytes();
@@ -113,7 +141,11 @@ pub(super) fn answer(state: &mut State, seen: &Seen, dialect: &Dialect) -> Reply
 
 /// What is asked for, and of which client.
 fn operation(seen: &Seen, dialect: &Dialect) -> Option<(Operation, Option<String>)> {
-    if seen.method == "POST" && seen.path == "/register" {
+    let hidden = dialect.quirks.iter().find_map(|quirk| match quirk {
+        Quirk::Hidden(path) => Some(*path),
+        _ => None,
+    });
+    if seen.method == "POST" && seen.path == hidden.unwrap_or("/register") {
         return Some((Operation::Register, None));
     }
     let at = dialect.quirks.iter().find_map(|quirk| match quirk {
@@ -140,12 +172,74 @@ fn operation(seen: &Seen, dialect: &Dialect) -> Option<(Operation, Option<String
     Some((operation, Some(id)))
 }
 
-fn refused(quirk: &Quirk, operation: Operation, seen: &Seen) -> Option<Reply> {
+/// What is not about clients.
+fn elsewhere(state: &mut State, seen: &Seen, dialect: &Dialect) -> Reply {
+    let scope = decoded(&String::from_utf8_lossy(&seen.body))
+        .remove("scope")
+        .unwrap_or_default();
+    for quirk in dialect.quirks {
+        match *quirk {
+            Quirk::Bought(wanted) if seen.path == "/token" => {
+                state.administrator = Some((OPERATOR.0.to_owned(), OPERATOR.1.to_owned()));
+                let buys = seen.basic().is_some_and(|(id, _)| id == OPERATOR.0);
+                if buys && scope != wanted {
+                    return error(400, "invalid_scope", "the scope is another one");
+                }
+            }
+            Quirk::Hidden(_) if seen.path.contains("/.well-known/") => {
+                let mut reply = plain::answer(state, seen);
+                let mut document: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+                document
+                    .as_object_mut()
+                    .map(|document| document.remove("registration_endpoint"));
+                reply.body = document.to_string().into_bytes();
+                return reply;
+            }
+            _ => {}
+        }
+    }
+    plain::answer(state, seen)
+}
+
+/// Whether whoever sends the request may do so.
+fn unadmitted(state: &mut State, quirk: &Quirk, operation: Operation, seen: &Seen) -> Option<Reply> {
+    let admitted = match *quirk {
+        Quirk::Administered(value) => seen.headers.get("authorization").is_some_and(|sent| sent == value),
+        Quirk::Bought(_) if operation == Operation::Register => {
+            seen.bearer().is_some_and(|token| state.bought.remove(token))
+        }
+        _ => true,
+    };
+    (!admitted).then(|| error(401, "invalid_token", "no such token"))
+}
+
+/// Whoever administers the clients need not know the token of each.
+fn own_token(state: &State, dialect: &Dialect, id: &str, request: &mut Seen) {
+    let administered = dialect
+        .quirks
+        .iter()
+        .any(|quirk| matches!(quirk, Quirk::Administered(_)));
+    if let (true, Some(token)) = (administered, state.tokens.get(id)) {
+        request
+            .headers
+            .insert("authorization".to_owned(), format!("Bearer {token}"));
+    }
+}
+
+fn refused(state: &State, quirk: &Quirk, operation: Operation, seen: &Seen) -> Option<Reply> {
     let has = |member: &str| seen.json().get(member).is_some();
     match *quirk {
         Quirk::Absent(of, status, body) if of == operation => Some(said(status, body)),
         Quirk::Refuses(of, member, status, body) if of == operation && has(member) => Some(said(status, body)),
         Quirk::Needs(of, member, status, body) if of == operation && !has(member) => Some(said(status, body)),
+        Quirk::RefusesEmpty(of, member, status, body) if of == operation && seen.json()[member] == json!([]) => {
+            Some(said(status, body))
+        }
+        Quirk::UniqueNames(status, body) if operation == Operation::Register => {
+            let name = seen.json()["client_name"].clone();
+            let taken = !name.is_null() && state.clients.values().any(|client| client["client_name"] == name);
+            taken.then(|| said(status, body))
+        }
         Quirk::RefusesValue(of, value, status, body) if of == operation && holds(seen, value) => {
             Some(said(status, body))
         }
@@ -232,6 +326,11 @@ fn answered(state: &mut State, quirk: &Quirk, operation: Operation, body: &mut V
         }
         Quirk::At(at) if body.get("registration_client_uri").is_some() => {
             body["registration_client_uri"] = json!(format!("{}{}", state.url, at.replace("{id}", &id)));
+        }
+        Quirk::Administered(_) => {
+            for member in ["registration_access_token", "registration_client_uri"] {
+                body.as_object_mut().map(|body| body.remove(member));
+            }
         }
         Quirk::Relative => {
             let whole = body["registration_client_uri"].as_str().unwrap_or_default();

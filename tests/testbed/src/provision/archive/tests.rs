@@ -166,3 +166,35 @@ async fn t280_a_mirror_that_is_silent_slow_or_away_is_given_up() {
         .unwrap_err();
     assert!(error.to_string().contains("refused"), "{error}");
 }
+
+#[tokio::test]
+async fn t280_what_the_demo_downloaded_serves_no_test_and_nobody_who_names_another_mirror() {
+    let program = b"the program".to_vec();
+    let files = HashMap::from([
+        (MANAGER_PATH.to_owned(), program.clone()),
+        (format!("{MANAGER_PATH}.sha512"), sha512(&program).into_bytes()),
+    ]);
+    let cache = Scratch::new("cache").unwrap();
+    let found = async |is_allowed, mirror: &str| {
+        let source = source(mirror.to_owned(), "pinned".to_owned());
+        let fetch = Source::fetch_controller_manager;
+        entry_in(
+            cache.path(),
+            is_allowed,
+            &source,
+            "controller-manager",
+            "program",
+            fetch,
+        )
+        .await
+    };
+    let url = mirror(files, Manner::Serves).await;
+    let entry = found(true, &url).await.unwrap();
+    assert_eq!(std::fs::read(entry.join("kube-controller-manager")).unwrap(), program);
+    assert_eq!(found(true, &url).await, Ok(entry));
+    let error = found(false, &url).await.unwrap_err();
+    assert!(error.contains("only the demo"), "{error}");
+    let other = mirror(HashMap::new(), Manner::Serves).await;
+    let error = found(true, &other).await.unwrap_err();
+    assert!(error.contains("404"), "{error}");
+}

@@ -1,9 +1,4 @@
-//! What a provider object decides where a provider leaves it open.
-
-#![allow(
-    clippy::doc_markdown,
-    reason = "these texts are shown by kubectl explain, which knows no markup"
-)]
+//! What a provider object says about cases in which the operator cannot know what is right.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +7,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnUnknownOutcome {
     /// Register once more and report a suspected stray client.
+    #[default]
+    Register,
+    /// Wait for a person.
+    Hold,
+}
+
+/// Policy for clients that the provider has lost.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnClientLost {
+    /// Register another client in the place of the lost one.
     #[default]
     Register,
     /// Wait for a person.

@@ -1,0 +1,103 @@
+//! What an answer that refuses a registration or an update leads to.
+
+use super::learned_rows::state;
+use super::*;
+use crate::domain::outcome::{CallError, Effect as Applied, Fault, Remark};
+use crate::domain::pass::state::State;
+use crate::domain::secret::SecretRevision;
+
+/// A refusal of metadata that says that the client exists.
+fn exists() -> CallError {
+    CallError {
+        failure: Failure::new(Class::Invalid, Reason::RegistrationRejected, "refused"),
+        status: Some(400),
+        code: None,
+        remark: Some(Remark::Exists),
+        fault: Some(Fault::Unnamed),
+        effect: Applied::NotApplied,
+    }
+}
+
+/// A 403 with a code that speaks of a registration access token.
+fn forbids_token(reason: Reason) -> CallError {
+    CallError {
+        failure: Failure::new(Class::Denied, reason, "forbidden"),
+        status: Some(403),
+        code: Some("forbidden".into()),
+        remark: Some(Remark::Token),
+        fault: None,
+        effect: Applied::NotApplied,
+    }
+}
+
+fn resolved(world: &World) -> State {
+    let mut state = state(world);
+    state.resolved(Ok(std::sync::Arc::new(provider())));
+    state
+}
+
+#[test]
+fn t273_t289_an_own_doubt_and_not_the_manifest_is_told_where_a_client_exists() {
+    let told = |suspects: Vec<Suspect>, error: CallError| {
+        let world = World::fresh();
+        let mut state = resolved(&world);
+        (state.suspects, state.journal.attempt) = (suspects, Some("a2".into()));
+        state.registered(world.request(), world.request(), 1, Err(error));
+        state.journal.failure.unwrap().message
+    };
+    let doubt = told(vec![suspect("a1", None)], exists());
+    for part in [
+        "refused. The response",
+        "(attempt a1)",
+        "oauth-client-operator.dev/reconcile=",
+        "different spec.clientName",
+    ] {
+        assert!(doubt.contains(part), "{part}: {doubt}");
+    }
+    for blame in ["correct", "set another"] {
+        assert!(!doubt.contains(blame), "{doubt}");
+    }
+    let advice = "refused; set another spec.clientName";
+    assert_eq!(told(vec![], exists()), advice);
+    assert_eq!(
+        told(vec![suspect("a1", Some("known"))], exists()),
+        advice,
+        "that client is known, and was not lost"
+    );
+    let other = CallError {
+        remark: None,
+        ..exists()
+    };
+    let message = told(vec![suspect("a1", None)], other);
+    assert_eq!(message, "refused; correct the client metadata in spec");
+}
+
+#[test]
+fn w152_a_403_about_a_registration_access_token_ends_its_management_and_nothing_else_does() {
+    let after = |error: CallError, mode: crate::api::ManagementMode| {
+        let world = World::kept().recorded(|record| record.management.mode = mode);
+        let mut state = resolved(&world);
+        let revision = SecretRevision {
+            uid: "r".into(),
+            resource_version: "1".into(),
+        };
+        state.holds(Box::new(world.record.clone().unwrap()), revision);
+        state.updated(world.request(), Err(error));
+        (
+            state.journal.disowned,
+            state.journal.failure.map(|failure| failure.reason),
+        )
+    };
+    let own = crate::api::ManagementMode::RegistrationAccessToken;
+    let refused = Reason::CredentialsRejected;
+    assert_eq!(after(forbids_token(refused), own), (true, None));
+    let admin = crate::api::ManagementMode::Credentials;
+    assert_eq!(after(forbids_token(refused), admin), (false, Some(refused)));
+    let policy = Reason::RegistrationRejected;
+    assert_eq!(after(forbids_token(policy), own), (false, Some(Reason::UpdateRejected)));
+    let rights = CallError {
+        remark: None,
+        ..forbids_token(refused)
+    };
+    assert_eq!(after(rights, own), (false, Some(refused)));
+}
