@@ -103,6 +103,10 @@ fn every_relative_link_leads_to_a_file_and_to_a_heading_of_it() {
                 page.parent().unwrap().join(path)
             };
             assert!(target.exists(), "{}: {link}", page.display());
+            // In the book there is nothing beside the pages.
+            let docs = root().join("docs").canonicalize().unwrap();
+            let leaves = page.starts_with(root().join("docs")) && !target.canonicalize().unwrap().starts_with(docs);
+            assert!(!leaves, "{}: {link} leaves the book", page.display());
             if let Some(anchor) = anchor {
                 let text = fs::read_to_string(&target).unwrap();
                 assert!(anchors(&text).contains(anchor), "{}: {link}", page.display());

@@ -263,15 +263,17 @@ impl Profile {
 /// How registered clients are managed.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.uriTemplate) || self.uriTemplate.replace('{registration_endpoint}', '').matches('[{][A-Za-z0-9_.-]+[}]')").message("uriTemplate needs {client_id} or another member of the answer to the registration, so that each client has a URI of its own").field_path(".uriTemplate"))]
 pub struct Management {
     /// `RegistrationAccessToken`: with the token and URI that the registration returned (RFC 7592). `Credentials`: with
     /// `managementAuth` at `uriTemplate`. `None`: not at all. Unset: the mode of the profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<ManagementMode>,
-    /// URI of one client; `{registration_endpoint}` and `{client_id}` are replaced. Unset:
-    /// `{registration_endpoint}/{client_id}`.
+    /// URI of one client. `{registration_endpoint}`, `{client_id}` and the name of any other text or number of the answer to the
+    /// registration, such as `{app_id}`, are replaced. Unset: `{registration_endpoint}/{client_id}`. A deregistration at such a URI counts
+    /// only after a GET there has shown a client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = r"\{client_id\}"))]
+    #[schemars(length(min = 1, max = 1024))]
     pub uri_template: Option<String>,
     /// Overrides the profile: which members an update sends. `Requested`: those of the manifest and the defaults of the operator. `All`:
     /// also those that the provider added, for providers that refuse an update that lacks one.

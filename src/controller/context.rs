@@ -85,6 +85,8 @@ pub(super) struct Context {
     pub holder: String,
     /// Whether a kind of look at clients' own credentials tells clients apart, by the UID of the provider object and kind.
     pub probe_controls: Mutex<Bounded<(String, ProbeKind), bool>>,
+    /// Templates of management URIs that have shown a client.
+    pub proven_templates: Mutex<Bounded<String, ()>>,
     /// Clients that are being compared with their provider objects.
     pub comparisons: Comparisons,
     pub revision_key: RevisionKey,

@@ -334,6 +334,14 @@ impl World for Live<'_> {
         provider
     }
 
+    fn is_proven(&self, template: &str) -> bool {
+        lock(&self.proven_templates).get(template).is_some()
+    }
+
+    fn prove(&self, template: &str) {
+        lock(&self.proven_templates).insert(template.to_owned(), ());
+    }
+
     fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Permit> {
         self.permitted(object, provider)
     }
@@ -378,21 +386,10 @@ impl World for Live<'_> {
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {
-        self.begin();
-        let begun = Instant::now();
-        let answer = self
-            .calling(Operation::Update, self.transport.update(call, request))
-            .await;
-        self.audited(Change::Updated, begun, answer)
+        self.updating(call, request).await
     }
 
-    async fn deregister(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
-        self.begin();
-        let begun = Instant::now();
-        let deletion = self.calling(Operation::Delete, self.transport.delete(call)).await?;
-        if deletion == Deletion::Done {
-            self.audit(Change::Deregistered, begun);
-        }
-        Ok(deletion)
+    async fn deregister(&self, call: &ManagementCall, counts: bool) -> Result<Deletion, CallError> {
+        self.deregistering(call, counts).await
     }
 }

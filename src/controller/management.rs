@@ -3,9 +3,12 @@
 
 use crate::api::ManagementMode;
 use crate::domain::failure::Failure;
+use crate::domain::outcome::CallError;
 use crate::domain::pass::Provider;
 use crate::domain::record::Record;
+use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Location};
+use crate::domain::uri_template::{self, Shown};
 use crate::provider::{Located, ManagementCall};
 
 use super::world::World;
@@ -58,5 +61,33 @@ pub(super) fn located_by<'a>(
     match endpoints {
         Some(endpoints) => Located::discovered(&provider.target, endpoints).map(Some),
         None => Ok(Located::stated(&provider.target)),
+    }
+}
+
+/// Reads a recorded client at its URI, and notes that the template of that URI leads to clients if the answer shows this one.
+pub(super) async fn read<W: World>(
+    world: &W,
+    call: &ManagementCall,
+    client_id: &str,
+) -> Result<Registration, CallError> {
+    let answer = world.read(call).await;
+    if let (Some(Shown::Client), Some(template)) = (uri_template::shown(&answer, client_id), call.template()) {
+        world.prove(template);
+    }
+    answer
+}
+
+/// What the URI of a recorded client shows, before the client is deregistered there. It is read only where a guess has to be proven.
+///
+/// # Errors
+/// The read tells nothing and has to be made again.
+pub(super) async fn shown<W: World>(world: &W, call: &ManagementCall, client_id: &str) -> Result<Shown, CallError> {
+    if call.template().is_none_or(|template| world.is_proven(template)) {
+        return Ok(Shown::Client);
+    }
+    let answer = read(world, call, client_id).await;
+    match uri_template::shown(&answer, client_id) {
+        Some(shown) => Ok(shown),
+        None => answer.map(|_| Shown::Another),
     }
 }

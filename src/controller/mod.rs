@@ -27,6 +27,7 @@ mod settings;
 mod slot;
 mod startup;
 mod state;
+mod suspect_entry;
 pub mod sweeper;
 mod tokens;
 #[cfg(debug_assertions)]

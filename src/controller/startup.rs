@@ -252,6 +252,7 @@ fn context(
         breakers: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         begun: tokio::time::Instant::now(),
         credentials: CredentialCache::default(),
+        proven_templates: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         probe_controls: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         kept: KeptCredentials::default(),
         comparisons,

@@ -22,6 +22,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::{CONFIRM_AFTER, StoredRecord, stored};
 use crate::domain::record::Record;
+use crate::domain::uri_template::Shown;
 use crate::floods;
 use crate::metrics::SuspectResult;
 
@@ -80,7 +81,7 @@ enum Ended {
     Done,
     /// The record of the object of this UID uses it.
     InUse(String),
-    /// The answer was a success that proves nothing.
+    /// The answer was a success that proves nothing, or nothing was sent because the URI shows another client.
     Unclear,
     /// Not yet.
     Not(CallError),
@@ -310,9 +311,20 @@ async fn end<W: World>(world: &W, record: &Record, own: &str) -> Ended {
     if !may_begin(world) {
         return Ended::Stopped;
     }
-    match world.deregister(&call).await {
-        Ok(Deletion::Done) => Ended::Done,
-        Ok(Deletion::Unclear) => Ended::Unclear,
+    let is_shown = match management::shown(world, &call, &record.client_id).await {
+        Ok(Shown::Client) => true,
+        Ok(Shown::Nothing) => false,
+        // That client is nobody's to deregister.
+        Ok(Shown::Another) => return Ended::Unclear,
+        Err(error) => return Ended::Not(error),
+    };
+    if !may_begin(world) {
+        return Ended::Stopped;
+    }
+    match world.deregister(&call, is_shown).await {
+        // At a URI that is made from a template and did not show the client, a success proves nothing.
+        Ok(Deletion::Done) if is_shown => Ended::Done,
+        Ok(Deletion::Done | Deletion::Unclear) => Ended::Unclear,
         Err(error) => Ended::Not(error),
     }
 }

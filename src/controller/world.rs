@@ -157,6 +157,10 @@ pub trait World: Send + Sync {
     fn provider_of(&self, record: &Record) -> impl Answer<Result<Arc<Provider>, Failure>>;
     /// Changes whenever the provider object of this UID or one of its credentials does; `None`: there is none.
     fn provider_revision(&self, uid: &str) -> Option<String>;
+    /// Whether a read at a URI that was made from this template has shown a client: see [`Record::template`].
+    fn is_proven(&self, template: &str) -> bool;
+    /// Notes that it has.
+    fn prove(&self, template: &str);
     /// A permit to call it.
     fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Self::Permit>;
     /// A permit to call the provider of a recorded client, whose provider object may be gone; `None`: it was too busy for a while.
@@ -182,6 +186,6 @@ pub trait World: Send + Sync {
         call: &ManagementCall,
         request: &Map<String, Value>,
     ) -> impl Answer<Result<Registration, CallError>>;
-    /// Deregisters a client: one DELETE.
-    fn deregister(&self, call: &ManagementCall) -> impl Answer<Result<Deletion, CallError>>;
+    /// Deregisters a client: one DELETE. `counts`: whether a success means that the client is gone, see [`Self::is_proven`].
+    fn deregister(&self, call: &ManagementCall, counts: bool) -> impl Answer<Result<Deletion, CallError>>;
 }

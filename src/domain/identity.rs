@@ -11,6 +11,7 @@ use crate::api::ManagementMode;
 use super::metadata::{Request, hex};
 use super::registration::Registration;
 use super::target::{Knobs, Mark};
+use super::uri_template;
 
 /// Length of an identifier: 150 bits of a digest, five to a character.
 const LENGTH: usize = 30;
@@ -29,6 +30,10 @@ pub enum Finds {
 /// How a provider of these settings is asked, if it can be: both ways need credentials that are not the client's own.
 #[must_use]
 pub fn finds(knobs: &Knobs) -> Option<Finds> {
+    if !uri_template::needs_only_client_id(&knobs.uri_template) {
+        // What the answer to the registration says is lost with it.
+        return None;
+    }
     match (knobs.management, &knobs.client_id_member, knobs.mark) {
         (ManagementMode::Credentials, Some(_), _) => Some(Finds::ByIdentifier),
         (ManagementMode::Credentials, None, Some(mark)) => Some(Finds::ByMark(mark)),

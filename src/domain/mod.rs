@@ -40,4 +40,5 @@ pub mod substitution;
 pub mod suspect;
 pub mod target;
 pub mod time;
+pub mod uri_template;
 pub mod verdict;

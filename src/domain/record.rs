@@ -1,5 +1,7 @@
 //! The registration record: everything that is known about a registered client, in one Secret of the operator's namespace.
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -14,6 +16,7 @@ use super::auth_method;
 use super::clearing::Cleared;
 use super::registration::Registration;
 use super::target::Endpoints;
+use super::uri_template;
 
 pub use nested::Nested;
 pub use rejected::Rejected;
@@ -204,6 +207,9 @@ pub struct Access {
     pub provider_uid: String,
     /// URI template of mode `Credentials`.
     pub uri_template: String,
+    /// What the answer to the registration says of the members that the template names beside `client_id`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<String, String>,
     /// Origins that management may use besides the issuer's.
     #[serde(default)]
     pub allowed_origins: Vec<String>,
@@ -310,6 +316,34 @@ impl Record {
                 .is_some_and(|method| method.starts_with("client_secret"))
     }
 
+    /// The member that the URI of this client in the provider's management needs, and that the answer to its registration lacked.
+    #[must_use]
+    pub fn lacks_member(&self) -> Option<&str> {
+        let access = &self.management;
+        let lacking = || uri_template::lacking(&access.uri_template, &access.members);
+        (access.mode == ManagementMode::Credentials).then(lacking)?
+    }
+
+    /// What the URI of this client is made from, if it is made from a template: at one provider, all clients of one value are found in
+    /// the same way. Where the template lacks `client_id`, each client has a value of its own: two may have the same URI.
+    #[must_use]
+    pub fn template(&self) -> Option<String> {
+        let Access {
+            provider_uid,
+            uri_template,
+            ..
+        } = &self.management;
+        let templated = self.management.mode == ManagementMode::Credentials;
+        let alone = !uri_template::names_client_id(uri_template);
+        let client_id = if alone { self.client_id.as_str() } else { "" };
+        templated.then(|| {
+            format!(
+                "{provider_uid} {} {uri_template} {client_id}",
+                self.endpoints.registration
+            )
+        })
+    }
+
     /// URI of this client in the provider's management, if there is any.
     #[must_use]
     pub fn management_uri(&self) -> Option<String> {
@@ -318,10 +352,12 @@ impl Record {
                 .registration_access_token
                 .as_ref()
                 .and(self.registration_client_uri.clone()),
-            ManagementMode::Credentials => Some(uri_of(
+            ManagementMode::Credentials if self.lacks_member().is_some() => None,
+            ManagementMode::Credentials => Some(uri_template::expand(
                 &self.management.uri_template,
                 &self.endpoints.registration,
                 &self.client_id,
+                &self.management.members,
             )),
             ManagementMode::None => None,
         }
@@ -366,27 +402,6 @@ fn method_in(members: &Map<String, Value>) -> Option<&str> {
         Value::Array(list) if list.len() == 1 => list[0].as_str(),
         _ => None,
     }
-}
-
-/// URI of a client by the template of mode `Credentials`.
-#[must_use]
-pub fn uri_of(template: &str, registration_endpoint: &str, client_id: &str) -> String {
-    template
-        .replace("{registration_endpoint}", registration_endpoint)
-        .replace("{client_id}", &percent_encoded(client_id))
-}
-
-/// Percent-encodes everything but unreserved characters (RFC 3986 section 2.3).
-fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            use std::fmt::Write as _;
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 #[allow(clippy::ref_option, reason = "serde passes a reference to the field")]

@@ -5,6 +5,7 @@
 //! The credentials of a provider object are sent only where that object leads: to the issuer of the record, if the object still
 //! names that issuer, at an origin of that provider. A registration access token is sent only to the URI that came with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +17,11 @@ use crate::clock::Clock;
 use crate::domain::adoption::Adoption;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
-use crate::domain::record::{self, Access, Record};
+use crate::domain::record::{Access, Record};
 use crate::domain::target::{
     AuthScheme, ClientCertificate, Credentials, Deadlines, Endpoints, Mark, SoftwareStatement, Target,
 };
+use crate::domain::uri_template;
 
 use super::asked::Asked;
 use super::token::Site;
@@ -187,6 +189,8 @@ impl Route {
 #[derive(Clone, Debug)]
 pub struct ManagementCall {
     uri: String,
+    /// What the URI of a recorded client was made from.
+    template: Option<String>,
     route: Route,
     asked: Asked,
 }
@@ -224,7 +228,12 @@ impl ManagementCall {
                 (route, Asked::Management)
             }
         };
-        Ok(Some(Self { uri, route, asked }))
+        Ok(Some(Self {
+            uri,
+            template: record.template(),
+            route,
+            asked,
+        }))
     }
 
     /// How a client without a record is reached by its identifier. `None`: not with credentials of the provider.
@@ -236,11 +245,21 @@ impl ManagementCall {
         if knobs.management != ManagementMode::Credentials {
             return Ok(None);
         }
-        let uri = record::uri_of(&knobs.uri_template, &endpoints.registration, client_id);
+        let uri = uri_template::expand(
+            &knobs.uri_template,
+            &endpoints.registration,
+            client_id,
+            &BTreeMap::new(),
+        );
         let route = Located::discovered(target, endpoints)?.route(None);
         route.check(&uri)?;
         let asked = Asked::Management;
-        Ok(Some(Self { uri, route, asked }))
+        Ok(Some(Self {
+            uri,
+            template: None,
+            route,
+            asked,
+        }))
     }
 
     /// How a client is reached by the token that its owner gave, at an origin of the provider that the owner of the token consents to.
@@ -258,13 +277,24 @@ impl ManagementCall {
         };
         route.check(&uri)?;
         let asked = Asked::OwnManagement;
-        Ok(Self { uri, route, asked })
+        Ok(Self {
+            uri,
+            template: None,
+            route,
+            asked,
+        })
     }
 
     /// Client configuration endpoint, verbatim.
     #[must_use]
     pub fn uri(&self) -> &str {
         &self.uri
+    }
+
+    /// What the URI of a recorded client was made from, if it was made from a template: see [`Record::template`].
+    #[must_use]
+    pub fn template(&self) -> Option<&str> {
+        self.template.as_deref()
     }
 
     /// Registration access token, or the provider's management credentials.

@@ -63,7 +63,10 @@ impl Transport {
             let answer = answered.answer;
             let token = listed_token(credentials, is_listed);
             let Some((token, (words, proof))) = token.zip(refusal_of_token(&answer, asked, spoken)) else {
-                self.note_refused(exchange.uid, doubtful);
+                // A server that fails has not looked at the token.
+                if answer.status < 500 {
+                    self.note_refused(exchange.uid, doubtful);
+                }
                 if let Some(token) = token
                     && asked == Asked::Registration
                     && (200..300).contains(&answer.status)

@@ -5,17 +5,19 @@ use std::future::Future;
 use std::time::Instant;
 
 use kube::ResourceExt;
+use serde_json::{Map, Value};
 
 use crate::api::OAuthClient;
 use crate::cluster::ProviderKey;
 use crate::controller::context::{Context, lock};
 use crate::controller::pauses;
-use crate::domain::outcome::CallError;
+use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::Provider;
 use crate::domain::probe::{ProbeKind, Probed};
+use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
-use crate::metrics::{Answer, Operation};
-use crate::provider::ProbeCall;
+use crate::metrics::{Answer, Change, Operation};
+use crate::provider::{ManagementCall, ProbeCall};
 
 use super::Live;
 
@@ -53,6 +55,31 @@ impl Live<'_> {
         self.note_tokens(before.as_ref());
         self.note_pause(&result);
         self.counted(operation, begun, result)
+    }
+
+    /// Changes a client, and logs that the provider confirmed it.
+    pub(super) async fn updating(
+        &self,
+        call: &ManagementCall,
+        request: &Map<String, Value>,
+    ) -> Result<Registration, CallError> {
+        self.begin();
+        let begun = Instant::now();
+        let answer = self
+            .calling(Operation::Update, self.transport.update(call, request))
+            .await;
+        self.audited(Change::Updated, begun, answer)
+    }
+
+    /// Deregisters a client, and logs that the provider confirmed it, if that counts.
+    pub(super) async fn deregistering(&self, call: &ManagementCall, counts: bool) -> Result<Deletion, CallError> {
+        self.begin();
+        let begun = Instant::now();
+        let deletion = self.calling(Operation::Delete, self.transport.delete(call)).await?;
+        if counts && deletion == Deletion::Done {
+            self.audit(Change::Deregistered, begun);
+        }
+        Ok(deletion)
     }
 
     /// The endpoints of the provider, unless it asked for a pause.

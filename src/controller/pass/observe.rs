@@ -11,7 +11,7 @@ use crate::controller::world::World;
 use crate::domain::breaker::BreakerKind;
 use crate::domain::marker;
 use crate::domain::pass::{Observed, SecretOwner, State, Watched, WatchedSecret};
-use crate::domain::record::Phase;
+use crate::domain::record::{Phase, Record};
 use crate::domain::secret;
 
 /// What the watches know of an object's surroundings.
@@ -83,6 +83,9 @@ pub(super) fn observed<'a, W: World>(world: &'a W, state: &State, fresh_attempt:
             .update_in_flight()
             .and_then(|attempt| world.foreign_attempt_age(attempt)),
         deleting_for: deleted.map_or(Duration::ZERO, |since| world.age(since.0.as_second())),
+        template_proven: record
+            .and_then(Record::template)
+            .is_none_or(|template| world.is_proven(&template)),
         missing_for: record.and_then(|record| Some(world.age(record.missing_since?))),
         fresh_attempt,
         now: world.now(),

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
-use serde_json::json;
-
 use crate::api::Reason;
 use crate::cluster::{ApiError, SecretMeta, SecretRevision};
+use crate::controller::suspect_entry;
 use crate::controller::world::World;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
@@ -102,7 +99,7 @@ async fn keep<W: World>(world: &W, record: &Record) -> Result<(), ApiError> {
     };
     let written = match world.create_secret(&entry).await {
         // A doubt about the same attempt may stand there, without the record.
-        Err(ApiError::AlreadyExists) => complete(world, &entry).await,
+        Err(ApiError::AlreadyExists) => suspect_entry::complete(world, &entry).await,
         other => other.map(|_| ()),
     };
     match written {
@@ -113,18 +110,4 @@ async fn keep<W: World>(world: &W, record: &Record) -> Result<(), ApiError> {
         }
         Err(error) => Err(error),
     }
-}
-
-/// Writes an entry that exists again, with the record.
-async fn complete<W: World>(world: &W, entry: &Secret) -> Result<(), ApiError> {
-    let (namespace, name) = (&world.here().namespace, entry.name_any());
-    let Some(found) = world.get_secret(namespace, &name).await? else {
-        return Err(ApiError::Conflict);
-    };
-    let patch = json!({
-        "metadata": {"labels": entry.labels(), "annotations": entry.annotations()},
-        "data": entry.data,
-    });
-    let revision = SecretRevision::of(&found);
-    world.patch_secret(namespace, &name, &revision, patch).await.map(|_| ())
 }

@@ -84,7 +84,7 @@ fn gates(seen: &Observed<'_>, state: &State) -> Option<Decision> {
         Row::B4.stops(End::Retry(Failure::new(
             Class::Bug,
             Reason::InternalError,
-            "the operator could not come to a decision",
+            "the operator reached no decision within the steps of one pass. This is a fault of the operator: please report it with the log of this pass",
         )))
     })
 }

@@ -15,7 +15,7 @@ use super::first;
 use super::journal::Deregistration;
 use super::row::Row;
 use super::view::{CredentialsView, ProviderView, RecordView, View};
-use super::{UNDER_WAY, create};
+use super::{UNDER_WAY, create, template};
 
 /// How long a deletion is tried if the manifest does not say. Helm waits for five minutes.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(4);
@@ -254,14 +254,20 @@ fn deleting(view: &View<'_>, record: &Record) -> Decision {
             });
         }
         Some(Deregistration::HeldByAnother) => return Row::D12a.does(deleted(record)),
-        Some(Deregistration::Refused) => return refused(view, record),
+        Some(Deregistration::Refused | Deregistration::Unproven | Deregistration::Misdirected) => {
+            return refused(view, record);
+        }
         Some(Deregistration::Unsupported) | None => {}
     }
     if let Some(decision) = stopped(view) {
         return decision;
     }
     if view.journal.claimed {
-        return Row::D17.does(Effect::Deregister);
+        return if template::is_to_be_read(view, record) {
+            Row::D16a.does(Effect::ReadClient)
+        } else {
+            Row::D17.does(Effect::Deregister)
+        };
     }
     Row::D16.does(Effect::Claim {
         record: Box::new(record.clone()),
@@ -298,10 +304,10 @@ fn refused(view: &View<'_>, record: &Record) -> Decision {
             ..record.clone()
         }))),
         Some(missing) if missing >= CONFIRM_AFTER => leave(view, record, Row::D13),
-        Some(missing) => Row::D13.fails(blocked(
-            "the provider refused to deregister the client, or no longer knows it; the operator tries a second time",
-            Some(CONFIRM_AFTER.saturating_sub(missing)),
-        )),
+        Some(missing) => {
+            let text = template::refusal(view.journal.deregistration);
+            Row::D13.fails(blocked(text, Some(CONFIRM_AFTER.saturating_sub(missing))))
+        }
     }
 }
 

@@ -178,6 +178,8 @@ pub enum Effect {
     },
     /// Read the recorded client: one GET.
     ReadClient,
+    /// Reads the client in hand, before it is deregistered.
+    ReadUnrecorded,
     /// Find the records of registered clients that belong to other objects of this namespace and name.
     FindEarlier,
     /// Mark the record of the earlier object as taken over by this one.
@@ -241,6 +243,7 @@ impl Effect {
             Self::RestoreRecord(_) => "RestoreRecord",
             Self::Update { .. } => "Update",
             Self::ReadClient => "ReadClient",
+            Self::ReadUnrecorded => "ReadUnrecorded",
             Self::FindEarlier => "FindEarlier",
             Self::MarkEarlier(_) => "MarkEarlier",
             Self::TakeOver(_) => "TakeOver",

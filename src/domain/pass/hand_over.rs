@@ -19,6 +19,7 @@ use super::effect::{Decision, Effect};
 use super::journal::Compensation;
 use super::keep;
 use super::row::Row;
+use super::template;
 use super::view::{CredentialsView, ProviderView, RecordView, View};
 
 pub(super) fn next(view: &View<'_>) -> Option<Decision> {
@@ -84,6 +85,9 @@ fn registration(view: &View<'_>) -> Decision {
                 record,
                 compensates: true,
             }),
+            Compensation::Claimed if template::is_to_be_read_in_hand(view, &record) => {
+                Row::A1j.does(Effect::ReadUnrecorded)
+            }
             Compensation::Claimed => Row::A1g.does(Effect::Compensate),
             Compensation::Failed => Row::A1h.does(Effect::KeepSuspect(record)),
         };

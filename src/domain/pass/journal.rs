@@ -16,6 +16,7 @@ use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::restore::Earlier;
 use crate::domain::secret::SecretRevision;
+use crate::domain::uri_template::Shown;
 
 /// What a pass has done so far and must not forget.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +96,8 @@ pub struct Journal {
     pub nowhere: Option<Box<Nowhere>>,
     /// Whether the client is claimed for its deregistration, and nothing else uses it.
     pub claimed: bool,
+    /// What a read at the URI of the claimed client showed, where that URI is made from a template.
+    pub shown: Option<Shown>,
     /// How the deregistration of this pass ended.
     pub deregistration: Option<Deregistration>,
     /// The step that failed last.
@@ -210,6 +213,10 @@ pub enum Deregistration {
     Unsupported,
     /// The provider refused the call: the client may be gone, or its token not accepted, or the call not offered.
     Refused,
+    /// The provider answered that it deregistered the client, at a URI that never showed it.
+    Unproven,
+    /// Nothing was sent: the URI shows another client.
+    Misdirected,
     /// Nothing was sent: another object's record names this client.
     HeldByAnother,
 }

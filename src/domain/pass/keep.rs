@@ -14,6 +14,7 @@ use crate::domain::registration::Registration;
 use crate::domain::secret::{self, Repair};
 use crate::domain::status;
 use crate::domain::substitution;
+use crate::domain::uri_template;
 use secrecy::ExposeSecret;
 
 use super::create::{self, RECORDED_WITHIN};
@@ -140,7 +141,7 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     let provider = match view.provider {
         ProviderView::Unresolved => return Some(Row::K8.does(Effect::ResolveProvider)),
         // K9
-        ProviderView::Refused(failure) if view.stands() && record.in_flight.is_none() && needs_somebody(failure) => {
+        ProviderView::Refused(failure) if view.stands() && record.in_flight.is_none() && failure.is_settled() => {
             return None;
         }
         ProviderView::Refused(failure) => return Some(Row::K9.fails(failure.clone())),
@@ -207,6 +208,9 @@ fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Reques
     let other_in_flight = |in_flight: &InFlight| in_flight.request_hash != fingerprint();
     if view.was_rejected(fingerprint) && !record.in_flight.as_ref().is_some_and(other_in_flight) {
         return Row::K12.ends(Verdict::Nothing);
+    }
+    if let Some(member) = record.lacks_member() {
+        return Row::K13.fails(uri_template::unmanageable(member, &record.client_id));
     }
     if record.management_uri().is_none() {
         return Row::K13.fails(Failure::update_unsupported(&record.client_id, false));
@@ -299,11 +303,6 @@ fn replace(view: &View<'_>, record: &Record, provider: &Provider, request: Reque
     }
 }
 
-/// Whether a look at the provider cannot succeed before somebody changes something. One that may succeed is made again.
-const fn needs_somebody(failure: &Failure) -> bool {
-    matches!(failure.class, Class::Invalid | Class::Denied)
-}
-
 /// Another replica may be in the middle of it: what it sent must not arrive after what is sent now.
 pub(super) fn under_way(wait: Duration) -> Failure {
     let text = "an update that another replica of the operator began may still be under way; its end is waited for";
@@ -313,6 +312,9 @@ pub(super) fn under_way(wait: Duration) -> Failure {
 fn finish(view: &View<'_>, record: &Record) -> Decision {
     if record.lacks_secret() {
         return Row::K15a.fails(half_a_credential(record));
+    }
+    if let Some(member) = record.lacks_member() {
+        return Row::K15a.fails(uri_template::unmanageable(member, &record.client_id));
     }
     if let Some(expired) = expiry::failure(Some(record), None, view.seen.now) {
         return Row::K15e.fails(expired);

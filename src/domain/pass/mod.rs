@@ -26,6 +26,7 @@ mod recreate;
 mod restore;
 mod row;
 mod state;
+mod template;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -9,6 +9,7 @@ use super::view::{Operator, Pause};
 
 /// What is outside of a pass, as it is at one step.
 #[derive(Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Observed<'a> {
     /// This operator.
     pub operator: &'a Operator,
@@ -30,6 +31,8 @@ pub struct Observed<'a> {
     pub foreign_update_age: Option<Duration>,
     /// How long the object has been under deletion; zero: it is not.
     pub deleting_for: Duration,
+    /// Whether a read at a URI that was made like that of the recorded client has shown a client.
+    pub template_proven: bool,
     /// How long ago the provider first said that it does not know the client.
     pub missing_for: Option<Duration>,
     /// A fresh identifier for an attempt.

@@ -88,6 +88,8 @@ rows! {
             => "claim it for its deregistration";
         A1g "the same, claimed"
             => "deregister the client in hand";
+        A1j "the same, its management URI is made from a template, and the client was not read there"
+            => "read the client: shown, go on; else it counts as not deregistered";
         A1h "the same, not deregistered"
             => "keep it as a suspect, with its record; if that is refused too, all of it is tried again";
         A1i "a registration is in hand that replaces the client of the record, and that record was not kept as a suspect in the version that was read"
@@ -256,8 +258,8 @@ rows! {
             => "verdict: nothing";
         K12a "nothing in flight, and this very change was taken back at this very provider"
             => "verdict: failed (SubstitutionRejected)";
-        K13 "the provider offers no management"
-            => "verdict: failed (UpdateUnsupported)";
+        K13 "the provider offers no management, or the answer to the registration lacks a member that the management URI needs"
+            => "verdict: failed (UpdateUnsupported) / failed (InvalidResponse)";
         K13a "no update marked in this pass, and the provider asked for a pause that lasts"
             => "verdict: failed (RateLimited, transient, after the rest)";
         K14 "endpoints unknown / of another issuer"
@@ -268,8 +270,8 @@ rows! {
             => "verdict: failed (Progressing, transient)";
         K15 "this very change not marked in flight by this pass, nor by an earlier one of this process after an update that was not answered; else"
             => "save the record with `inFlight`; update";
-        K15a "the client authenticates by a secret that the provider never issued"
-            => "verdict: failed (SecretNotIssued)";
+        K15a "the client authenticates by a secret that the provider never issued / the answer to its registration lacks a member that the management URI needs"
+            => "verdict: failed (SecretNotIssued) / failed (InvalidResponse)";
         K15e "the client secret has expired"
             => "verdict: failed (SecretExpired)";
         K15c "registered in this pass, credentials not tried, `verify` is not Never"
@@ -348,7 +350,7 @@ rows! {
             => "remove that suspect / save the record as Deleted";
         D12a "not sent, because the record of another object uses the client"
             => "save the record as Deleted";
-        D13 "the deregistration was refused, or answered with a success that proves nothing (202, a page): first time / 60 s later"
+        D13 "the deregistration was refused, or answered with a success that proves nothing (202, a page, a URI made from a template that never showed the client), or not sent because that URI shows another client: first time / 60 s later"
             => "save when it was first refused / keep the record as a suspect, then save it as Deleted";
         D14 "a step failed, timeout passed, and the record is a tombstone, or the step was refused for good and the status says DeletionBlocked already"
             => "remove the finalizer; the record stays, and what could not be entered as a suspect is told by an event";
@@ -356,6 +358,8 @@ rows! {
             => "verdict: failed (DeletionBlocked; look again if the world changed meanwhile)";
         D16 "not claimed"
             => "claim the client, unless the record of another object uses it (part \"One owner\")";
+        D16a "the management URI is made from a template, and no read at one of this provider and template has shown a client"
+            => "read the client";
         D17 "else"
             => "deregister";
     }

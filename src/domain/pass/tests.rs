@@ -16,6 +16,7 @@ mod left_rows;
 mod recreate_rows;
 mod refusal_rows;
 mod restore_rows;
+mod template_rows;
 
 use std::time::Duration;
 
@@ -57,6 +58,7 @@ struct World {
     held: Option<String>,
     foreign_attempt_age: Option<Duration>,
     foreign_update_age: Option<Duration>,
+    template_proven: bool,
 }
 
 enum Held {
@@ -132,6 +134,7 @@ impl World {
             held: None,
             foreign_attempt_age: None,
             foreign_update_age: None,
+            template_proven: false,
         }
     }
 
@@ -211,6 +214,7 @@ impl World {
                     .as_ref()
                     .map(|time| time.0.as_second()))
                 .unwrap_or_default(),
+                template_proven: self.template_proven,
                 missing_for: age(self.record.as_ref().and_then(|record| record.missing_since)),
                 fresh_attempt: "fresh",
                 now: self.now,

@@ -12,6 +12,7 @@ use crate::domain::operator::Operator;
 use crate::domain::provider::Provider;
 use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Knobs};
+use crate::domain::uri_template;
 
 use super::{Access, Nested, Owner, Phase, Record, SCHEMA_VERSION};
 
@@ -39,6 +40,7 @@ pub struct Origin<'a> {
 #[must_use]
 pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
     let target = &origin.provider.target;
+    let members = uri_template::members(&target.knobs.uri_template, &answer.metadata);
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Record {
         attempt: origin.attempt.to_owned(),
@@ -57,6 +59,7 @@ pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
             mode: target.knobs.management,
             provider_uid: origin.provider.uid.clone(),
             uri_template: target.knobs.uri_template.clone(),
+            members,
             allowed_origins: target.allowed_origins.clone(),
             ca_bundle: target.ca_bundle.clone(),
             connect_timeout_ms: millis(target.deadlines.connect),

@@ -209,6 +209,12 @@ async fn t286_a_management_call_is_sent_with_the_next_token_where_one_is_refused
         .await
         .unwrap_err();
     assert_eq!(error.status, Some(403));
+    // An answer of a server that fails compares nothing.
+    let error = transport
+        .delete(&managed(&double, list(&["worse", "sick"])))
+        .await
+        .unwrap_err();
+    assert_eq!(error.status, Some(500));
     // A registration access token is of no list.
     let error = transport.delete(&managed(&double, bearer("worse"))).await.unwrap_err();
     assert_eq!(error.status, Some(401));

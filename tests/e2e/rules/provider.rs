@@ -93,10 +93,10 @@ pub(super) fn providers() -> Vec<Case> {
             json!({"profile": "wso2", "management": {"uriTemplate": "{client_id}", "updateMembers": "All"}}),
         ),
         case(
-            ".spec.management.uriTemplate",
-            PATTERN,
-            json!({"management": {"mode": "Credentials", "uriTemplate": "https://p.example"}}),
-            json!({"management": {"mode": "Credentials", "uriTemplate": "https://p.example/{client_id}"}}),
+            ".spec.management",
+            "uriTemplate needs {client_id} or another member",
+            json!({"management": {"mode": "Credentials", "uriTemplate": "{registration_endpoint}/client"}}),
+            json!({"management": {"mode": "Credentials", "uriTemplate": "{registration_endpoint}/{app_id}"}}),
         ),
         case(
             ".spec.discoveryAuth",

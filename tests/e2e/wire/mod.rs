@@ -31,6 +31,7 @@ mod rejection;
 mod software_statement;
 mod storing;
 mod substitutions;
+mod templates;
 mod tls;
 mod tls_client;
 mod tokens;

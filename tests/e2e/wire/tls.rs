@@ -115,15 +115,9 @@ fn t265_an_authority_in_a_secret_is_trusted_and_its_replacement_counts_for_clien
         let before = digest(&case.record("kept").await).unwrap();
 
         let next = replaced(&case, &double).await;
-        let changed = std::time::Instant::now();
         authorities(&case, double.url(), next.pem()).await;
         case.ready("kept").await;
         case.gone("deleted").await;
-        assert!(
-            changed.elapsed() < std::time::Duration::from_secs(15),
-            "{:?}",
-            changed.elapsed()
-        );
         // The record has what a deletion needs when the Secret is gone.
         case.ready_app("fresh", "one").await;
         assert_ne!(digest(&case.record("fresh").await), Some(before));

@@ -53,10 +53,11 @@ impl Offered {
 
     /// With its settings applied and its credentials read.
     pub(super) fn read(self, scenario: &Scenario) -> Arc<Provider> {
-        static FIRST: OnceLock<[Arc<Provider>; 6]> = OnceLock::new();
+        static FIRST: OnceLock<[Arc<Provider>; 7]> = OnceLock::new();
         static LATER: Mutex<BTreeMap<(Offered, usize), Arc<Provider>>> = Mutex::new(BTreeMap::new());
         let which = match scenario.policy {
             _ if scenario.chosen => 2,
+            _ if scenario.wrong_template => 6,
             _ if scenario.lost == OnClientLost::Hold => 5,
             OnUnknownOutcome::Register if scenario.marked => 3,
             OnUnknownOutcome::Hold if scenario.marked => 4,
@@ -64,7 +65,7 @@ impl Offered {
             OnUnknownOutcome::Hold => 1,
         };
         if self == Self::FIRST {
-            return FIRST.get_or_init(|| [0, 1, 2, 3, 4, 5].map(|which| Arc::new(self.kind(which))))[which].clone();
+            return FIRST.get_or_init(|| [0, 1, 2, 3, 4, 5, 6].map(|which| Arc::new(self.kind(which))))[which].clone();
         }
         let mut later = LATER.lock().unwrap_or_else(PoisonError::into_inner);
         let read = later.entry((self, which)).or_insert_with(|| Arc::new(self.kind(which)));
@@ -79,6 +80,14 @@ impl Offered {
             2 => self.resolved(OnUnknownOutcome::Register, profile::knobs(Profile::Wso2)),
             3 => self.resolved(OnUnknownOutcome::Register, marking()),
             4 => self.resolved(OnUnknownOutcome::Hold, marking()),
+            6 => self.resolved(
+                OnUnknownOutcome::Register,
+                Knobs {
+                    management: ManagementMode::Credentials,
+                    uri_template: "{registration_endpoint}/app-{client_id}".to_owned(),
+                    ..plain()
+                },
+            ),
             _ => {
                 let mut provider = self.resolved(OnUnknownOutcome::Register, plain());
                 provider.target.on_client_lost = OnClientLost::Hold;

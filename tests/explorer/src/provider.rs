@@ -79,6 +79,8 @@ pub(super) struct Provider {
     pub chosen: bool,
     /// Whether credentials of the operator's manage clients, and show what their registrations carried.
     pub marked: bool,
+    /// Whether such credentials manage them, and every deletion is answered with 204, whatever it is about.
+    wrong_template: bool,
     /// Which client it answers a registration with.
     answers: Answers,
     /// How it refuses updates and deregistrations of clients that it knows.
@@ -117,6 +119,7 @@ impl Provider {
             unmanaged: scenario.unmanaged,
             chosen: scenario.chosen,
             marked: scenario.marked,
+            wrong_template: scenario.wrong_template,
             answers: scenario.answers,
             put: scenario.put,
             delete: scenario.delete,
@@ -241,7 +244,11 @@ impl Provider {
     }
 
     pub(super) fn deregister(&mut self, call: &Sent<'_>) -> Result<(), CallError> {
-        let (id, mut entry) = self.authorized(call)?;
+        let found = self.authorized(call);
+        if self.wrong_template && self.refuses.is_none() && found.is_err() {
+            return Ok(());
+        }
+        let (id, mut entry) = found?;
         refused(self.delete)?;
         entry.alive = false;
         self.put(&id, entry);
@@ -320,7 +327,7 @@ impl Provider {
             self.misdirected = true;
             return Err(unauthorized());
         }
-        if self.chosen || self.marked {
+        if self.chosen || self.marked || self.wrong_template {
             let living = self.ledger.get(&id).filter(|entry| entry.alive);
             return living.map(|entry| (id, Entry::clone(entry))).ok_or_else(unauthorized);
         }
@@ -350,7 +357,7 @@ impl Provider {
     }
 
     fn answer(&self, id: &str, entry: &Entry) -> Registration {
-        let token = !self.unmanaged && !self.chosen && !self.marked;
+        let token = !self.unmanaged && !self.chosen && !self.marked && !self.wrong_template;
         Registration {
             client_id: id.to_owned(),
             client_secret: (!self.secretless).then(|| entry.secret.clone().into()),

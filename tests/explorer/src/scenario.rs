@@ -28,6 +28,9 @@ pub(super) struct Scenario {
     pub chosen: bool,
     /// Whether credentials of the operator's manage clients, and show what their registrations carried.
     pub marked: bool,
+    /// Whether credentials of the operator's manage clients, at a URI that leads nowhere and where the provider answers every deletion with
+    /// 204.
+    pub wrong_template: bool,
     pub policy: OnUnknownOutcome,
     /// What the provider object says about clients that the provider has lost.
     pub lost: OnClientLost,
@@ -84,6 +87,7 @@ const PLAIN: Scenario = Scenario {
     unmanaged: false,
     chosen: false,
     marked: false,
+    wrong_template: false,
     policy: OnUnknownOutcome::Register,
     lost: OnClientLost::Register,
     retain: false,
@@ -196,6 +200,8 @@ scenarios! {
     "pause before an update": [Apply(1), AskPause, Apply(2), Apply(3)], wide: true;
     "registrations denied": [OthersFail, Apply(1)], wide: true;
     "replacement denied": [Apply(1), ApplySecond(1), LoseFirst, OthersFail, Apply(2)], wide: true, second: Some(APPS), excuses: &["ManagementLost", "ClientMissing"];
+    "template that leads nowhere": [Apply(1), Delete], wide: true, wrong_template: true;
+    "template that leads nowhere, deleted while nobody looks": [Apply(1), Replace, Delete], wide: true, wrong_template: true;
     "lost client held": [Apply(1), ApplySecond(1), LoseFirst, Apply(2)], wide: true, second: Some(APPS), lost: OnClientLost::Hold, excuses: &["ManagementLost", "ClientMissing", "ClientLost"];
     "lost client held and replaced": [Apply(1), ApplySecond(1), LoseFirst, Apply(2), ReplaceClient], wide: true, second: Some(APPS), lost: OnClientLost::Hold, excuses: &["ManagementLost", "ClientMissing", "ClientLost"];
     "operator stopped": [Apply(1), Apply(2), Delete], wide: true, stops: true;

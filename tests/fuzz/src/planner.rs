@@ -185,6 +185,7 @@ impl World {
                 foreign_attempt_age: self.foreign_attempt_age,
                 foreign_update_age: self.foreign_update_age,
                 deleting_for: self.deleting_for,
+                template_proven: bytes.rarely(2),
                 missing_for: missing_for.map(|_| Duration::from_secs(bytes.byte().into())),
                 fresh_attempt: &fresh,
                 now: 1_000_000,

@@ -48,6 +48,7 @@ impl<W: World> Pass<'_, W> {
             Effect::Deregister => self.deregister().await,
             Effect::Update { request, body } => self.update(request, &body).await,
             Effect::ReadClient => self.read_client().await,
+            Effect::ReadUnrecorded => self.read_unrecorded().await,
             // The API server's, see `perform`.
             _ => {}
         }
@@ -167,14 +168,20 @@ impl<W: World> Pass<'_, W> {
 
     async fn compensate(&mut self) {
         let Some(call) = self.call.take() else { return };
-        let answer = self.world.deregister(&call).await;
+        let answer = self.world.deregister(&call, true).await;
         self.claim = None;
         self.state.compensation_ended(&answer);
     }
 
+    async fn read_unrecorded(&mut self) {
+        let Some(call) = &self.call else { return };
+        let answer = self.world.read(call).await;
+        self.state.unrecorded_read(&answer);
+    }
+
     async fn deregister(&mut self) {
         let Some(call) = &self.call else { return };
-        let answer = self.world.deregister(call).await;
+        let answer = self.world.deregister(call, !self.state.is_guessed()).await;
         self.claim = None;
         self.state.deregistered(answer);
     }
@@ -194,7 +201,8 @@ impl<W: World> Pass<'_, W> {
 
     async fn read_client(&mut self) {
         let Some(call) = &self.call else { return };
-        let answer = self.world.read(call).await;
+        let Some((record, _)) = self.state.record() else { return };
+        let answer = management::read(self.world, call, &record.client_id).await;
         self.state.client_read(answer);
     }
 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use serde_json::json;
 
-use crate::api::{Suspect, names};
+use crate::api::Suspect;
 use crate::cluster::{ApiError, SecretMeta, SecretRevision};
+use crate::controller::suspect_entry;
 use crate::controller::world::World;
 use crate::domain::record::Record;
 use crate::domain::{identity, marker, suspect};
@@ -27,30 +26,12 @@ impl<W: World> Pass<'_, W> {
         };
         let answer = match self.world.create_secret(&entry).await {
             // A doubt about the same attempt may stand there, without the record.
-            Err(ApiError::AlreadyExists) if record.is_some() => self.complete_suspect(&entry).await,
+            Err(ApiError::AlreadyExists) if record.is_some() => suspect_entry::complete(self.world, &entry).await,
             Ok(_) | Err(ApiError::AlreadyExists) => Ok(()),
             Err(error) => Err(error),
         };
         let seen = observe::observed(self.world, &self.state, "");
         self.state.suspect_entered(suspect, record.is_some(), answer, &seen);
-    }
-
-    /// Writes an entry that exists again, with the record.
-    async fn complete_suspect(&self, entry: &Secret) -> Result<(), ApiError> {
-        let (namespace, name) = (&self.world.here().namespace, entry.name_any());
-        let Some(found) = self.world.get_secret(namespace, &name).await? else {
-            return Err(ApiError::Conflict);
-        };
-        let mut annotations = entry.annotations().clone();
-        // Makes another version of it in any case: nobody who has seen the one before may remove it.
-        annotations.insert(names::RENEWED.to_owned(), self.world.fresh_attempt());
-        let patch = json!({
-            "metadata": {"labels": entry.labels(), "annotations": annotations},
-            "data": entry.data,
-        });
-        let revision = SecretRevision::of(&found);
-        self.world.patch_secret(namespace, &name, &revision, patch).await?;
-        Ok(())
     }
 
     pub(super) async fn read_adoption(&mut self) {

@@ -11,6 +11,8 @@ use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::journal::{Compensation, FollowUp};
 use crate::domain::pass::observed::{Note, Observed};
 use crate::domain::pass::state::{State, StoredRecord};
+use crate::domain::registration::Registration;
+use crate::domain::uri_template::{self, Shown};
 
 use super::{REFUSED_AGAIN, STORE_AGAIN};
 
@@ -59,6 +61,18 @@ impl State {
                     && self.object.metadata.deletion_timestamp.is_none()
             }
             None => false,
+        }
+    }
+
+    /// The client in hand was read at a URI that is made from a template. Unless it is there, nothing is deregistered, and it becomes a
+    /// suspect.
+    pub fn unrecorded_read(&mut self, answer: &Result<Registration, CallError>) {
+        let client_id = self.journal.registration.as_ref().map(|found| found.client_id.as_str());
+        let shown = client_id.and_then(|client_id| uri_template::shown(answer, client_id));
+        self.journal.shown = shown;
+        if shown != Some(Shown::Client) {
+            self.journal.claimed = false;
+            self.journal.compensation = Compensation::Failed;
         }
     }
 

@@ -8,10 +8,13 @@ use crate::domain::pass::observed::Note;
 use crate::domain::pass::state::State;
 use crate::domain::refusal;
 use crate::domain::registration::Registration;
+use crate::domain::uri_template::{self, Shown};
 
 impl State {
     /// A client was claimed for its deregistration. `compensates`: it is the registration in hand.
     pub fn claimed(&mut self, answer: Claimed, compensates: bool) {
+        // What was read was about another client, or too long ago.
+        self.journal.shown = None;
         if compensates {
             let free = claim::judge(answer, "").is_ok();
             self.journal.claimed = free;
@@ -38,10 +41,17 @@ impl State {
         }
     }
 
+    /// Whether the URI of the claimed client is made from a template, and a read there did not show it.
+    #[must_use]
+    pub fn is_guessed(&self) -> bool {
+        self.journal.shown.is_some_and(|shown| shown != Shown::Client)
+    }
+
     /// The deregistration was answered, or not.
     pub fn deregistered(&mut self, answer: Result<Deletion, CallError>) {
         self.journal.claimed = false;
         let ended = match answer {
+            Ok(Deletion::Done) if self.is_guessed() => Deregistration::Unproven,
             Ok(Deletion::Done) => {
                 let text = "the provider deregistered the client".to_owned();
                 self.note(Note::Tell(Reason::Deregistered, text));
@@ -63,12 +73,34 @@ impl State {
         self.journal.deregistration = Some(ended);
     }
 
-    /// The client was read after a call of its own was answered with 404.
+    /// The client was read after a call of its own was answered with 404, or before its deregistration.
     pub fn client_read(&mut self, answer: Result<Registration, CallError>) {
         match self.journal.nowhere.take().map(|nowhere| *nowhere) {
             Some(Nowhere::Update(refused, hash)) => self.read_after_update(answer, &refused, hash),
             Some(Nowhere::Deregistration(refused)) => self.read_after_deregistration(answer, refused),
-            None => {}
+            None => self.read_before_deregistration(answer),
+        }
+    }
+
+    /// The client was read at a URI that was made from a template, to find out whether it leads there.
+    fn read_before_deregistration(&mut self, answer: Result<Registration, CallError>) {
+        let Some((record, _)) = self.record() else { return };
+        let Some(shown) = uri_template::shown(&answer, &record.client_id) else {
+            self.journal.failure = answer.err().map(|error| error.failure);
+            return;
+        };
+        if let (Shown::Client, Ok(found)) = (shown, answer) {
+            let mut now = record.clone();
+            now.absorb(found);
+            if !now.same_credentials(record) {
+                self.journal.follow_up = Some(FollowUp::Save(Box::new(now)));
+            }
+        }
+        self.journal.shown = Some(shown);
+        if shown == Shown::Another {
+            // That client is nobody's to deregister.
+            self.journal.claimed = false;
+            self.journal.deregistration = Some(Deregistration::Misdirected);
         }
     }
 

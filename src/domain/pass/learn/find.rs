@@ -37,7 +37,7 @@ impl State {
             Ok(_) => {
                 return self.doubt(
                     Reason::InvalidResponse,
-                    "the provider shows another client than was asked for",
+                    "the provider returned a different client from the one that was asked for",
                 );
             }
             Err(error) if refusal::is_gone_or_unauthorised(&error) => {

@@ -44,6 +44,7 @@ impl State {
             }
             Err(error) => Some(error.failure(&self.record_text(seen))),
         };
+        let holds = self.journal.answer.is_some() || self.journal.brought.is_some();
         if matches!(self.record, StoredRecord::Absent { .. } | StoredRecord::Unreadable) {
             (self.journal.overtaken, self.journal.brought) = (None, None);
         }
@@ -53,7 +54,7 @@ impl State {
             Some(FollowUp::Collided) => self.collision_read(failure.is_some()),
             Some(FollowUp::Reread(wanted)) => {
                 let vanished = failure.is_none() && matches!(self.record, StoredRecord::Absent { .. });
-                if vanished && self.journal.answer.is_some() {
+                if vanished && holds {
                     self.journal.follow_up = Some(FollowUp::Vanished(wanted));
                 } else {
                     self.settle_answer(&wanted);
@@ -113,11 +114,13 @@ impl State {
                 (self.journal.confirmed, self.journal.touched) = (None, false);
                 self.remains = Remains::Unknown;
             }
-            Err(ApiError::NotFound) if self.journal.answer.is_some() => {
+            Err(ApiError::NotFound) if self.journal.answer.is_some() || self.journal.brought.is_some() => {
                 self.journal.follow_up = Some(FollowUp::Vanished(wanted));
             }
             // What a provider has issued is kept until it is stored.
-            Err(_) if self.journal.answer.is_some() => self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None)),
+            Err(_) if self.journal.answer.is_some() || self.journal.brought.is_some() => {
+                self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
+            }
             Err(error) if self.gone => self.tombstone_failed(&error, seen),
             // The client is deregistered, or an update overtaken, and nothing but this pass knows it.
             Err(ApiError::Unavailable { .. })
@@ -129,7 +132,7 @@ impl State {
             Err(_) if read_back && self.journal.failure.is_some() => {}
             Err(error) => {
                 self.journal.refused = false;
-                (self.journal.overtaken, self.journal.brought) = (None, None);
+                self.journal.overtaken = None;
                 self.fail(&error, &self.record_text(seen));
             }
         }

@@ -160,6 +160,22 @@ impl State {
             );
             return (Reason::SuspectedOrphan, text);
         };
+        let at_template = match self.journal.deregistration {
+            Some(Deregistration::Unproven) => {
+                Some("the provider answered that it deregistered it, but a GET at the same URI did not show it before")
+            }
+            Some(Deregistration::Misdirected) => {
+                Some("its management URI returned a different client, so nothing was deregistered")
+            }
+            _ => None,
+        };
+        if let Some(cause) = at_template {
+            let text = format!(
+                "client {client_id} may still exist at the provider: {cause}; check management.uriTemplate of the provider object. Its record is kept as a \
+                 suspect, and the operator tries again from time to time"
+            );
+            return (Reason::SuspectedOrphan, text);
+        }
         if self.journal.deregistration == Some(Deregistration::Refused) {
             let text = format!(
                 "the provider refused to deregister client {client_id}, which may still exist there; its record is kept as a suspect, and the operator tries \

@@ -355,3 +355,32 @@ fn a2f_an_update_that_was_overtaken_is_told_to_the_successor() {
     assert_eq!(record.overtaken.as_deref(), Some("a2"));
     assert_eq!(record.credential_generation, before.credential_generation + 1);
 }
+
+#[test]
+fn t204_k13_k15a_a_client_whose_uri_cannot_be_made_is_reported() {
+    let lacks = |r: &mut Record| {
+        r.management.mode = crate::api::ManagementMode::Credentials;
+        r.management.uri_template = "{registration_endpoint}/{app_id}".to_owned();
+    };
+    let kept = World::kept().recorded(lacks);
+    let Next::Finish(Verdict::Failed(failure)) = kept.next() else {
+        panic!("{}", kept.short())
+    };
+    assert_eq!(
+        (failure.reason, failure.class),
+        (Reason::InvalidResponse, Class::Denied)
+    );
+    assert!(failure.message.contains("{app_id}"), "{}", failure.message);
+    let changed = World::kept().recorded(lacks).with(|w| {
+        w.object["metadata"]["generation"] = json!(2);
+        w.object["spec"]["redirectURIs"] = json!(["https://b/cb"]);
+        let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
+        w.secret = Held::Ours(Box::new(wanted));
+    });
+    assert_eq!(changed.short(), "InvalidResponse", "before anything is sent");
+    let known = World::kept().recorded(|r| {
+        lacks(r);
+        r.management.members.insert("app_id".into(), "42".into());
+    });
+    assert_eq!(known.short(), "Ready");
+}

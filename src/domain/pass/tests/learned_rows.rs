@@ -27,6 +27,7 @@ pub(super) fn observed(operator: &Operator, stopping: bool) -> Observed<'_> {
         foreign_attempt_age: None,
         foreign_update_age: None,
         deleting_for: Duration::from_secs(1),
+        template_proven: false,
         missing_for: None,
         fresh_attempt: "fresh",
         now: 1_000_000,
@@ -171,6 +172,29 @@ fn a2f_a_token_that_came_after_a_newer_update_had_begun_is_stored() {
         let token = record.registration_access_token.as_ref().unwrap();
         assert_eq!(token.expose_secret(), kept);
         assert_eq!(record.in_flight.as_ref().unwrap().attempt, "successor");
+
+        if kept != "late" {
+            continue;
+        }
+        // It stays in hand however the write fails. Where the record is gone, it is written anew.
+        let away = ApiError::Unavailable {
+            retry_after: None,
+            message: String::new(),
+        };
+        let mut fails = state.clone();
+        fails.record_saved(record.clone(), Err(away), &seen);
+        assert!(matches!(fails.journal.follow_up, Some(FollowUp::Wait(..))) && fails.journal.brought.is_some());
+        let mut removed = state.clone();
+        removed.record_saved(record.clone(), Err(ApiError::NotFound), &seen);
+        let mut removed_and_read = state.clone();
+        removed_and_read.record_saved(record.clone(), Err(ApiError::Conflict), &seen);
+        removed_and_read.record_read(Ok(None), &seen);
+        for state in [removed, removed_and_read] {
+            let Some(FollowUp::Vanished(wanted)) = &state.journal.follow_up else {
+                panic!("{:?}", state.journal.follow_up)
+            };
+            assert!(wanted.same_credentials(&record));
+        }
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) enum Plant {
     ForeignSecretTaken,
     /// The record goes before the client is deregistered.
     RecordGoesFirst,
+    /// A URI that is made from a template is taken for one that leads to its client.
+    TemplateBelieved,
     /// A lost client is replaced, whatever the provider object says.
     LostClientReplaced,
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use oauth_client_operator::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason, names};
 use oauth_client_operator::cluster::{ApiError, Role, SecretMeta, SecretRevision};
+use oauth_client_operator::controller::World;
 use oauth_client_operator::domain::breaker::BreakerKind;
 use oauth_client_operator::domain::claim::Named;
 use oauth_client_operator::domain::failure::{Class, Failure};
@@ -21,12 +22,7 @@ use oauth_client_operator::domain::registration::Registration;
 use oauth_client_operator::domain::target::Endpoints;
 use oauth_client_operator::provider::{ManagementCall, MarkedCall, ProbeCall};
 
-use oauth_client_operator::controller::World;
-
-use super::super::cluster::secret_name;
-use super::super::offered;
-use super::super::rows;
-use super::super::schedule::Choice;
+use super::super::{cluster::secret_name, offered, rows, schedule::Choice};
 use super::{Held, Plant, Process, key};
 
 impl World for Process {
@@ -350,6 +346,12 @@ impl World for Process {
         Err(Failure::new(Class::Denied, Reason::ProviderNotFound, "made anew"))
     }
 
+    fn is_proven(&self, _: &str) -> bool {
+        self.plants(Plant::TemplateBelieved)
+    }
+
+    fn prove(&self, _: &str) {}
+
     async fn permit(&self, _: &OAuthClient, _: &Provider) {
         if self.state().scenario.queues {
             self.choose("permit", &[]);
@@ -392,7 +394,7 @@ impl World for Process {
         self.send_update(call, request).await
     }
 
-    async fn deregister(&self, call: &ManagementCall) -> Result<Deletion, CallError> {
+    async fn deregister(&self, call: &ManagementCall, _: bool) -> Result<Deletion, CallError> {
         self.send_deregister(call).await
     }
 }

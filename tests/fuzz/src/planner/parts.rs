@@ -11,11 +11,13 @@ use oauth_client_operator::domain::target::{Credentials, Deadlines, Knobs, Locat
 use serde_json::{Map, json};
 
 /// How a deregistration may end.
-pub(super) const DEREGISTRATIONS: [Option<Deregistration>; 4] = [
+pub(super) const DEREGISTRATIONS: [Option<Deregistration>; 6] = [
     None,
     Some(Deregistration::Done),
     Some(Deregistration::Unsupported),
     Some(Deregistration::Refused),
+    Some(Deregistration::Unproven),
+    Some(Deregistration::Misdirected),
 ];
 
 /// A record as the operator stores it.

@@ -108,6 +108,12 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
         Effect::Claim { compensates: false, .. } | Effect::Deregister | Effect::ResolveForDeletion => {
             assert!(deleting && record.unwrap().phase == Phase::Deleting, "{kind}");
         }
+        // No answer that asks for a read is drawn, so it comes before a deregistration.
+        Effect::ReadClient => assert!(
+            deleting && journal.claimed && record.unwrap().management.mode == ManagementMode::Credentials,
+            "{kind}"
+        ),
+        Effect::ReadUnrecorded => assert!(journal.unrecordable.is_some(), "{kind}"),
         Effect::ReadAdoption | Effect::Adopt(_) => assert!(!deleting && object.spec.adopt.is_some(), "{kind}"),
         Effect::RemoveRecord => assert!(deleting && record.unwrap().phase == Phase::Deleted, "{kind}"),
         Effect::CreateCredentials(_) => assert!(
@@ -168,7 +174,6 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
         | Effect::FindEarlier
         | Effect::MarkEarlier(_)
         | Effect::TakeOver(_)
-        | Effect::RemoveEarlier(_)
-        | Effect::ReadClient => panic!("{kind} without an answer that asks for it"),
+        | Effect::RemoveEarlier(_) => panic!("{kind} without an answer that asks for it"),
     }
 }

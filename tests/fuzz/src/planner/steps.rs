@@ -3,10 +3,11 @@
 use k8s_openapi::api::core::v1::Secret;
 use oauth_client_operator::api::{AttemptOutcome, Profile, names};
 use oauth_client_operator::domain::marker::Marker;
-use oauth_client_operator::domain::pass::{Compensation, Effect, LookUp};
+use oauth_client_operator::domain::pass::{Compensation, Deregistration, Effect, LookUp};
 use oauth_client_operator::domain::probe::{Control, ProbeKind, Probed};
 use oauth_client_operator::domain::profile::knobs;
 use oauth_client_operator::domain::secret::SecretRevision;
+use oauth_client_operator::domain::uri_template::Shown;
 use oauth_client_operator::domain::{metadata, secret, suspect};
 
 use super::parts::{DEREGISTRATIONS, answer, stored};
@@ -29,7 +30,13 @@ impl World {
             }
             Effect::Claim { compensates: true, .. } => {
                 let ends = [Compensation::Claimed, Compensation::Failed];
-                self.journal.compensation = bytes.one_of(&ends);
+                (self.journal.compensation, self.journal.shown) = (bytes.one_of(&ends), None);
+            }
+            Effect::ReadUnrecorded => {
+                self.journal.shown = Some(Shown::Client);
+                if bytes.rarely(2) {
+                    self.journal.compensation = Compensation::Failed;
+                }
             }
             Effect::Compensate => self.compensated(),
             Effect::KeepSuspect(_) if self.journal.compensation == Compensation::Failed => self.compensated(),
@@ -124,14 +131,21 @@ impl World {
                 2 => (self.journal.refused, self.journal.disowned) = (true, true),
                 _ => self.fail(bytes),
             },
-            Effect::Claim { compensates: false, .. } => self.journal.claimed = true,
+            Effect::Claim { compensates: false, .. } => {
+                (self.journal.claimed, self.journal.shown) = (true, None);
+            }
+            Effect::ReadClient => match bytes.below(3) {
+                0 => self.journal.shown = Some(Shown::Client),
+                1 => self.journal.shown = Some(Shown::Nothing),
+                _ => self.journal.deregistration = Some(Deregistration::Misdirected),
+            },
             Effect::ConfirmRecord(_) => {
                 self.journal.confirmed = Some(SecretRevision {
                     uid: "s".into(),
                     resource_version: "1".into(),
                 });
             }
-            Effect::Deregister => match DEREGISTRATIONS[bytes.below(4)] {
+            Effect::Deregister => match DEREGISTRATIONS[bytes.below(DEREGISTRATIONS.len())] {
                 None => self.fail(bytes),
                 ended => self.journal.deregistration = ended,
             },
@@ -152,8 +166,7 @@ impl World {
             | Effect::FindEarlier
             | Effect::MarkEarlier(_)
             | Effect::TakeOver(_)
-            | Effect::RemoveEarlier(_)
-            | Effect::ReadClient => {}
+            | Effect::RemoveEarlier(_) => {}
         }
     }
 
