@@ -17,6 +17,7 @@ use super::bounds::{AnnotationValue, LabelValue};
 use super::condition::Condition;
 use super::effective::EffectiveMember;
 use super::metadata::{ClientMetadata, RareMetadata, boxed_rare};
+use super::parts::{Handled, Verification};
 use super::written::{Binding, SecretVersion};
 
 /// A client to be registered at a provider.
@@ -302,6 +303,9 @@ pub struct OAuthClientStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub verified_at: Option<String>,
+    /// The last check of the client's credentials, by which the operator knows whether they have to be checked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Box<Verification>>,
     /// When the client secret expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
@@ -324,21 +328,11 @@ pub struct OAuthClientStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub effective: Vec<EffectiveMember>,
-    /// `Ready`, `Registered`, `SecretSynced`, `AsRequested`, and `Reconciling`, `Stalled` or `Suspended` while true.
+    /// `Ready`, `Registered`, `SecretSynced`, `AsRequested`, `Verified`, and `Reconciling`, `Stalled` or `Suspended` while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-}
-
-/// Annotation values that were acted on. Another value asks for the same again.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Handled {
-    /// Value of the `reconcile` annotation at the last verdict; a digest where the value is longer than 64 bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub reconcile: Option<String>,
 }
 
 /// An attempt at registering.

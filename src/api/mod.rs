@@ -11,6 +11,7 @@ mod crds;
 mod effective;
 pub mod metadata;
 pub mod names;
+mod parts;
 mod policies;
 mod profile;
 mod provider;
@@ -24,13 +25,14 @@ pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use bearer::{BearerAuth, TokenState, TokenStatus};
 pub use bounds::{AnnotationValue, LabelValue, RateLimit, Timeouts, Tls};
 pub use client::{
-    Attempt, AttemptOutcome, DeletionPolicy, Handled, KeyNames, OAuthClient, OAuthClientSpec, OAuthClientStatus,
-    ProviderKind, ProviderRef, SecretSpec, SecretTemplate, Suspect,
+    Attempt, AttemptOutcome, DeletionPolicy, KeyNames, OAuthClient, OAuthClientSpec, OAuthClientStatus, ProviderKind,
+    ProviderRef, SecretSpec, SecretTemplate, Suspect,
 };
 pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuthMethod, TokenReuse};
 pub use condition::Condition;
 pub use crds::{crds, file_name};
 pub use effective::EffectiveMember;
+pub use parts::{Handled, Verification};
 pub use policies::{Clearing, OnClientLost, OnUnknownOutcome, Substitutions, Verify};
 pub use profile::{Management, ManagementMode, Mark, Preset, Profile, SecretInUpdate, UpdateMembers};
 pub use provider::{

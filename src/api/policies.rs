@@ -26,7 +26,7 @@ pub enum OnClientLost {
 /// Whether credentials are tried.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
-    /// Once after a registration.
+    /// Once after a registration, and after each change of the secret or the authentication method.
     #[default]
     Auto,
     /// Never.

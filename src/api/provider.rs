@@ -267,8 +267,9 @@ pub struct ProviderSettings {
     /// request once; `management.mode` must not be `None`.
     #[serde(default)]
     pub substitutions: Substitutions,
-    /// Whether the operator tries the credentials of a new registration once, with a request that obtains no token. `Never`: a client that
-    /// the provider has lost is never registered again by itself.
+    /// Whether the operator tries the credentials of a client after its registration and after each change, with a request that obtains
+    /// no token; the condition `Verified` has the result. With `Never`, nothing is tried, and the operator never registers a lost client
+    /// again by itself.
     #[serde(default)]
     pub verify: Verify,
     /// Whether OAuthClients may take over clients that exist at the provider, by `spec.adopt`. Whoever may create an OAuthClient can then

@@ -29,7 +29,7 @@ pub struct ProviderStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub registration_tokens: Vec<TokenStatus>,
-    /// Digest of the settings and credentials that every client of this provider was compared with.
+    /// Digest of the settings, credentials and endpoints that every client of this provider was compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub compared_revision: Option<String>,

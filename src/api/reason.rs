@@ -68,6 +68,10 @@ reasons! {
     SecretNotIssued => "Set `spec.tokenEndpointAuthMethod` to a method that the provider supports. If the provider cannot change clients, create the OAuthClient again.",
     /// The Secret holds the recorded credentials.
     SecretWritten => "Nothing to do.",
+    /// The provider accepts the credentials in the Secret.
+    Verified => "Nothing to do.",
+    /// The operator cannot determine whether the provider accepts the credentials in the Secret.
+    NotVerifiable => "Nothing to do. The message has the cause. To check the credentials, let the application authenticate.",
     /// The endpoints of the provider are known.
     Discovered => "Nothing to do.",
     /// Work has begun and has not failed.
@@ -101,9 +105,9 @@ reasons! {
     /// The metadata of the provider names no registration endpoint.
     RegistrationUnsupported => "Enable dynamic client registration at the provider, or set `spec.endpoints.registration` of the provider object.",
     /// An endpoint has an origin that is not allowed.
-    OriginNotAllowed => "If the origin belongs to the provider, add it to `spec.endpoints.allowedOrigins` of the provider object.",
+    OriginNotAllowed => "If the origin belongs to the provider, add it to `spec.endpoints.allowedOrigins` of the provider object. If the message names `--namespaced-providers` or `--namespaced-provider-origins`, use a ClusterOAuthProvider, or ask a cluster administrator to allow the origin.",
     /// The operator does not connect to the address of the provider.
-    AddressRefused => "Use an address that is neither loopback, link-local nor that of the API server, and https. For tests, run the operator with `--allow-insecure-origins`.",
+    AddressRefused => "Use an address that is neither loopback, link-local nor that of the API server, and https. If the message names `--namespaced-provider-cidrs`, ask a cluster administrator to allow the address range. For tests, run the operator with `--allow-insecure-origins`.",
     /// The certificate of the provider could not be verified.
     CertificateRejected => "Set `spec.tls.caBundle` of the provider object to the CA of the certificate, or renew the certificate.",
     /// The provider could not be reached, or answered that it cannot serve now.
@@ -128,6 +132,8 @@ reasons! {
     RestoreRefused => "Follow the steps in the message: allow that the record is taken over, or delete the client at the provider and acknowledge the record.",
     /// The provider no longer accepts the token that manages the client, and the client exists.
     ManagementLost => "The credentials remain valid. Ask the administrator of the provider why the token is refused. If the token was regenerated, give the operator the new one by `spec.adopt`. To replace the client, set the annotation `replace` that the message names.",
+    /// The provider rejects the credentials of the client as they are in the Secret.
+    SecretRejected => "Compare the authentication method and the secret of the client at the provider with the Secret. After a repair at the provider set the annotation `reconcile`; otherwise have another client registered with the annotation `replace` that the message names.",
     /// The client secret has expired, so the applications of this client can no longer authenticate.
     SecretExpired => "Have another client registered with the annotation `replace` that the message names, then restart applications that do not reload the Secret. If the provider can extend the secret, change the manifest: its answer to the update is taken over.",
     /// The provider no longer knows a client that it registered.

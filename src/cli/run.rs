@@ -9,6 +9,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use crate::clock::Clock;
 use crate::controller::{self, Settings};
 use crate::domain::metadata::hex;
+use crate::provider::{Mode, NamespacedProviders};
 use crate::telemetry::{self, Format};
 
 /// Arguments of `run`.
@@ -35,6 +36,17 @@ pub(super) struct Run {
     /// Talk to providers over plain http and at loopback addresses. For tests
     #[arg(long)]
     allow_insecure_origins: bool,
+    /// Which OAuthProviders the operator calls. Tenants can create OAuthProviders and so choose where the operator connects to. With an
+    /// allow list: only the origins and address ranges of the next two flags. ClusterOAuthProviders are not restricted
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = Mode::Enabled)]
+    namespaced_providers: Mode,
+    /// Origins that OAuthProviders may use, as `https://host` or `https://host:port`, separated by commas; empty: all
+    #[arg(long, value_name = "ORIGINS", default_value = "", hide_default_value = true)]
+    namespaced_provider_origins: String,
+    /// Ranges of addresses that OAuthProviders may use, such as 192.0.2.0/24, separated by commas; empty: all. If both lists are set, a
+    /// call must match both
+    #[arg(long, value_name = "CIDRS", default_value = "", hide_default_value = true)]
+    namespaced_provider_cidrs: String,
     /// Identity of this installation in the records. If it is not given, the one kept in Secret oauth-client-operator-identity is used. An
     /// identity that is given replaces the kept one. Never the same for two installations
     #[arg(long, value_name = "ID")]
@@ -69,11 +81,18 @@ impl Run {
     /// Runs until SIGTERM or SIGINT, then until what is in flight is stored.
     pub(super) fn run(self) -> ExitCode {
         telemetry::init(self.log_format);
+        let settings = match self.settings() {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::error!("{error}");
+                return ExitCode::FAILURE;
+            }
+        };
         let runtime = match super::runtime() {
             Ok(runtime) => runtime,
             Err(code) => return code,
         };
-        match runtime.block_on(controller::run(self.settings())) {
+        match runtime.block_on(controller::run(settings)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tracing::error!("{error}");
@@ -82,24 +101,30 @@ impl Run {
         }
     }
 
-    fn settings(self) -> Settings {
+    fn settings(self) -> Result<Settings, String> {
+        let namespaced_providers = NamespacedProviders::new(
+            self.namespaced_providers,
+            &self.namespaced_provider_origins,
+            &self.namespaced_provider_cidrs,
+        )?;
         let namespaces = self
             .namespaces
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty());
-        Settings {
+        Ok(Settings {
             namespaces: namespaces.map(str::to_owned).collect(),
             operator_namespace: self.operator_namespace,
             allow_same_namespace: self.allow_same_namespace,
             allow_insecure_origins: self.allow_insecure_origins,
+            namespaced_providers,
             cluster_id: self.cluster_id,
             admin: self.admin_addr,
             normal_events: self.normal_events,
             identity: identity(self.identity, self.leader_election),
             leader_election: self.leader_election,
             clock: Clock::scaled(self.time_scale),
-        }
+        })
     }
 }
 

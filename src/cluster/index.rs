@@ -54,6 +54,8 @@ struct Inner {
     by_object: HashMap<u64, u32>,
     /// Records without the label that names their client: an earlier version wrote them.
     unlabelled: usize,
+    /// Records without the label that names their object, likewise.
+    unnamed: usize,
 }
 
 /// How a Secret changed: what it was, what it is.
@@ -152,6 +154,12 @@ impl SecretIndex {
     #[must_use]
     pub fn is_labelled(&self) -> bool {
         self.read().unlabelled == 0
+    }
+
+    /// Whether every record carries the label that names its object.
+    #[must_use]
+    pub fn names_objects(&self) -> bool {
+        self.read().unnamed == 0
     }
 
     /// A Secret that may be used as a provider's credentials.
@@ -258,8 +266,9 @@ impl SecretIndex {
         if family != Family::Written {
             return;
         }
-        if self.counts_as(&meta, Role::Record) && meta.client.is_none() {
-            inner.unlabelled += 1;
+        if self.counts_as(&meta, Role::Record) {
+            inner.unlabelled += usize::from(meta.client.is_none());
+            inner.unnamed += usize::from(meta.object.is_none());
         }
         if let Some(object) = self.object_of(&meta) {
             *inner.by_object.entry(object).or_default() += 1;
@@ -282,8 +291,9 @@ impl SecretIndex {
         if family != Family::Written {
             return;
         }
-        if self.counts_as(meta, Role::Record) && meta.client.is_none() {
-            inner.unlabelled -= 1;
+        if self.counts_as(meta, Role::Record) {
+            inner.unlabelled -= usize::from(meta.client.is_none());
+            inner.unnamed -= usize::from(meta.object.is_none());
         }
         if let Some(object) = self.object_of(meta)
             && let Some(count) = inner.by_object.get_mut(&object)

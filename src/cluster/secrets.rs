@@ -17,6 +17,7 @@ use super::meta::SecretMeta;
 use crate::api::names;
 use crate::domain::claim::Named;
 use crate::domain::record::Phase;
+use crate::domain::restore::Listed;
 pub use crate::domain::secret::SecretRevision;
 use crate::metrics::{Metrics, Verb, Written};
 
@@ -62,9 +63,8 @@ impl Secrets {
             .collect())
     }
 
-    /// Names of the records of registered clients that belong to objects of this key, as the API server has them now.
-    pub async fn registered_of(&self, namespace: &str, object: &str) -> Result<Vec<String>, ApiError> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+    /// Records of registered clients that belong to objects of this key, as the API server has them now.
+    pub async fn registered_of(&self, namespace: &str, object: &str) -> Result<Vec<Listed>, ApiError> {
         let selector = format!(
             "{}=record,{}={},{}={object}",
             names::SECRET_ROLE,
@@ -72,8 +72,30 @@ impl Secrets {
             Phase::Registered.as_str(),
             names::OBJECT
         );
-        let found = within(api.list_metadata(&ListParams::default().labels(&selector))).await?;
-        Ok(found.items.into_iter().filter_map(|head| head.metadata.name).collect())
+        self.listed(namespace, &selector, true).await
+    }
+
+    /// Records without the label that tells the namespace and name of their objects, as the API server has them now.
+    pub async fn without_object(&self, namespace: &str) -> Result<Vec<Listed>, ApiError> {
+        let selector = format!("{}=record,!{}", names::SECRET_ROLE, names::OBJECT);
+        self.listed(namespace, &selector, false).await
+    }
+
+    async fn listed(&self, namespace: &str, selector: &str, labelled: bool) -> Result<Vec<Listed>, ApiError> {
+        let found = within(
+            self.api(namespace)
+                .list_metadata(&ListParams::default().labels(selector)),
+        )
+        .await?;
+        let listed = |head: PartialObjectMeta<Secret>| Listed {
+            owner_uid: head
+                .metadata
+                .labels
+                .and_then(|mut labels| labels.remove(names::CLIENT_UID)),
+            name: head.metadata.name.unwrap_or_default(),
+            labelled,
+        };
+        Ok(found.items.into_iter().map(listed).collect())
     }
 
     /// UID of a namespace as the API server has it now; `None` where namespaces cannot be read.

@@ -61,6 +61,12 @@ impl Comparisons {
         }
     }
 
+    /// The revision that this process last compared the clients of a provider object with.
+    pub(super) fn last(&self, provider: &ProviderKey) -> Option<String> {
+        let inner = lock(&self.inner);
+        inner.last.get(provider).map(|(last, _)| last.clone())
+    }
+
     /// Takes in that the status of a provider object holds this revision.
     pub(super) fn written(&self, provider: &ProviderKey, revision: &str) {
         if let Some((last, written)) = lock(&self.inner).last.get_mut(provider) {

@@ -16,14 +16,13 @@ use crate::cluster::{
 };
 use crate::domain::breaker::{Breaker, BreakerKind};
 use crate::domain::failure::{Class, Failure};
-use crate::domain::outcome::CallError;
 use crate::domain::pass::{Operator, Provider};
 use crate::domain::probe::ProbeKind;
 use crate::domain::record::Record;
 use crate::domain::status;
 use crate::domain::target::Endpoints;
 use crate::metrics::Metrics;
-use crate::provider::{Discovered, DiscoveryCache, Transport};
+use crate::provider::{DiscoveryCache, Transport};
 
 use super::bundles::Bundles;
 use super::claims::Claims;
@@ -142,9 +141,10 @@ impl Context {
             refusals: self.transport.refusals(),
             now: self.clock.now(),
         };
-        resolve::resolve(key, &uid, generation, &settings, &source)
-            .await
-            .map(Arc::new)
+        let mut provider = resolve::resolve(key, &uid, generation, &settings, &source).await?;
+        let known = self.discovery.known(&provider.uid, &provider.fingerprint);
+        provider.known = known.map(|(found, _)| Arc::clone(&found.endpoints));
+        Ok(Arc::new(provider))
     }
 
     /// Namespace of the credentials Secrets of a provider object.
@@ -313,13 +313,6 @@ impl Context {
                 "{key} does not allow namespace {namespace}; ask its owner to add the namespace to spec.allowedNamespaces"
             ),
         ))
-    }
-
-    /// The endpoints of a provider, from the cache or from the provider.
-    pub(super) async fn discover(&self, provider: &Provider) -> Result<Arc<Discovered>, CallError> {
-        self.discovery
-            .get(&self.transport, &provider.uid, &provider.fingerprint, &provider.target)
-            .await
     }
 }
 

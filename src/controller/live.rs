@@ -29,6 +29,7 @@ use crate::domain::pass::{Operator, Pause, Provider};
 use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
+use crate::domain::restore::Listed;
 use crate::domain::target::Endpoints;
 use crate::metrics::{Change, Operation};
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
@@ -226,6 +227,10 @@ impl World for Live<'_> {
         self.index.is_labelled()
     }
 
+    fn names_objects(&self) -> bool {
+        self.index.names_objects()
+    }
+
     fn registered_of(&self, namespace: &str, name: &str) -> u32 {
         self.index.registered_of(&object_key(namespace, name))
     }
@@ -234,7 +239,7 @@ impl World for Live<'_> {
         Some(self.providers.namespace(namespace)?.uid.to_string())
     }
 
-    fn records_of(&self, namespace: &str, name: &str) -> impl Answer<Result<Vec<String>, ApiError>> {
+    fn records_of(&self, namespace: &str, name: &str) -> impl Answer<Result<Vec<Listed>, ApiError>> {
         self.registered_records(namespace, name)
     }
 
@@ -378,11 +383,7 @@ impl World for Live<'_> {
     }
 
     async fn probe(&self, call: &ProbeCall) -> Probed {
-        let answer = self.ask(call).await;
-        match answer {
-            Probed::Accepted(kind) if !self.tells_clients_apart(call, kind).await => Probed::Unclear,
-            answer => answer,
-        }
+        self.tried(call).await
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {

@@ -69,7 +69,7 @@ async fn control<W: World>(
         match world.probe(&call.only(kind)).await {
             Probed::Accepted(_) if proves => return Control::Accepted,
             Probed::Accepted(_) => {}
-            Probed::Rejected(_) | Probed::Unclear => control = Control::NotAccepted,
+            Probed::Rejected(_) | Probed::AcceptsAnybody(_) | Probed::Unclear => control = Control::NotAccepted,
         }
     }
     control

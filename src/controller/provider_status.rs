@@ -17,7 +17,11 @@ use crate::domain::{backoff, status};
 
 use super::comparisons::Comparison;
 use super::context::Context;
+use super::looks::Looks;
 use super::{revision, tokens};
+
+/// Takes the provider objects that were judged, and how long they are left alone.
+type Resting = mpsc::UnboundedSender<(ProviderKey, Duration)>;
 
 /// The task of a provider object.
 struct Working {
@@ -45,10 +49,16 @@ pub(super) async fn run(
     let mut working: HashMap<ProviderKey, Working> = HashMap::new();
     let mut leadership = cx.leadership.clone();
     let mut expiry = std::pin::pin!(cx.clock.sleep(tokens::EVERY));
+    let (rests, mut resting) = mpsc::unbounded_channel();
+    let mut looks = Looks::default();
     let mut expiring = std::pin::pin!(cx.kept.expire(cx.clock));
     loop {
         let keys = tokio::select! {
             () = cx.stopping.cancelled() => return,
+            Some((key, rest)) = resting.recv() => {
+                looks.plan(key, cx.clock.real(rest));
+                Vec::new()
+            }
             () = &mut expiring => return,
             // No provider object may be left that uses it.
             () = cx.index.consent_changed() => cx.kept.vanished(),
@@ -61,7 +71,8 @@ pub(super) async fn run(
                 Some(key) => vec![key],
                 None => return,
             },
-            Some(key) = learned.recv() => {
+            key = next_question(&mut learned, &mut looks) => {
+                // Whoever judges it now takes that in, and says when the next look is.
                 let judging = working.get(&key).is_some_and(Working::is_judging);
                 if judging { Vec::new() } else { vec![key] }
             }
@@ -74,12 +85,13 @@ pub(super) async fn run(
             if let Some(old) = working.remove(&key) {
                 old.task.abort();
             }
+            looks.forget(&key);
             let (cx, own_key, judged) = (cx.clone(), key.clone(), Arc::<AtomicBool>::default());
-            let done = Arc::clone(&judged);
+            let (done, rests) = (Arc::clone(&judged), rests.clone());
             let task = tasks.spawn(async move {
                 tokio::select! {
                     () = cx.stopping.cancelled() => {}
-                    () = work(&cx, &own_key, &done) => {}
+                    () = work(&cx, &own_key, &done, &rests) => {}
                 }
             });
             let task = task.abort_handle();
@@ -88,13 +100,25 @@ pub(super) async fn run(
     }
 }
 
+/// The next provider object of which something else was learned, or that is to be looked at again.
+async fn next_question(learned: &mut mpsc::UnboundedReceiver<ProviderKey>, looks: &mut Looks) -> ProviderKey {
+    tokio::select! {
+        Some(key) = learned.recv() => key,
+        key = looks.due() => key,
+    }
+}
+
 /// Keeps the credentials of a provider, as every replica does, and judges it, as the leader does.
-async fn work(cx: &Context, key: &ProviderKey, judged: &AtomicBool) {
+async fn work(cx: &Context, key: &ProviderKey, judged: &AtomicBool, rests: &Resting) {
     // First, because it takes the credentials for both from the API server, and nothing else.
     let kept = cx.keep_credentials(key).await;
     let judge = async {
-        until_judged(cx, key).await;
+        let rest = until_judged(cx, key).await;
         judged.store(true, Ordering::Relaxed);
+        if let Some(rest) = rest {
+            // Nobody listens any more when the operator stops.
+            let _ = rests.send((key.clone(), rest));
+        }
     };
     tokio::join!(judge, until_kept(cx, key, kept));
 }
@@ -112,11 +136,13 @@ async fn until_kept(cx: &Context, key: &ProviderKey, mut kept: Result<(), Failur
     }
 }
 
-/// Looks at a provider until there is nothing more to find out by looking again, and its clients are compared.
-async fn until_judged(cx: &Context, key: &ProviderKey) {
+/// Looks at a provider until there is nothing more to find out by looking again for a while, and its clients are compared. How long
+/// that while is, if it ends.
+async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
     if cx.provider_object(key).is_err() {
         // What waits for it says so.
-        return cx.comparisons.look_at(cx.clients.of_provider(key));
+        cx.comparisons.look_at(cx.clients.of_provider(key));
+        return None;
     }
     let mut failures = 0;
     let mut comparison = None;
@@ -125,31 +151,33 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
         let refusals = cx.transport.refusals().version(&uid);
         let provider = cx.provider_with_tokens(key).await;
         let tokens = cx.token_statuses(key, &provider);
-        let compared = match revision::of(cx, key, &provider).await {
+        let found = match &provider {
+            Ok(provider) => cx.look(provider).await.map_err(|error| error.failure),
+            Err(failure) => Err(failure.clone()),
+        };
+        let endpoints = found.as_ref().map(|found| &*found.endpoints);
+        let compared = match revision::of(cx, key, &provider, endpoints.ok()).await {
             Ok(revision) => {
                 compare(cx, key, revision, &mut comparison);
                 Ok(())
             }
             Err(failure) => Err(failure),
         };
-        let found = match provider {
-            Ok(provider) => cx.discover(&provider).await.map_err(|error| error.failure),
-            Err(failure) => Err(failure),
-        };
         let done = comparison.as_ref().filter(|comparison| comparison.is_done());
         let revision = done.map(|comparison| comparison.revision.clone());
-        let endpoints = found.as_ref().map(|found| &found.endpoints);
         let written = write(cx, key, endpoints, revision.as_deref(), tokens.as_deref()).await;
         if let (Ok(()), Some(revision)) = (&written, &revision) {
             cx.comparisons.written(key, revision);
             comparison = None;
         }
         let failure = match written {
-            Err(ApiError::NotFound) => return,
+            Err(ApiError::NotFound) => return None,
             Err(ApiError::Conflict) => None,
             Err(error) => Some(error.failure(&key.to_string())),
             Ok(()) => match found.map(|_| ()).and(compared) {
-                Ok(()) if comparison.is_none() && cx.transport.refusals().version(&uid) == refusals => return,
+                Ok(()) if comparison.is_none() && cx.transport.refusals().version(&uid) == refusals => {
+                    return cx.next_look(provider.as_ref().ok()?);
+                }
                 Ok(()) if comparison.is_none() => continue,
                 Ok(()) => {
                     compared_all(open_since(comparison.as_ref(), revision.as_deref())).await;
@@ -170,10 +198,11 @@ async fn until_judged(cx: &Context, key: &ProviderKey) {
             },
             None => match open_since(comparison.as_ref(), revision.as_deref()) {
                 Some(open) => open.done().await,
-                None => return,
+                None => return None,
             },
         }
     }
+    None
 }
 
 /// Begins to compare the clients of a provider object with its revision, if that is due.

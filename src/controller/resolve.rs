@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::{ProviderSettings, Reason};
+use crate::api::{ProviderKind, ProviderSettings, Reason};
 use crate::cluster::ProviderKey;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::pass::Provider;
@@ -60,6 +60,7 @@ pub(super) async fn resolve(
     Ok(Provider {
         target: Target {
             uid: uid.to_owned(),
+            namespaced: key.kind == ProviderKind::OAuthProvider,
             location: location(settings)?,
             expected_issuer: settings.expected_issuer.clone(),
             registration_endpoint: endpoints.registration,
@@ -78,6 +79,7 @@ pub(super) async fn resolve(
         },
         uid: uid.to_owned(),
         fingerprint,
+        known: None,
     })
 }
 

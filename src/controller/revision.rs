@@ -2,7 +2,7 @@
 //! every client was compared with.
 //!
 //! It covers UID and generation of the object (and with the generation inline authorities), and of the Secrets that it names the
-//! values in use and the consent; of a Secret with authorities, their digest. What it covers of Secrets is keyed: a plain digest in a status would tell whoever reads it whether
+//! values in use and the consent; of a Secret with authorities, their digest; and the endpoints that discovery found. What it covers of Secrets is keyed: a plain digest in a status would tell whoever reads it whether
 //! a guessed password is the right one. The key is made when the first provider object has credentials.
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::domain::bundle;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::hex;
 use crate::domain::pass::Provider;
-use crate::domain::target::{AuthScheme, Credentials, Presented};
+use crate::domain::target::{AuthScheme, Credentials, Endpoints, Presented};
 
 use super::context::Context;
 
@@ -30,6 +30,11 @@ use super::context::Context;
 const NAME: &str = "oauth-client-operator-revision-key";
 /// Its one key.
 const DATA_KEY: &str = "key";
+/// Stands between the digest of the settings and that of the endpoints.
+const SEPARATOR: char = '-';
+/// Digits of the one and of the other. The schema has room for 64 characters.
+const SETTINGS: usize = 39;
+const ENDPOINTS: usize = 24;
 /// Length of the key, in bytes.
 const LENGTH: usize = 32;
 
@@ -37,11 +42,43 @@ const LENGTH: usize = 32;
 #[derive(Default)]
 pub(super) struct RevisionKey(OnceCell<hmac::Key>);
 
-/// The revision of a provider object that resolved, or could not be resolved for a reason that does not pass by itself.
+/// The revision of a provider object that resolved, or could not be resolved for a reason that does not pass by itself. `found`: the
+/// endpoints that discovery found; `None`: it is not known what it finds, so it counts for what clients were compared with last.
 ///
 /// # Errors
 /// It cannot be told now.
 pub(super) async fn of(
+    cx: &Context,
+    key: &ProviderKey,
+    provider: &Result<Arc<Provider>, Failure>,
+    found: Option<&Endpoints>,
+) -> Result<String, Failure> {
+    let mut settings = of_settings(cx, key, provider).await?;
+    settings.truncate(SETTINGS);
+    let last = || {
+        let stated = || cx.provider_status(key)?.0.compared_revision;
+        cx.comparisons.last(key).or_else(stated)
+    };
+    Ok(
+        match found
+            .map(digest_of)
+            .or_else(|| Some(last()?.split_once(SEPARATOR)?.1.to_owned()))
+        {
+            Some(endpoints) => format!("{settings}{SEPARATOR}{endpoints}"),
+            None => settings,
+        },
+    )
+}
+
+/// Digest of the endpoints of a provider.
+fn digest_of(endpoints: &Endpoints) -> String {
+    let text = serde_json::to_vec(endpoints).unwrap_or_default();
+    let mut digest = hex(digest::digest(&digest::SHA256, &text).as_ref());
+    digest.truncate(ENDPOINTS);
+    digest
+}
+
+async fn of_settings(
     cx: &Context,
     key: &ProviderKey,
     provider: &Result<Arc<Provider>, Failure>,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::clock::Clock;
 use crate::cluster::Scope;
+use crate::provider::NamespacedProviders;
 
 /// How the operator runs.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Settings {
     pub allow_same_namespace: bool,
     /// Whether plain http and loopback addresses are allowed.
     pub allow_insecure_origins: bool,
+    /// What namespaced providers may reach.
+    pub namespaced_providers: NamespacedProviders,
     /// Identity of the installation, if it is given: it replaces the one that is kept.
     pub cluster_id: Option<String>,
     /// Address of the admin port.

@@ -241,6 +241,8 @@ fn context(
         transport: Transport::new(EgressPolicy {
             allow_insecure_origins: settings.allow_insecure_origins,
             refused: api_server_address().into_iter().collect(),
+            namespaced: settings.namespaced_providers.clone(),
+            within: Vec::new(),
         })
         .counted(Arc::clone(&metrics)),
         metrics,

@@ -20,6 +20,7 @@ use crate::domain::pass::{Operator, Pause, Provider, Row};
 use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
+use crate::domain::restore::Listed;
 use crate::domain::target::Endpoints;
 use crate::provider::{ManagementCall, MarkedCall, ProbeCall};
 
@@ -94,6 +95,8 @@ pub trait World: Send + Sync {
     fn naming(&self, client: &str) -> Vec<Named>;
     /// Whether every record carries the key of its client, so that [`Self::records_naming`] finds all.
     fn is_labelled(&self) -> bool;
+    /// Whether every record carries the label that tells the namespace and name of its object.
+    fn names_objects(&self) -> bool;
     /// How many records of registered clients belong to objects of this namespace and name.
     fn registered_of(&self, namespace: &str, name: &str) -> u32;
     /// UID of a namespace, where namespaces are watched.
@@ -120,8 +123,9 @@ pub trait World: Send + Sync {
     ) -> impl Answer<Result<OAuthClient, ApiError>>;
     /// Records that name the client of this key, as the API server has them now.
     fn records_naming(&self, client: &str) -> impl Answer<Result<Vec<Named>, ApiError>>;
-    /// Names of the records of registered clients that belong to objects of this namespace and name, as the API server has them now.
-    fn records_of(&self, namespace: &str, name: &str) -> impl Answer<Result<Vec<String>, ApiError>>;
+    /// Records of registered clients that belong to objects of this namespace and name, and those without the label that tells, as the
+    /// API server has them now.
+    fn records_of(&self, namespace: &str, name: &str) -> impl Answer<Result<Vec<Listed>, ApiError>>;
     /// UID of a namespace as the API server has it now; `None` where namespaces cannot be read.
     fn read_namespace_uid(&self, namespace: &str) -> impl Answer<Result<Option<String>, ApiError>>;
     /// Reads a Secret.

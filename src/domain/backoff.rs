@@ -139,7 +139,11 @@ mod tests {
     #[test]
     fn t162_what_no_watch_tells_is_looked_at_every_minute_and_a_provider_ever_more_seldom() {
         let denied = |reason| Failure::new(Class::Denied, reason, "x");
-        for reason in [Reason::SecretConflict, Reason::SecretWriteDenied] {
+        for reason in [
+            Reason::SecretConflict,
+            Reason::SecretWriteDenied,
+            Reason::RestoreRefused,
+        ] {
             let seconds = |n| delay(&denied(reason), n, 1.0).unwrap().as_secs();
             assert_eq!([1, 2, 6, 40].map(seconds), [60; 4], "{reason}");
         }

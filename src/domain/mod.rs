@@ -42,3 +42,4 @@ pub mod target;
 pub mod time;
 pub mod uri_template;
 pub mod verdict;
+pub mod verification;

@@ -26,6 +26,8 @@ pub enum Probed {
     Accepted(ProbeKind),
     /// It does not know them.
     Rejected(ProbeKind),
+    /// It accepts a client that nobody ever registered as well, so its acceptance tells nothing.
+    AcceptsAnybody(ProbeKind),
     /// Its answer tells neither.
     Unclear,
 }
@@ -39,6 +41,49 @@ pub enum Control {
     NotAccepted,
     /// There is no other client to look at.
     Missing,
+}
+
+/// What a try of credentials leads to next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Nothing: it tells this.
+    Told(Probed),
+    /// They are accepted by this kind of look; whether that means anything, the answer to a client that nobody registered tells.
+    Accepted(ProbeKind),
+    /// The token endpoint is asked as well.
+    AskTokenEndpoint,
+}
+
+/// Reads the first answer to a try of credentials.
+#[must_use]
+pub const fn read(answer: Probed) -> Reading {
+    match answer {
+        Probed::Accepted(kind) => Reading::Accepted(kind),
+        // It authenticates a resource server, so it rejects only what is no client at all.
+        Probed::Rejected(ProbeKind::Introspection) => Reading::Told(Probed::Unclear),
+        // That endpoint may know another method of authentication only. Applications use the token endpoint.
+        Probed::Rejected(ProbeKind::Revocation) => Reading::AskTokenEndpoint,
+        Probed::Rejected(ProbeKind::Token) | Probed::AcceptsAnybody(_) | Probed::Unclear => Reading::Told(answer),
+    }
+}
+
+/// What credentials are that the revocation endpoint rejected, by what the token endpoint tells of them.
+#[must_use]
+pub const fn rejected_unless_accepted(token: Probed) -> Probed {
+    match token {
+        Probed::Accepted(_) => token,
+        _ => Probed::Rejected(ProbeKind::Revocation),
+    }
+}
+
+/// Whether a kind of look rejects a client that nobody ever registered, by the answer to one; `None`: the answer tells neither.
+#[must_use]
+pub const fn tells_clients_apart(made_up: Probed) -> Option<bool> {
+    match made_up {
+        Probed::Rejected(_) => Some(true),
+        Probed::Accepted(_) | Probed::AcceptsAnybody(_) => Some(false),
+        Probed::Unclear => None,
+    }
 }
 
 /// Time over which a client has to be rejected where another client is accepted meanwhile.
@@ -85,6 +130,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn t245_what_the_revocation_endpoint_rejects_is_asked_at_the_token_endpoint() {
+        let (revocation, token) = (ProbeKind::Revocation, ProbeKind::Token);
+        assert_eq!(read(Probed::Rejected(revocation)), Reading::AskTokenEndpoint);
+        assert_eq!(read(Probed::Rejected(token)), Reading::Told(Probed::Rejected(token)));
+        let no_client = Probed::Rejected(ProbeKind::Introspection);
+        assert_eq!(read(no_client), Reading::Told(Probed::Unclear));
+        assert_eq!(read(Probed::Accepted(token)), Reading::Accepted(token));
+        let accepted = Probed::Accepted(token);
+        assert_eq!(rejected_unless_accepted(accepted), accepted);
+        for other in [Probed::AcceptsAnybody(token), Probed::Unclear, Probed::Rejected(token)] {
+            assert_eq!(rejected_unless_accepted(other), Probed::Rejected(revocation));
+        }
+    }
+
+    #[test]
+    fn t246_an_acceptance_tells_something_only_where_a_made_up_client_is_rejected() {
+        let kind = ProbeKind::Token;
+        assert_eq!(tells_clients_apart(Probed::Rejected(kind)), Some(true));
+        assert_eq!(tells_clients_apart(Probed::Accepted(kind)), Some(false));
+        assert_eq!(tells_clients_apart(Probed::Unclear), None);
+    }
+
+    #[test]
     fn a_rejection_counts_only_beside_another_client_that_is_accepted_or_for_an_hour() {
         let rejected = Probed::Rejected(ProbeKind::Revocation);
         assert_eq!(
@@ -112,6 +180,7 @@ mod tests {
         for probed in [
             Probed::Unclear,
             Probed::Accepted(ProbeKind::Token),
+            Probed::AcceptsAnybody(ProbeKind::Revocation),
             Probed::Rejected(ProbeKind::Introspection),
         ] {
             assert_eq!(weigh(probed, Control::Accepted, true), Standing::Keep, "{probed:?}");

@@ -1,11 +1,12 @@
 //! A provider object as it can be called, and what it asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::Reason;
 
 use super::failure::{Class, Failure};
-use super::target::Target;
+use super::target::{Endpoints, Target};
 use super::time::rfc3339;
 
 /// A pause that a provider asked for.
@@ -38,4 +39,6 @@ pub struct Provider {
     pub uid: String,
     /// Changes whenever the provider object or one of its credentials does.
     pub fingerprint: String,
+    /// Endpoints that discovery found last for this very object, if it did: knowing them costs no call.
+    pub known: Option<Arc<Endpoints>>,
 }

@@ -8,16 +8,18 @@ use serde_json::{Map, Value};
 
 use crate::api::ManagementMode;
 
+mod authentication;
+mod followed;
 pub mod made;
 mod nested;
 mod rejected;
 
-use super::auth_method;
 use super::clearing::Cleared;
 use super::registration::Registration;
 use super::target::Endpoints;
 use super::uri_template;
 
+pub use followed::followed;
 pub use nested::Nested;
 pub use rejected::Rejected;
 
@@ -133,7 +135,7 @@ pub struct Record {
     pub request: Map<String, Value>,
     /// Metadata as the provider last stated it, without credentials.
     pub metadata: Map<String, Value>,
-    /// Endpoints of the provider at the last registration or update.
+    /// Endpoints of the provider, as its metadata last named them.
     pub endpoints: Endpoints,
     /// How to reach the provider's management, so that a deletion needs nothing else.
     pub management: Access,
@@ -205,6 +207,9 @@ pub struct Access {
     pub mode: ManagementMode,
     /// UID of the provider object.
     pub provider_uid: String,
+    /// Whether the provider object is namespaced. Records of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespaced: Option<bool>,
     /// URI template of mode `Credentials`.
     pub uri_template: String,
     /// What the answer to the registration says of the members that the template names beside `client_id`.
@@ -284,38 +289,6 @@ impl Record {
         }
     }
 
-    /// How the client authenticates at the token endpoint: as the provider states it, else as it was asked for.
-    #[must_use]
-    pub fn auth_method(&self) -> Option<&str> {
-        self.stated_auth_method().or_else(|| method_in(&self.request))
-    }
-
-    /// What is known of it, for the next request.
-    #[must_use]
-    pub fn former_auth_method(&self) -> auth_method::Former<'_> {
-        auth_method::Former {
-            requested: self.request.get(auth_method::MEMBER),
-            chosen: self.auth_method.as_deref(),
-            stated: self.stated_auth_method(),
-        }
-    }
-
-    /// The same, if the provider states it.
-    #[must_use]
-    pub fn stated_auth_method(&self) -> Option<&str> {
-        method_in(&self.metadata)
-    }
-
-    /// Whether the client has to authenticate with a secret that the provider never issued: what an application got would be
-    /// half a credential.
-    #[must_use]
-    pub fn lacks_secret(&self) -> bool {
-        self.client_secret.is_none()
-            && self
-                .auth_method()
-                .is_some_and(|method| method.starts_with("client_secret"))
-    }
-
     /// The member that the URI of this client in the provider's management needs, and that the answer to its registration lacked.
     #[must_use]
     pub fn lacks_member(&self) -> Option<&str> {
@@ -392,15 +365,6 @@ impl Record {
     pub fn schema_version_of(bytes: &[u8]) -> Option<u32> {
         let stored: Value = serde_json::from_slice(bytes).ok()?;
         stored.get("schemaVersion")?.as_u64()?.try_into().ok()
-    }
-}
-
-fn method_in(members: &Map<String, Value>) -> Option<&str> {
-    match members.get("token_endpoint_auth_method")? {
-        Value::String(method) => Some(method.as_str()),
-        // Some providers wrap it into a list.
-        Value::Array(list) if list.len() == 1 => list[0].as_str(),
-        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@
 //! created again is somebody else, as far as anybody knows, so that takes a permission in the operator's namespace.
 
 use super::marker;
-use super::record::{Phase, Record};
+use super::record::{Owner, Phase, Record};
 use super::secret::SecretRevision;
 
 /// The record of a registered client of an earlier object.
@@ -24,10 +24,41 @@ pub struct EarlierRecord {
 pub struct Earlier {
     /// Their records.
     pub records: Vec<EarlierRecord>,
-    /// Names of those that cannot be read.
-    pub unreadable: Vec<String>,
+    /// Those that cannot be read.
+    pub unreadable: Vec<Unreadable>,
     /// UID of the namespace, as the API server has it now, where namespaces can be read.
     pub namespace_uid: Option<String>,
+}
+
+/// A record that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Name of its Secret.
+    pub name: String,
+    /// Version of its form, where that is newer than this program's.
+    pub schema: Option<u32>,
+}
+
+/// A record by its metadata, as the API server has it now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Name of its Secret.
+    pub name: String,
+    /// UID of its object, as a label says.
+    pub owner_uid: Option<String>,
+    /// Whether its labels say that it belongs to the namespace and name of the object. Records that an earlier version of the operator
+    /// wrote have no such label, so nothing tells before they are read.
+    pub labelled: bool,
+}
+
+/// Which of the listed records are read for the object whose own record has the name `own`.
+#[must_use]
+pub fn to_read(mut listed: Vec<Listed>, own: &str, is_alive: impl Fn(&str) -> bool) -> Vec<Listed> {
+    listed.retain(|listed| {
+        let of_living = || listed.owner_uid.as_deref().is_some_and(&is_alive);
+        listed.name != own && (listed.labelled || !of_living())
+    });
+    listed
 }
 
 /// Who asks for a record.
@@ -63,28 +94,33 @@ impl Earlier {
         self.records.iter().find(|earlier| earlier.record.owner.uid == uid)
     }
 
+    /// Records of registered clients that belong to other objects of this namespace and name.
+    pub fn concerning(&self, uid: &str, namespace: &str, name: &str) -> impl Iterator<Item = &EarlierRecord> {
+        self.records.iter().filter(move |earlier| {
+            let owner = &earlier.record.owner;
+            let registered = earlier.record.phase == Phase::Registered;
+            registered && owner.uid != uid && (owner.namespace.as_str(), owner.name.as_str()) == (namespace, name)
+        })
+    }
+
+    /// Two of them that name one client, because a restored object that is gone again has taken it over and did not remove the earlier
+    /// record: that one, and the one that replaces it.
+    #[must_use]
+    pub fn handed_on(&self, asking: &Asking<'_>) -> Option<(&EarlierRecord, &EarlierRecord)> {
+        let concerning = || self.concerning(asking.uid, asking.namespace, asking.name);
+        let ours = |found: &&EarlierRecord| found.record.cluster_id == asking.cluster_id;
+        concerning().filter(ours).find_map(|earlier| {
+            let is_next = |next: &&EarlierRecord| replaces(&next.record, &earlier.record);
+            concerning().filter(ours).find(is_next).map(|next| (earlier, next))
+        })
+    }
+
     /// Judges whether the object takes one of them over.
     #[must_use]
     pub fn judge(&self, asking: &Asking<'_>) -> Judgement<'_> {
-        let concerns = |record: &Record| {
-            let owner = &record.owner;
-            record.cluster_id == asking.cluster_id
-                && record.phase == Phase::Registered
-                && owner.uid != asking.uid
-                && (owner.namespace.as_str(), owner.name.as_str()) == (asking.namespace, asking.name)
-        };
-        let found: Vec<_> = self
-            .records
-            .iter()
-            .filter(|earlier| concerns(&earlier.record))
-            .collect();
-        if let Some(name) = self.unreadable.first() {
-            return Judgement::Refused(format!(
-                "record {}/{name} belongs to an earlier OAuthClient of this name and cannot be read, so nothing is registered; restore that Secret from a \
-                 backup, or {}",
-                asking.operator_namespace,
-                acknowledge(asking, name)
-            ));
+        let found: Vec<_> = self.concerning(asking.uid, asking.namespace, asking.name).collect();
+        if let Some(unreadable) = self.unreadable.first() {
+            return Judgement::Refused(unreadable.refusal(asking));
         }
         let earlier = match found.as_slice() {
             [] => return Judgement::Unrelated,
@@ -99,11 +135,22 @@ impl Earlier {
                 ));
             }
         };
+        if earlier.record.cluster_id != asking.cluster_id {
+            let name = marker::record_name(&earlier.record.owner.uid);
+            return Judgement::Refused(format!(
+                "record {}/{name} belongs to an earlier OAuthClient of this name: {}. To have a new client registered instead, run: {}; delete client {} at \
+                 the provider only if that cluster does not use it",
+                asking.operator_namespace,
+                other_cluster(&earlier.record, asking.cluster_id),
+                acknowledgement(asking, &name),
+                earlier.record.client_id
+            ));
+        }
         if earlier.record.in_flight.is_some() {
             return Judgement::Refused(refusal(
                 asking,
                 earlier,
-                "the answer to its last update never came, so its token may be another one",
+                "its last update was not answered, so the recorded token may be outdated",
             ));
         }
         let same = earlier.record.namespace_uid.is_some() && earlier.record.namespace_uid == self.namespace_uid;
@@ -112,7 +159,7 @@ impl Earlier {
             let why = if earlier.record.namespace_uid.is_some() && self.namespace_uid.is_some() {
                 "namespace {} was deleted and created again since"
             } else {
-                "whether namespace {} is still the same cannot be told"
+                "the operator cannot verify that namespace {} is unchanged"
             };
             let allow = format!(
                 "{}. If this OAuthClient is the restored one, let it take the client over: kubectl -n {} annotate secret {name} {}={}",
@@ -125,6 +172,93 @@ impl Earlier {
         }
         Judgement::TakesOver(earlier)
     }
+}
+
+impl Unreadable {
+    fn refusal(&self, asking: &Asking<'_>) -> String {
+        let name = &self.name;
+        let record = format!(
+            "record {}/{name} belongs to an earlier OAuthClient of this name",
+            asking.operator_namespace
+        );
+        match self.schema {
+            Some(schema) => format!("{record}, so nothing is registered: {}", newer_schema(schema)),
+            None => format!(
+                "{record} and cannot be read, so nothing is registered; restore that Secret from a backup, or {}",
+                acknowledge(asking, name)
+            ),
+        }
+    }
+}
+
+/// What to do about a record of a newer form than this program's.
+#[must_use]
+pub fn newer_schema(schema: u32) -> String {
+    format!(
+        "the record was written by a newer version of the operator (schema {schema}); upgrade the operator; do not delete or abandon it"
+    )
+}
+
+/// Whether `next` is the record of an object that has taken over the client of the other one.
+#[must_use]
+pub fn replaces(next: &Record, earlier: &Record) -> bool {
+    earlier.taken_by.as_deref() == Some(next.owner.uid.as_str())
+        && next.taken_from.as_deref() == Some(earlier.owner.uid.as_str())
+        && next.client_id == earlier.client_id
+        && next.endpoints.issuer == earlier.endpoints.issuer
+}
+
+/// Whether the record of a restored object still holds what the earlier one does. An answer that came late is stored in the earlier one.
+#[must_use]
+pub fn is_as_taken(next: &Record, earlier: &Record) -> bool {
+    next.same_credentials(earlier)
+        && next.credential_generation == earlier.credential_generation
+        && next.in_flight == earlier.in_flight
+}
+
+/// The record of a restored object, made from that of the earlier one.
+#[must_use]
+pub fn taken_over(earlier: &Record, owner: Owner, namespace_uid: Option<String>) -> Record {
+    Record {
+        owner,
+        namespace_uid,
+        taken_by: None,
+        taken_from: Some(earlier.owner.uid.clone()),
+        ..earlier.clone()
+    }
+}
+
+/// The record with what one of an earlier version lacks: the UID of its namespace, as long as its object is there, so that this is the
+/// namespace of the registration.
+#[must_use]
+pub fn completed(record: &Record, namespace_uid: Option<String>, is_alive: bool) -> Option<Record> {
+    let known = record.namespace_uid.is_some() || !is_alive;
+    let namespace_uid = namespace_uid.filter(|_| !known)?;
+    Some(Record {
+        namespace_uid: Some(namespace_uid),
+        ..record.clone()
+    })
+}
+
+/// What to do about a record of another cluster than this one: a clone of a cluster, or a restored one, holds the records of the other.
+#[must_use]
+pub fn other_cluster(record: &Record, cluster_id: &str) -> String {
+    format!(
+        "the client is registered by cluster {}, and this is cluster {cluster_id}, so nothing is changed at the provider; if the operator shall take over the \
+         clients of that cluster, start it with --cluster-id {}",
+        record.cluster_id, record.cluster_id
+    )
+}
+
+/// What the deletion of an object that did not take the client of this record over leaves.
+#[must_use]
+pub fn stays(record: &Record, operator_namespace: &str) -> String {
+    let name = marker::record_name(&record.owner.uid);
+    format!(
+        "client {} of an earlier OAuthClient of this name stays registered at {}, and record {operator_namespace}/{name} keeps its credentials. If nothing \
+         uses the client, delete it at the provider, then run: oauth-client-operator suspects ack --unmatched {name} --namespace {operator_namespace}",
+        record.client_id, record.endpoints.issuer
+    )
 }
 
 /// Why a record is not taken over, and how a new client is registered instead.
@@ -141,120 +275,17 @@ pub fn refusal(asking: &Asking<'_>, earlier: &EarlierRecord, why: &str) -> Strin
 
 fn acknowledge(asking: &Asking<'_>, name: &str) -> String {
     format!(
-        "delete its client at the provider, then run: oauth-client-operator suspects ack --unmatched {name} --namespace {}",
+        "delete its client at the provider, then run: {}",
+        acknowledgement(asking, name)
+    )
+}
+
+fn acknowledgement(asking: &Asking<'_>, name: &str) -> String {
+    format!(
+        "oauth-client-operator suspects ack --unmatched {name} --namespace {}",
         asking.operator_namespace
     )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::record::InFlight;
-    use crate::domain::record::tests::record;
-
-    const ASKING: Asking<'_> = Asking {
-        uid: "new",
-        namespace: "ns",
-        name: "app",
-        cluster_id: "cluster",
-        operator_namespace: "system",
-    };
-
-    fn earlier(change: impl FnOnce(&mut EarlierRecord)) -> EarlierRecord {
-        let mut earlier = EarlierRecord {
-            record: Record {
-                namespace_uid: Some("n".to_owned()),
-                ..record()
-            },
-            revision: SecretRevision {
-                uid: "s".to_owned(),
-                resource_version: "1".to_owned(),
-            },
-            restore_to: None,
-        };
-        change(&mut earlier);
-        earlier
-    }
-
-    fn found(records: Vec<EarlierRecord>, namespace_uid: Option<&str>) -> Earlier {
-        Earlier {
-            records,
-            unreadable: Vec::new(),
-            namespace_uid: namespace_uid.map(str::to_owned),
-        }
-    }
-
-    fn refused(found: &Earlier) -> String {
-        match found.judge(&ASKING) {
-            Judgement::Refused(text) => text,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn t210_a_record_is_taken_over_in_the_same_namespace_of_the_same_installation() {
-        let same = found(vec![earlier(|_| ())], Some("n"));
-        assert!(matches!(same.judge(&ASKING), Judgement::TakesOver(_)));
-        let unrelated: [fn(&mut Record); 5] = [
-            |r| r.cluster_id = "other".to_owned(),
-            |r| r.phase = Phase::Deleting,
-            |r| r.owner.name = "other".to_owned(),
-            |r| r.owner.namespace = "other".to_owned(),
-            |r| r.owner.uid = "new".to_owned(),
-        ];
-        for (number, change) in unrelated.into_iter().enumerate() {
-            let found = found(vec![earlier(|e| change(&mut e.record))], Some("n"));
-            assert!(matches!(found.judge(&ASKING), Judgement::Unrelated), "{number}");
-        }
-        assert!(matches!(found(vec![], Some("n")).judge(&ASKING), Judgement::Unrelated));
-    }
-
-    #[test]
-    fn t211_another_namespace_needs_a_permission_that_names_this_object() {
-        for (recorded, now) in [
-            (Some("n"), Some("m")),
-            (None, Some("n")),
-            (Some("n"), None),
-            (None, None),
-        ] {
-            let with = |restore_to: Option<&str>| {
-                let record = earlier(|e| {
-                    e.record.namespace_uid = recorded.map(str::to_owned);
-                    e.restore_to = restore_to.map(str::to_owned);
-                });
-                found(vec![record], now)
-            };
-            let text = refused(&with(None));
-            assert!(
-                text.contains(
-                    "kubectl -n system annotate secret oauthclient-u oauth-client-operator.dev/restore-to=new"
-                ) && text.contains("suspects ack --unmatched oauthclient-u --namespace system"),
-                "{text}"
-            );
-            assert_eq!(refused(&with(Some("another"))), text);
-            assert!(matches!(with(Some("new")).judge(&ASKING), Judgement::TakesOver(_)));
-        }
-    }
-
-    #[test]
-    fn t211_what_cannot_be_told_is_refused_with_what_to_do() {
-        let in_flight = found(
-            vec![earlier(|e| {
-                e.record.in_flight = Some(InFlight::default());
-                e.restore_to = Some("new".to_owned());
-            })],
-            Some("n"),
-        );
-        assert!(refused(&in_flight).contains("never came"));
-        let two = found(
-            vec![earlier(|_| ()), earlier(|e| e.record.owner.uid = "v".to_owned())],
-            Some("n"),
-        );
-        assert!(refused(&two).starts_with("2 records"));
-        let unreadable = Earlier {
-            unreadable: vec!["oauthclient-w".to_owned()],
-            ..found(vec![], Some("n"))
-        };
-        assert!(refused(&unreadable).contains("record system/oauthclient-w"));
-    }
-}
+mod tests;

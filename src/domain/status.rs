@@ -12,26 +12,18 @@ use super::record::Record;
 use super::target::Endpoints;
 pub use super::time::rfc3339;
 use super::verdict::Verdict;
+use super::verification::Tried;
+
+pub use verified::rejected_since;
 
 mod as_requested;
 mod suspended;
+mod verified;
 
 /// Longest message of a condition, in bytes.
 const LONGEST_MESSAGE: usize = 1024;
 /// Most suspects that a status lists; the entries themselves are all kept.
 const MOST_SUSPECTS: usize = 16;
-
-/// What a pass knows of the credentials of the client.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verified {
-    /// Nothing new.
-    #[default]
-    Unchanged,
-    /// They are new, and the provider accepts them.
-    Accepted,
-    /// They are new, and nothing tells whether the provider accepts them.
-    Untold,
-}
 
 /// What a pass found, for the status.
 #[derive(Clone, Debug, Default)]
@@ -52,8 +44,8 @@ pub struct Facts<'a> {
     pub asked: Option<String>,
     /// The attempt that this pass closed, if it did.
     pub attempt: Option<Attempt>,
-    /// Whether the credentials were tried.
-    pub verified: Verified,
+    /// The credentials that were tried, if they were.
+    pub tried: Option<Tried>,
     /// That the client secret has expired, if it has.
     pub expired: Option<Failure>,
     /// Suspects of the object.
@@ -156,11 +148,7 @@ fn facts_into(status: &mut OAuthClientStatus, facts: &Facts<'_>) {
         status.registered_at = Some(rfc3339(record.registered_at));
         status.secret_expires_at = record.client_secret_expires_at.map(rfc3339);
     }
-    match facts.verified {
-        Verified::Unchanged => {}
-        Verified::Accepted => status.verified_at = Some(rfc3339(facts.now)),
-        Verified::Untold => status.verified_at = None,
-    }
+    verified::note(status, facts);
     if let Some((name, version)) = &facts.secret {
         status.binding = Some(Binding { name: name.clone() });
         status.secret = Some(version.clone());
@@ -241,8 +229,14 @@ pub fn is_judged(object: &OAuthClient) -> bool {
 /// Whether an object says that it is Ready.
 #[must_use]
 pub fn is_ready(object: &OAuthClient) -> bool {
+    is_true(object, "Ready")
+}
+
+/// Whether a condition of an object is True.
+#[must_use]
+pub fn is_true(object: &OAuthClient, type_: &str) -> bool {
     let mut conditions = object.status.iter().flat_map(|status| &status.conditions);
-    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    conditions.any(|condition| condition.type_ == type_ && condition.status == "True")
 }
 
 /// Whether the newest generation of an object was judged, and nothing but its expired secret keeps it from being Ready.

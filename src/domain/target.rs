@@ -188,6 +188,8 @@ pub struct Deadlines {
 pub struct Target {
     /// UID of the provider object.
     pub uid: String,
+    /// Whether the provider object is namespaced, so that calls go only where the installer lets such objects lead.
+    pub namespaced: bool,
     /// Where metadata is found.
     pub location: Location,
     /// Exact issuer string that the metadata must state, if it differs from the one used to find it.
@@ -284,7 +286,19 @@ pub struct Endpoints {
     pub userinfo: Option<String>,
     /// End session endpoint (RP-Initiated Logout).
     pub end_session: Option<String>,
-    /// Methods by which clients authenticate at the token endpoint, as the metadata lists them.
+    /// Methods by which clients authenticate at the token endpoint, as the metadata lists them. Records do not keep them: the method of a
+    /// client that is registered does not follow them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_methods: Option<Vec<String>>,
+}
+
+impl Endpoints {
+    /// As a record keeps them.
+    #[must_use]
+    pub fn recorded(&self) -> Self {
+        Self {
+            auth_methods: None,
+            ..self.clone()
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::failure::Failure;
 pub enum Verdict {
     /// Nothing to say that has not been said.
     Nothing,
-    /// The object is being let go, or is gone.
+    /// The finalizer is being removed, or the object is gone.
     Gone,
     /// The operator was told to do nothing.
     Suspended,

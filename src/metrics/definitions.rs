@@ -160,7 +160,7 @@ definitions! {
         "Duration of calls to providers";
     BREAKERS = "oauth_client_operator_provider_breakers_open", Gauge, None, Replica,
         [label("cause", BreakerLabel::names)],
-        "Provider objects at which nothing is registered for a while, at least in one namespace, because too much happened: registrations with an unknown outcome, or clients that were registered anew";
+        "Provider objects for which registrations are paused in at least one namespace, because of repeated registrations with an unknown outcome or repeated registrations of lost clients";
     PAUSES = "oauth_client_operator_provider_pauses", Gauge, None, Replica, [],
         "Provider objects that are not called for a while, because the provider asked for a pause (Retry-After)";
     RECONCILES = "oauth_client_operator_reconcile", Counter, None, Replica, [label("outcome", Outcome::names)],
@@ -184,7 +184,7 @@ definitions! {
     WATCH_AGE = "oauth_client_operator_watch_last_event_age_seconds", Gauge, Some(Unit::Seconds), Replica, [WATCHED],
         "Time since the API server last sent anything on a watch, bookmarks included; the longest of a kind";
     LEADER = "oauth_client_operator_leader", Gauge, None, Replica, [],
-        "1 if this replica leads, so that it may begin something";
+        "1 if this replica is the leader, otherwise 0";
     BUILD = "oauth_client_operator_build", Info, None, Replica,
         [Label { name: "version", values: Values::Described("version of the operator") }],
         "Version of the operator";

@@ -6,184 +6,27 @@
 //! names that issuer, at an origin of that provider. A registration access token is sent only to the URI that came with it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use url::Url;
 
 use crate::api::{ManagementMode, Reason};
-use crate::clock::Clock;
 use crate::domain::adoption::Adoption;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::record::{Access, Record};
-use crate::domain::target::{
-    AuthScheme, ClientCertificate, Credentials, Deadlines, Endpoints, Mark, SoftwareStatement, Target,
-};
+use crate::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Mark, Target};
 use crate::domain::uri_template;
 
 use super::asked::Asked;
-use super::token::Site;
-use super::{auth, origin};
 
 mod located;
 mod probe;
+mod route;
 
 pub use located::Located;
 pub use probe::{ClientAuth, ProbeCall};
-
-impl Located<'_> {
-    /// How the provider is called with the credentials of its management. `token`: where they buy a token, if discovery did not
-    /// tell.
-    fn route(self, token: Option<&String>) -> Route {
-        let found = self.endpoints.and_then(|endpoints| endpoints.token.as_ref());
-        Route {
-            credentials: self.target.management.clone(),
-            known: secrets(self.target),
-            issuer: self.issuer.to_owned(),
-            origins: self.origins(),
-            allowed_origins: self.target.allowed_origins.clone(),
-            token_endpoint: found.or(token).cloned(),
-            uid: self.target.uid.clone(),
-            ca_bundle: self.target.ca_bundle.clone(),
-            certificate: self.target.presented.certificate.clone(),
-            statement: self.target.presented.software_statement.clone(),
-            deadlines: self.target.deadlines,
-        }
-    }
-}
-
-/// As whom a call is made, and where it may go.
-#[derive(Clone, Debug)]
-pub(super) struct Route {
-    credentials: Credentials,
-    known: Vec<SecretString>,
-    issuer: String,
-    origins: Vec<String>,
-    allowed_origins: Vec<String>,
-    token_endpoint: Option<String>,
-    uid: String,
-    ca_bundle: Option<String>,
-    certificate: Option<Arc<ClientCertificate>>,
-    statement: Option<Arc<SoftwareStatement>>,
-    deadlines: Deadlines,
-}
-
-impl Route {
-    /// What a record alone tells. What authenticates is the client's own, and never the provider object's.
-    fn own(record: &Record, credentials: Credentials) -> Self {
-        let access = &record.management;
-        Self {
-            credentials,
-            known: issued(record),
-            issuer: record.endpoints.issuer.clone(),
-            origins: [&record.endpoints.issuer, &record.endpoints.registration]
-                .into_iter()
-                .chain(&access.allowed_origins)
-                .cloned()
-                .collect(),
-            allowed_origins: access.allowed_origins.clone(),
-            token_endpoint: record.endpoints.token.clone(),
-            uid: access.provider_uid.clone(),
-            ca_bundle: access.ca_bundle.clone(),
-            certificate: None,
-            statement: None,
-            deadlines: deadlines(access),
-        }
-    }
-
-    /// The same with what the provider object says today, if it is the provider of the record: an authority or an allowed origin
-    /// may have been added since.
-    fn refreshed(mut self, provider: Option<Located<'_>>) -> Self {
-        let Some(Located { target, .. }) = provider.filter(|provider| provider.issuer == self.issuer) else {
-            return self;
-        };
-        self.origins.extend(target.allowed_origins.iter().cloned());
-        self.allowed_origins.extend(target.allowed_origins.iter().cloned());
-        self.uid.clone_from(&target.uid);
-        self.ca_bundle.clone_from(&target.ca_bundle);
-        self.certificate.clone_from(&target.presented.certificate);
-        self.statement.clone_from(&target.presented.software_statement);
-        self.deadlines = target.deadlines;
-        self.known.extend(secrets(target));
-        self
-    }
-
-    /// Whether the provider's credentials may go to this address.
-    fn check(&self, uri: &str) -> Result<(), Failure> {
-        let Ok(url) = Url::parse(uri) else {
-            // It is never called, and whoever tries says why.
-            return Ok(());
-        };
-        if !origin::is_among(&url, self.origins.iter().map(String::as_str)) {
-            let text = format!(
-                "the client is managed at {}, which is no origin of its provider now, so the provider's credentials are not sent there; add the origin to \
-                 spec.endpoints.allowedOrigins of the provider, or remove the client at the provider yourself",
-                origin::of(&url)
-            );
-            return Err(Failure::new(Class::Denied, Reason::ProviderChanged, text));
-        }
-        // Of several tokens one is enough.
-        let turn = self.credentials.in_turn(Clock::default().now());
-        let checks = turn
-            .iter()
-            .map(|credentials| auth::check_consent(credentials, &url, &self.origins));
-        let mut checks: Vec<_> = checks.collect();
-        if checks.iter().any(Result::is_ok) {
-            return Ok(());
-        }
-        checks.swap_remove(0)
-    }
-
-    pub(super) const fn credentials(&self) -> &Credentials {
-        &self.credentials
-    }
-
-    /// Every credential that an answer might repeat, in every form in which it might: none may reach a message.
-    pub(super) fn spoken(&self) -> Vec<SecretString> {
-        let mut spoken = auth::spoken(&self.credentials);
-        spoken.extend(self.known.iter().flat_map(auth::forms));
-        spoken
-    }
-
-    /// Where the credentials may go.
-    pub(super) fn origins(&self) -> &[String] {
-        &self.origins
-    }
-
-    /// Where credentials that buy a token buy it.
-    pub(super) fn site(&self) -> Site<'_> {
-        Site {
-            token_endpoint: self.token_endpoint.as_deref(),
-            issuer: &self.issuer,
-            allowed_origins: &self.allowed_origins,
-        }
-    }
-
-    /// UID of the provider object.
-    pub(super) fn uid(&self) -> &str {
-        &self.uid
-    }
-
-    pub(super) fn ca_bundle(&self) -> Option<&str> {
-        self.ca_bundle.as_deref()
-    }
-
-    /// The client certificate of its connections.
-    pub(super) const fn certificate(&self) -> Option<&Arc<ClientCertificate>> {
-        self.certificate.as_ref()
-    }
-
-    /// What is sent with an update.
-    pub(super) const fn statement(&self) -> Option<&Arc<SoftwareStatement>> {
-        self.statement.as_ref()
-    }
-
-    pub(super) const fn deadlines(&self) -> Deadlines {
-        self.deadlines
-    }
-}
+pub(super) use route::Route;
 
 /// A call to the configuration endpoint of one client.
 #[derive(Clone, Debug)]

@@ -1,56 +1,46 @@
 //! Discovery: from what the provider object says to the provider's endpoints.
 
+mod documents;
+mod fetch;
 mod missed;
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use http::Method;
-use http::header::LOCATION;
+use http::HeaderMap;
 use url::Url;
 
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
-use crate::domain::target::{Credentials, Endpoints, Location, Target};
+use crate::domain::target::{Endpoints, Location, Target};
 
+use self::documents::{Document, Documents};
+use self::fetch::Kind;
 use self::missed::Missed;
 use super::auth;
-use super::exchange::{Answer, Exchange, JSON};
-use super::limits::{self, BodyError};
-use super::metadata::{self, Metadata};
+use super::exchange::Answer;
+use super::limits::BodyError;
+use super::metadata::Metadata;
 use super::origin;
 use super::transport::{Transport, not_sent};
-use super::verdict::{harmless, silent, undiscovered};
+use super::verdict::{silent, undiscovered};
 use super::webfinger::{self, Resource};
 
 /// What discovery found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovered {
     /// Issuer and endpoints.
-    pub endpoints: Endpoints,
+    pub endpoints: Arc<Endpoints>,
+    /// The documents that say so.
+    documents: Vec<Document>,
 }
 
-/// What is fetched.
-#[derive(Clone, Copy)]
-enum Kind {
-    Metadata,
-    WebFinger,
-}
-
-impl Kind {
-    const fn accept(self) -> &'static str {
-        match self {
-            Self::Metadata => JSON,
-            // RFC 7033 section 4.2 names the first; many servers know only the second.
-            Self::WebFinger => "application/jrd+json, application/json",
-        }
-    }
-
-    const fn limit(self) -> usize {
-        match self {
-            Self::Metadata => limits::METADATA,
-            Self::WebFinger => limits::WEBFINGER,
-        }
+impl Discovered {
+    /// How long it is used before the provider is asked again.
+    #[must_use]
+    pub fn life(&self) -> Duration {
+        documents::life(&self.documents)
     }
 }
 
@@ -61,25 +51,37 @@ impl Transport {
     /// No document is found, it states another issuer than it should, it offers no registration, or its endpoint lies at an
     /// origin that is not allowed.
     pub async fn discover(&self, target: &Target) -> Result<Discovered, CallError> {
+        self.discover_again(target, None).await
+    }
+
+    /// The same where it is known what the last discovery of this very target found: documents that have not changed are not sent again.
+    ///
+    /// # Errors
+    /// As [`Transport::discover`].
+    pub async fn discover_again(&self, target: &Target, before: Option<&Discovered>) -> Result<Discovered, CallError> {
         let spoken = auth::spoken(&target.discovery);
         let begun = Instant::now();
-        let result = self.find(target).await;
+        let mut documents = Documents {
+            before: before.map_or(&[], |before| &before.documents),
+            now: Vec::new(),
+        };
+        let result = self.find(target, &mut documents).await;
         self.counter.note_discovery(&result, begun);
         result.map_err(|error| auth::discreet(error, &spoken))
     }
 
-    async fn find(&self, target: &Target) -> Result<Discovered, CallError> {
+    async fn find(&self, target: &Target, documents: &mut Documents<'_>) -> Result<Discovered, CallError> {
         let (document, from, refusal) = match &target.location {
             Location::Issuer(issuer) => {
                 pasted(issuer).map_or(Ok(()), Err).map_err(not_sent)?;
-                self.at_issuer(target, issuer).await?
+                self.at_issuer(target, issuer, documents).await?
             }
             Location::WebFinger { resource, host } => {
                 let issuer = self.finger(target, resource, host.as_deref()).await?;
-                self.at_issuer(target, &issuer).await?
+                self.at_issuer(target, &issuer, documents).await?
             }
             Location::MetadataUrl(url) => {
-                let (document, from) = self.at_url(target, url).await?;
+                let (document, from) = self.at_url(target, url, documents).await?;
                 (document, from, None)
             }
         };
@@ -93,7 +95,8 @@ impl Transport {
             (found, _) => found.map_err(not_sent)?,
         };
         Ok(Discovered {
-            endpoints: Endpoints {
+            documents: std::mem::take(&mut documents.now),
+            endpoints: Arc::new(Endpoints {
                 issuer: document.issuer,
                 registration,
                 authorization: document.authorization,
@@ -104,21 +107,30 @@ impl Transport {
                 userinfo: document.userinfo,
                 end_session: document.end_session,
                 auth_methods: document.auth_methods,
-            },
+            }),
         })
     }
 
     /// Tries the well-known places of an issuer in their order, until its documents name a registration endpoint. A provider in
     /// trouble must not be taken for one that lacks a document, so only a place that has none leads to the next. With what was found
     /// comes the first refusal of another place.
-    async fn at_issuer(&self, target: &Target, issuer: &str) -> Result<(Metadata, Url, Option<CallError>), CallError> {
+    async fn at_issuer(
+        &self,
+        target: &Target,
+        issuer: &str,
+        documents: &mut Documents<'_>,
+    ) -> Result<(Metadata, Url, Option<CallError>), CallError> {
         let wanted = target.expected_issuer.as_deref().unwrap_or(issuer);
         let base = origin::callable("the issuer", issuer, &self.policy).map_err(not_sent)?;
         let mut found: Option<Metadata> = None;
         let mut missed = Missed::default();
         for place in well_known(&base) {
             let what = format!("the metadata address {}", origin::shown(place.as_str()));
-            let answer = match self.fetch(target, place, Kind::Metadata, &what).await {
+            let conditions = documents.conditions(&place);
+            let answer = match self
+                .fetch(target, place.clone(), Kind::Metadata, &what, &conditions)
+                .await
+            {
                 // The document that is there counts; what this place leads to may not be called.
                 Err(error) if found.is_some() && error.failure.class == Class::Denied => {
                     missed.refusal.get_or_insert(error);
@@ -126,7 +138,7 @@ impl Transport {
                 }
                 answer => answer?,
             };
-            match document(answer, &what) {
+            match documents.read(&place, answer, &what) {
                 Ok(other) if other.issuer != wanted => {
                     missed.mismatch.get_or_insert(not_sent(mismatch(&other.issuer, wanted)));
                 }
@@ -153,11 +165,19 @@ impl Transport {
         }
     }
 
-    async fn at_url(&self, target: &Target, url: &str) -> Result<(Metadata, Url), CallError> {
+    async fn at_url(
+        &self,
+        target: &Target,
+        url: &str,
+        documents: &mut Documents<'_>,
+    ) -> Result<(Metadata, Url), CallError> {
         let url = origin::callable("spec.metadataURL of the provider", url, &self.policy).map_err(not_sent)?;
         let what = format!("the metadata address {}", origin::shown(url.as_str()));
-        let answer = self.fetch(target, url.clone(), Kind::Metadata, &what).await?;
-        let found = document(answer, &what)?;
+        let conditions = documents.conditions(&url);
+        let answer = self
+            .fetch(target, url.clone(), Kind::Metadata, &what, &conditions)
+            .await?;
+        let found = documents.read(&url, answer, &what)?;
         match &target.expected_issuer {
             Some(wanted) => check_issuer(&found.issuer, wanted).map_err(not_sent)?,
             None if !origin::is_among(&url, [found.issuer.as_str()]) => {
@@ -177,7 +197,8 @@ impl Transport {
         let url = resource.url("https", host).map_err(not_sent)?;
         let at = origin::of(&url);
         let what = format!("WebFinger at {at}");
-        let answer = self.fetch(target, url.clone(), Kind::WebFinger, &what).await?;
+        let none = HeaderMap::new();
+        let answer = self.fetch(target, url.clone(), Kind::WebFinger, &what, &none).await?;
         let failed = |text: String| not_sent(Failure::new(Class::Denied, Reason::DiscoveryFailed, text));
         let status = answer.status;
         let body = body(answer, &what)?;
@@ -230,55 +251,6 @@ impl Transport {
         }
         Err(elsewhere("the registration endpoint", &url))
     }
-
-    /// Gets a document. Redirects are followed a few times, without credentials once the origin is another.
-    async fn fetch(&self, target: &Target, url: Url, kind: Kind, what: &str) -> Result<Answer, CallError> {
-        let none = Credentials::default();
-        let mut next = url;
-        let mut credentials = &target.discovery;
-        let mut certificate = target.presented.certificate.as_ref();
-        let origins = [origin::of(&next)];
-        for _ in 0..=limits::REDIRECTS {
-            let here = next.clone();
-            let answer = self
-                .send(Exchange {
-                    method: Method::GET,
-                    url: next,
-                    body: None,
-                    credentials,
-                    origins: &origins,
-                    uid: &target.uid,
-                    ca_bundle: target.ca_bundle.as_deref(),
-                    certificate,
-                    deadlines: target.deadlines,
-                    accept: kind.accept(),
-                    limit: kind.limit(),
-                })
-                .await
-                .map_err(harmless)?;
-            if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
-                return Ok(answer);
-            }
-            let to = answer
-                .headers
-                .get(LOCATION)
-                .and_then(|to| to.to_str().ok())
-                .and_then(|to| here.join(to).ok());
-            let Some(to) = to else { return Ok(answer) };
-            let to =
-                origin::callable(&format!("where {what} redirects to"), to.as_str(), &self.policy).map_err(not_sent)?;
-            if here.scheme() == "https" && to.scheme() != "https" {
-                return Err(not_sent(elsewhere(&format!("where {what} redirects to"), &to)));
-            }
-            if to.origin() != here.origin() {
-                credentials = &none;
-                certificate = None;
-            }
-            next = to;
-        }
-        let text = format!("{what} redirects more than {} times", limits::REDIRECTS);
-        Err(not_sent(Failure::new(Class::Denied, Reason::DiscoveryFailed, text)))
-    }
 }
 
 /// Well-known places of an issuer's metadata: OpenID Connect Discovery section 4, RFC 8414 sections 3 and 5, and the place
@@ -323,22 +295,6 @@ fn body(answer: Answer, what: &str) -> Result<Vec<u8>, CallError> {
             Err(not_sent(Failure::new(Class::Denied, Reason::InvalidResponse, text)))
         }
     }
-}
-
-fn document(answer: Answer, what: &str) -> Result<Metadata, CallError> {
-    if !(200..300).contains(&answer.status) {
-        return Err(undiscovered(&answer, what));
-    }
-    let status = answer.status;
-    let body = body(answer, what)?;
-    metadata::parse(&body).ok_or_else(|| {
-        let text = format!("{what} answers with something else than a JSON object that states an issuer");
-        let failure = Failure::new(Class::Denied, Reason::DiscoveryFailed, text);
-        CallError {
-            status: Some(status),
-            ..not_sent(failure)
-        }
-    })
 }
 
 /// Whether a place simply has no document: any 4xx that does not ask for patience, or a success that is something else.

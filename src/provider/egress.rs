@@ -1,10 +1,14 @@
 //! The egress guard: which addresses may be dialled. It is asked after name resolution, for the very addresses that are
 //! then connected to, so that no name leads around it.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
+
+use super::namespaced::NamespacedProviders;
 
 /// Where providers may be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +17,10 @@ pub struct EgressPolicy {
     pub allow_insecure_origins: bool,
     /// Addresses that are never dialled: those of the API server.
     pub refused: Vec<IpAddr>,
+    /// What namespaced providers may reach of the rest.
+    pub namespaced: NamespacedProviders,
+    /// The ranges that every address has to lie in; empty: everywhere.
+    pub within: Vec<IpNet>,
 }
 
 /// No address of a name may be dialled.
@@ -38,6 +46,17 @@ impl Resolve for Guard {
 }
 
 impl EgressPolicy {
+    /// The policy for calls to a provider of this kind.
+    pub(super) fn of(&self, namespaced: bool) -> Cow<'_, Self> {
+        if !namespaced || self.namespaced.ranges().is_empty() {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self {
+            within: self.namespaced.ranges().to_vec(),
+            ..self.clone()
+        })
+    }
+
     /// What may be dialled of the addresses of a name. These very addresses are dialled: nothing is resolved again.
     fn allowed(&self, host: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
         let allowed: Vec<SocketAddr> = found.filter(|address| !self.refuses(address.ip())).collect();
@@ -57,6 +76,11 @@ impl EgressPolicy {
         is_refused(address, self.allow_insecure_origins)
             || self.refused.contains(&address.to_canonical())
             || carried.is_some_and(|carried| self.refused.contains(&carried))
+            || self.is_outside(address.to_canonical())
+    }
+
+    fn is_outside(&self, address: IpAddr) -> bool {
+        !self.within.is_empty() && !self.within.iter().any(|range| range.contains(&address))
     }
 
     /// Checks a host that is an address: the HTTP client resolves none of those, so the guard would never see it.
@@ -136,6 +160,7 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::namespaced::Mode;
 
     fn refused(text: &str) -> bool {
         is_refused(text.parse().unwrap(), false)
@@ -202,6 +227,7 @@ mod tests {
         let policy = EgressPolicy {
             allow_insecure_origins: false,
             refused: vec!["10.96.0.1".parse().unwrap()],
+            ..EgressPolicy::default()
         };
         let allowed = |addresses: &[&str]| {
             let found = addresses.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 443));
@@ -226,11 +252,33 @@ mod tests {
         let policy = EgressPolicy {
             allow_insecure_origins: false,
             refused: vec!["10.96.0.1".parse().unwrap()],
+            ..EgressPolicy::default()
         };
         let refuses = |url: &str| policy.refuses_host(&Url::parse(url).unwrap());
         assert!(
             refuses("https://10.96.0.1/") && refuses("https://[::ffff:10.96.0.1]/") && refuses("https://2130706433/")
         );
         assert!(!refuses("https://10.96.0.2/") && !refuses("https://p.example/"));
+    }
+
+    #[test]
+    fn t297_a_namespaced_provider_is_dialled_within_the_ranges_only() {
+        let policy = EgressPolicy {
+            namespaced: NamespacedProviders::new(Mode::AllowList, "", "10.1.0.0/16,fd12::/16").unwrap(),
+            ..EgressPolicy::default()
+        };
+        let refuses = |namespaced: bool, address: &str| policy.of(namespaced).refuses(address.parse().unwrap());
+        for address in ["10.1.2.3", "::ffff:10.1.2.3", "fd12::1"] {
+            assert!(!refuses(true, address), "{address}");
+        }
+        for address in ["10.2.0.1", "93.184.216.34", "64:ff9b::a01:1", "fd13::1"] {
+            assert!(refuses(true, address) && !refuses(false, address), "{address}");
+        }
+        // What nobody may dial is not allowed by a range.
+        let policy = EgressPolicy {
+            namespaced: NamespacedProviders::new(Mode::AllowList, "", "169.254.0.0/16").unwrap(),
+            ..EgressPolicy::default()
+        };
+        assert!(policy.of(true).refuses("169.254.169.254".parse().unwrap()));
     }
 }

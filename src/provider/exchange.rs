@@ -20,6 +20,8 @@ pub(super) struct Exchange<'a> {
     pub origins: &'a [String],
     /// UID of the provider object: providers share no connection.
     pub uid: &'a str,
+    /// Whether that object is namespaced.
+    pub namespaced: bool,
     pub ca_bundle: Option<&'a str>,
     /// The client certificate that is shown.
     pub certificate: Option<&'a Arc<ClientCertificate>>,

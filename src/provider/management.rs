@@ -133,6 +133,7 @@ impl Transport {
             credentials: route.credentials(),
             origins: route.origins(),
             uid: route.uid(),
+            namespaced: route.namespaced(),
             ca_bundle: route.ca_bundle(),
             certificate: route.certificate(),
             deadlines: route.deadlines(),

@@ -79,6 +79,7 @@ impl Transport {
             credentials: route.credentials(),
             origins: route.origins(),
             uid: route.uid(),
+            namespaced: route.namespaced(),
             ca_bundle: route.ca_bundle(),
             certificate: route.certificate(),
             deadlines: route.deadlines(),

@@ -1,5 +1,7 @@
 //! The metadata document (OpenID Connect Discovery section 3, RFC 8414 section 2), as far as it is needed.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::wire::Object;
@@ -94,7 +96,8 @@ fn text(object: &Map<String, Value>, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// A list with an entry that is no method says nothing reliable, so none of it is taken over.
+/// A list with an entry that is no method says nothing reliable, so none of it is taken over. The order says nothing, and it may be
+/// another in each answer.
 fn methods(object: &Map<String, Value>) -> Option<Vec<String>> {
     let list = object.get("token_endpoint_auth_methods_supported")?.as_array()?;
     let method = |value: &Value| {
@@ -103,7 +106,9 @@ fn methods(object: &Map<String, Value>) -> Option<Vec<String>> {
             !method.is_empty() && method.len() <= LONGEST_METHOD && method.bytes().all(|byte| byte.is_ascii_graphic());
         plain.then(|| method.to_owned())
     };
-    (list.len() <= MOST_METHODS).then(|| list.iter().map(method).collect())?
+    let read = || list.iter().map(method).collect::<Option<BTreeSet<String>>>();
+    let methods = (list.len() <= MOST_METHODS).then(read)??;
+    Some(methods.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -155,8 +160,9 @@ mod tests {
             parse(text.as_bytes()).unwrap().auth_methods
         };
         assert_eq!(
-            read(json!(["none", "client_secret_post"])).unwrap(),
-            ["none", "client_secret_post"]
+            read(json!(["none", "client_secret_post", "none"])).unwrap(),
+            ["client_secret_post", "none"],
+            "the order is not news"
         );
         assert_eq!(read(json!([])).unwrap(), [""; 0]);
         for broken in [

@@ -25,13 +25,16 @@ impl Transport {
     /// # Errors
     /// There is no answer, or an endpoint may not be called.
     pub async fn probe(&self, call: &ProbeCall) -> Result<Probed, CallError> {
+        let mut last = Probed::Unclear;
         for (kind, endpoint) in call.endpoints() {
-            let answer = self.probe_at(call, kind, endpoint).await?;
-            if answer != Probed::Unclear {
-                return Ok(answer);
+            match self.probe_at(call, kind, endpoint).await? {
+                // The next one may tell more.
+                Probed::Rejected(ProbeKind::Introspection) => last = Probed::Rejected(kind),
+                Probed::Unclear => {}
+                answer => return Ok(answer),
             }
         }
-        Ok(Probed::Unclear)
+        Ok(last)
     }
 
     async fn probe_at(&self, call: &ProbeCall, kind: ProbeKind, endpoint: &str) -> Result<Probed, CallError> {
@@ -44,6 +47,7 @@ impl Transport {
             credentials: route.credentials(),
             origins: route.origins(),
             uid: route.uid(),
+            namespaced: route.namespaced(),
             ca_bundle: route.ca_bundle(),
             certificate: route.certificate(),
             deadlines: route.deadlines(),
@@ -60,7 +64,9 @@ impl Transport {
 fn meaning(kind: ProbeKind, status: u16, body: &[u8]) -> Probed {
     let code = error_body::parse(body).code;
     match (kind, status, code.as_deref()) {
-        (ProbeKind::Revocation | ProbeKind::Token, 400 | 401, Some("invalid_client")) => Probed::Rejected(kind),
+        (ProbeKind::Revocation | ProbeKind::Token, 400 | 401, Some("invalid_client"))
+        | (ProbeKind::Introspection, 401 | 403, _)
+        | (ProbeKind::Introspection, 400, Some("invalid_client")) => Probed::Rejected(kind),
         (ProbeKind::Revocation | ProbeKind::Introspection, 200, None)
         | (ProbeKind::Token, 400 | 401, Some("invalid_grant")) => Probed::Accepted(kind),
         _ => Probed::Unclear,
@@ -115,7 +121,11 @@ mod tests {
             assert_eq!(said(kind, 401, "invalid_client"), Probed::Rejected(kind));
             assert_eq!(said(kind, 400, "invalid_client"), Probed::Rejected(kind));
         }
-        assert_eq!(said(Introspection, 401, "invalid_client"), Probed::Unclear);
+        for status in [400, 401, 403] {
+            let answer = said(Introspection, status, "invalid_client");
+            assert_eq!(answer, Probed::Rejected(Introspection), "by the caller's credentials");
+        }
+        assert_eq!(said(Introspection, 400, "invalid_request"), Probed::Unclear);
         assert_eq!(said(Token, 400, "invalid_grant"), Probed::Accepted(Token));
         assert_eq!(said(Revocation, 400, "invalid_grant"), Probed::Unclear);
         assert_eq!(meaning(Revocation, 200, b""), Probed::Accepted(Revocation));

@@ -45,6 +45,7 @@ impl Transport {
             credentials: &target.registration,
             origins: &origins,
             uid: &target.uid,
+            namespaced: target.namespaced,
             ca_bundle: target.ca_bundle.as_deref(),
             certificate: target.presented.certificate.as_ref(),
             deadlines: target.deadlines,

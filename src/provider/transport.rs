@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Certificate, Client, redirect, retry};
 use ring::digest::{SHA256, digest};
 
@@ -37,8 +37,8 @@ const MOST_CLIENTS: usize = 256;
 /// what was connected for one provider object, or with one certificate, is never used for another, or without one.
 type Clients = Bounded<ClientKey, (Duration, Client)>;
 
-/// UID of the provider object, digests of the authorities that are trusted and of the certificate that is shown.
-type ClientKey = (String, Option<Vec<u8>>, Option<Vec<u8>>);
+/// UID of the provider object, whether it is namespaced, digests of the authorities that are trusted and of the certificate that is shown.
+type ClientKey = (String, bool, Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// Calls providers.
 #[derive(Clone)]
@@ -84,25 +84,38 @@ impl Transport {
     /// # Errors
     /// There is no answer. Its effect is [`Effect::NotApplied`] only if no byte of the request was sent.
     pub(super) async fn send(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
+        self.send_if(exchange, &HeaderMap::new()).await
+    }
+
+    /// The same under conditions (RFC 9110 section 13.1).
+    pub(super) async fn send_if(&self, exchange: Exchange<'_>, conditions: &HeaderMap) -> Result<Answer, CallError> {
         if exchange.method != Method::GET {
-            return self.send_once(exchange).await;
+            return self.send_once_if(exchange, conditions).await;
         }
         // Not every server knows what it serves: what it calls it does not matter.
         let again = Exchange {
             accept: ANYTHING,
             ..exchange.clone()
         };
-        match self.send_once(exchange).await {
-            Ok(answer) if answer.status == 406 => self.send_once(again).await,
+        match self.send_once_if(exchange, conditions).await {
+            Ok(answer) if answer.status == 406 => self.send_once_if(again, conditions).await,
             result => result,
         }
     }
 
     /// The same, without a second try for other media types.
     pub(super) async fn send_once(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
+        self.send_once_if(exchange, &HeaderMap::new()).await
+    }
+
+    async fn send_once_if(&self, exchange: Exchange<'_>, conditions: &HeaderMap) -> Result<Answer, CallError> {
         let at = origin::of(&exchange.url);
-        if self.policy.refuses_host(&exchange.url) {
-            return Err(not_sent(address_refused(&at)));
+        if exchange.namespaced {
+            self.policy.namespaced.check(&exchange.url).map_err(not_sent)?;
+        }
+        let policy = self.policy.of(exchange.namespaced);
+        if policy.refuses_host(&exchange.url) {
+            return Err(not_sent(address_refused(&at, &policy)));
         }
         let credentials = auth::header(exchange.credentials, &exchange.url, exchange.origins).map_err(not_sent)?;
         // A connection that cannot be made is no doubt about a request, so it has to fail before the whole call does.
@@ -120,6 +133,9 @@ impl Transport {
             .request(exchange.method, exchange.url)
             .header(ACCEPT, exchange.accept)
             .header(ACCEPT_ENCODING, "identity");
+        for (name, value) in conditions {
+            request = request.header(name, value);
+        }
         if let Some((name, value)) = credentials {
             request = request.header(name, value);
         }
@@ -143,7 +159,7 @@ impl Transport {
         };
         let result = match limits::within(exchange.deadlines.request, answered).await {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(broken(&error, &at, shown)),
+            Some(Err(error)) => Err(broken(&error, &at, shown, &policy)),
             None => {
                 let text = format!("{at} did not answer within {} s", exchange.deadlines.request.as_secs());
                 Err(unanswered(text))
@@ -156,51 +172,58 @@ impl Transport {
     fn client(&self, exchange: &Exchange<'_>, connect: Duration) -> Result<Client, Failure> {
         let Exchange {
             uid,
+            namespaced,
             ca_bundle,
             certificate,
             ..
         } = *exchange;
         let digest = |pem: &str| digest(&SHA256, pem.as_bytes()).as_ref().to_vec();
-        let key = (uid.to_owned(), ca_bundle.map(digest), digest_of(certificate));
+        let key = (
+            uid.to_owned(),
+            namespaced,
+            ca_bundle.map(digest),
+            digest_of(certificate),
+        );
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, client)) = clients.get(&key)
             && *of == connect
         {
             return Ok(client.clone());
         }
-        let client = self.build(ca_bundle, certificate, connect)?;
+        let client = build(&self.policy.of(namespaced), ca_bundle, certificate, connect)?;
         clients.insert(key, (connect, client.clone()));
         Ok(client)
     }
+}
 
-    fn build(
-        &self,
-        ca_bundle: Option<&str>,
-        certificate: Option<&Arc<ClientCertificate>>,
-        connect: Duration,
-    ) -> Result<Client, Failure> {
-        let mut builder = Client::builder()
-            .user_agent(concat!("oauth-client-operator/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .connect_timeout(connect)
-            .pool_idle_timeout(IDLE)
-            .dns_resolver(Guard(self.policy.clone()));
-        if let Some(pem) = ca_bundle {
-            let found = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
-            if found.is_empty() {
-                return Err(Failure::new(Class::Denied, Reason::CertificateRejected, NO_AUTHORITY));
-            }
-            builder = builder.tls_certs_only(found);
+/// An HTTP client that dials what the policy allows.
+fn build(
+    policy: &EgressPolicy,
+    ca_bundle: Option<&str>,
+    certificate: Option<&Arc<ClientCertificate>>,
+    connect: Duration,
+) -> Result<Client, Failure> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("oauth-client-operator/", env!("CARGO_PKG_VERSION")))
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .connect_timeout(connect)
+        .pool_idle_timeout(IDLE)
+        .dns_resolver(Guard(policy.clone()));
+    if let Some(pem) = ca_bundle {
+        let found = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+        if found.is_empty() {
+            return Err(Failure::new(Class::Denied, Reason::CertificateRejected, NO_AUTHORITY));
         }
-        if let Some(certificate) = certificate {
-            builder = builder.identity(certificate.identity()?);
-        }
-        builder
-            .build()
-            .map_err(|_| Failure::new(Class::Denied, Reason::CertificateRejected, NO_AUTHORITY))
+        builder = builder.tls_certs_only(found);
     }
+    if let Some(certificate) = certificate {
+        builder = builder.identity(certificate.identity()?);
+    }
+    builder
+        .build()
+        .map_err(|_| Failure::new(Class::Denied, Reason::CertificateRejected, NO_AUTHORITY))
 }
 
 /// A failure before the first byte of a request.
@@ -229,16 +252,22 @@ pub(super) fn unanswered(text: String) -> CallError {
     }
 }
 
-fn address_refused(at: &str) -> Failure {
+fn address_refused(at: &str, policy: &EgressPolicy) -> Failure {
+    let bound = if policy.within.is_empty() {
+        ""
+    } else {
+        "; for an OAuthProvider, so is every address outside of its flag --namespaced-provider-cidrs: use a ClusterOAuthProvider, or ask whoever installed the \
+         operator to list the range"
+    };
     let text = format!(
-        "{at} has no address that the operator may contact: loopback, link-local and cloud metadata addresses are refused"
+        "{at} has no address that the operator may contact: loopback, link-local and cloud metadata addresses are refused{bound}"
     );
     Failure::new(Class::Denied, Reason::AddressRefused, text)
 }
 
 /// What an error of the HTTP client means. Its own text is not shown: it differs from one try to the next.
 /// `shown`: the operator has shown a client certificate.
-fn broken(error: &reqwest::Error, at: &str, shown: bool) -> CallError {
+fn broken(error: &reqwest::Error, at: &str, shown: bool, policy: &EgressPolicy) -> CallError {
     let causes = Causes::of(error);
     let denied = |reason, text: String| CallError {
         effect: if error.is_connect() {
@@ -263,7 +292,7 @@ fn broken(error: &reqwest::Error, at: &str, shown: bool) -> CallError {
         return unanswered(format!("the connection to {at} broke before the answer was complete"));
     }
     if causes.refused {
-        return not_sent(address_refused(at));
+        return not_sent(address_refused(at, policy));
     }
     match causes.tls {
         Some(Tls::Certificate(why)) => {

@@ -17,7 +17,27 @@ use testbed::provision::Program;
 use crate::stage::{BINARY, plane};
 
 /// Values without which another value has no effect or is refused.
-const WITH: [(&str, &str, &str); 3] = [
+const WITH: [(&str, &str, &str); 7] = [
+    (
+        "config.namespacedProviders.origins",
+        "config.namespacedProviders.mode",
+        r#""AllowList""#,
+    ),
+    (
+        "config.namespacedProviders.origins",
+        "config.namespacedProviders.cidrs",
+        r#"["192.0.2.0/24"]"#,
+    ),
+    (
+        "config.namespacedProviders.cidrs",
+        "config.namespacedProviders.mode",
+        r#""AllowList""#,
+    ),
+    (
+        "config.namespacedProviders.cidrs",
+        "config.namespacedProviders.origins",
+        r#"["https://sso.example.com"]"#,
+    ),
     ("leaderElection.enabled", "replicas", "1"),
     ("rbac.finishTerminatingNamespaces", "watch.namespaces", r#"["shop"]"#),
     ("serviceAccount.create", "serviceAccount.name", r#""given""#),
@@ -83,6 +103,37 @@ async fn template(plane: &ControlPlane, namespace: &str, values: &[String]) -> C
     plane.helm(&args).await.unwrap()
 }
 
+/// What one template of the chart renders with these values.
+pub async fn rendered_template(namespace: &str, name: &str, values: &[String]) -> String {
+    let chart = chart();
+    let chart = chart.to_string_lossy();
+    let mut args = vec![
+        "template",
+        NAME,
+        &chart,
+        "--namespace",
+        namespace,
+        "--kube-version",
+        "1.36.0",
+        "-s",
+        name,
+    ];
+    args.extend(values.iter().flat_map(|value| ["--set", value.as_str()]));
+    plane().await.helm(&args).await.unwrap().stdout().unwrap()
+}
+
+/// What a component adds to the base.
+pub async fn kustomized_with(component: &str) -> String {
+    let scratch = Scratch::new("overlay").unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::os::unix::fs::symlink(root.join("deploy"), scratch.path().join("deploy")).unwrap();
+    let overlay = format!("resources: [deploy/base]\ncomponents: [deploy/{component}]\n");
+    std::fs::write(scratch.path().join("kustomization.yaml"), overlay).unwrap();
+    let directory = scratch.path().to_string_lossy().into_owned();
+    let built = plane().await.kubectl(&["kustomize", &directory]).await.unwrap();
+    built.stdout().unwrap()
+}
+
 pub async fn rendered(values: &[String]) -> String {
     template(plane().await, "home", values).await.stdout().unwrap()
 }
@@ -132,6 +183,8 @@ async fn schemas(directory: &Path) {
         std::fs::write(file, schema.to_string()).unwrap();
     };
     for name in [
+        "api.admissionregistration.v1.ValidatingAdmissionPolicy",
+        "api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
         "api.apps.v1.Deployment",
         "api.core.v1.ConfigMap",
         "api.core.v1.Pod",
@@ -313,6 +366,25 @@ async fn t128_two_releases_of_one_name_have_no_object_in_common_but_the_definiti
         assert!(found[0].len() > 8, "{found:?}");
         assert_eq!(shared, Vec::<&String>::new());
     }
+}
+
+#[tokio::test]
+async fn t297_lists_of_providers_that_would_end_the_start_are_refused() {
+    let refused = async |values: &[&str]| {
+        let values: Vec<_> = values
+            .iter()
+            .map(|value| format!("config.namespacedProviders.{value}"))
+            .collect();
+        let output = template(plane().await, "home", &values).await;
+        assert!(
+            !output.success() && output.stderr.contains("config.namespacedProviders: "),
+            "{values:?}: {}",
+            output.stderr
+        );
+    };
+    refused(&[r#"mode="AllowList""#]).await;
+    refused(&[r#"origins=["https://sso.example.com"]"#]).await;
+    refused(&[r#"mode="Disabled""#, r#"cidrs=["192.0.2.0/24"]"#]).await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "names of tests say what they are about")]
 
 mod admission;
+mod admission_policies;
 mod adopt;
 mod api_server;
 mod bad_input;
@@ -35,11 +36,13 @@ mod logs;
 mod monitoring;
 mod moved_installation;
 mod moves;
+mod namespaced_providers;
 mod outage;
 mod own_namespace;
 mod page;
 mod pages;
 mod quiet;
+mod refreshed;
 mod reinstalled;
 mod restored;
 mod rules;
@@ -57,5 +60,6 @@ mod tenancy;
 mod tokens;
 mod uninstall;
 mod vanished;
+mod verified;
 mod watches;
 mod wire;

@@ -12,7 +12,7 @@ use testbed::process::Scratch;
 use testbed::provision::Program;
 use testbed::site::{Site, bearer, consented, oauth_client, oauth_provider};
 
-use crate::chart::rendered;
+use crate::chart::{kustomized_with, rendered};
 use crate::scene::CLIENT;
 use crate::stage::{Stage, eventually};
 
@@ -314,18 +314,7 @@ async fn t194_alerts_and_dashboard_name_what_the_real_operator_exports() {
 /// What the component for kustomize adds is what the chart renders.
 #[tokio::test]
 async fn t194_kustomize_adds_the_monitors_and_alerts_of_the_chart() {
-    let scratch = Scratch::new("overlay").unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::os::unix::fs::symlink(root.join("deploy"), scratch.path().join("deploy")).unwrap();
-    let overlay = "resources: [deploy/base]\ncomponents: [deploy/monitoring]\n";
-    std::fs::write(scratch.path().join("kustomization.yaml"), overlay).unwrap();
-    let directory = scratch.path().to_string_lossy().into_owned();
-    let built = crate::stage::plane()
-        .await
-        .kubectl(&["kustomize", &directory])
-        .await
-        .unwrap();
-    let built = built.stdout().unwrap();
+    let built = kustomized_with("monitoring").await;
     let objects = serde_yaml::Deserializer::from_str(&built).map(|object| Value::deserialize(object).unwrap());
     let kustomized: BTreeMap<String, Value> = objects
         .map(|object| (object["kind"].as_str().unwrap().to_owned(), object))

@@ -28,6 +28,20 @@ impl Installed {
         }
     }
 
+    /// Takes off the labels that an earlier version of the operator did not write.
+    async fn unlabelled(&self) {
+        let records = [
+            "-n",
+            HOME,
+            "label",
+            "secrets",
+            "-l",
+            "oauth-client-operator.dev/role=record",
+        ];
+        let taken = ["oauth-client-operator.dev/object-", "oauth-client-operator.dev/client-"];
+        self.kubectl(&[&records[..], &taken].concat()).await;
+    }
+
     /// The data of each application's Secret.
     async fn credentials(&self) -> BTreeMap<String, Value> {
         let mut found = BTreeMap::new();
@@ -82,6 +96,7 @@ async fn t210_objects_whose_definitions_were_lost_get_their_clients_back() {
     installed.script("kubectl delete -k deploy/crds --timeout=60s").await;
     assert_eq!(installed.owners().await, owners);
     installed.none_is_unnamed().await;
+    installed.unlabelled().await;
 
     for (_, step) in blocks(PAGE, "## The objects are lost") {
         // What the page leaves to the backup tool comes before the operator is started.

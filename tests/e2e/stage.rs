@@ -232,14 +232,7 @@ impl Unmanned {
 
     /// Options with the rights that the chart renders for one namespace.
     pub async fn options(&self) -> OperatorOptions {
-        let watched = [self.apps.name().to_owned()];
-        let rights = rights(self.home.name(), &watched).await;
-        OperatorOptions {
-            binary: BINARY.into(),
-            manifests: vec![rights],
-            env: vec![("RUST_LOG".to_owned(), "info,oauth_client_operator=trace".to_owned())],
-            ..OperatorOptions::new(self.home.name(), &watched)
-        }
+        options(&self.home, &self.apps).await
     }
 
     pub async fn man(self, options: OperatorOptions) -> Stage {
@@ -250,6 +243,17 @@ impl Unmanned {
             apps: self.apps,
             client: self.client,
         }
+    }
+}
+
+/// Options of an operator in one namespace that serves the other.
+pub async fn options(home: &Namespace, apps: &Namespace) -> OperatorOptions {
+    let watched = [apps.name().to_owned()];
+    OperatorOptions {
+        binary: BINARY.into(),
+        manifests: vec![rights(home.name(), &watched).await],
+        env: vec![("RUST_LOG".to_owned(), "info,oauth_client_operator=trace".to_owned())],
+        ..OperatorOptions::new(home.name(), &watched)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::controller::context::{Context, lock};
 use crate::controller::pauses;
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::Provider;
-use crate::domain::probe::{ProbeKind, Probed};
+use crate::domain::probe::{self, ProbeKind, Probed, Reading};
 use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 use crate::metrics::{Answer, Change, Operation};
@@ -85,15 +85,15 @@ impl Live<'_> {
     /// The endpoints of the provider, unless it asked for a pause.
     pub(super) async fn discovering(&self, provider: &Provider) -> Result<Endpoints, CallError> {
         self.unless_paused()?;
-        let found = self.cx.discover(provider).await;
-        self.note_pause(&found);
+        let found = self.cx.look(provider).await;
         if let Some((uid, Some(key))) = &*lock(&self.provider)
             && *uid == provider.uid
         {
-            let found = found.as_ref().map(|found| &found.endpoints);
+            let found = found.as_ref().map(|found| &*found.endpoints);
             self.learn(key, found.map_err(|error| &error.failure));
         }
-        found.map(|found| found.endpoints.clone())
+        let found = self.or_known(provider, found)?;
+        Ok(Endpoints::clone(&found.endpoints))
     }
 
     /// UID of the provider object that is called, and the version of what is known of its tokens.
@@ -132,6 +132,22 @@ impl Live<'_> {
         }
     }
 
+    /// Whether the provider accepts a client's credentials.
+    pub(super) async fn tried(&self, call: &ProbeCall) -> Probed {
+        match probe::read(self.ask(call).await) {
+            Reading::Told(probed) => probed,
+            Reading::Accepted(kind) => self.weighed(call, kind).await,
+            Reading::AskTokenEndpoint => {
+                let call = call.only(ProbeKind::Token);
+                let token = match self.ask(&call).await {
+                    Probed::Accepted(kind) => self.weighed(&call, kind).await,
+                    answer => answer,
+                };
+                probe::rejected_unless_accepted(token)
+            }
+        }
+    }
+
     /// During a pause that the provider asked for, nothing is sent and nothing is told.
     pub(super) async fn ask(&self, call: &ProbeCall) -> Probed {
         self.begin();
@@ -140,22 +156,25 @@ impl Live<'_> {
             .unwrap_or(Probed::Unclear)
     }
 
-    /// Whether this kind of look rejects a client that nobody registered; asked once for each provider object and kind, because a
-    /// tenant's object may lead elsewhere under the same issuer.
-    pub(super) async fn tells_clients_apart(&self, call: &ProbeCall, kind: ProbeKind) -> bool {
+    /// What an acceptance means: whether this kind of look rejects a client that nobody registered. It is asked once for each provider
+    /// object and kind, because a tenant's object may lead elsewhere under the same issuer, and again where nothing told.
+    pub(super) async fn weighed(&self, call: &ProbeCall, kind: ProbeKind) -> Probed {
         let uid = lock(&self.provider).as_ref().map(|(uid, _)| uid.clone());
         let key = (uid.unwrap_or_default(), kind);
-        if let Some(known) = lock(&self.probe_controls).get(&key) {
-            return *known;
-        }
-        let tells = match self.ask(&call.made_up().only(kind)).await {
-            Probed::Rejected(_) => true,
-            Probed::Accepted(_) => false,
-            // Nothing is known yet. The introspection endpoint never says that it rejects a client.
-            Probed::Unclear => return kind == ProbeKind::Introspection,
+        let known = lock(&self.probe_controls).get(&key).copied();
+        let tells = match known {
+            Some(tells) => tells,
+            None => match probe::tells_clients_apart(self.ask(&call.made_up().only(kind)).await) {
+                Some(tells) => tells,
+                None => return Probed::Unclear,
+            },
         };
         lock(&self.probe_controls).insert(key, tells);
-        tells
+        if tells {
+            Probed::Accepted(kind)
+        } else {
+            Probed::AcceptsAnybody(kind)
+        }
     }
 
     /// UIDs of other objects of this provider, the newest first.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::cluster::{ApiError, SecretRevision};
 use crate::domain::identity;
+use crate::domain::restore::Listed;
 
 use super::Live;
 use super::audit::{Done, role_of};
@@ -22,10 +23,14 @@ impl Live<'_> {
         }
     }
 
-    pub(super) async fn registered_records(&self, namespace: &str, name: &str) -> Result<Vec<String>, ApiError> {
+    pub(super) async fn registered_records(&self, namespace: &str, name: &str) -> Result<Vec<Listed>, ApiError> {
         let _turn = self.turn().await;
         let key = identity::object_key(namespace, name);
-        self.secrets.registered_of(&self.here.namespace, &key).await
+        let mut found = self.secrets.registered_of(&self.here.namespace, &key).await?;
+        if !self.index.names_objects() {
+            found.extend(self.secrets.without_object(&self.here.namespace).await?);
+        }
+        Ok(found)
     }
 
     pub(super) async fn uid_of_namespace(&self, namespace: &str) -> Result<Option<String>, ApiError> {

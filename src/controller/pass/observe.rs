@@ -13,6 +13,7 @@ use crate::domain::marker;
 use crate::domain::pass::{Observed, SecretOwner, State, Watched, WatchedSecret};
 use crate::domain::record::{Phase, Record};
 use crate::domain::secret;
+use crate::domain::status;
 
 /// What the watches know of an object's surroundings.
 pub(super) fn watched<W: World>(world: &W, object: &OAuthClient) -> Watched {
@@ -31,8 +32,9 @@ pub(super) fn watched<W: World>(world: &W, object: &OAuthClient) -> Watched {
     });
     let record = world.record(uid);
     let own = record.iter().filter(|own| own.phase == Some(Phase::Registered)).count();
+    let registered = usize::try_from(world.registered_of(namespace, &object.name_any()));
     Watched {
-        has_earlier: usize::try_from(world.registered_of(namespace, &object.name_any())).is_ok_and(|all| all > own),
+        has_earlier: !world.names_objects() || registered.is_ok_and(|all| all > own),
         namespace_uid: world.namespace_uid(namespace),
         record: record.map(|record| record.generation),
         credentials: world
@@ -86,6 +88,7 @@ pub(super) fn observed<'a, W: World>(world: &'a W, state: &State, fresh_attempt:
         template_proven: record
             .and_then(Record::template)
             .is_none_or(|template| world.is_proven(&template)),
+        rejected_for: status::rejected_since(object.status.as_ref()).map(|since| world.age(since)),
         missing_for: record.and_then(|record| Some(world.age(record.missing_since?))),
         fresh_attempt,
         now: world.now(),

@@ -43,6 +43,10 @@ impl<W: World> Pass<'_, W> {
                 let answer = self.world.add_finalizer(self.state.object()).await;
                 self.state.object_written(answer);
             }
+            Effect::Mark(marker) => {
+                let answer = self.world.open_attempt(self.state.object(), &marker.to_string()).await;
+                self.state.object_written(answer);
+            }
             Effect::RemoveFinalizer => {
                 self.note();
                 let answer = self.world.remove_finalizer(self.state.object()).await;

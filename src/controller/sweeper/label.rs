@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::cluster::{Role, SecretMeta, SecretRevision};
 use crate::controller::world::World;
 use crate::domain::record::Record;
+use crate::domain::restore;
 use crate::domain::secret;
 
 use super::{Look, text};
@@ -18,17 +19,12 @@ pub(super) fn is_missing(meta: &SecretMeta) -> bool {
 /// Adds the labels, and the UID of the namespace of an object that is there.
 pub(super) async fn add<W: World>(world: &W, meta: &SecretMeta, record: &Record, revision: &SecretRevision) -> Look {
     let owner = &record.owner;
-    let namespace_uid = world
-        .namespace_uid(&owner.namespace)
-        .filter(|_| record.namespace_uid.is_none() && world.is_alive(&owner.uid));
-    let complete = Record {
-        namespace_uid: namespace_uid.clone().or_else(|| record.namespace_uid.clone()),
-        ..record.clone()
-    };
-    let Ok(secret) = secret::record(&complete, &meta.namespace) else {
+    let namespace_uid = world.namespace_uid(&owner.namespace);
+    let completed = restore::completed(record, namespace_uid, world.is_alive(&owner.uid));
+    let Ok(secret) = secret::record(completed.as_ref().unwrap_or(record), &meta.namespace) else {
         return Look::Nothing;
     };
-    let patch = match namespace_uid {
+    let patch = match completed {
         Some(_) => secret::record_patch(&secret),
         None => json!({"metadata": {"labels": secret.labels()}}),
     };

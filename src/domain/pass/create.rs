@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::api::{OnUnknownOutcome, Reason, Suspect, names};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
-use crate::domain::marker::{self, Marker};
 use crate::domain::{auth_method, metadata, secret, substitution};
 
 use super::adopt;
@@ -162,12 +161,7 @@ fn is_rejected(view: &View<'_>, request: &metadata::Request, provider: &Provider
 
 /// The marker of a fresh attempt.
 pub(super) fn open_attempt(view: &View<'_>) -> Effect {
-    Effect::OpenAttempt(Marker {
-        uid: view.uid().to_owned().into(),
-        attempt: view.seen.fresh_attempt.to_owned().into(),
-        record_namespace: view.seen.operator.namespace.clone().into(),
-        record_name: marker::record_name(view.uid()).into(),
-    })
+    Effect::OpenAttempt(view.marker_of(view.seen.fresh_attempt))
 }
 
 /// The one POST of the open attempt.
@@ -243,10 +237,9 @@ fn own_secret(view: &View<'_>) -> Decision {
     }
 }
 
-/// Another replica may be in the middle of it: its record is waited for before anybody doubts.
+/// Another replica may be in the middle of it. Its record may still come, so the outcome is not yet called unknown.
 pub(super) fn under_way(wait: Duration) -> Failure {
-    let text =
-        "a registration that another replica of the operator began may still be under way; its record is waited for";
+    let text = "a registration that another replica of the operator began may still be in progress; the operator waits for its record";
     Failure::new(Class::Transient, Reason::Progressing, text).after(Some(wait))
 }
 

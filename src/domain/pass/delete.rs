@@ -146,6 +146,10 @@ fn unrecorded(view: &View<'_>) -> Decision {
         (!known).then_some((row, attempt, client_id))
     });
     let Some((row, attempt, client_id)) = doubt else {
+        // An event names what remains when the finalizer is removed.
+        if view.has_earlier && view.journal.earlier.is_none() {
+            return Row::D5a.does(Effect::FindEarlier);
+        }
         return Row::D5.does(Effect::RemoveFinalizer);
     };
     // The end of a deletion looks like a lost record to whoever sees the object a moment longer.
@@ -296,7 +300,7 @@ fn leave(view: &View<'_>, record: &Record, row: Row) -> Decision {
 }
 
 /// D13: a refusal says that this call was refused, and nothing about the client: "gone" and "bad token" are one answer. After a
-/// second look the object is let go, and the client stays a suspect.
+/// second look the finalizer is removed, and the client remains a suspect.
 fn refused(view: &View<'_>, record: &Record) -> Decision {
     match view.seen.missing_for {
         None => Row::D13.does(Effect::SaveRecord(Box::new(Record {

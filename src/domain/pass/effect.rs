@@ -79,7 +79,7 @@ pub enum Admission {
     Free,
     /// A permit of the provider, where that is known.
     Permit,
-    /// A permit, and after that the leadership: a successor may have taken over while the permit was waited for.
+    /// A permit, and after that the leadership: a successor may have taken over while this pass waited for the permit.
     PermitAndLeadership,
 }
 
@@ -155,6 +155,8 @@ pub enum Effect {
     Deregister,
     /// Put the finalizer back.
     AddFinalizer,
+    /// Patch the finalizer and the marker of a client that is registered onto the object.
+    Mark(Marker<'static>),
     /// Create the credentials Secret.
     CreateCredentials(Box<Secret>),
     /// Patch the credentials Secret.
@@ -234,6 +236,7 @@ impl Effect {
             Self::Compensate => "Compensate",
             Self::Deregister => "Deregister",
             Self::AddFinalizer => "AddFinalizer",
+            Self::Mark(_) => "Mark",
             Self::CreateCredentials(_) => "CreateCredentials",
             Self::PatchCredentials(_) => "PatchCredentials",
             Self::DeleteCredentials => "DeleteCredentials",
@@ -257,7 +260,7 @@ impl Effect {
     #[must_use]
     pub const fn admission(&self) -> Admission {
         match self {
-            // The marker is followed by the POST, and nothing is waited for between them.
+            // The POST follows the marker without a wait between them.
             Self::OpenAttempt(_)
             | Self::Register { .. }
             | Self::Update { .. }

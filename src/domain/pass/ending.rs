@@ -5,13 +5,14 @@ use crate::domain::api_error::ApiError;
 use crate::domain::asked;
 use crate::domain::expiry;
 use crate::domain::failure::Failure;
-use crate::domain::probe::Probed;
 use crate::domain::secret;
-use crate::domain::status::{self, Facts, Verified};
+use crate::domain::status::{self, Facts};
 
 use super::effect::{End, Verdict};
 use super::observed::{Note, Observed};
 use super::state::{State, StoredCredentials, StoredRecord};
+use super::verify;
+use super::view::View;
 
 /// What follows a write of the status.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,12 +41,12 @@ impl State {
         answer: Result<OAuthClient, ApiError>,
     ) -> AfterStatus {
         // The status names the Secret of the new name now, so that those of former names may go.
-        let goes_on = *verdict == Verdict::Ready && !self.former_names.is_empty();
+        let has_former = *verdict == Verdict::Ready && !self.former_names.is_empty();
         match answer {
             Ok(object) => {
                 self.announce(next);
                 self.adopt(object);
-                if goes_on {
+                if has_former {
                     AfterStatus::GoesOn
                 } else {
                     AfterStatus::Ends
@@ -105,7 +106,7 @@ impl State {
             unsynced,
             asked: asked::value(&self.object),
             attempt: self.closed.clone(),
-            verified: self.verified(),
+            tried: verify::tried(&View::of(seen, self)),
             expired: expiry::failure(
                 self.record().map(|(record, _)| record),
                 self.object.status.as_ref(),
@@ -113,18 +114,6 @@ impl State {
             ),
             suspects: &self.suspects,
             now: seen.now,
-        }
-    }
-
-    /// What is known of the credentials of a client that this pass registered.
-    fn verified(&self) -> Verified {
-        let Some((record, _)) = self.record() else {
-            return Verified::Unchanged;
-        };
-        match self.journal.probed {
-            _ if self.recorded_attempt.as_ref() != Some(&record.attempt) => Verified::Unchanged,
-            Some(Probed::Accepted(_)) => Verified::Accepted,
-            _ => Verified::Untold,
         }
     }
 

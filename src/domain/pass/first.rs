@@ -4,6 +4,7 @@ use crate::api::{Reason, names};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::marker::Marker;
 use crate::domain::record::{Phase, Record, Rejected};
+use crate::domain::restore;
 
 use super::effect::{Decision, Effect, Verdict};
 use super::row::Row;
@@ -75,9 +76,7 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
 /// Why a record cannot be read, and what to do.
 pub(super) fn unreadable(view: &View<'_>) -> String {
     match view.journal.newer_schema {
-        Some(schema) => format!(
-            "the record was written by a newer version of the operator (schema {schema}); upgrade the operator; do not delete or abandon it"
-        ),
+        Some(schema) => restore::newer_schema(schema),
         None => "the registration record cannot be read; restore its Secret in the operator's namespace from a backup"
             .to_owned(),
     }
@@ -115,13 +114,8 @@ fn elsewhere_text(view: &View<'_>, marker: &Marker<'_>) -> String {
     )
 }
 
-/// A clone of a cluster, or a restored one, holds the records of the other.
 pub(super) fn other_cluster(view: &View<'_>, record: &Record) -> String {
-    format!(
-        "the client is registered by cluster {}, and this is cluster {}, so nothing is changed at the provider; if the operator shall take over the \
-         clients of that cluster, start it with --cluster-id {}",
-        record.cluster_id, view.seen.operator.cluster_id, record.cluster_id
-    )
+    restore::other_cluster(record, &view.seen.operator.cluster_id)
 }
 
 pub(super) fn lost() -> Failure {

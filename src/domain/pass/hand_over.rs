@@ -15,9 +15,9 @@ use crate::domain::record::Record;
 use crate::domain::record::made::{self, Origin};
 use crate::domain::substitution;
 
+use super::change;
 use super::effect::{Decision, Effect};
 use super::journal::Compensation;
-use super::keep;
 use super::row::Row;
 use super::template;
 use super::view::{CredentialsView, ProviderView, RecordView, View};
@@ -37,8 +37,8 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     if journal.registration.is_some() {
         return Some(registration(view));
     }
-    if let (Some((request, answer)), RecordView::Present(record)) = (&journal.answer, view.record) {
-        let mut after = keep::after_update(record, request, answer);
+    if let (Some((request, answer)), RecordView::Present(record)) = (journal.answer.as_deref(), view.record) {
+        let mut after = change::after_update(record, request, answer);
         after.adopted = journal.adopts.clone().or(after.adopted);
         after.auth_method = auth_method::chosen(request, &view.object.spec).or(after.auth_method);
         if let ProviderView::Resolved(provider) = view.provider {

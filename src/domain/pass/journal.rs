@@ -80,10 +80,14 @@ pub struct Journal {
     pub brought: Option<Box<Record>>,
     /// What the client's own credentials told.
     pub probed: Option<Probed>,
+    /// What a try of the client's new credentials told.
+    pub tried: Option<Probed>,
+    /// Whether this pass has stored other credentials, or another way to use them, than the record held before.
+    pub renewed: bool,
     /// What a look at another client's credentials told, after this one's were rejected.
     pub control: Option<Control>,
     /// An accepted update: the request and what the provider answered.
-    pub answer: Option<(Request, Registration)>,
+    pub answer: Option<Box<(Request, Registration)>>,
     /// The attempt under which this pass has marked an update as in flight.
     pub marked: Option<String>,
     /// Whether the provider refused an update for good.

@@ -11,6 +11,7 @@
 
 mod adopt;
 mod before;
+mod change;
 mod create;
 mod delete;
 mod effect;
@@ -29,6 +30,7 @@ mod state;
 mod template;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod view;
 
 use std::time::Duration;
@@ -39,7 +41,7 @@ pub use effect::{Admission, Decision, Effect, End, Next, Verdict};
 pub use ending::AfterStatus;
 pub use gone::phase_without_object;
 pub use journal::{Answered, Compensation, Deregistration, Disputed, FollowUp, Journal, LookUp, Nowhere};
-pub use learn::{AnswerClaim, stored};
+pub use learn::{AnswerClaim, earlier, stored};
 pub use observed::{Note, Observed, SecretOwner, Watched, WatchedSecret};
 pub use row::{Part, Row};
 pub use state::{State, StoredRecord};

@@ -35,6 +35,8 @@ pub struct Observed<'a> {
     pub template_proven: bool,
     /// How long ago the provider first said that it does not know the client.
     pub missing_for: Option<Duration>,
+    /// How long ago the provider first rejected the credentials that it rejected last.
+    pub rejected_for: Option<Duration>,
     /// A fresh identifier for an attempt.
     pub fresh_attempt: &'a str,
     /// Seconds since the epoch.

@@ -7,8 +7,8 @@ use kube::ResourceExt;
 
 use crate::api::Reason;
 use crate::domain::failure::Class;
-use crate::domain::record::Record;
 use crate::domain::record::made;
+use crate::domain::record::{Phase, Record};
 use crate::domain::restore::{self, Asking, EarlierRecord, Judgement};
 
 use super::effect::{Decision, Effect};
@@ -38,11 +38,9 @@ pub(super) fn finish(view: &View<'_>) -> Option<Decision> {
     let Some(found) = &view.journal.earlier else {
         return Some(Row::T2.does(Effect::FindEarlier));
     };
-    let is_replaced = |earlier: &&EarlierRecord| {
-        earlier.record.taken_by.as_deref() == Some(view.uid()) && earlier.record.client_id == record.client_id
-    };
+    let is_replaced = |earlier: &&EarlierRecord| restore::replaces(record, &earlier.record);
     Some(Row::T2.does(match found.of(from).filter(is_replaced) {
-        Some(_) => Effect::RemoveEarlier(from.clone()),
+        Some(earlier) => take_from(earlier, record).unwrap_or_else(|| Effect::RemoveEarlier(from.clone())),
         None => Effect::SaveRecord(Box::new(Record {
             taken_from: None,
             ..record.clone()
@@ -50,12 +48,22 @@ pub(super) fn finish(view: &View<'_>) -> Option<Decision> {
     }))
 }
 
+/// What the earlier record holds and this one does not: an answer that came after the take-over was stored there.
+fn take_from(earlier: &EarlierRecord, record: &Record) -> Option<Effect> {
+    if restore::is_as_taken(record, &earlier.record) || earlier.record.phase != Phase::Registered {
+        return None;
+    }
+    let (owner, namespace_uid) = (record.owner.clone(), record.namespace_uid.clone());
+    let newer = restore::taken_over(&earlier.record, owner, namespace_uid);
+    Some(Effect::SaveRecord(Box::new(newer)))
+}
+
 /// T3 to T9: an object without a record, whose name has one. An attempt of its own shows that it is no restored one.
 pub(super) fn begin(view: &View<'_>) -> Option<Decision> {
     let RecordView::Absent { .. } = view.record else {
         return None;
     };
-    if !view.has_earlier || view.marker().is_some() || view.journal.attempt.is_some() {
+    if !view.has_earlier || view.journal.attempt.is_some() {
         return None;
     }
     // Whoever gives the known client up wants one of this object's own. The earlier record stays, and names the client.
@@ -73,6 +81,12 @@ pub(super) fn begin(view: &View<'_>) -> Option<Decision> {
     let Some(found) = &view.journal.earlier else {
         return Some(Row::T3.does(Effect::FindEarlier));
     };
+    // The marker of a take-over names the attempt of the earlier record.
+    let own = view.open_attempt().or_else(|| view.registered_attempt());
+    let is_earlier = |attempt: &String| found.records.iter().any(|earlier| earlier.record.attempt == *attempt);
+    if own.is_some_and(|attempt| !is_earlier(&attempt)) {
+        return None;
+    }
     let (namespace, name) = (view.object.namespace().unwrap_or_default(), view.object.name_any());
     let asking = Asking {
         uid: view.uid(),
@@ -81,7 +95,17 @@ pub(super) fn begin(view: &View<'_>) -> Option<Decision> {
         cluster_id: &view.seen.operator.cluster_id,
         operator_namespace: &view.seen.operator.namespace,
     };
-    let refuse = |text| Some(Row::T6.refuses(Class::Denied, Reason::RestoreRefused, text));
+    if let Some((first, next)) = found.handed_on(&asking) {
+        return Some(Row::T3a.does(handed_on(first, next)));
+    }
+    // With the finalizer, the deletion of a refused object tells of the client that stays.
+    let refuse = |text| {
+        Some(if view.has_finalizer() {
+            Row::T6.refuses(Class::Denied, Reason::RestoreRefused, text)
+        } else {
+            Row::T6.does(Effect::AddFinalizer)
+        })
+    };
     let earlier = match found.judge(&asking) {
         Judgement::Unrelated => return None,
         Judgement::Refused(text) => return refuse(text),
@@ -106,8 +130,9 @@ pub(super) fn begin(view: &View<'_>) -> Option<Decision> {
             Some(_) => {}
         }
     }
-    if !view.has_finalizer() {
-        return Some(Row::T7.does(Effect::AddFinalizer));
+    let pending = view.marker_of(&earlier.record.attempt);
+    if !view.is_marked(&pending) {
+        return Some(Row::T7.does(Effect::Mark(pending)));
     }
     let marked = Record {
         taken_by: Some(view.uid().to_owned()),
@@ -116,11 +141,14 @@ pub(super) fn begin(view: &View<'_>) -> Option<Decision> {
     if earlier.record.taken_by != marked.taken_by {
         return Some(Row::T8.does(Effect::MarkEarlier(Box::new(marked))));
     }
-    Some(Row::T9.does(Effect::TakeOver(Box::new(Record {
-        owner: made::owner(view.object),
-        namespace_uid: found.namespace_uid.clone(),
-        taken_by: None,
-        taken_from: Some(earlier.record.owner.uid.clone()),
-        ..marked
-    }))))
+    let record = restore::taken_over(&marked, made::owner(view.object), found.namespace_uid.clone());
+    Some(Row::T9.does(Effect::TakeOver(Box::new(record))))
+}
+
+/// T3a: of two records of one client, the earlier one goes, once the other one holds all that it does.
+fn handed_on(first: &EarlierRecord, next: &EarlierRecord) -> Effect {
+    match take_from(first, &next.record) {
+        Some(Effect::SaveRecord(newer)) => Effect::MarkEarlier(newer),
+        _ => Effect::RemoveEarlier(first.record.owner.uid.clone()),
+    }
 }

@@ -142,18 +142,20 @@ rows! {
     Restore {
         T1 "record present, marked as taken over by another object: object not read live / else"
             => "read it / save the record without the mark";
-        T2 "record present, it replaces that of an earlier object: the earlier records not read / the earlier one is there and marked for this object / else"
-            => "find them live / remove it / save the record without that";
-        T3 "record absent, no attempt of this object open, its known client not abandoned, and the watch shows the record of a registered client of another object of this name: object not read live / the records not read"
+        T2 "record present, it replaces that of an earlier object: the earlier records not read / the earlier one is there and marked for this object, and holds newer credentials / the same with the same ones / else"
+            => "find them live / save the record with them / remove it / save the record without that";
+        T3 "record absent, no attempt opened in this pass, its known client not abandoned, and the watch shows the record of a registered client of another object of this name, or records without the label that tells: object not read live / the records not read"
             => "read it: the earlier object is gone / find them live, with the UID of the namespace";
-        T4 "none of them is of this cluster, registered and of this namespace and name"
+        T3a "two of them are one client, because a restored object took it over and its deletion or loss left the earlier record: the earlier one holds newer credentials / else"
+            => "save them in the other one / remove the earlier one";
+        T4 "an attempt of this object, and of none of them, is open or has registered a client / none of them is registered and of this namespace and name"
             => "part C";
         T5 "provider unresolved / refused / its issuer not stated and not discovered"
             => "resolve it / verdict: failed / discover";
-        T6 "more than one, a call in flight, another issuer, or another UID of the namespace and no permission by annotation"
-            => "verdict: failed (RestoreRefused)";
-        T7 "finalizer missing"
-            => "add it";
+        T6 "more than one, one that cannot be read, of another cluster, a call in flight, another issuer, or another UID of the namespace and no permission by annotation: finalizer missing / else"
+            => "add it: a deletion tells of the client / verdict: failed (RestoreRefused)";
+        T7 "finalizer or marker of the attempt of the earlier record missing"
+            => "patch both onto the object";
         T8 "the earlier record not marked"
             => "mark it as taken over by this object: no pass over the earlier object may change it any more";
         T9 "else"
@@ -210,8 +212,8 @@ rows! {
             => "register";
     }
     Keep {
-        K1 "finalizer missing"
-            => "put it back";
+        K1 "finalizer missing, and marker too / finalizer missing"
+            => "patch both onto the object / put it back";
         K1a "marker open, of another attempt than the record's, opened by another replica less than a minute ago"
             => "verdict: failed (Progressing, transient)";
         K1b "the same, opened by this one or long ago, client_id not a chosen one, no suspect yet"
@@ -222,7 +224,7 @@ rows! {
             => "resolve it / verdict: failed / send the former request as an update (K12 to K15)";
         K2a "the client authenticates by a secret that the provider never issued"
             => "go on with K7";
-        K2 "credentials metadata is what the status says and the generation is judged"
+        K2 "credentials metadata is what the status says and the generation is judged Ready, or only its expired secret keeps it from being Ready"
             => "(in sync, go on with K7)";
         K3 "credentials Secret unseen"
             => "read it";
@@ -240,12 +242,14 @@ rows! {
             => "go on with K15a / verdict: failed";
         K10 "the manifest can never work"
             => "verdict: failed (InvalidSpec)";
+        K10d "endpoints known, and the manifest sets another authentication method than the stored request, which the provider does not support; or it sets none any more, and the provider supports none that can be chosen"
+            => "verdict: failed (AuthMethodUnsupported)";
         K10a "the `replace` annotation names the recorded client, and that was not done: this request was rejected / endpoints unknown / of another issuer / object not read / else"
             => "verdict: nothing / discover / verdict: failed (ProviderChanged) / read it / rows R4a to R7, without the breaker for clients registered anew";
-        K10c "endpoints known, and the manifest sets another authentication method than the stored request, which the provider does not support; or it sets none any more, and the provider supports none that can be chosen"
-            => "verdict: failed (AuthMethodUnsupported)";
         K10b "`spec.adopt` names another token than was taken over last: not read / unusable / endpoints unknown / of another issuer / else"
             => "read it / verdict: failed, unless the same reference was taken over before / discover / verdict: failed (ProviderChanged) / read the client with the token: the recorded one, it is the answer to save (A2)";
+        K10c "nothing in flight, no update overtaken, and the endpoints of the provider, as far as discovery has found them, or the authorities, origins, deadlines or management settings of the provider object differ from those in the record; the issuer is the same"
+            => "save the record with them; then the Secret is compared with it (K6)";
         K11b "nothing in flight, the stored request equals the wanted one, and the client was noted as missing"
             => "save the record without that";
         K11 "nothing in flight, no update overtaken, the stored request equals the wanted one, and no member is left at the provider that another way of clearing may take out"
@@ -274,7 +278,9 @@ rows! {
             => "verdict: failed (SecretNotIssued) / failed (InvalidResponse)";
         K15e "the client secret has expired"
             => "verdict: failed (SecretExpired)";
-        K15c "registered in this pass, credentials not tried, `verify` is not Never"
+        K15f "the credentials were never tried as they are now, or were rejected and are to be tried again (below), and the provider is unresolved"
+            => "resolve it";
+        K15c "the same, not tried in this pass, and they can be tried: the client has a secret that is sent in a header or a form, an endpoint tells, `verify` is not Never"
             => "try them once";
         K15b "a suspect names the recorded client: not confirmed / the suspect is the copy of this record, which was not touched since / else"
             => "list the records live / save the record with another mark, so that no former leader replaces it unseen / remove the suspect in the version that was there before the list";
@@ -282,7 +288,11 @@ rows! {
             => "remove that";
         K16 "our Secrets under other names, and the status names the new one"
             => "delete one of them";
-        K15f "the manifest sets an authentication method, and the provider states another one"
+        K16a "the credentials are rejected, for the first, second or third time"
+            => "verdict: failed (SecretRejected, transient, after 5, 15 or 60 s; after 60 s where nothing can be tried now)";
+        K16b "they are rejected for the fourth time, and no new `reconcile` value asks for another try"
+            => "verdict: failed (SecretRejected)";
+        K16c "the manifest sets an authentication method, and the provider states another one"
             => "verdict: failed (AuthMethodSubstituted)";
         K17 "else"
             => "verdict: Ready";
@@ -326,6 +336,8 @@ rows! {
             => "enter a suspect with its client_id";
         D4a "record absent, clientID unknown, the marker's attempt known to have registered a client, and no suspect"
             => "enter a suspect";
+        D5a "record absent, and the watch shows the record of a registered client of another object of this name, or records without the label that tells, not read"
+            => "find it live: its client stays, and an event tells of it";
         D5 "record absent"
             => "remove the finalizer";
         D6 "record unreadable, timeout passed, and its client no suspect yet / timeout passed / else"

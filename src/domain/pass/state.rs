@@ -13,6 +13,7 @@ use crate::domain::marker::{self, Marker};
 use crate::domain::record::{Phase, Record};
 use crate::domain::secret::{self, SecretRevision};
 use crate::domain::target::Endpoints;
+use crate::domain::verification;
 
 use super::journal::{FollowUp, Journal};
 use super::observed::{Note, Observed, SecretOwner, Watched};
@@ -364,11 +365,18 @@ impl State {
         });
     }
 
-    /// Takes a record that was just stored for the newest. If it holds other credentials than before, what the watch says of
-    /// the Secret no longer tells that it is right.
+    /// Takes a record that was just stored for the newest. If it holds other credentials or endpoints than before, or another way to use
+    /// them, what the watch says of the Secret no longer tells that it is right.
     pub(super) fn holds(&mut self, record: Box<Record>, revision: SecretRevision) {
-        let before = self.record().map(|(record, _)| record.credential_generation);
-        if before != Some(record.credential_generation)
+        if let Some((before, _)) = self.record()
+            && verification::digest(before) != verification::digest(&record)
+        {
+            (self.journal.tried, self.journal.renewed) = (None, true);
+        }
+        let is_shown = |before: &Record| {
+            verification::digest(before) == verification::digest(&record) && before.endpoints == record.endpoints
+        };
+        if !self.record().is_some_and(|(before, _)| is_shown(before))
             && let StoredCredentials::Unseen { as_written, .. } = &mut self.credentials
         {
             *as_written = false;

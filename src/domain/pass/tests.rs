@@ -10,6 +10,7 @@ mod create_rows;
 mod delete_rows;
 mod expiry_rows;
 mod first_rows;
+mod follow_rows;
 mod keep_rows;
 mod learned_rows;
 mod left_rows;
@@ -17,6 +18,7 @@ mod recreate_rows;
 mod refusal_rows;
 mod restore_rows;
 mod template_rows;
+mod verify_rows;
 
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::Request;
 use crate::domain::profile::knobs;
 use crate::domain::record::tests::record as stored;
-use crate::domain::record::{InFlight, Phase, Record};
+use crate::domain::record::{InFlight, Phase, Record, made};
 use crate::domain::registration::Registration;
 use crate::domain::secret;
 use crate::domain::target::{Credentials as Sent, Deadlines, Endpoints, Knobs, Location, Target};
@@ -73,6 +75,7 @@ fn provider() -> Provider {
     Provider {
         target: Target {
             uid: "provider".into(),
+            namespaced: true,
             location: Location::Issuer("https://p".into()),
             expected_issuer: None,
             registration_endpoint: None,
@@ -94,6 +97,7 @@ fn provider() -> Provider {
         },
         uid: "provider".into(),
         fingerprint: "f".into(),
+        known: None,
     }
 }
 
@@ -175,6 +179,10 @@ impl World {
     fn matching_record(&self) -> Record {
         let mut record = stored();
         record.request = self.request();
+        // A record follows the provider object that its client was registered at.
+        if let Ok(provider) = &self.provider {
+            record.management = made::access(provider, std::collections::BTreeMap::new());
+        }
         record
     }
 
@@ -189,7 +197,13 @@ impl World {
     }
 
     fn next(&self) -> Next {
-        let object = self.parsed();
+        let mut next = None;
+        self.looked(&self.parsed(), |view| next = Some(decide(view).next));
+        next.unwrap()
+    }
+
+    /// Shows what the planner sees.
+    fn looked(&self, object: &OAuthClient, look: impl FnOnce(&View<'_>)) {
         let age = |since: Option<i64>| Some(Duration::from_secs(u64::try_from(self.now - since?).unwrap()));
         let operator = Operator {
             namespace: "system".into(),
@@ -197,7 +211,7 @@ impl World {
             held: self.held.clone(),
             serves_own_namespace: self.serves_own_namespace,
         };
-        decide(&View {
+        look(&View {
             seen: Observed {
                 leads: true,
                 stopping: false,
@@ -215,11 +229,12 @@ impl World {
                     .map(|time| time.0.as_second()))
                 .unwrap_or_default(),
                 template_proven: self.template_proven,
+                rejected_for: age(crate::domain::status::rejected_since(object.status.as_ref())),
                 missing_for: age(self.record.as_ref().and_then(|record| record.missing_since)),
                 fresh_attempt: "fresh",
                 now: self.now,
             },
-            object: &object,
+            object,
             deep: self.deep,
             record: match (&self.record_sight, &self.record) {
                 (Some(sight), _) => *sight,
@@ -247,8 +262,7 @@ impl World {
             has_earlier: self.has_earlier,
             namespace_uid: Some("n"),
             journal: &self.journal,
-        })
-        .next
+        });
     }
 
     /// What comes next, in short: the effect's kind, or the verdict and its reason.

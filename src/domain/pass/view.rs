@@ -10,7 +10,7 @@ use crate::api::{AttemptOutcome, OAuthClient, Reason, Suspect, names};
 use crate::domain::asked;
 use crate::domain::expiry;
 use crate::domain::failure::Failure;
-use crate::domain::marker::Marker;
+use crate::domain::marker::{self, Marker};
 pub use crate::domain::operator::Operator;
 pub use crate::domain::provider::{Pause, Provider};
 use crate::domain::record::Record;
@@ -120,6 +120,22 @@ impl View<'_> {
         (marker.uid == self.uid()).then_some(marker)
     }
 
+    /// The marker of this object and of this attempt.
+    pub(super) fn marker_of(&self, attempt: &str) -> Marker<'static> {
+        Marker {
+            uid: self.uid().to_owned().into(),
+            attempt: attempt.to_owned().into(),
+            record_namespace: self.seen.operator.namespace.clone().into(),
+            record_name: marker::record_name(self.uid()).into(),
+        }
+    }
+
+    /// Whether the object carries the finalizer and this marker.
+    pub(super) fn is_marked(&self, marker: &Marker<'_>) -> bool {
+        let carried = self.object.annotations().get(names::CREATE_PENDING);
+        self.has_finalizer() && carried.is_some_and(|carried| *carried == marker.to_string())
+    }
+
     /// The attempt that the marker tells of, if nobody knows how it ended, or if it registered a client that nothing holds:
     /// asked only where no record is, or one of another attempt.
     pub(super) fn open_attempt(&self) -> Option<String> {
@@ -200,11 +216,6 @@ impl View<'_> {
         self.suspects
             .iter()
             .find(|suspect| suspect.client_id.as_deref() == Some(client_id))
-    }
-
-    /// Whether there is a verdict for this generation.
-    pub(super) fn is_judged(&self) -> bool {
-        status::is_judged(self.object)
     }
 
     /// Whether this generation was judged Ready, or would be if the client secret had not expired.

@@ -1,5 +1,7 @@
 //! From a registration to its record, and what is made of a record.
 
+use std::collections::BTreeMap;
+
 use kube::ResourceExt;
 use serde_json::{Map, Value};
 
@@ -39,9 +41,7 @@ pub struct Origin<'a> {
 /// The record of a fresh registration.
 #[must_use]
 pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
-    let target = &origin.provider.target;
-    let members = uri_template::members(&target.knobs.uri_template, &answer.metadata);
-    let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let members = uri_template::members(&origin.provider.target.knobs.uri_template, &answer.metadata);
     Record {
         attempt: origin.attempt.to_owned(),
         namespace_uid: origin.namespace_uid.map(str::to_owned),
@@ -54,18 +54,27 @@ pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
         auth_method: auth_method::chosen(&origin.request, &origin.object.spec),
         request: origin.request.clone(),
         metadata: answer.metadata,
-        endpoints: origin.endpoints.clone(),
-        management: Access {
-            mode: target.knobs.management,
-            provider_uid: origin.provider.uid.clone(),
-            uri_template: target.knobs.uri_template.clone(),
-            members,
-            allowed_origins: target.allowed_origins.clone(),
-            ca_bundle: target.ca_bundle.clone(),
-            connect_timeout_ms: millis(target.deadlines.connect),
-            request_timeout_ms: millis(target.deadlines.request),
-        },
+        endpoints: origin.endpoints.recorded(),
+        management: access(origin.provider, members),
         ..sample(origin.object, origin.operator)
+    }
+}
+
+/// How the clients of a provider object are managed; a client of which these members are known.
+#[must_use]
+pub fn access(provider: &Provider, members: BTreeMap<String, String>) -> Access {
+    let target = &provider.target;
+    let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Access {
+        mode: target.knobs.management,
+        provider_uid: provider.uid.clone(),
+        namespaced: Some(target.namespaced),
+        uri_template: target.knobs.uri_template.clone(),
+        members,
+        allowed_origins: target.allowed_origins.clone(),
+        ca_bundle: target.ca_bundle.clone(),
+        connect_timeout_ms: millis(target.deadlines.connect),
+        request_timeout_ms: millis(target.deadlines.request),
     }
 }
 

@@ -24,7 +24,10 @@ pub(super) fn tell(status: &mut OAuthClientStatus, verdict: &Verdict, facts: &Fa
         Verdict::Failed(failure) => {
             matches!(
                 failure.reason,
-                Reason::AuthMethodSubstituted | Reason::SecretNotIssued | Reason::SecretExpired
+                Reason::AuthMethodSubstituted
+                    | Reason::SecretNotIssued
+                    | Reason::SecretExpired
+                    | Reason::SecretRejected
             )
         }
         Verdict::Nothing | Verdict::Gone | Verdict::Suspended => false,

@@ -12,6 +12,7 @@ use crate::domain::probe::ProbeKind;
 pub(in crate::provider) fn target(issuer: &str, token: &str) -> Target {
     Target {
         uid: "provider".to_owned(),
+        namespaced: false,
         location: Location::Issuer(issuer.to_owned()),
         expected_issuer: None,
         registration_endpoint: None,

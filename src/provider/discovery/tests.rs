@@ -12,7 +12,8 @@ use super::super::egress::EgressPolicy;
 use super::*;
 use crate::api::{OnClientLost, OnUnknownOutcome, Profile};
 use crate::domain::profile::knobs;
-use crate::domain::target::{AuthScheme, Deadlines};
+use crate::domain::target::{AuthScheme, Credentials, Deadlines};
+use crate::provider::limits;
 
 /// A double that answers canned text by path; what it has no answer for is 404.
 struct Canned {
@@ -67,6 +68,7 @@ impl Canned {
 fn target(location: Location) -> Target {
     Target {
         uid: "provider".to_owned(),
+        namespaced: false,
         location,
         expected_issuer: None,
         registration_endpoint: None,
@@ -102,7 +104,7 @@ async fn discover(target: &Target) -> Result<Endpoints, Failure> {
     transport
         .discover(target)
         .await
-        .map(|found| found.endpoints)
+        .map(|found| Endpoints::clone(&found.endpoints))
         .map_err(|error| error.failure)
 }
 

@@ -31,6 +31,7 @@ async fn t190_a_request_for_a_token_is_counted_with_its_result() {
             certificate: None,
             origins: std::slice::from_ref(&double.origin),
             uid: "provider",
+            namespaced: false,
             ca_bundle: None,
             deadlines: PATIENT,
             accept: JSON,

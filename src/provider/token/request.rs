@@ -94,6 +94,7 @@ impl TokenRequest {
             credentials: &self.credentials,
             origins: needed.origins,
             uid: needed.uid,
+            namespaced: needed.namespaced,
             ca_bundle: needed.ca_bundle,
             certificate: needed.certificate,
             deadlines: needed.deadlines,

@@ -41,6 +41,7 @@ async fn ask_at(
         credentials,
         origins: std::slice::from_ref(&double.origin),
         uid: "provider",
+        namespaced: false,
         ca_bundle: None,
         certificate: None,
         deadlines: PATIENT,

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use super::super::double::{Double, PATIENT, reply, transport};
 use super::super::exchange::JSON;
 use super::super::limits::BodyError;
+use super::super::namespaced::{Mode, NamespacedProviders};
 use super::*;
 use crate::domain::target::{Credentials, Deadlines};
 use url::Url;
@@ -37,6 +38,7 @@ fn exchange(method: Method, url: &str) -> Exchange<'static> {
         credentials: &NONE,
         origins: &[],
         uid: "provider",
+        namespaced: false,
         ca_bundle: None,
         certificate: None,
         deadlines: PATIENT,
@@ -334,4 +336,31 @@ fn t264_authorities_and_certificate_of_one_provider_tell_clients_apart() {
     assert_eq!(with("one", Some(AUTHORITY)), 2);
     assert_eq!(with("one", Some(AUTHORITY)), 2);
     assert_eq!(with("another", Some(AUTHORITY)), 3);
+}
+
+#[tokio::test]
+async fn t297_a_namespaced_provider_is_not_called_where_the_installer_does_not_list_it() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (double, listed) = (Double::saying(200, "", "").await, Double::saying(200, "", "").await);
+    let transport = Transport::new(EgressPolicy {
+        allow_insecure_origins: true,
+        namespaced: NamespacedProviders::new(Mode::AllowList, &listed.origin, "127.0.0.0/8").unwrap(),
+        ..EgressPolicy::default()
+    });
+    let ask = async |namespaced: bool, url: &str| {
+        let asked = Exchange {
+            namespaced,
+            ..exchange(Method::GET, url)
+        };
+        transport.send(asked).await.map(|answer| answer.status)
+    };
+    let error = ask(true, &double.origin).await.unwrap_err();
+    assert_eq!(
+        (error.failure.reason, error.effect),
+        (Reason::OriginNotAllowed, Effect::NotApplied)
+    );
+    assert!(double.seen().is_empty());
+    assert_eq!(ask(true, &listed.origin).await.unwrap(), 200);
+    // A ClusterOAuthProvider is not bound.
+    assert_eq!(ask(false, &double.origin).await.unwrap(), 200);
 }

@@ -68,6 +68,13 @@ impl Case {
         double
     }
 
+    /// The same for scripted answers that make clients up: the double knows no credentials of theirs.
+    pub async fn unverified_double(&self) -> ScriptableProvider {
+        let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
+        self.provider(json!({"issuer": double.url(), "verify": "Never"})).await;
+        double
+    }
+
     /// Applies the provider object.
     pub async fn provider(&self, spec: Value) {
         let api: Api<OAuthProvider> = self.stage.providers();
@@ -325,7 +332,7 @@ impl Case {
             // What names an account or a certificate is public.
             let secret = data
                 .iter()
-                .filter(|(key, _)| !matches!(key.as_str(), "client_id" | "username" | "tls.crt"));
+                .filter(|(key, _)| !matches!(key.as_str(), "client_id" | "username" | "tls.crt" | "ca.crt"));
             canaries.extend(secret.map(|(_, value)| value.expose_secret().to_owned()));
         }
         canaries.retain(|canary| canary.len() > 7);

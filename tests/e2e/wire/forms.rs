@@ -35,7 +35,7 @@ fn at(double: &ScriptableProvider, name: &'static str, reply: Reply) {
 #[test]
 fn w83_compressed_answers_cost_no_client() {
     case("w83", async |case| {
-        let double = case.double().await;
+        let double = case.unverified_double().await;
         let issued = |id: &str| json!({"client_id": id, "client_secret": format!("secret-of-{id}")});
         let zeros = format!(r#"{{"client_id":"bomb","x":"{}"}}"#, "0".repeat(4 * 1024 * 1024));
         answers(
@@ -169,7 +169,7 @@ fn w84_an_issuer_that_is_a_metadata_address_says_what_to_write() {
 #[test]
 fn w86_a_management_address_that_is_a_path_is_used() {
     case("w86", async |case| {
-        let double = case.double().await;
+        let double = case.unverified_double().await;
         double.script(|seen| {
             let issued = json!({
                 "client_id": "rel", "client_secret": "secret-of-rel", "registration_access_token": "token-of-rel",

@@ -60,7 +60,7 @@ fn w12_a_registration_holds_what_was_asked_for_and_the_defaults() {
 #[test]
 fn w13_every_success_with_a_client_is_one() {
     case("w13", async |case| {
-        let double = case.double().await;
+        let double = case.unverified_double().await;
         let issued = |id: &str| json!({"client_id": id, "client_secret": format!("secret-of-{id}"), "client_secret_expires_at": 0});
         answers(
             &double,
@@ -90,7 +90,7 @@ fn w13_every_success_with_a_client_is_one() {
 #[test]
 fn w16_half_of_what_management_needs_is_none() {
     case("w16", async |case| {
-        let double = case.double().await;
+        let double = case.unverified_double().await;
         let issued = |member: &str, value: &str| {
             let mut answer = json!({"client_id": format!("id-{member}"), "client_secret": "secret-of-half"});
             answer[member] = json!(value);
@@ -160,7 +160,7 @@ fn w17_a_public_client_gets_no_secret_even_where_one_is_issued() {
 #[test]
 fn w18_what_a_provider_puts_in_place_of_the_wish_starts_no_loop() {
     case("w18", async |case| {
-        let double = case.double().await;
+        let double = case.unverified_double().await;
         let url = double.url().to_owned();
         let odd = json!({
             "client_id": "odd", "client_secret": "secret-of-odd", "token_endpoint_auth_method": "client_secret_post",

@@ -44,6 +44,9 @@ pub(super) fn object(object: &OAuthClient) -> u64 {
         status.secret = None;
         status.registered_at = None;
         status.secret_expires_at = None;
+        if let Some(verification) = &mut status.verification {
+            verification.rejected_since = None;
+        }
         for condition in &mut status.conditions {
             condition.last_transition_time.clear();
         }

@@ -22,6 +22,7 @@ mod oracle;
 mod process;
 mod provider;
 mod replica;
+mod restored;
 mod rows;
 mod run;
 mod scenario;
@@ -266,6 +267,16 @@ mod planted {
     #[test]
     fn a_template_that_is_believed_is_found() {
         loses_a_client(Plant::TemplateBelieved);
+    }
+
+    #[test]
+    fn an_earlier_record_that_goes_before_its_successor_is_stored_is_found() {
+        println!("{}", found(Plant::EarlierGoesFirst));
+    }
+
+    #[test]
+    fn an_earlier_record_without_a_mark_is_found() {
+        println!("{}", found(Plant::NoMark));
     }
 
     #[test]

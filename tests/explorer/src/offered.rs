@@ -15,8 +15,9 @@ use super::scenario::Scenario;
 pub(super) const ISSUER: &str = "https://provider.example/realms/apps";
 /// Where its clients are managed.
 pub(super) const REGISTRATION: &str = "https://provider.example/register";
-/// Its token endpoint.
-const TOKEN: &str = "https://provider.example/token";
+/// Its token endpoint, and where that may move.
+pub(super) const TOKEN: &str = "https://provider.example/token";
+pub(super) const MOVED_TOKEN: &str = "https://provider.example/moved/token";
 /// Issuer of another provider.
 const OTHER_ISSUER: &str = "https://other.example/realms/apps";
 /// Where the other one's clients are managed.
@@ -35,6 +36,8 @@ pub(super) struct Offered {
     pub made: usize,
     /// Whether it has a member left out of every request.
     pub omits: bool,
+    /// Whether the metadata names another token endpoint.
+    pub moved: bool,
 }
 
 impl Offered {
@@ -42,6 +45,7 @@ impl Offered {
         other: false,
         made: 0,
         omits: false,
+        moved: false,
     };
 
     pub(super) fn uid(self) -> String {
@@ -108,9 +112,10 @@ impl Offered {
         } else {
             Credentials::default()
         };
-        Provider {
+        let mut provider = Provider {
             target: Target {
                 uid: self.uid(),
+                namespaced: true,
                 location: Location::Issuer(if self.other { OTHER_ISSUER } else { ISSUER }.to_owned()),
                 expected_issuer: None,
                 registration_endpoint: None,
@@ -136,12 +141,22 @@ impl Offered {
             } else {
                 format!("{self:?}")
             },
+            known: None,
+        };
+        let mut known = endpoints(&provider);
+        if self.moved && !self.other {
+            known.token = Some(MOVED_TOKEN.to_owned());
         }
+        provider.known = Some(Arc::new(known));
+        provider
     }
 }
 
 /// What discovery finds for a provider object.
 pub(super) fn endpoints(provider: &Provider) -> Endpoints {
+    if let Some(known) = &provider.known {
+        return Endpoints::clone(known);
+    }
     if matches!(&provider.target.location, Location::Issuer(issuer) if issuer == OTHER_ISSUER) {
         return Endpoints {
             issuer: OTHER_ISSUER.to_owned(),

@@ -6,16 +6,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt;
 use testbed::promises::{self, Issued, Leftovers, Object, Published, Recorded, Suspected};
 
-use oauth_client_operator::api::{OAuthClient, OnClientLost, OnUnknownOutcome, names};
+use oauth_client_operator::api::{OAuthClient, OnClientLost, names};
+use oauth_client_operator::cluster::Role;
 use oauth_client_operator::domain::secret;
 
 use super::cluster::{Cluster, KeptSecret};
-use super::offered::OMITTED;
+use super::offered::{MOVED_TOKEN, OMITTED, TOKEN};
 use super::provider::{Entry, THEIRS};
+use super::restored::{is_left_by_a_living_object, restored_objects_keep_their_client};
 use super::scenario::{APPS, name};
 use super::schedule::Choice;
 use super::state::{End, State};
 use super::steps::Step;
+
+mod excuses;
+
+use excuses::{excuses, is_named_by_its_secret, left_with_an_event, marker_was_stripped};
 
 /// Every promise that is broken.
 pub(super) fn broken(state: &State) -> Vec<String> {
@@ -39,7 +45,10 @@ pub(super) fn broken(state: &State) -> Vec<String> {
         broken.retain(|text| !text.starts_with("P2: nothing tells"));
     }
     if marker_was_stripped(state) {
-        broken.retain(|text| !text.starts_with("P2: nothing tells"));
+        let tells = |id: &String, text: &str| text.starts_with(&format!("P2: nothing tells of the client {id} "));
+        let was_stated = |text: &str| state.stated.iter().any(|id| tells(id, text));
+        let lost = state.scenario.does(Step::LoseRecords);
+        broken.retain(|text| !text.starts_with("P2: nothing tells") || was_stated(text) && !lost);
     }
     broken.retain(|text| !is_named_by_its_secret(state, text));
     broken.retain(|text| !is_kept_record(state, text));
@@ -54,17 +63,8 @@ pub(super) fn broken(state: &State) -> Vec<String> {
     broken.extend(settings_reach_the_provider(state));
     broken.extend(lost_clients_are_held(state));
     broken.extend(restored_objects_keep_their_client(state));
+    broken.extend(endpoints_reach_the_secrets(state));
     broken
-}
-
-/// An object that was restored while all was at rest has the client that it had.
-fn restored_objects_keep_their_client(state: &State) -> Option<String> {
-    let steps = [Step::Restore, Step::RestoreAll, Step::RestoreElsewhere];
-    let mut taken = state.schedule.script.iter();
-    let acted = taken.any(|(_, _, choice)| *choice == Choice::UserActs);
-    let restored = steps.into_iter().any(|step| state.scenario.does(step));
-    let anew = restored && !acted && state.stated.len() > 1;
-    anew.then(|| format!("P1: a restored object has another client: {:?}", state.stated))
 }
 
 /// Two objects that state the same client, unless two leaders recorded it at the same time.
@@ -96,6 +96,33 @@ fn lost_clients_are_held(state: &State) -> Option<String> {
     let mut recorded = records.filter_map(|kept| Recorded::from_secret(&kept.secret));
     let held = recorded.any(|record| record.client_id == *lost);
     (!held).then(|| format!("P1: another client is in the place of the lost client {lost}, which was to be held"))
+}
+
+/// What the metadata says now is what applications of clients read that were registered before.
+fn endpoints_reach_the_secrets(state: &State) -> Vec<String> {
+    if !state.scenario.does(Step::MoveEndpoints) {
+        return Vec::new();
+    }
+    let wanted = if state.offered.moved { MOVED_TOKEN } else { TOKEN };
+    let cluster = &state.clusters[0];
+    let mut objects = cluster.clients.values().map(|kept| object(&kept.object));
+    if !objects.any(|object| object.is_ready()) {
+        return Vec::new();
+    }
+    let secrets = cluster.secrets.values();
+    let credentials = secrets.filter(|kept| kept.meta.role == Role::Credentials);
+    credentials
+        .filter(|kept| {
+            let data = kept.secret.data.as_ref().and_then(|data| data.get("token_endpoint"));
+            data.is_none_or(|endpoint| endpoint.0 != wanted.as_bytes())
+        })
+        .map(|kept| {
+            format!(
+                "P10: the Secret {:?} holds an endpoint of yesterday",
+                kept.secret.metadata.name
+            )
+        })
+        .collect()
 }
 
 /// What the provider object says now holds for the clients that were registered before.
@@ -130,6 +157,7 @@ pub(super) fn unfinished(state: &State) -> Vec<String> {
         })
         .filter(|text| !is_kept_record(state, text))
         .chain(settings_reach_the_provider(state))
+        .chain(endpoints_reach_the_secrets(state))
         .collect()
 }
 
@@ -140,11 +168,14 @@ fn is_kept_record(state: &State, text: &str) -> bool {
     let Some(of) = text.strip_prefix("P9: the record of the client ") else {
         return false;
     };
+    if is_left_by_a_living_object(state, of) {
+        return false;
+    }
     let mut taken = state.schedule.script.iter().map(|(_, _, choice)| *choice);
     let disturbed = taken.any(|choice| choice != Choice::UserActs);
     let stated = state.stated.iter().any(|id| of.starts_with(&format!("{id} ")));
     // What is restored takes the record over, unless the namespace is another one, or it is deleted before that.
-    let restores = [Step::Restore, Step::RestoreAll];
+    let restores = [Step::Restore, Step::RestoreAll, Step::RestoreUnlabelled];
     if !disturbed && !state.scenario.does(Step::Delete) && restores.into_iter().any(|step| state.scenario.does(step)) {
         return false;
     }
@@ -244,76 +275,6 @@ fn their_secret(state: &State) -> Option<Published> {
         owner_uid: None,
         data: [("theirs".to_owned(), "x".into())].into(),
     })
-}
-
-/// Reasons that this run may leave behind.
-fn excuses(state: &State, cluster: usize) -> BTreeSet<String> {
-    let scenario = state.scenario;
-    let mut excuses: BTreeSet<&str> = scenario.excuses.iter().copied().collect();
-    let acted = state
-        .schedule
-        .script
-        .iter()
-        .any(|(_, _, choice)| *choice == Choice::UserActs);
-    if scenario.does(Step::Abandon) && !acted {
-        excuses.remove("RecordLost");
-    }
-    if cluster == 1 {
-        excuses.insert("ManagedElsewhere");
-    }
-    if state.deadly > usize::from(scenario.policy == OnUnknownOutcome::Register) {
-        excuses.insert("OutcomeUnknown");
-    }
-    if state.rejected {
-        excuses.extend(["RegistrationRejected", "UpdateRejected"]);
-    }
-    if scenario.rotates && state.deadly > 0 {
-        excuses.extend(["ManagementLost", "DeletionBlocked"]);
-    }
-    excuses.into_iter().map(str::to_owned).collect()
-}
-
-/// Whether a deletion let go of a client whose record nobody can read, and the entry that would name it was refused: an event tells.
-fn left_with_an_event(state: &State) -> bool {
-    let refused = |choice| matches!(choice, Choice::Invalid | Choice::Forbidden);
-    let mut taken = state.schedule.script.iter();
-    let refused = taken.any(|(_, what, choice)| ["create suspect", "get secret"].contains(what) && refused(*choice));
-    refused && state.scenario.does(Step::CorruptRecord) && state.let_go
-}
-
-/// Whether somebody deleted the only record of this client before a status named it: its object says `RecordLost`, and the Secret
-/// that is kept names the client.
-fn is_named_by_its_secret(state: &State, text: &str) -> bool {
-    let Some(of) = text.strip_prefix("P2: nothing tells of the client ") else {
-        return false;
-    };
-    state.clusters.iter().any(|cluster| {
-        let lost = cluster.clients.values().map(|kept| object(&kept.object));
-        lost.filter(|object| object.reason == "RecordLost").any(|object| {
-            let secret = cluster.secrets.get(&(object.namespace, object.secret_name));
-            let data = secret.and_then(|kept| kept.secret.data.as_ref());
-            let id = data.and_then(|data| data.get("client_id"));
-            id.is_some_and(|id| of.starts_with(&format!("{} ", String::from_utf8_lossy(&id.0))))
-        })
-    })
-}
-
-/// Whether the marker was taken off in the middle of an attempt, or the record of one deleted: after a crash, nothing can tell of
-/// that one.
-fn marker_was_stripped(state: &State) -> bool {
-    let acted = state
-        .schedule
-        .script
-        .iter()
-        .any(|(_, _, choice)| *choice == Choice::UserActs);
-    let strips = [
-        Step::Replace,
-        Step::Restore,
-        Step::RestoreAll,
-        Step::RestoreElsewhere,
-        Step::LoseRecords,
-    ];
-    strips.into_iter().any(|step| state.scenario.does(step)) && acted && state.deadly > 0
 }
 
 fn merged(everywhere: &[Leftovers]) -> Leftovers {

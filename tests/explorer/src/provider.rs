@@ -10,12 +10,16 @@ use oauth_client_operator::domain::outcome::CallError;
 use oauth_client_operator::domain::probe::{ProbeKind, Probed};
 use oauth_client_operator::domain::registration::Registration;
 use oauth_client_operator::domain::target::AuthScheme;
-use oauth_client_operator::provider::{ManagementCall, MarkedCall, ProbeCall, testing::made_of};
+use oauth_client_operator::provider::{MarkedCall, ProbeCall, testing::made_of};
 
 use super::digest;
 use super::offered::{OTHER_REGISTRATION, OTHER_TOKEN, REGISTRATION};
 use super::process::UNAVAILABLE;
 use super::scenario::{Answers, Refusal, Scenario};
+
+mod sent;
+
+pub(super) use sent::Sent;
 
 /// Member by which a registration chooses its identifier.
 const CHOICE: &str = "ext_param_client_id";
@@ -37,6 +41,8 @@ pub(super) struct Entry {
     pub alive: bool,
     /// Whether the secret that was issued is void.
     pub regenerated: bool,
+    /// How often its server that authenticates clients does not know it yet.
+    pub unseen: u32,
     /// When the secret expires, as its answer says.
     pub expires_at: Option<i64>,
     /// Updates that took place.
@@ -50,21 +56,6 @@ const LIFETIME: i64 = 24 * 3600;
 
 /// What the identifiers of the other provider's clients begin with.
 const OTHER: &str = "other-";
-
-/// A management call as it arrives.
-pub(super) struct Sent<'a> {
-    pub uri: &'a str,
-    pub scheme: &'a AuthScheme,
-}
-
-impl<'a> Sent<'a> {
-    pub(super) fn of(call: &'a ManagementCall) -> Self {
-        Self {
-            uri: call.uri(),
-            scheme: call.scheme(),
-        }
-    }
-}
 
 /// A provider.
 #[derive(Clone, Debug)]
@@ -90,6 +81,10 @@ pub(super) struct Provider {
     reads_rotate: bool,
     /// Whether it issues no secrets.
     secretless: bool,
+    /// Whether it states another secret than it has stored.
+    corrupts: bool,
+    /// How often the server that authenticates clients does not know a new one.
+    lags: u32,
     /// Whether secrets expire, a day after the last registration or update.
     expires: bool,
     /// What its clock says.
@@ -125,6 +120,8 @@ impl Provider {
             delete: scenario.delete,
             reads_rotate: scenario.reads_rotate,
             secretless: scenario.secretless,
+            corrupts: scenario.corrupts,
+            lags: scenario.lags,
             expires: scenario.expires,
             now: 0,
             pause_until: None,
@@ -146,6 +143,7 @@ impl Provider {
                 metadata: Map::new(),
                 alive: true,
                 regenerated: false,
+                unseen: 0,
                 expires_at: None,
                 updates: 0,
                 reads: 0,
@@ -188,7 +186,8 @@ impl Provider {
             token: format!("token-0-of-{id}"),
             metadata: request.clone(),
             alive: true,
-            regenerated: false,
+            regenerated: self.corrupts,
+            unseen: self.lags,
             expires_at: self.expires_at(),
             updates: 0,
             reads: 0,
@@ -220,9 +219,15 @@ impl Provider {
     }
 
     /// What the token endpoint says of a client's own credentials.
-    pub(super) fn knows(&self, call: &ProbeCall) -> Probed {
+    pub(super) fn knows(&mut self, call: &ProbeCall) -> Probed {
         match self.ledger.get(call.client_id()) {
             _ if self.refuses.is_some() => Probed::Unclear,
+            Some(entry) if entry.unseen > 0 => {
+                let entry = Entry::clone(entry);
+                let unseen = entry.unseen - 1;
+                self.put(call.client_id(), Entry { unseen, ..entry });
+                Probed::Rejected(ProbeKind::Token)
+            }
             Some(entry) if entry.alive && !entry.regenerated => Probed::Accepted(ProbeKind::Token),
             _ => Probed::Rejected(ProbeKind::Token),
         }
@@ -309,7 +314,7 @@ impl Provider {
                     &entry.attempt,
                     &entry.secret,
                     &entry.token,
-                    (entry.alive, entry.regenerated),
+                    (entry.alive, entry.regenerated, entry.unseen),
                     entry.metadata.get("redirect_uris"),
                 )
             })

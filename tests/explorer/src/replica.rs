@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use oauth_client_operator::api::OAuthClient;
 use oauth_client_operator::cluster::{Role, SecretMeta, cause};
-use oauth_client_operator::domain::breaker::Breaker;
+use oauth_client_operator::domain::breaker::{Breaker, BreakerKind};
 use oauth_client_operator::domain::expiry;
 use oauth_client_operator::domain::pass::Operator;
 
@@ -91,6 +91,22 @@ pub(super) struct View {
 }
 
 impl Replica {
+    /// How long it has known the attempt of another replica.
+    pub(super) fn foreign_attempt_age(&mut self, attempt: &str, now: i64) -> Option<Duration> {
+        if attempt.starts_with(self.identity) {
+            return None;
+        }
+        let since = *self.foreign_attempts.entry(attempt.to_owned()).or_insert(now);
+        Some(Duration::from_secs(u64::try_from(now - since).unwrap_or_default()))
+    }
+
+    pub(super) fn breaker(&mut self, what: BreakerKind) -> &mut Breaker {
+        match what {
+            BreakerKind::UnknownOutcome => &mut self.unknown,
+            BreakerKind::Recreation => &mut self.recreated,
+        }
+    }
+
     pub(super) fn new(identity: &'static str, cluster: usize, home: &str, cluster_id: &str) -> Self {
         Self {
             identity,

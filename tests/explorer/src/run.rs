@@ -258,7 +258,7 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
         .any(|kept| kept.object.metadata.deletion_timestamp.is_some());
     // Two objects share the tries.
     let objects = u32::try_from(state.scenario.objects()).unwrap_or(1);
-    let patience = objects * if deleting { DELETION_PATIENCE } else { STILL };
+    let patience = objects * if deleting { DELETION_PATIENCE } else { STILL } + state.scenario.tries();
     // What fails again and again is at rest, although each try may write.
     if state.tries >= patience {
         return false;

@@ -52,6 +52,10 @@ pub(super) struct Scenario {
     pub reads_rotate: bool,
     /// Whether the provider issues no secrets.
     pub secretless: bool,
+    /// Whether the provider states another secret than it has stored.
+    pub corrupts: bool,
+    /// How often the provider's server that authenticates clients does not know a new one.
+    pub lags: u32,
     /// Whether the provider's secrets expire.
     pub expires: bool,
     /// Whether the provider may ask for a pause.
@@ -100,6 +104,8 @@ const PLAIN: Scenario = Scenario {
     delete: None,
     reads_rotate: false,
     secretless: false,
+    corrupts: false,
+    lags: 0,
     expires: false,
     pauses: false,
     stops: false,
@@ -111,9 +117,10 @@ const PLAIN: Scenario = Scenario {
 use Step::{
     Abandon, AllowRestore, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong,
     AskPause, CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider,
-    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail,
-    Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient,
-    Restore, RestoreAll, RestoreElsewhere, RevertProvider, Sicken, Terminate, Vanish, Widen, WipeStatus,
+    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, MoveEndpoints, Narrow, OmitMember,
+    OthersFail, Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace,
+    ReplaceClient, Restore, RestoreAll, RestoreElsewhere, RestoreUnlabelled, RevertProvider, Sicken, Terminate, Vanish,
+    Widen, WipeStatus,
 };
 
 macro_rules! scenarios {
@@ -159,8 +166,11 @@ scenarios! {
     "restored from a backup": [Apply(1), Restore];
     "restored from a backup with its status": [Apply(1), RestoreAll];
     "restored from a backup and delete": [Apply(1), Restore, Delete], wide: true;
+    "restored twice": [Apply(1), Restore, Restore], excuses: &["RestoreRefused"];
+    "restored, records of an earlier version": [Apply(1), RestoreUnlabelled], wide: true;
     "restored, another provider": [Apply(1), EditProvider, Restore, RevertProvider], wide: true, excuses: &["ProviderChanged", "RestoreRefused"];
     "restored in a namespace made again": [Apply(1), RestoreElsewhere], wide: true, excuses: &["RestoreRefused"];
+    "restored in a namespace made again and delete": [Apply(1), RestoreElsewhere, Delete], wide: true, excuses: &["RestoreRefused"];
     "restored in a namespace made again, allowed": [Apply(1), RestoreElsewhere, AllowRestore], wide: true;
     "restored where namespaces cannot be read": [Apply(1), Restore, AllowRestore], wide: true, namespaced: true;
     "cloned cluster": [Apply(1), CloneCluster, ApplyInClone(2), DeleteInClone];
@@ -194,6 +204,9 @@ scenarios! {
     "deletions answered with 410": [Apply(1), Delete], wide: true, delete: Some((410, ""));
     "deletions answered with 403": [Apply(1), Delete], wide: true, delete: Some((403, "")), excuses: &["DeletionBlocked"];
     "clients without secrets": [Apply(1), Delete], wide: true, secretless: true, excuses: &["SecretNotIssued"];
+    "secret that is another at the provider": [Apply(1), Apply(2), Delete], wide: true, corrupts: true, excuses: &["SecretRejected"];
+    "secret that is another at the provider, client replaced": [Apply(1), ReplaceClient], wide: true, corrupts: true, excuses: &["SecretRejected"];
+    "servers that lag behind": [Apply(1), Apply(2), Delete], wide: true, lags: 3;
     "secret that expires": [Apply(1), Apply(2), Delete], wide: true, expires: true, excuses: &["SecretExpired"];
     "secret that expires, client replaced": [Apply(1), ReplaceClient], wide: true, expires: true, excuses: &["SecretExpired"];
     "pauses": [AskPause, Apply(1), Apply(2), Delete], wide: true, pauses: true;
@@ -209,7 +222,7 @@ scenarios! {
     "suspended": [Apply(1), ApplySuspended(2), Apply(2)], wide: true, excuses: &["Suspended"];
     "suspended, changed and resumed": [Apply(1), ApplySuspended(1), Apply(2)], wide: true;
     "client replaced": [Apply(1), Regenerate, ReplaceClient, Delete], wide: true;
-    "missing client, change undone": [Apply(1), Regenerate, Apply(2), Apply(1)], wide: true, excuses: &["ManagementLost", "ClientMissing"];
+    "missing client, change undone": [Apply(1), Regenerate, Apply(2), Apply(1)], wide: true, excuses: &["ManagementLost", "ClientMissing", "SecretRejected"];
     "records lost and abandoned": [Apply(1), LoseRecords, Apply(2), Abandon], wide: true, excuses: &["RecordLost"];
     "manifest corrected": [ApplyWrong, Apply(1), ApplyWrong, Apply(2)], wide: true;
     "record corrupted and mended": [Apply(1), CorruptRecord, Apply(2), MendRecord], wide: true;
@@ -225,6 +238,8 @@ scenarios! {
     "provider made anew elsewhere": [Apply(1), RemakeElsewhere, Delete], wide: true, excuses: &["ProviderChanged"];
     "provider made anew elsewhere, with credentials": [Apply(1), RemakeElsewhere, Delete], wide: true, chosen: true, excuses: &["ProviderChanged", "DeletionBlocked"];
     "provider leaves a member out": [Apply(1), OmitMember], wide: true;
+    "endpoints move": [Apply(1), MoveEndpoints];
+    "endpoints move, update and delete": [Apply(1), MoveEndpoints, Apply(2), Delete], wide: true, rotates: true;
 }
 
 /// Name of the object.
@@ -233,6 +248,11 @@ pub(super) fn name() -> Name {
 }
 
 impl Scenario {
+    /// Tries of rejected credentials, which come before rest.
+    pub(super) fn tries(&self) -> u32 {
+        if self.corrupts { 3 } else { 0 }
+    }
+
     /// The scenario of this name.
     pub(super) fn named(name: &str) -> Option<&'static Self> {
         ALL.iter().find(|scenario| scenario.name == name)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use oauth_client_operator::cluster::Role;
+use oauth_client_operator::domain::status;
 
 use super::cluster::Cluster;
 use super::fork::Fork;
@@ -16,6 +17,9 @@ use super::provider::Provider;
 use super::replica::{Replica, View};
 use super::scenario::{HOME, SECOND_HOME, Scenario};
 use super::schedule::Schedule;
+
+/// Seconds after the first rejection of credentials at which they are tried for the last time.
+const LAST_TRY: i64 = 80;
 
 /// Everything that there is.
 #[derive(Clone)]
@@ -182,10 +186,14 @@ impl State {
                 });
                 let deleted = kept.object.metadata.deletion_timestamp.as_ref();
                 let age = deleted.map(|deleted| self.now - deleted.0.as_second());
+                let rejected = status::rejected_since(kept.object.status.as_ref());
+                // After the last try it makes no difference.
+                let rejected = rejected.map(|since| (self.now - since).min(LAST_TRY));
                 (
                     name,
                     kept.digest,
                     age,
+                    rejected,
                     told.is_some(),
                     secret.map(|secret| secret.digest),
                 )

@@ -48,6 +48,8 @@ pub(super) enum Step {
     RestoreAll,
     /// As `Restore`, after the namespace was deleted and created again while nobody looked.
     RestoreElsewhere,
+    /// As `Restore`, and the records are of an earlier version of the operator, whose labels do not tell what they are about.
+    RestoreUnlabelled,
     /// Allows the restored object to take over the record that is there.
     AllowRestore,
     /// Clones the cluster, and starts an operator there that knows it by another identifier.
@@ -110,6 +112,8 @@ pub(super) enum Step {
     RemakeElsewhere,
     /// The provider object has a member left out.
     OmitMember,
+    /// The metadata names another token endpoint, and that is found.
+    MoveEndpoints,
 }
 
 /// Seconds for which the provider asks to be left alone.
@@ -124,9 +128,10 @@ pub(super) const RENAMED: &str = "renamed";
 use Step::{
     Abandon, AllowRestore, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong,
     AskPause, CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider,
-    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, Narrow, OmitMember, OthersFail,
-    Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace, ReplaceClient,
-    Restore, RestoreAll, RestoreElsewhere, RevertProvider, Sicken, Terminate, Vanish, Widen, WipeStatus,
+    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, MoveEndpoints, Narrow, OmitMember,
+    OthersFail, Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace,
+    ReplaceClient, Restore, RestoreAll, RestoreElsewhere, RestoreUnlabelled, RevertProvider, Sicken, Terminate, Vanish,
+    Widen, WipeStatus,
 };
 
 /// Does one step.
@@ -176,7 +181,10 @@ pub(super) fn act(step: Step, state: &mut State) {
         Terminate => {
             cluster.terminating.insert(APPS.to_owned());
         }
-        Restore | RestoreAll | RestoreElsewhere => {
+        Restore | RestoreAll | RestoreElsewhere | RestoreUnlabelled => {
+            if step == RestoreUnlabelled {
+                strip_labels(cluster);
+            }
             cluster.made_again += u32::from(step == RestoreElsewhere);
             if let Some(kept) = cluster.clients.remove(&name()) {
                 let mut object = OAuthClient::clone(&kept.object);
@@ -306,8 +314,25 @@ fn widen(step: Step, state: &mut State) {
             offered.made += 1;
             offered.other = true;
         }),
+        MoveEndpoints => offer(state, |offered| offered.moved = true),
         OmitMember => offer(state, |offered| offered.omits = true),
         _ => {}
+    }
+}
+
+/// Takes off what an earlier version of the operator did not write.
+fn strip_labels(cluster: &mut Cluster) {
+    let records = cluster
+        .secrets
+        .iter()
+        .filter(|(_, kept)| kept.meta.role == Role::Record);
+    let names: Vec<Name> = records.map(|(name, _)| name.clone()).collect();
+    for name in names {
+        cluster.change_secret(&name, |secret| {
+            let labels = secret.labels_mut();
+            labels.remove(names::CLIENT);
+            labels.remove(names::OBJECT);
+        });
     }
 }
 

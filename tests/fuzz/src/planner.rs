@@ -186,6 +186,7 @@ impl World {
                 foreign_update_age: self.foreign_update_age,
                 deleting_for: self.deleting_for,
                 template_proven: bytes.rarely(2),
+                rejected_for: None,
                 missing_for: missing_for.map(|_| Duration::from_secs(bytes.byte().into())),
                 fresh_attempt: &fresh,
                 now: 1_000_000,
@@ -305,7 +306,6 @@ impl World {
                 outcome,
                 request_hash: String::new(),
             }),
-            verified: status::Verified::Unchanged,
             suspects: &self.suspects,
             now: 1_000_000,
             ..Facts::default()

@@ -15,7 +15,8 @@ pub use keycloak::{Keycloak, Realm};
 pub use mitreid::Mitreid;
 pub use oidc_provider::{OidcFault, OidcFaultKind, OidcProvider, OidcProviderOptions, OidcRequest};
 pub use scriptable::{
-    ADMIN, DIALECTS, Dialect, Fault, OPERATOR, Operation, PROFILES, Persona, Quirk, Reply, ScriptableProvider, Seen,
+    ADMIN, DECEPTIVE, DIALECTS, Dialect, Fault, OPERATOR, Operation, PROFILES, Persona, Quirk, Reply,
+    ScriptableProvider, Seen,
 };
 
 use serde::Deserialize;

@@ -2,19 +2,15 @@
 
 use kube::ResourceExt;
 
-use crate::api::names;
 use crate::cluster::ApiError;
 use crate::controller::world::World;
 use crate::domain::marker;
-use crate::domain::pass::{Effect, StoredRecord, stored};
+use crate::domain::pass::{self, Effect};
 use crate::domain::record::Record;
-use crate::domain::restore::{Earlier, EarlierRecord};
+use crate::domain::restore::{self, Earlier};
 use crate::domain::secret;
 
 use super::super::{Pass, observe};
-
-/// Records that are read: more than one is refused anyway.
-const MOST: usize = 4;
 
 impl<W: World> Pass<'_, W> {
     pub(super) async fn restore(&mut self, effect: Effect) {
@@ -31,7 +27,7 @@ impl<W: World> Pass<'_, W> {
                 };
                 let (home, name) = (&self.world.here().namespace, marker::record_name(&uid));
                 let answer = self.world.delete_secret(home, &name, revision).await;
-                self.state.earlier_removed(answer);
+                self.state.earlier_removed(&uid, answer);
             }
             _ => {}
         }
@@ -40,25 +36,17 @@ impl<W: World> Pass<'_, W> {
     async fn find_earlier(&self) -> Result<Earlier, ApiError> {
         let namespace = &self.key.namespace;
         let own = self.state.record_name();
-        let names = self.world.records_of(namespace, &self.key.name).await?;
-        let mut found = Earlier {
-            namespace_uid: self.world.read_namespace_uid(namespace).await?,
-            ..Earlier::default()
-        };
-        for name in names.into_iter().filter(|name| *name != own).take(MOST) {
-            let Some(secret) = self.world.get_secret(&self.world.here().namespace, &name).await? else {
-                continue;
-            };
-            match stored(&secret) {
-                StoredRecord::Present { record, revision } => found.records.push(EarlierRecord {
-                    record: *record,
-                    revision,
-                    restore_to: secret.annotations().get(names::RESTORE_TO).cloned(),
-                }),
-                _ => found.unreadable.push(name),
-            }
+        let listed = self.world.records_of(namespace, &self.key.name).await?;
+        let namespace_uid = self.world.read_namespace_uid(namespace).await?;
+        let mut read = Vec::new();
+        for listed in restore::to_read(listed, &own, |uid| self.world.is_alive(uid)) {
+            let secret = self
+                .world
+                .get_secret(&self.world.here().namespace, &listed.name)
+                .await?;
+            read.extend(secret.map(|secret| (listed, secret)));
         }
-        Ok(found)
+        Ok(pass::earlier(read, namespace_uid))
     }
 
     async fn mark_earlier(&mut self, record: Box<Record>) {

@@ -28,6 +28,7 @@ use super::state::State;
 
 pub use record::stored;
 pub use register::AnswerClaim;
+pub use restore::earlier;
 
 /// Pause between tries of storing what a provider has issued.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
@@ -72,8 +73,12 @@ impl State {
 
     /// The client's own credentials were tried; `control`: another client's, where these were rejected.
     pub fn probed(&mut self, probed: Probed, control: Option<Control>) {
-        self.journal.probed = Some(probed);
-        self.journal.control = control;
+        if self.journal.disowned {
+            self.journal.probed = Some(probed);
+            self.journal.control = control;
+        } else {
+            self.journal.tried = Some(probed);
+        }
     }
 
     /// What was prepared cannot be told any more after this pass knows another object or another client.

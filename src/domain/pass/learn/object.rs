@@ -12,6 +12,7 @@ use crate::domain::pass::journal::FollowUp;
 use crate::domain::pass::observed::{Note, Observed, Watched};
 use crate::domain::pass::state::{Remains, State, StoredRecord};
 use crate::domain::record::{Phase, Record};
+use crate::domain::restore;
 
 use super::STORE_AGAIN;
 
@@ -136,7 +137,7 @@ impl State {
         }
     }
 
-    /// What is left when the object is let go is told once, before it is.
+    /// What remains when the finalizer is removed is told once, before that.
     pub(super) fn letting_go(&mut self, seen: &Observed<'_>) {
         if std::mem::replace(&mut self.told_left, true) {
             return;
@@ -165,10 +166,23 @@ impl State {
                 self.record_text(seen),
                 failure.message
             )),
-            (StoredRecord::Absent { .. } | StoredRecord::Unseen, None) => None,
+            (StoredRecord::Absent { .. } | StoredRecord::Unseen, None) => return self.tell_of_earlier(seen),
         };
         if let Some(text) = text {
             self.note(Note::Warn(Reason::DeletionTimedOut, text));
+        }
+    }
+
+    /// The client of an earlier object that this one did not take over stays registered.
+    fn tell_of_earlier(&mut self, seen: &Observed<'_>) {
+        let Some(found) = self.journal.earlier.take() else {
+            return;
+        };
+        let (namespace, name) = (self.object.namespace().unwrap_or_default(), self.object.name_any());
+        let uid = self.uid().to_owned();
+        for earlier in found.concerning(&uid, &namespace, &name) {
+            let text = restore::stays(&earlier.record, &seen.operator.namespace);
+            self.note(Note::Warn(Reason::RestoreRefused, text));
         }
     }
 
@@ -217,7 +231,7 @@ impl State {
     }
 }
 
-/// What a record whose object is let go leaves at the provider.
+/// What a record leaves at the provider when the finalizer of its object is removed.
 fn left_of(record: &Record, others: bool) -> Option<String> {
     let left = match record.phase {
         Phase::Deleting | Phase::Registered if others => {

@@ -28,7 +28,7 @@ pub fn stored(secret: &Secret) -> StoredRecord {
 }
 
 /// The version of the record's form, if a newer program wrote it.
-fn newer_schema(secret: &Secret) -> Option<u32> {
+pub(super) fn newer_schema(secret: &Secret) -> Option<u32> {
     let bytes = secret.data.as_ref()?.get(record::DATA_KEY)?;
     Record::schema_version_of(&bytes.0).filter(|version| *version > record::SCHEMA_VERSION)
 }

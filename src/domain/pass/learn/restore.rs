@@ -1,12 +1,42 @@
 //! Answers on the way of a record to a restored object.
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+
+use crate::api::names;
 use crate::domain::api_error::ApiError;
 use crate::domain::pass::journal::FollowUp;
 use crate::domain::pass::observed::{Note, Observed};
-use crate::domain::pass::state::State;
+use crate::domain::pass::state::{State, StoredRecord};
 use crate::domain::record::Record;
-use crate::domain::restore::Earlier;
+use crate::domain::restore::{Earlier, EarlierRecord, Listed, Unreadable};
 use crate::domain::secret::SecretRevision;
+
+use super::record::{newer_schema, stored};
+
+/// What the read records of earlier objects are. Of one without labels that cannot be read, nothing tells that it is of this name.
+#[must_use]
+pub fn earlier(read: Vec<(Listed, Secret)>, namespace_uid: Option<String>) -> Earlier {
+    let mut found = Earlier {
+        namespace_uid,
+        ..Earlier::default()
+    };
+    for (listed, secret) in read {
+        match stored(&secret) {
+            StoredRecord::Present { record, revision } => found.records.push(EarlierRecord {
+                record: *record,
+                revision,
+                restore_to: secret.annotations().get(names::RESTORE_TO).cloned(),
+            }),
+            _ if listed.labelled => found.unreadable.push(Unreadable {
+                name: listed.name,
+                schema: newer_schema(&secret),
+            }),
+            _ => {}
+        }
+    }
+    found
+}
 
 impl State {
     /// The records of earlier objects of this name were read.
@@ -54,9 +84,12 @@ impl State {
     }
 
     /// The record of the earlier object was removed.
-    pub fn earlier_removed(&mut self, answer: Result<(), ApiError>) {
+    pub fn earlier_removed(&mut self, uid: &str, answer: Result<(), ApiError>) {
         match answer {
-            Ok(()) => self.journal.earlier = Some(Box::default()),
+            Ok(()) => {
+                let found = self.journal.earlier.get_or_insert_default();
+                found.records.retain(|earlier| earlier.record.owner.uid != uid);
+            }
             Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) => self.journal.earlier = None,
             Err(error) => self.fail(&error, "the record of the earlier OAuthClient"),
         }

@@ -37,7 +37,7 @@ impl State {
             }
             Ok(answer) => {
                 self.close_update(hash);
-                self.journal.answer = Some((request, answer));
+                self.journal.answer = Some(Box::new((request, answer)));
                 return;
             }
             Err(error) => match correction::of_clearing(&error, &cleared) {

@@ -1,11 +1,11 @@
-//! Rows about what a provider made of a request: K10c, K11c, K15f, and which members an update has.
+//! Rows about what a provider made of a request: K10d, K11c, K16c, and which members an update has.
 
 use super::keep_rows::changed;
 use super::*;
 
 /// The application would fail: the manifest sets one method, and the provider registered another one.
 #[test]
-fn w111_k15f_a_method_that_the_provider_replaced_is_not_ready() {
+fn w111_k16c_a_method_that_the_provider_replaced_is_not_ready() {
     let world = |set: Option<&str>, stated: Value| {
         let mut world = World::kept().with(|w| w.object["spec"]["tokenEndpointAuthMethod"] = json!(set));
         let mut record = world.matching_record();
@@ -41,7 +41,7 @@ fn w111_k15f_a_method_that_the_provider_replaced_is_not_ready() {
 }
 
 #[test]
-fn w113_k10c_other_metadata_gives_a_registered_client_no_other_method() {
+fn w113_k10d_other_metadata_gives_a_registered_client_no_other_method() {
     let world = |method: Option<&str>, listed: &[&str]| {
         let mut world = changed();
         world.object["spec"]["tokenEndpointAuthMethod"] = json!(method);
@@ -141,7 +141,7 @@ fn w117_k1d_k12a_a_substituted_update_is_taken_back_before_the_secret_is_looked_
     };
     assert_eq!(request, former);
     // A2: what the former request brings is no reason to go back again.
-    world.journal.answer = Some((former.clone(), answer()));
+    world.journal.answer = Some(Box::new((former.clone(), answer())));
     let Next::Do(Effect::SaveRecord(record)) = world.next() else {
         panic!("{}", world.short())
     };
@@ -200,7 +200,7 @@ fn w117_a2_only_what_an_update_brought_about_is_taken_back() {
         let mut answered = answer();
         answered.metadata.insert("scope".into(), json!(stated));
         world.provider.as_mut().unwrap().target.substitutions = substitutions;
-        world.journal.answer = Some((request, answered));
+        world.journal.answer = Some(Box::new((request, answered)));
         let world = world.recorded(|r| {
             r.request.insert("scope".into(), json!(before));
             r.metadata.insert("scope".into(), json!("other"));

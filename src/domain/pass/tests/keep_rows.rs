@@ -10,6 +10,14 @@ fn k1_a_finalizer_that_was_taken_off_comes_back() {
             .short(),
         "AddFinalizer"
     );
+    let replaced = World::kept().with(|w| {
+        w.object["metadata"]["finalizers"] = json!([]);
+        w.object["metadata"]["annotations"] = json!({});
+    });
+    let Next::Do(Effect::Mark(marker)) = replaced.next() else {
+        panic!("{}", replaced.short())
+    };
+    assert_eq!(marker.to_string(), "u/a1/system/oauthclient-u");
 }
 
 #[test]
@@ -372,6 +380,9 @@ fn t204_k13_k15a_a_client_whose_uri_cannot_be_made_is_reported() {
     );
     assert!(failure.message.contains("{app_id}"), "{}", failure.message);
     let changed = World::kept().recorded(lacks).with(|w| {
+        let knobs = &mut w.provider.as_mut().unwrap().target.knobs;
+        knobs.management = crate::api::ManagementMode::Credentials;
+        knobs.uri_template = "{registration_endpoint}/{app_id}".to_owned();
         w.object["metadata"]["generation"] = json!(2);
         w.object["spec"]["redirectURIs"] = json!(["https://b/cb"]);
         let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());

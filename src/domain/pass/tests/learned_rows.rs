@@ -28,6 +28,7 @@ pub(super) fn observed(operator: &Operator, stopping: bool) -> Observed<'_> {
         foreign_update_age: None,
         deleting_for: Duration::from_secs(1),
         template_proven: false,
+        rejected_for: None,
         missing_for: None,
         fresh_attempt: "fresh",
         now: 1_000_000,
@@ -155,7 +156,7 @@ fn a2f_a_token_that_came_after_a_newer_update_had_begun_is_stored() {
         let mut state = state(&world);
         state.holds(Box::new(rotated("before")), revision("1"));
         state.journal.marked = Some("own".into());
-        state.journal.answer = Some((world.request(), answer()));
+        state.journal.answer = Some(Box::new((world.request(), answer())));
         state.record_saved(Box::new(rotated("late")), Err(ApiError::Conflict), &seen);
         let mut newer = rotated(stored);
         newer.in_flight = Some(InFlight {
@@ -207,7 +208,7 @@ fn a2a_an_answer_that_comes_after_a_newer_update_is_not_forgotten() {
     let mut state = state(&world);
     state.holds(Box::new(world.matching_record()), revision("1"));
     state.journal.marked = Some("own".into());
-    state.journal.answer = Some((world.request(), answer()));
+    state.journal.answer = Some(Box::new((world.request(), answer())));
     let wanted = Box::new(world.matching_record());
     state.record_saved(wanted, Err(ApiError::Conflict), &seen);
     let mut newer = world.matching_record();

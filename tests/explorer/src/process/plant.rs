@@ -2,15 +2,17 @@
 
 use std::sync::{Arc, PoisonError};
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use oauth_client_operator::api::{OnClientLost, names};
-use oauth_client_operator::cluster::Role;
+use oauth_client_operator::cluster::{Role, SecretRevision};
 use oauth_client_operator::domain::pass::Provider;
 use oauth_client_operator::domain::record::{DATA_KEY, Record};
 use oauth_client_operator::domain::target::Location;
+use serde_json::Value;
 
-use super::super::cluster::secret_name;
+use super::super::cluster::{Name, secret_name};
 use super::Process;
 
 /// A mistake that the explorer has to find. It is made here, between the executor and the world.
@@ -48,6 +50,10 @@ pub(crate) enum Plant {
     RecordGoesFirst,
     /// A URI that is made from a template is taken for one that leads to its client.
     TemplateBelieved,
+    /// The record of an earlier object goes before that of the restored one is stored.
+    EarlierGoesFirst,
+    /// The record of an earlier object is not marked before that of the restored one is stored.
+    NoMark,
     /// A lost client is replaced, whatever the provider object says.
     LostClientReplaced,
 }
@@ -71,6 +77,22 @@ impl Process {
     pub(super) fn forgets(&self, secret: &Secret) -> bool {
         let keeps_a_record = secret.data.as_ref().is_some_and(|data| data.contains_key(DATA_KEY));
         self.plants(Plant::OldClientForgotten) && role(secret) == Some("suspect") && keeps_a_record
+    }
+
+    /// What a mark of an earlier record does instead; `None`: the patch is none, or is right.
+    pub(super) fn marks_badly(&self, name: &Name, patch: &Value) -> Option<SecretRevision> {
+        let stored = patch.get("data")?.get(DATA_KEY)?.clone();
+        let stored: ByteString = serde_json::from_value(stored).ok()?;
+        Record::from_json(&stored.0).ok()?.taken_by?;
+        if self.plants(Plant::EarlierGoesFirst) {
+            self.cluster(|cluster| cluster.secrets.remove(name));
+        } else if !self.plants(Plant::NoMark) {
+            return None;
+        }
+        Some(SecretRevision {
+            uid: String::new(),
+            resource_version: String::new(),
+        })
     }
 
     /// A suspect whose attempt was lost.

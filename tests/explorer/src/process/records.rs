@@ -4,6 +4,7 @@ use oauth_client_operator::cluster::{ApiError, Role, SecretMeta};
 use oauth_client_operator::domain::claim::Named;
 use oauth_client_operator::domain::identity;
 use oauth_client_operator::domain::record::Phase;
+use oauth_client_operator::domain::restore::Listed;
 
 use super::{Plant, Process};
 
@@ -36,22 +37,37 @@ impl Process {
         .await
     }
 
-    /// Names of the records of registered clients of this namespace and name.
-    pub(super) async fn list_registered(&self, namespace: &str, name: &str) -> Result<Vec<String>, ApiError> {
+    /// Records of registered clients of this namespace and name, and those of which no label tells.
+    pub(super) async fn list_registered(&self, namespace: &str, name: &str) -> Result<Vec<Listed>, ApiError> {
         self.look("list records", |cluster| {
             let metas = cluster.secrets.values().map(|kept| &kept.meta);
             metas
-                .filter(|meta| self.is_registered(meta, namespace, name))
-                .map(|meta| meta.name.to_string())
+                .filter(|meta| {
+                    self.is_registered(meta, namespace, name) || self.is_record(meta) && meta.object.is_none()
+                })
+                .map(|meta| Listed {
+                    name: meta.name.to_string(),
+                    owner_uid: meta.client_uid.as_deref().map(str::to_owned),
+                    labelled: meta.object.is_some(),
+                })
                 .collect()
         })
         .await
     }
 
+    /// Whether all records of this operator that the view shows are so.
+    pub(super) fn all_records(&self, are: impl Fn(&SecretMeta) -> bool) -> bool {
+        self.metas(|meta| self.is_record(meta) && !are(meta)).is_empty()
+    }
+
+    /// Whether this is a record of this operator.
+    pub(super) fn is_record(&self, meta: &SecretMeta) -> bool {
+        meta.role == Role::Record && *meta.namespace == *self.here.namespace
+    }
+
     /// Whether this is the record of a registered client of this namespace and name.
     pub(super) fn is_registered(&self, meta: &SecretMeta, namespace: &str, name: &str) -> bool {
         let key = u64::from_str_radix(&identity::object_key(namespace, name), 16).ok();
-        let at_home = meta.role == Role::Record && *meta.namespace == *self.here.namespace;
-        at_home && meta.phase == Some(Phase::Registered) && meta.object == key
+        self.is_record(meta) && meta.phase == Some(Phase::Registered) && meta.object == key
     }
 }

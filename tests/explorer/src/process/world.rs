@@ -19,6 +19,7 @@ use oauth_client_operator::domain::pass::{Operator, Pause, Provider, Row};
 use oauth_client_operator::domain::probe::Probed;
 use oauth_client_operator::domain::record::Record;
 use oauth_client_operator::domain::registration::Registration;
+use oauth_client_operator::domain::restore::Listed;
 use oauth_client_operator::domain::target::Endpoints;
 use oauth_client_operator::provider::{ManagementCall, MarkedCall, ProbeCall};
 
@@ -61,21 +62,12 @@ impl World for Process {
 
     fn foreign_attempt_age(&self, attempt: &str) -> Option<Duration> {
         let (now, owns) = (self.now(), self.plants(Plant::OthersAttemptsAreOwn));
-        self.me(|replica| {
-            if attempt.starts_with(replica.identity) || owns {
-                return None;
-            }
-            let since = *replica.foreign_attempts.entry(attempt.to_owned()).or_insert(now);
-            Some(Duration::from_secs(u64::try_from(now - since).unwrap_or_default()))
-        })
+        (!owns).then(|| self.me(|replica| replica.foreign_attempt_age(attempt, now)))?
     }
 
     fn denied(&self, _: &Provider, namespace: &str, what: BreakerKind) -> Option<Duration> {
         let clock = self.state().clock();
-        self.me(|replica| match what {
-            BreakerKind::UnknownOutcome => replica.unknown.open_for(clock, namespace),
-            BreakerKind::Recreation => replica.recreated.open_for(clock, namespace),
-        })
+        self.me(|replica| replica.breaker(what).open_for(clock, namespace))
     }
 
     fn pause_of(&self, _: &Provider) -> Option<Pause> {
@@ -84,10 +76,7 @@ impl World for Process {
 
     fn count(&self, _: &Provider, namespace: &str, attempt: &str, what: BreakerKind) {
         let clock = self.state().clock();
-        self.me(|replica| match what {
-            BreakerKind::UnknownOutcome => replica.unknown.note(clock, namespace, attempt),
-            BreakerKind::Recreation => replica.recreated.note(clock, namespace, attempt),
-        });
+        self.me(|replica| replica.breaker(what).note(clock, namespace, attempt));
     }
 
     async fn pause(&self, time: Duration) {
@@ -160,7 +149,11 @@ impl World for Process {
     }
 
     fn is_labelled(&self) -> bool {
-        true
+        self.all_records(|meta| meta.client.is_some())
+    }
+
+    fn names_objects(&self) -> bool {
+        self.all_records(|meta| meta.object.is_some())
     }
 
     fn registered_of(&self, namespace: &str, name: &str) -> u32 {
@@ -173,7 +166,7 @@ impl World for Process {
         (!state.scenario.namespaced).then(|| state.clusters[0].namespace_uid(namespace))
     }
 
-    async fn records_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, ApiError> {
+    async fn records_of(&self, namespace: &str, name: &str) -> Result<Vec<Listed>, ApiError> {
         self.list_registered(namespace, name).await
     }
 
@@ -207,13 +200,14 @@ impl World for Process {
         let opened = Marker::parse(marker)
             .map(|marker| marker.attempt.into_owned())
             .unwrap_or_default();
-        let plant = {
+        let (plant, again) = {
             let mut state = self.state();
-            state.attempts += 1;
-            state.replicas[self.who].work[self.what].opened = opened;
-            state.plant
+            let known = std::mem::replace(&mut state.replicas[self.who].work[self.what].opened, opened.clone());
+            state.attempts += usize::from(known != opened);
+            (state.plant, known == opened)
         };
-        if plant == Some(Plant::FinalizerAfterPost) {
+        // The marker of an attempt that was opened before comes back with the finalizer.
+        if plant == Some(Plant::FinalizerAfterPost) && !again {
             return Ok(object.clone());
         }
         let written = self
@@ -307,6 +301,9 @@ impl World for Process {
         };
         if what == "patch record" && self.plants(Plant::AnswerNotSaved) && self.me(|replica| replica.answered) {
             return Ok(current.clone());
+        }
+        if let Some(planted) = self.marks_badly(&name, &patch) {
+            return Ok(planted);
         }
         let revision = self
             .write(what, |cluster| cluster.patch(&name, current, &patch))

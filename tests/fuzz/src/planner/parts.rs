@@ -39,6 +39,7 @@ pub(super) fn provider(hold: bool) -> Provider {
     Provider {
         target: Target {
             uid: "provider".into(),
+            namespaced: true,
             location: Location::Issuer("https://p".into()),
             expected_issuer: None,
             registration_endpoint: None,
@@ -68,6 +69,7 @@ pub(super) fn provider(hold: bool) -> Provider {
         },
         uid: "provider".into(),
         fingerprint: "f".into(),
+        known: None,
     }
 }
 

@@ -28,7 +28,11 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
     };
     let creates = matches!(
         effect,
-        Effect::OpenAttempt(_) | Effect::Register { .. } | Effect::CreateCredentials(_) | Effect::AddFinalizer
+        Effect::OpenAttempt(_)
+            | Effect::Register { .. }
+            | Effect::CreateCredentials(_)
+            | Effect::AddFinalizer
+            | Effect::Mark(_)
     );
     // The Secret of a retained client, that the garbage collector took, is made again without owner.
     let retained = matches!(effect, Effect::CreateCredentials(secret) if secret.metadata.owner_references.is_none());
@@ -164,7 +168,8 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
         | Effect::ProveWritable
         | Effect::ConfirmRecord(_)
         | Effect::RemoveSuperseded(_)
-        | Effect::AddFinalizer => {}
+        | Effect::AddFinalizer
+        | Effect::Mark(_) => {}
         // They answer to what part B is about, and nothing of that is drawn.
         Effect::Wait(_)
         | Effect::StartOver

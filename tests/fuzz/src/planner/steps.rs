@@ -88,7 +88,12 @@ impl World {
             Effect::Probe => {
                 let kind = ProbeKind::Token;
                 let answers = [Probed::Accepted(kind), Probed::Rejected(kind), Probed::Unclear];
-                self.journal.probed = Some(bytes.one_of(&answers));
+                let answer = Some(bytes.one_of(&answers));
+                if !self.journal.disowned {
+                    self.journal.tried = answer;
+                    return;
+                }
+                self.journal.probed = answer;
                 self.journal.control = Some(bytes.one_of(&[Control::Accepted, Control::NotAccepted, Control::Missing]));
             }
             Effect::ReplaceRecord(_) => {
@@ -99,6 +104,11 @@ impl World {
                 record.attempt = self.journal.attempt.clone().unwrap_or_default();
                 record.request = metadata::request(&self.object.spec, "ns/app", &knobs(Profile::Rfc7592)).unwrap();
                 self.record = Some(record);
+            }
+            Effect::Mark(marker) => {
+                let annotations = self.object.metadata.annotations.get_or_insert_default();
+                annotations.insert(names::CREATE_PENDING.into(), marker.to_string());
+                self.object.metadata.finalizers = Some(vec![names::FINALIZER.into()]);
             }
             Effect::AddFinalizer => self.object.metadata.finalizers = Some(vec![names::FINALIZER.into()]),
             Effect::CreateCredentials(secret) => self.write(*secret),
@@ -123,7 +133,7 @@ impl World {
                 self.record = Some(*record);
             }
             Effect::Update { request, .. } => match bytes.below(4) {
-                0 => self.journal.answer = Some((request, answer())),
+                0 => self.journal.answer = Some(Box::new((request, answer()))),
                 1 => {
                     self.journal.refused = true;
                     self.fail(bytes);

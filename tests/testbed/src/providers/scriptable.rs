@@ -15,6 +15,7 @@ mod wso2;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -25,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use authentication::{access_token, is_authenticated};
 pub use dialect::{Dialect, OPERATOR, Operation, Quirk};
-pub use dialects::DIALECTS;
+pub use dialects::{DECEPTIVE, DIALECTS};
 pub use exchange::{Fault, Reply, Seen};
 use exchange::{decoded, unescaped};
 use payload::Payload;
@@ -60,7 +61,6 @@ struct State {
     /// User name and password that manage every client of the plain persona, and the access tokens that they bought.
     administrator: Option<(String, String)>,
     bought: BTreeSet<String>,
-    issued: u64,
     rotate: bool,
     rotate_secret: bool,
     rotate_on_read: bool,
@@ -96,15 +96,16 @@ impl State {
         let basic = self.administrator.is_some() && seen.basic() == self.administrator;
         basic || seen.bearer().is_some_and(|token| self.bought.contains(token))
     }
+}
 
-    fn fresh(&mut self, kind: &str) -> String {
-        self.issued += 1;
-        format!(
-            "{kind}-{}-{:08x}",
-            self.issued,
-            self.issued.wrapping_mul(2_654_435_761) & 0xffff_ffff
-        )
-    }
+/// A value that no double of this process issued before: a new one may get the port, and so the issuer, of one that has ended.
+fn fresh(kind: &str) -> String {
+    static ISSUED: AtomicU64 = AtomicU64::new(0);
+    let issued = ISSUED.fetch_add(1, Ordering::Relaxed) + 1;
+    format!(
+        "{kind}-{issued}-{:08x}",
+        issued.wrapping_mul(2_654_435_761) & 0xffff_ffff
+    )
 }
 
 /// The double; ended on drop.

@@ -27,7 +27,7 @@ impl ScriptableProvider {
     /// Regenerates the registration access token of a client: the one that was issued is void.
     pub fn regenerate_token(&self, client_id: &str) {
         let mut state = self.lock();
-        let token = state.fresh("regenerated-token");
+        let token = super::fresh("regenerated-token");
         state.tokens.insert(client_id.to_owned(), token);
     }
 
@@ -39,7 +39,7 @@ impl ScriptableProvider {
     /// Regenerates the secret of a client: the one that was issued is void.
     pub fn regenerate_secret(&self, client_id: &str) {
         let mut state = self.lock();
-        let secret = state.fresh("regenerated-secret");
+        let secret = super::fresh("regenerated-secret");
         if let Some(client) = state.clients.get_mut(client_id) {
             client["client_secret"] = json!(secret);
         }
@@ -48,7 +48,7 @@ impl ScriptableProvider {
     /// Registers a client of this identifier that nobody asked for.
     pub fn add_client(&self, client_id: &str, metadata: Map<String, Value>) {
         let mut state = self.lock();
-        let (secret, token) = (state.fresh("secret"), state.fresh("token"));
+        let (secret, token) = (super::fresh("secret"), super::fresh("token"));
         let mut client = Value::Object(metadata);
         client["client_id"] = json!(client_id);
         client["client_secret"] = json!(secret);

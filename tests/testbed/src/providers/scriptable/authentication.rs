@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::exchange::{decoded, unescaped};
-use super::{Reply, Seen, State};
+use super::{Quirk, Reply, Seen, State};
 
 /// The token endpoint: client credentials and password grants of clients that it holds.
 pub(super) fn access_token(state: &mut State, seen: &Seen) -> Reply {
@@ -16,7 +16,7 @@ pub(super) fn access_token(state: &mut State, seen: &Seen) -> Reply {
     }
     match form.get("grant_type").map(String::as_str) {
         Some("client_credentials" | "password") => {
-            let token = state.fresh("access");
+            let token = super::fresh("access");
             if administrator {
                 state.bought.insert(token.clone());
             }
@@ -31,6 +31,13 @@ pub(super) fn access_token(state: &mut State, seen: &Seen) -> Reply {
 
 /// Whether a request carries the identifier and the secret of a client, by Basic or in the form (RFC 6749 section 2.3.1).
 pub(super) fn is_authenticated(state: &State, seen: &Seen) -> bool {
+    let habit = |habit: fn(&Quirk) -> bool| state.dialect.is_some_and(|dialect| dialect.quirks.iter().any(habit));
+    if habit(|quirk| matches!(quirk, Quirk::AcceptsAnybody)) {
+        return true;
+    }
+    if habit(|quirk| matches!(quirk, Quirk::FormOnly)) && seen.basic().is_some() {
+        return false;
+    }
     let form = decoded(&String::from_utf8_lossy(&seen.body));
     let posted = || Some((form.get("client_id")?.clone(), form.get("client_secret")?.clone()));
     let basic = seen.basic().map(|(id, secret)| (unescaped(&id), unescaped(&secret)));

@@ -84,6 +84,12 @@ pub enum Quirk {
     DeletesAnything,
     /// The metadata does not name the registration endpoint, which has this path.
     Hidden(&'static str),
+    /// Clients authenticate in the form of the request only, whatever they were registered with.
+    FormOnly,
+    /// Nobody has to authenticate.
+    AcceptsAnybody,
+    /// A registration is answered with the client that the first one made; with when it was issued, if that is stated.
+    Repeats(Option<u64>),
 }
 
 /// Client that buys access tokens for registrations.
@@ -107,6 +113,9 @@ pub(super) fn answer(state: &mut State, seen: &Seen, dialect: &Dialect) -> Reply
         .find_map(|quirk| refused(state, quirk, operation, seen))
     {
         return labelled(reply, dialect);
+    }
+    if let (Operation::Register, Some(known)) = (operation, repeated(state, dialect)) {
+        return labelled(Reply::json(201, &known), dialect);
     }
     let mut request = seen.clone();
     if let Some(id) = &id {
@@ -142,6 +151,20 @@ pub(super) fn answer(state: &mut State, seen: &Seen, dialect: &Dialect) -> Reply
         reply.body = body.to_string().into_bytes();
     }
     labelled(reply, dialect)
+}
+
+/// The client that every registration is answered with, once there is one.
+fn repeated(state: &State, dialect: &Dialect) -> Option<Value> {
+    let issued = dialect.quirks.iter().find_map(|quirk| match quirk {
+        Quirk::Repeats(issued) => Some(*issued),
+        _ => None,
+    })?;
+    let (id, client) = state.clients.iter().next()?;
+    let mut known = plain::with_management(state, id, client.clone());
+    if let Some(at) = issued {
+        known["client_id_issued_at"] = json!(at);
+    }
+    Some(known)
 }
 
 /// What is asked for, and of which client.
@@ -318,14 +341,14 @@ fn answered(state: &mut State, quirk: &Quirk, operation: Operation, body: &mut V
             }
         }
         Quirk::IssuesSecret(of) if of == operation => {
-            let secret = json!(state.fresh("secret"));
+            let secret = json!(super::fresh("secret"));
             if let Some(client) = state.clients.get_mut(&id) {
                 client["client_secret"] = secret.clone();
             }
             body["client_secret"] = secret;
         }
         Quirk::IssuesToken(of) if of == operation => {
-            let token = state.fresh("token");
+            let token = super::fresh("token");
             body["registration_access_token"] = json!(token);
             state.tokens.insert(id, token);
         }

@@ -3,8 +3,8 @@
 use super::dialect::Operation::{Delete, Read, Register, Update};
 use super::dialect::{Dialect, Quirk};
 use Quirk::{
-    Absent, At, Ignores, IssuesSecret, IssuesToken, Labelled, Lists, Merges, Needs, Omits, Overlooks, Refuses,
-    RefusesValue, Relative, States, Stores, Success, Unauthorized, Unlists,
+    Absent, AcceptsAnybody, At, FormOnly, Ignores, IssuesSecret, IssuesToken, Labelled, Lists, Merges, Needs, Omits,
+    Overlooks, Refuses, RefusesValue, Relative, Repeats, States, Stores, Success, Unauthorized, Unlists,
 };
 
 const MANAGED: &[&str] = &["registration_access_token", "registration_client_uri"];
@@ -80,16 +80,31 @@ pub const DIALECTS: &[Dialect] = &[
     row("mislabelled", "idpyoidc", &[Labelled("text/html; charset=utf-8")]),
 ];
 
+/// Servers whose registrations are not what they seem. No application can use most of them.
+#[rustfmt::skip]
+pub const DECEPTIVE: &[Dialect] = &[
+    row("corrupted-secret", "a proxy that rewrites answers", &[States(Register, "client_secret", r#""corrupted""#)]),
+    row("method-ignored", "servers that know one method only", &[FormOnly]),
+    row("accepts-anybody", "servers that answer 200 to every revocation", &[AcceptsAnybody]),
+    row("another-client", "servers that take two clients for equal", &[Repeats(None)]),
+    row("another-client-dated", "the same, with client_id_issued_at", &[Repeats(Some(1_700_000_000))]),
+];
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::DIALECTS;
+    use super::{DECEPTIVE, DIALECTS};
 
     #[test]
     fn every_dialect_has_a_name_of_its_own_and_a_quirk() {
         let names: BTreeSet<&str> = DIALECTS.iter().map(|dialect| dialect.name).collect();
         assert_eq!(names.len(), DIALECTS.len());
-        assert!(DIALECTS.iter().all(|dialect| !dialect.quirks.is_empty()));
+        assert!(
+            DIALECTS
+                .iter()
+                .chain(DECEPTIVE)
+                .all(|dialect| !dialect.quirks.is_empty())
+        );
     }
 }

@@ -47,8 +47,8 @@ fn register(state: &mut State, seen: &Seen) -> Reply {
     {
         return error(400, "invalid_redirect_uri", "this redirect URI is refused");
     }
-    let id = state.fresh("client");
-    let (secret, token) = (state.fresh("secret"), state.fresh("token"));
+    let id = super::fresh("client");
+    let (secret, token) = (super::fresh("secret"), super::fresh("token"));
     let public = metadata.get("token_endpoint_auth_method").and_then(Value::as_str) == Some("none");
     let mut client = Value::Object(metadata);
     client["client_id"] = json!(id);
@@ -85,7 +85,7 @@ fn manage(state: &mut State, seen: &Seen, method: &str, id: &String) -> Reply {
                 }
             }
             if state.rotate_secret && client.get("client_secret").is_some() {
-                client["client_secret"] = json!(state.fresh("secret"));
+                client["client_secret"] = json!(super::fresh("secret"));
                 client["client_secret_expires_at"] = json!(state.expires(id));
             }
             state.clients.insert(id.clone(), client.clone());
@@ -113,7 +113,7 @@ fn revoke(state: &State, seen: &Seen) -> Reply {
 }
 
 fn rotate(state: &mut State, id: &str) {
-    let token = state.fresh("token");
+    let token = super::fresh("token");
     state.tokens.insert(id.to_owned(), token);
 }
 

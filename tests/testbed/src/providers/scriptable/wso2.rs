@@ -167,7 +167,7 @@ fn legacy(state: &mut State, seen: &Seen) -> Reply {
         return error(400, "invalid_client_metadata", "Invalid application owner.");
     }
     let name = body.get("client_name").and_then(Value::as_str).map(str::to_owned);
-    let name = name.unwrap_or_else(|| state.fresh("unnamed"));
+    let name = name.unwrap_or_else(|| super::fresh("unnamed"));
     if !is_name(&name) {
         return error(400, "invalid_client_metadata", "The client name is not valid.");
     }
@@ -181,7 +181,7 @@ fn legacy(state: &mut State, seen: &Seen) -> Reply {
     if uris.iter().any(|uri| !uri.contains("://")) || uris.iter().any(|uri| uri.contains("refused")) {
         return error(400, "invalid_redirect_uri", "Redirect URI is invalid");
     }
-    let (id, secret) = (state.fresh("wso2"), state.fresh("secret"));
+    let (id, secret) = (super::fresh("wso2"), super::fresh("secret"));
     let client = json!({
         "client_id": id,
         "client_name": application,
@@ -229,12 +229,12 @@ fn register(state: &mut State, seen: &Seen) -> Reply {
     if chosen.as_ref().is_some_and(|id| state.clients.contains_key(id)) {
         return error(400, "invalid_client_metadata", "The client id is in use.");
     }
-    let id = chosen.unwrap_or_else(|| state.fresh("wso2"));
+    let id = chosen.unwrap_or_else(|| super::fresh("wso2"));
     let secret = body
         .get("ext_param_client_secret")
         .and_then(Value::as_str)
         .map(str::to_owned);
-    let secret = secret.unwrap_or_else(|| state.fresh("secret"));
+    let secret = secret.unwrap_or_else(|| super::fresh("secret"));
     let client = shown(&body, &name, &uris, &id, &secret);
     state.clients.insert(id, client.clone());
     Reply::json(201, &client)
