@@ -33,7 +33,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 const BUFFER: usize = 16 * 1024;
 
 /// What is told on the admin port.
-pub trait AdminState: Send + Sync + 'static {
+pub(crate) trait AdminState: Send + Sync + 'static {
     /// Whether the operator can work.
     ///
     /// # Errors
@@ -71,13 +71,13 @@ pub struct AdminError {
 
 /// The open port.
 #[derive(Debug)]
-pub struct AdminPort(TcpListener);
+pub(crate) struct AdminPort(TcpListener);
 
 /// Opens the port.
 ///
 /// # Errors
 /// The port cannot be opened.
-pub async fn bind(address: SocketAddr) -> Result<AdminPort, AdminError> {
+pub(crate) async fn bind(address: SocketAddr) -> Result<AdminPort, AdminError> {
     bind_with(address, TcpListener::bind).await.map(AdminPort)
 }
 
@@ -104,7 +104,7 @@ async fn bind_with<T>(address: SocketAddr, bind: impl AsyncFn(SocketAddr) -> io:
 
 impl AdminPort {
     /// Serves for as long as the process runs.
-    pub async fn serve(self, state: Arc<impl AdminState>) -> Infallible {
+    pub(crate) async fn serve(self, state: Arc<impl AdminState>) -> Infallible {
         let mut connections: VecDeque<AbortHandle> = VecDeque::new();
         loop {
             let Ok((stream, peer)) = self.0.accept().await else {

@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Lines of one kind that are logged in a [`WINDOW`].
-pub const MOST: u32 = 2;
+pub(crate) const MOST: u32 = 2;
 /// The time in which they are counted.
-pub const WINDOW: Duration = Duration::from_mins(1);
+pub(crate) const WINDOW: Duration = Duration::from_mins(1);
 
 /// Whether one more line of a kind is logged. `kind` is a word of a closed list, for example a reason.
 #[must_use]
-pub fn admits(kind: &'static str) -> bool {
+pub(crate) fn admits(kind: &'static str) -> bool {
     static FLOODS: Floods = Floods(Mutex::new(BTreeMap::new()));
     match FLOODS.count(kind, Instant::now()) {
         Count::Few => true,

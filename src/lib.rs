@@ -2,7 +2,9 @@
 //!
 //! `domain` decides and is pure, `provider` and `cluster` act, `controller` joins them.
 
-pub mod admin;
+#![warn(unreachable_pub)] // what nobody outside can reach is seen as dead when its last use goes
+
+mod admin;
 pub mod api;
 mod bounded;
 pub mod cli;
@@ -13,5 +15,5 @@ pub mod domain;
 mod floods;
 pub mod metrics;
 pub mod provider;
-pub mod supervisor;
-pub mod telemetry;
+mod supervisor;
+mod telemetry;

@@ -35,7 +35,7 @@ static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// The level of the log cannot be set.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LevelError {
+pub(crate) enum LevelError {
     /// There is no such level.
     #[error("there is no log level {0:?}; use error, warn, info, debug or trace")]
     Unknown(String),
@@ -46,7 +46,7 @@ pub enum LevelError {
 
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// One JSON object a line.
     Json,
     /// Lines for people.
@@ -55,7 +55,7 @@ pub enum Format {
 
 /// Starts logging to standard error; `RUST_LOG` says what, in the syntax of `EnvFilter`. Once a process: later calls change
 /// nothing.
-pub fn init(format: Format) {
+pub(crate) fn init(format: Format) {
     let chosen = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let filter = directives(&chosen)
         .parse()
@@ -74,7 +74,7 @@ pub fn init(format: Format) {
 
 /// What is logged now, in the syntax of `EnvFilter`.
 #[must_use]
-pub fn filter() -> String {
+pub(crate) fn filter() -> String {
     let shown = |handle: &reload::Handle<EnvFilter, Registry>| handle.with_current(ToString::to_string).ok();
     FILTER.get().and_then(shown).unwrap_or_default()
 }
@@ -83,7 +83,7 @@ pub fn filter() -> String {
 ///
 /// # Errors
 /// There is no such level, or nothing is logged.
-pub fn set_level(level: &str) -> Result<(), LevelError> {
+pub(crate) fn set_level(level: &str) -> Result<(), LevelError> {
     if !LEVELS.contains(&level) {
         // Whoever sent it may have sent anything.
         return Err(LevelError::Unknown(level.chars().take(32).collect()));

@@ -1,5 +1,8 @@
 //! The custom resources: types, names, conditions and reasons.
 
+// `KubeSchema` makes a copy of each type inside a function, where its `pub` reaches nobody.
+#![allow(unreachable_pub)]
+
 mod adopt;
 mod auth;
 mod bearer;

@@ -15,7 +15,7 @@ const LATELY: Duration = Duration::from_secs(2);
 
 /// Bounds on calls to one provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(super) struct Limits {
     /// Calls in flight at the same time, at least 1.
     pub concurrency: usize,
     /// As many of them as one namespace may have while others call too, at least 1.
@@ -26,7 +26,7 @@ pub struct Limits {
 
 /// All permits.
 #[derive(Clone, Debug, Default)]
-pub struct Permits(Arc<Mutex<HashMap<Arc<str>, Lane>>>);
+pub(super) struct Permits(Arc<Mutex<HashMap<Arc<str>, Lane>>>);
 
 /// One provider.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ struct Waiter {
 
 /// A permit; dropping it passes it on.
 #[derive(Debug)]
-pub struct Permit {
+pub(super) struct Permit {
     permits: Permits,
     provider: Arc<str>,
     namespace: Arc<str>,
@@ -57,7 +57,7 @@ pub struct Permit {
 
 impl Permits {
     /// Waits for a permit of `provider` on behalf of `namespace`.
-    pub async fn acquire(&self, provider: &Arc<str>, namespace: &Arc<str>, limits: Limits) -> Permit {
+    pub(super) async fn acquire(&self, provider: &Arc<str>, namespace: &Arc<str>, limits: Limits) -> Permit {
         let turn = self.enqueue(provider, namespace, limits);
         self.deal(provider);
         // The sender lives in the queue until it is used, and the queue is only ever emptied by dealing.
@@ -77,7 +77,7 @@ impl Permits {
 
     /// The same, for whoever has other work: `None` if there is no permit within `longest`, or if the rate allows no call so soon.
     /// What is not taken costs the others nothing.
-    pub async fn acquire_within(
+    pub(super) async fn acquire_within(
         &self,
         provider: &Arc<str>,
         namespace: &Arc<str>,
@@ -97,7 +97,7 @@ impl Permits {
     }
 
     /// How many permits are in use, and how many are waited for.
-    pub fn counts(&self) -> (usize, usize) {
+    pub(super) fn counts(&self) -> (usize, usize) {
         let lanes = self.lock();
         let waiting = |lane: &Lane| lane.turns.iter().map(|(_, waiters)| waiters.len()).sum::<usize>();
         let in_use = lanes.values().map(|lane| lane.in_use).sum();
@@ -125,7 +125,7 @@ impl Permits {
     }
 
     /// Forgets the providers that do not exist any more and that nobody calls or waits for.
-    pub fn retain(&self, exists: impl Fn(&str) -> bool) {
+    pub(super) fn retain(&self, exists: impl Fn(&str) -> bool) {
         self.lock()
             .retain(|provider, lane| exists(provider) || lane.in_use > 0 || !lane.turns.is_empty());
     }

@@ -46,7 +46,7 @@ fn reference(adopt: &Adopt) -> String {
 
 /// Whether something that this object refers to was taken over already: its token may have been removed since.
 #[must_use]
-pub fn was_done(adopt: &Adopt, adopted: Option<&str>) -> bool {
+pub(crate) fn was_done(adopt: &Adopt, adopted: Option<&str>) -> bool {
     let before = adopted.and_then(|adopted| adopted.split_once('.'));
     before.is_some_and(|(before, _)| before == reference(adopt))
 }
@@ -54,13 +54,13 @@ pub fn was_done(adopt: &Adopt, adopted: Option<&str>) -> bool {
 /// What stands in the record of a client that was registered in the place of the one that the object refers to: the reference counts
 /// no more.
 #[must_use]
-pub fn set_aside(adopt: &Adopt) -> String {
+pub(crate) fn set_aside(adopt: &Adopt) -> String {
     format!("{}.{SET_ASIDE}", reference(adopt))
 }
 
 /// Whether what the object refers to was set aside so.
 #[must_use]
-pub fn is_set_aside(adopt: &Adopt, adopted: Option<&str>) -> bool {
+pub(crate) fn is_set_aside(adopt: &Adopt, adopted: Option<&str>) -> bool {
     adopted == Some(set_aside(adopt).as_str())
 }
 

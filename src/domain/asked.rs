@@ -13,7 +13,7 @@ const LONGEST: usize = 64;
 
 /// The value of the `reconcile` annotation, as a status keeps it.
 #[must_use]
-pub fn value(object: &OAuthClient) -> Option<String> {
+pub(crate) fn value(object: &OAuthClient) -> Option<String> {
     let value = object.annotations().get(names::RECONCILE)?;
     Some(if value.len() <= LONGEST {
         value.clone()
@@ -24,7 +24,7 @@ pub fn value(object: &OAuthClient) -> Option<String> {
 
 /// Whether a full look is asked for that no verdict has followed.
 #[must_use]
-pub fn is_open(object: &OAuthClient) -> bool {
+pub(crate) fn is_open(object: &OAuthClient) -> bool {
     let handled = || object.status.as_ref()?.handled.as_ref()?.reconcile.clone();
     value(object).is_some_and(|value| Some(value) != handled())
 }

@@ -10,7 +10,7 @@ use super::metadata::Request;
 use super::target::{Endpoints, Knobs};
 
 /// Name of the member on the wire.
-pub const MEMBER: &str = "token_endpoint_auth_method";
+pub(crate) const MEMBER: &str = "token_endpoint_auth_method";
 
 /// Methods that need nothing but the secret that the provider issues, in the order of preference.
 const WITH_SECRET: [&str; 3] = ["client_secret_basic", "client_secret_post", "client_secret_jwt"];
@@ -19,7 +19,7 @@ const WITH_KEYS: &str = "private_key_jwt";
 
 /// Methods that the provider supports, if that is known. The provider object overrides the metadata.
 #[must_use]
-pub fn supported<'a>(knobs: &'a Knobs, endpoints: Option<&'a Endpoints>) -> Option<&'a [String]> {
+pub(crate) fn supported<'a>(knobs: &'a Knobs, endpoints: Option<&'a Endpoints>) -> Option<&'a [String]> {
     let stated = || endpoints.and_then(|endpoints| endpoints.auth_methods.as_deref());
     let methods = match &knobs.auth_methods {
         Some(own) => Some(own.as_slice()),
@@ -43,7 +43,7 @@ pub struct Former<'a> {
 ///
 /// # Errors
 /// [`Reason::AuthMethodUnsupported`]: the provider supports none that can be chosen, or not the one that the manifest sets.
-pub fn settle(
+pub(crate) fn settle(
     mut request: Request,
     spec: &OAuthClientSpec,
     knobs: &Knobs,
@@ -70,7 +70,7 @@ pub fn settle(
 ///
 /// # Errors
 /// As [`settle`], if the manifest sets another method than the provider registered.
-pub fn keep(
+pub(crate) fn keep(
     mut request: Request,
     spec: &OAuthClientSpec,
     former: Former<'_>,
@@ -102,7 +102,7 @@ pub fn keep(
 
 /// The method that the operator chose for a request.
 #[must_use]
-pub fn chosen(request: &Request, spec: &OAuthClientSpec) -> Option<String> {
+pub(crate) fn chosen(request: &Request, spec: &OAuthClientSpec) -> Option<String> {
     let method = request.get(MEMBER)?.as_str()?;
     spec.metadata
         .token_endpoint_auth_method
@@ -111,7 +111,7 @@ pub fn chosen(request: &Request, spec: &OAuthClientSpec) -> Option<String> {
 }
 
 /// The same request with every method that may be chosen for it, as long as the provider's metadata is not known.
-pub fn possible<'a>(request: &'a Request, spec: &'a OAuthClientSpec) -> impl Iterator<Item = Request> + 'a {
+pub(crate) fn possible<'a>(request: &'a Request, spec: &'a OAuthClientSpec) -> impl Iterator<Item = Request> + 'a {
     let chooses = spec.metadata.token_endpoint_auth_method.is_none() && request.contains_key(MEMBER);
     let with = |method: &str| {
         let mut request = request.clone();

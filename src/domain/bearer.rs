@@ -66,7 +66,10 @@ impl ListedToken {
 }
 
 /// The tokens that are tried at `now`, in this order, with the origins that each may be sent to.
-pub fn candidates(tokens: &[ListedToken], now: i64) -> impl Iterator<Item = (&SecretString, Option<&Vec<String>>)> {
+pub(crate) fn candidates(
+    tokens: &[ListedToken],
+    now: i64,
+) -> impl Iterator<Item = (&SecretString, Option<&Vec<String>>)> {
     in_turn(tokens, now).into_iter().filter_map(|at| {
         let token = &tokens[at];
         Some((token.value.as_ref().ok()?, token.origins.as_ref()))
@@ -96,7 +99,7 @@ fn in_turn(tokens: &[ListedToken], now: i64) -> Vec<usize> {
 /// What a status tells of tokens. Of a refusal that the `former` status tells already, its message stays: the words of some providers
 /// differ from one answer to the next.
 #[must_use]
-pub fn statuses(tokens: &[ListedToken], former: &[TokenStatus], now: i64) -> Vec<TokenStatus> {
+pub(crate) fn statuses(tokens: &[ListedToken], former: &[TokenStatus], now: i64) -> Vec<TokenStatus> {
     let next = in_turn(tokens, now).first().copied();
     let status = |(at, token): (usize, &ListedToken)| {
         let (state, message) = match (&token.value, &token.refusal) {
@@ -124,7 +127,7 @@ pub fn statuses(tokens: &[ListedToken], former: &[TokenStatus], now: i64) -> Vec
 /// When a provider object is left without a token that can be used, in seconds since the epoch; `None`: it is not known, or not because
 /// of a token's expiry.
 #[must_use]
-pub fn runs_out(tokens: &[TokenStatus]) -> Option<i64> {
+pub(crate) fn runs_out(tokens: &[TokenStatus]) -> Option<i64> {
     let of = |states: &[TokenState]| {
         let found = tokens.iter().filter(|token| states.contains(&token.state));
         found.map(expiry).collect::<Vec<_>>()
@@ -139,7 +142,7 @@ pub fn runs_out(tokens: &[TokenStatus]) -> Option<i64> {
 
 /// Whether a status calls a token usable or refused that has expired at `now`.
 #[must_use]
-pub fn is_outdated(token: &TokenStatus, now: i64) -> bool {
+pub(crate) fn is_outdated(token: &TokenStatus, now: i64) -> bool {
     let states = [TokenState::InUse, TokenState::Spare, TokenState::Refused];
     states.contains(&token.state) && expiry(token).is_some_and(|at| at <= now)
 }
@@ -157,7 +160,7 @@ fn bounded(mut text: String) -> String {
 
 /// When a token expires: what it says itself or what the owner of its Secret states, whichever is earlier.
 #[must_use]
-pub fn expires_at(token: &SecretString, stated: Option<i64>) -> Option<i64> {
+pub(crate) fn expires_at(token: &SecretString, stated: Option<i64>) -> Option<i64> {
     expiry_of(token).into_iter().chain(stated).min()
 }
 

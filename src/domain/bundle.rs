@@ -16,9 +16,9 @@ use crate::api::names;
 use super::metadata::hex;
 
 /// Key of the bundle in its Secret.
-pub const DATA_KEY: &str = "ca.crt";
+pub(crate) const DATA_KEY: &str = "ca.crt";
 /// Most bundles that are stored on behalf of one namespace.
-pub const MOST: usize = 16;
+pub(crate) const MOST: usize = 16;
 
 /// A bundle that was not used for so long is used before somebody refers to it.
 const TOUCH: Duration = Duration::from_hours(12);
@@ -31,7 +31,7 @@ const REFERENCE: &str = "caBundleDigest";
 
 /// A record, and the bundle that was in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Detached {
+pub(crate) struct Detached {
     /// The record as JSON, with the digest instead of the bundle.
     pub record: Vec<u8>,
     /// The bundle.
@@ -42,20 +42,20 @@ pub struct Detached {
 
 /// Digest of a bundle, short enough for a label: 56 hexadecimal digits of its SHA-256.
 #[must_use]
-pub fn digest_of(pem: &str) -> String {
+pub(crate) fn digest_of(pem: &str) -> String {
     let digest = digest(&SHA256, pem.as_bytes());
     hex(digest.as_ref().get(..28).unwrap_or_default())
 }
 
 /// Name of the Secret of a bundle.
 #[must_use]
-pub fn name(digest: &str) -> String {
+pub(crate) fn name(digest: &str) -> String {
     format!("oauth-client-operator-ca-{digest}")
 }
 
 /// Takes the bundle out of a record's JSON. `None`: there is none in it.
 #[must_use]
-pub fn detach(record: &[u8]) -> Option<Detached> {
+pub(crate) fn detach(record: &[u8]) -> Option<Detached> {
     let mut record: Value = serde_json::from_slice(record).ok()?;
     let management = record.get_mut(MANAGEMENT)?.as_object_mut()?;
     let Some(Value::String(pem)) = management.remove(INLINE) else {
@@ -72,7 +72,7 @@ pub fn detach(record: &[u8]) -> Option<Detached> {
 
 /// The digest of the bundle that a record's JSON refers to.
 #[must_use]
-pub fn reference(record: &[u8]) -> Option<String> {
+pub(crate) fn reference(record: &[u8]) -> Option<String> {
     let record: Value = serde_json::from_slice(record).ok()?;
     let digest = record.get(MANAGEMENT)?.get(REFERENCE)?.as_str()?;
     (!digest.is_empty()).then(|| digest.to_owned())
@@ -80,7 +80,7 @@ pub fn reference(record: &[u8]) -> Option<String> {
 
 /// Puts the bundle into a record's JSON in place of its digest. `None`: it is not the bundle that the record refers to.
 #[must_use]
-pub fn attach(record: &[u8], pem: &str) -> Option<Vec<u8>> {
+pub(crate) fn attach(record: &[u8], pem: &str) -> Option<Vec<u8>> {
     let mut record: Value = serde_json::from_slice(record).ok()?;
     let management = record.get_mut(MANAGEMENT)?.as_object_mut()?;
     if management.remove(REFERENCE)?.as_str() != Some(&digest_of(pem)) {
@@ -92,7 +92,7 @@ pub fn attach(record: &[u8], pem: &str) -> Option<Vec<u8>> {
 
 /// A bundle as a Secret of the operator's namespace, stored on behalf of the namespace `tenant`.
 #[must_use]
-pub fn secret(pem: &str, namespace: &str, tenant: &str, now: i64) -> Secret {
+pub(crate) fn secret(pem: &str, namespace: &str, tenant: &str, now: i64) -> Secret {
     let labels = [(names::MANAGED_BY, names::FIELD_MANAGER), (names::BUNDLE_OF, tenant)];
     Secret {
         metadata: ObjectMeta {
@@ -110,7 +110,7 @@ pub fn secret(pem: &str, namespace: &str, tenant: &str, now: i64) -> Secret {
 
 /// When a bundle was last used, in seconds since the epoch.
 #[must_use]
-pub fn last_used(meta: &ObjectMeta) -> i64 {
+pub(crate) fn last_used(meta: &ObjectMeta) -> i64 {
     let noted = meta.annotations.as_ref().and_then(|all| all.get(names::LAST_USED));
     let created = || meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
     noted.and_then(|text| text.parse().ok()).unwrap_or_else(created)
@@ -118,13 +118,13 @@ pub fn last_used(meta: &ObjectMeta) -> i64 {
 
 /// Whether a bundle has to be used before somebody refers to it.
 #[must_use]
-pub fn must_touch(unused_for: Duration) -> bool {
+pub(crate) fn must_touch(unused_for: Duration) -> bool {
     unused_for >= TOUCH
 }
 
 /// Whether a bundle may go that no record refers to.
 #[must_use]
-pub fn may_collect(unused_for: Duration) -> bool {
+pub(crate) fn may_collect(unused_for: Duration) -> bool {
     unused_for >= COLLECT
 }
 

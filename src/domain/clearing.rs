@@ -111,7 +111,7 @@ impl Cleared {
 }
 
 /// Adds what takes these members out to the body of an update.
-pub fn write(body: &mut Request, members: &Map<String, Value>, way: Clearing) {
+pub(crate) fn write(body: &mut Request, members: &Map<String, Value>, way: Clearing) {
     for (name, value) in members {
         let none = match way {
             Clearing::Omit => continue,

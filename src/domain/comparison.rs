@@ -21,7 +21,7 @@ const KEY_MEMBERS: [&str; 7] = ["kty", "crv", "x", "y", "n", "e", "k"];
 
 /// What an answer says of one requested member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stated {
+pub(crate) enum Stated {
     /// The same value.
     Same,
     /// Another value.
@@ -32,14 +32,14 @@ pub enum Stated {
 
 /// Whether an answer still has this value of a member. The default of the specification is no value of anybody's.
 #[must_use]
-pub fn stays(answer: &Map<String, Value>, name: &str, value: &Value) -> bool {
+pub(crate) fn stays(answer: &Map<String, Value>, name: &str, value: &Value) -> bool {
     let stated = stated(answer, name);
     stated.is_some() && !is_default(name, value) && compare(name, value, stated) == Stated::Same
 }
 
 /// The value that the specification gives a member which a request does not name, in the form of a request.
 #[must_use]
-pub fn default_of(name: &str) -> Option<Value> {
+pub(crate) fn default_of(name: &str) -> Option<Value> {
     let (_, default) = DEFAULTS.iter().find(|(of, _)| *of == name)?;
     Some(if name.ends_with("types") {
         Value::from(vec![*default])
@@ -50,7 +50,7 @@ pub fn default_of(name: &str) -> Option<Value> {
 
 /// What an answer says of a member. The case of a language tag does not matter (RFC 7591 section 2.2).
 #[must_use]
-pub fn stated<'a>(answer: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+pub(crate) fn stated<'a>(answer: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     answer.get(name).or_else(|| {
         let mut members = answer.iter().filter(|_| name.contains('#'));
         members
@@ -61,7 +61,7 @@ pub fn stated<'a>(answer: &'a Map<String, Value>, name: &str) -> Option<&'a Valu
 
 /// Compares a requested value with what an answer says of it.
 #[must_use]
-pub fn compare(name: &str, wanted: &Value, answer: Option<&Value>) -> Stated {
+pub(crate) fn compare(name: &str, wanted: &Value, answer: Option<&Value>) -> Stated {
     let Some(answer) = answer else {
         return if is_default(name, wanted) {
             Stated::Same
@@ -94,7 +94,7 @@ fn is_default(name: &str, value: &Value) -> bool {
 
 /// A value as text: what is no text is JSON.
 #[must_use]
-pub fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         value => value.to_string(),

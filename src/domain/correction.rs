@@ -24,7 +24,7 @@ const NAME: &str = "client_name";
 
 /// What a refusal is about, by its code, or else by the member that its words name. `sent`: how a member stood in the request.
 #[must_use]
-pub fn fault(code: Option<&str>, words: Option<&str>, sent: impl Fn(&str) -> Sent) -> Fault {
+pub(crate) fn fault(code: Option<&str>, words: Option<&str>, sent: impl Fn(&str) -> Sent) -> Fault {
     let (manifest, wire) = match code {
         Some("invalid_redirect_uri" | "invalid_claims_redirect_uri") => ("redirectURIs", "redirect_uris"),
         Some("invalid_logout_uri") => ("postLogoutRedirectURIs", "post_logout_redirect_uris"),
@@ -43,7 +43,7 @@ pub fn fault(code: Option<&str>, words: Option<&str>, sent: impl Fn(&str) -> Sen
 
 /// The error with what to do about it, if it is a refusal of the metadata that this manifest asks for.
 #[must_use]
-pub fn advised(mut error: CallError, spec: &OAuthClientSpec, knobs: &Knobs) -> CallError {
+pub(crate) fn advised(mut error: CallError, spec: &OAuthClientSpec, knobs: &Knobs) -> CallError {
     let Some(fault) = error.fault else { return error };
     let exists = error.remark == Some(Remark::Exists) && !knobs.omit_members.iter().any(|omitted| omitted == NAME);
     let advice = match fault {
@@ -69,7 +69,7 @@ pub fn advised(mut error: CallError, spec: &OAuthClientSpec, knobs: &Knobs) -> C
 
 /// The error with what to do about it, if it refuses what an update sent to clear a member.
 #[must_use]
-pub fn of_clearing(error: &CallError, cleared: &Cleared) -> Option<CallError> {
+pub(crate) fn of_clearing(error: &CallError, cleared: &Cleared) -> Option<CallError> {
     let way = cleared.sending.filter(|way| *way != Clearing::Omit)?;
     let Some(Fault::Member { manifest, wire, .. }) = error.fault else {
         return None;

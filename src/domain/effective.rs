@@ -10,7 +10,7 @@ use super::metadata;
 use super::record::Record;
 
 /// Most members that are shown.
-pub const MOST_MEMBERS: usize = 16;
+pub(crate) const MOST_MEMBERS: usize = 16;
 /// Most characters of a value that are shown.
 const MOST_CHARACTERS: usize = 256;
 /// Shown in place of a value that repeats a credential.
@@ -18,7 +18,7 @@ const WITHHELD: &str = "(withheld: the value contains a credential of the client
 
 /// A requested member whose value the answer does not confirm.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// Name on the wire.
     pub member: String,
     /// What the answer says.
@@ -27,7 +27,7 @@ pub struct Difference {
 
 /// Whether the answer confirms any member that was asked for. One that confirms none tells nothing.
 #[must_use]
-pub fn is_echoed(record: &Record) -> bool {
+pub(crate) fn is_echoed(record: &Record) -> bool {
     record
         .request
         .keys()
@@ -37,7 +37,7 @@ pub fn is_echoed(record: &Record) -> bool {
 /// The members of the request, and those of the manifest that the provider object leaves out, whose values the provider's last answer
 /// does not confirm.
 #[must_use]
-pub fn differences(record: &Record, spec: &OAuthClientSpec) -> Vec<Difference> {
+pub(crate) fn differences(record: &Record, spec: &OAuthClientSpec) -> Vec<Difference> {
     let mut wanted = metadata::of_manifest(spec);
     wanted.extend(spec.extra_metadata.clone().into_iter().flatten());
     wanted.extend(record.request.clone());
@@ -55,7 +55,11 @@ fn between(request: &Map<String, Value>, answer: &Map<String, Value>) -> Vec<Dif
 
 /// Members that a manifest sets and that an answer states with other values.
 #[must_use]
-pub fn substituted(spec: &OAuthClientSpec, request: &Map<String, Value>, answer: &Map<String, Value>) -> Vec<String> {
+pub(crate) fn substituted(
+    spec: &OAuthClientSpec,
+    request: &Map<String, Value>,
+    answer: &Map<String, Value>,
+) -> Vec<String> {
     let set = metadata::set_members(spec);
     let differences = between(request, answer).into_iter();
     let other = differences.filter(|difference| difference.stated == Stated::Other);
@@ -67,7 +71,7 @@ pub fn substituted(spec: &OAuthClientSpec, request: &Map<String, Value>, answer:
 
 /// The same for the status: bounded, and without credentials. Members that the manifest no longer sets come first.
 #[must_use]
-pub fn shown(record: &Record, differences: &[Difference]) -> Vec<EffectiveMember> {
+pub(crate) fn shown(record: &Record, differences: &[Difference]) -> Vec<EffectiveMember> {
     let left = record.cleared.left.keys().map(|member| EffectiveMember {
         member: cut(member),
         requested: None,

@@ -3,7 +3,7 @@
 
 /// UIDs by which a copy of an installation is told from the original. `None`: not known, or not readable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Uids {
+pub(crate) struct Uids {
     /// Of the namespace kube-system.
     pub kube_system: Option<String>,
     /// Of the operator's namespace.
@@ -14,7 +14,7 @@ pub struct Uids {
 
 /// The identity as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// The identity that the records carry.
     pub cluster_id: String,
     /// What it was found under.
@@ -32,7 +32,7 @@ pub struct Installation {
 
 /// Which installation this is, and what has to be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Nothing is kept and nothing was given: the identity has to be found.
     Find,
     /// The installation, and what is to be kept from now on, if that is something else than now.
@@ -42,7 +42,7 @@ pub enum Decision {
 /// Decides which installation this is. `given` is what the installer passed, or what was found where nothing is kept: it replaces
 /// the kept identity and its UIDs.
 #[must_use]
-pub fn decide(given: Option<&str>, kept: Option<&Kept>, seen: &Uids, place: &str) -> Decision {
+pub(crate) fn decide(given: Option<&str>, kept: Option<&Kept>, seen: &Uids, place: &str) -> Decision {
     let known = |cluster_id: &str, uids: Uids| {
         let wanted = Kept {
             cluster_id: cluster_id.to_owned(),

@@ -6,18 +6,18 @@
 use std::time::Duration;
 
 /// How long a leader that is not heard of stays leader.
-pub const DURATION: Duration = Duration::from_secs(15);
+pub(crate) const DURATION: Duration = Duration::from_secs(15);
 /// How long a leader works after the last renewal that it knows of. Less than `DURATION`, so that it stops before anybody
 /// else begins.
-pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// Time between two renewals.
-pub const RETRY: Duration = Duration::from_secs(2);
+pub(crate) const RETRY: Duration = Duration::from_secs(2);
 /// Time between two looks of those who wait: a lease that is given back is taken within it.
-pub const LOOK: Duration = Duration::from_secs(1);
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// The lease as the API server shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lease {
+pub(crate) struct Lease {
     /// Who holds it; empty: nobody.
     pub holder: String,
     /// How long it holds.
@@ -30,7 +30,7 @@ pub struct Lease {
 
 /// What a candidate knows.
 #[derive(Clone, Debug, Default)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Identity of this process.
     identity: String,
     /// The lease as last seen, and when it was first seen so.
@@ -41,7 +41,7 @@ pub struct Candidate {
 
 /// What a candidate does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Create the lease.
     Create,
     /// Write this lease over the version that was seen.
@@ -53,7 +53,7 @@ pub enum Step {
 impl Candidate {
     /// A candidate of this identity.
     #[must_use]
-    pub fn new(identity: &str) -> Self {
+    pub(crate) fn new(identity: &str) -> Self {
         Self {
             identity: identity.to_owned(),
             ..Self::default()
@@ -62,12 +62,12 @@ impl Candidate {
 
     /// Its identity.
     #[must_use]
-    pub fn identity(&self) -> &str {
+    pub(crate) fn identity(&self) -> &str {
         &self.identity
     }
 
     /// Decides what to do about the lease as it is, `None` if there is none.
-    pub fn look(&mut self, lease: Option<Lease>, now: Duration) -> Step {
+    pub(crate) fn look(&mut self, lease: Option<Lease>, now: Duration) -> Step {
         let Some(lease) = lease else {
             self.seen = None;
             return Step::Create;
@@ -91,24 +91,24 @@ impl Candidate {
     }
 
     /// A write that was begun at `begun` succeeded.
-    pub fn held(&mut self, begun: Duration) {
+    pub(crate) fn held(&mut self, begun: Duration) {
         self.renewed = Some(begun);
     }
 
     /// A write was refused: somebody else was faster.
-    pub fn lost(&mut self) {
+    pub(crate) fn lost(&mut self) {
         self.renewed = None;
     }
 
     /// Until when this process may begin something new; `None`: it does not lead.
     #[must_use]
-    pub fn leads_until(&self) -> Option<Duration> {
+    pub(crate) fn leads_until(&self) -> Option<Duration> {
         self.renewed.map(|renewed| renewed + RENEW_DEADLINE)
     }
 
     /// The lease given back, if this process holds it: nobody has to wait for its end.
     #[must_use]
-    pub fn released(&self, lease: &Lease) -> Option<Lease> {
+    pub(crate) fn released(&self, lease: &Lease) -> Option<Lease> {
         (lease.holder == self.identity).then(|| Lease {
             holder: String::new(),
             duration: Duration::from_secs(1),

@@ -4,7 +4,7 @@ use super::record::Phase;
 
 /// What a record or a suspect entry is, once its object is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A client that may exist at a provider and that nothing owns.
     Suspect,
     /// The record of a client whose deletion is not finished. The sweeper finishes it.
@@ -17,7 +17,7 @@ pub enum Kind {
 impl Kind {
     /// The word that people see.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Suspect => "Suspect",
             Self::Tombstone => "Tombstone",
@@ -28,7 +28,7 @@ impl Kind {
 
 /// What it is; `None` for a record whose object is there, and for one that its owner left on purpose. A record without a label of
 /// its phase counts as registered, as for everything that must not touch it.
-pub fn kind(is_suspect: bool, phase: Option<Phase>, has_object: impl FnOnce() -> bool) -> Option<Kind> {
+pub(crate) fn kind(is_suspect: bool, phase: Option<Phase>, has_object: impl FnOnce() -> bool) -> Option<Kind> {
     if is_suspect {
         return Some(Kind::Suspect);
     }

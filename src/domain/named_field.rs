@@ -11,7 +11,7 @@ const MOST_WORDS: usize = 5;
 /// The first metadata member that a text names, by its names in the manifest and on the wire. The text has its name on the wire, also
 /// with spaces in it, or that in the manifest.
 #[must_use]
-pub fn member_in(text: &str) -> Option<(&'static str, &'static str)> {
+pub(crate) fn member_in(text: &str) -> Option<(&'static str, &'static str)> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     (0..words.len()).find_map(|at| {

@@ -14,16 +14,16 @@ use crate::api::names;
 use super::marker::Marker;
 
 /// How long a Lease holds that closes a namespace: no replica of any version takes it over.
-pub const FOR_GOOD: Duration = Duration::from_secs(i32::MAX.unsigned_abs() as u64);
+pub(crate) const FOR_GOOD: Duration = Duration::from_secs(i32::MAX.unsigned_abs() as u64);
 
 const TO: &str = "moved to namespace ";
 const FROM: &str = "moving from namespace ";
 
 /// The role label of the Secrets that move; the credentials Secrets of clients stay where the clients are.
-pub const ROLES: &str = "oauth-client-operator.dev/role in (record,suspect)";
+pub(crate) const ROLES: &str = "oauth-client-operator.dev/role in (record,suspect)";
 
 /// The label of the CA bundles that the records refer to.
-pub const BUNDLES: &str = names::BUNDLE_OF;
+pub(crate) const BUNDLES: &str = names::BUNDLE_OF;
 
 /// Two namespaces of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,13 +151,13 @@ impl Relocation {
 
 /// Whether the holder of a Lease is a move, not an operator.
 #[must_use]
-pub fn is_closed(holder: &str) -> bool {
+pub(crate) fn is_closed(holder: &str) -> bool {
     holder.starts_with(TO) || holder.starts_with(FROM)
 }
 
 /// Whether both Secrets say the same. A CA bundle is what it is named by, whoever used it last.
 #[must_use]
-pub fn same(one: &Secret, other: &Secret) -> bool {
+pub(crate) fn same(one: &Secret, other: &Secret) -> bool {
     if one.type_.as_deref() == Some(names::BUNDLE_TYPE) {
         return one.type_ == other.type_ && one.data == other.data;
     }
@@ -172,7 +172,7 @@ pub fn same(one: &Secret, other: &Secret) -> bool {
 
 /// Whether both Secrets hold the same credentials, and their owner allows the same.
 #[must_use]
-pub fn consents_to_the_same(one: &Secret, other: &Secret) -> bool {
+pub(crate) fn consents_to_the_same(one: &Secret, other: &Secret) -> bool {
     let said = |secret: &Secret| {
         let of =
             |map: &Option<BTreeMap<String, String>>, name: &str| map.as_ref().and_then(|map| map.get(name)).cloned();

@@ -13,14 +13,14 @@ use super::registration::Registration;
 /// Digest of all that decides whether a substitution is rejected: what the provider chose for a member that the manifest does not set is
 /// none.
 #[must_use]
-pub fn hash(spec: &OAuthClientSpec, request: &Request, provider: &Provider) -> String {
+pub(crate) fn hash(spec: &OAuthClientSpec, request: &Request, provider: &Provider) -> String {
     let set: Vec<String> = metadata::set_members(spec).into_iter().collect();
     metadata::fingerprint(request, &[&provider.fingerprint, &set.join(" ")])
 }
 
 /// Why nothing can be registered: what is rejected could not be taken back.
 #[must_use]
-pub fn unsupported(provider: &Provider) -> Option<Failure> {
+pub(crate) fn unsupported(provider: &Provider) -> Option<Failure> {
     let rejects = provider.target.substitutions == Substitutions::Reject;
     (rejects && provider.target.knobs.management == ManagementMode::None).then(|| {
         let text = "spec.substitutions of the provider is Reject, and its management.mode is None, so the operator could not deregister a client that it \
@@ -31,7 +31,7 @@ pub fn unsupported(provider: &Provider) -> Option<Failure> {
 
 /// Why a client that was just registered is not used.
 #[must_use]
-pub fn of_registration(
+pub(crate) fn of_registration(
     spec: &OAuthClientSpec,
     sent: &Request,
     answer: &Registration,
@@ -47,7 +47,12 @@ pub fn of_registration(
 /// The record after an update whose values the provider substituted; the record before it has the request to go back to. What it
 /// substituted before counts only if it was asked for another value now.
 #[must_use]
-pub fn of_update(spec: &OAuthClientSpec, before: &Record, after: &Record, provider: &Provider) -> Option<Rejected> {
+pub(crate) fn of_update(
+    spec: &OAuthClientSpec,
+    before: &Record,
+    after: &Record,
+    provider: &Provider,
+) -> Option<Rejected> {
     let goes_back = before
         .rejected
         .as_ref()
@@ -71,7 +76,7 @@ pub fn of_update(spec: &OAuthClientSpec, before: &Record, after: &Record, provid
 
 /// Why an update is not sent again.
 #[must_use]
-pub fn of_rejected(rejected: &Rejected) -> Failure {
+pub(crate) fn of_rejected(rejected: &Rejected) -> Failure {
     failure(&rejected.members, "so the operator sent the former values again")
 }
 

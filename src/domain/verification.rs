@@ -45,7 +45,7 @@ pub struct Tried {
 
 /// Digest of what a try is about. It holds nothing of the secret itself.
 #[must_use]
-pub fn digest(record: &Record) -> String {
+pub(crate) fn digest(record: &Record) -> String {
     let generation = record.credential_generation.to_string();
     let method = record.auth_method().unwrap_or_default();
     let mut digest = metadata::fingerprint(&metadata::Request::new(), &[&record.client_id, &generation, method]);
@@ -55,14 +55,14 @@ pub fn digest(record: &Record) -> String {
 
 /// The last check of exactly these credentials.
 #[must_use]
-pub fn last<'a>(status: Option<&'a OAuthClientStatus>, digest: &str) -> Option<&'a Verification> {
+pub(crate) fn last<'a>(status: Option<&'a OAuthClientStatus>, digest: &str) -> Option<&'a Verification> {
     let last = status?.verification.as_deref()?;
     (last.credentials == digest).then_some(last)
 }
 
 /// How often these credentials were rejected in a row.
 #[must_use]
-pub fn rejections(status: Option<&OAuthClientStatus>, digest: &str) -> usize {
+pub(crate) fn rejections(status: Option<&OAuthClientStatus>, digest: &str) -> usize {
     let rejections = last(status, digest).and_then(|last| last.rejections);
     rejections
         .and_then(|count| usize::try_from(count).ok())
@@ -71,20 +71,20 @@ pub fn rejections(status: Option<&OAuthClientStatus>, digest: &str) -> usize {
 
 /// The number of rejections after one more of these credentials.
 #[must_use]
-pub fn rejected_again(status: Option<&OAuthClientStatus>, digest: &str) -> usize {
+pub(crate) fn rejected_again(status: Option<&OAuthClientStatus>, digest: &str) -> usize {
     COUNTED.min(rejections(status, digest) + 1)
 }
 
 /// How long to wait for the next try after so many rejections, the first of which is so long ago; `None`: there is none.
 #[must_use]
-pub fn next_try(rejections: usize, rejected_for: Duration) -> Option<Duration> {
+pub(crate) fn next_try(rejections: usize, rejected_for: Duration) -> Option<Duration> {
     let waits = AGAIN.get(..rejections)?;
     Some(waits.iter().sum::<Duration>().saturating_sub(rejected_for))
 }
 
 /// Why the credentials of a client cannot be tried, whatever the provider answers.
 #[must_use]
-pub fn untried(record: &Record, endpoints: &Endpoints) -> Option<String> {
+pub(crate) fn untried(record: &Record, endpoints: &Endpoints) -> Option<String> {
     let method = record.auth_method().unwrap_or("client_secret_basic");
     if method == "none" {
         return Some("the client is public, so it has no credentials that could be tried".to_owned());
@@ -103,7 +103,7 @@ pub fn untried(record: &Record, endpoints: &Endpoints) -> Option<String> {
 
 /// What a try tells.
 #[must_use]
-pub fn judged(probed: Probed) -> Outcome {
+pub(crate) fn judged(probed: Probed) -> Outcome {
     match probed {
         Probed::Accepted(_) => Outcome::Accepted,
         Probed::Rejected(_) => Outcome::Rejected,
@@ -118,11 +118,11 @@ pub fn judged(probed: Probed) -> Outcome {
 }
 
 /// How long a client waits whose credentials are to be tried again, but cannot be now.
-pub const LATER: Duration = Duration::from_mins(1);
+pub(crate) const LATER: Duration = Duration::from_mins(1);
 
 /// Credentials that were rejected for the time being.
 #[must_use]
-pub fn pending(client_id: &str, wait: Duration) -> Failure {
+pub(crate) fn pending(client_id: &str, wait: Duration) -> Failure {
     let text = format!(
         "the provider rejects the credentials of client {client_id} as they are in the Secret; they are tried again, because not every server of the \
          provider may know them yet"
@@ -133,7 +133,7 @@ pub fn pending(client_id: &str, wait: Duration) -> Failure {
 
 /// Credentials that were rejected for good.
 #[must_use]
-pub fn rejected(client_id: &str) -> Failure {
+pub(crate) fn rejected(client_id: &str) -> Failure {
     let text = format!(
         "the provider rejects the credentials of client {client_id} as they are in the Secret, so applications cannot use them. Compare the authentication \
          method and the secret at the provider, and have them tried again with: kubectl annotate --overwrite oauthclient NAME {}=\"$(date +%s)\"; or have \

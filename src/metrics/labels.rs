@@ -280,7 +280,7 @@ impl EncodeLabelValue for ReasonLabel {
 
 /// A kind of provider object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ProviderKindLabel(pub ProviderKind);
+pub(super) struct ProviderKindLabel(pub ProviderKind);
 
 impl ProviderKindLabel {
     const fn as_str(self) -> &'static str {
@@ -292,7 +292,7 @@ impl ProviderKindLabel {
 
     /// Every value of the label.
     #[must_use]
-    pub fn names() -> Vec<&'static str> {
+    pub(super) fn names() -> Vec<&'static str> {
         let kinds = [ProviderKind::OAuthProvider, ProviderKind::ClusterOAuthProvider];
         kinds.map(|kind| Self(kind).as_str()).to_vec()
     }
@@ -306,12 +306,12 @@ impl EncodeLabelValue for ProviderKindLabel {
 
 /// What is known of a token of `registrationAuth`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TokenLabel(pub TokenState);
+pub(super) struct TokenLabel(pub TokenState);
 
 impl TokenLabel {
     /// Every value of the label.
     #[must_use]
-    pub fn names() -> Vec<&'static str> {
+    pub(super) fn names() -> Vec<&'static str> {
         TokenState::ALL.map(TokenState::as_str).to_vec()
     }
 }
@@ -324,11 +324,11 @@ impl EncodeLabelValue for TokenLabel {
 
 /// What opens a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct BreakerLabel(pub BreakerKind);
+pub(super) struct BreakerLabel(pub BreakerKind);
 
 impl BreakerLabel {
     /// Every breaker.
-    pub const ALL: [BreakerKind; 2] = [BreakerKind::UnknownOutcome, BreakerKind::Recreation];
+    pub(super) const ALL: [BreakerKind; 2] = [BreakerKind::UnknownOutcome, BreakerKind::Recreation];
 
     const fn as_str(self) -> &'static str {
         match self.0 {
@@ -339,7 +339,7 @@ impl BreakerLabel {
 
     /// Every value of the label.
     #[must_use]
-    pub fn names() -> Vec<&'static str> {
+    pub(super) fn names() -> Vec<&'static str> {
         Self::ALL.map(|counted| Self(counted).as_str()).to_vec()
     }
 }

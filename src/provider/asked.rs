@@ -14,7 +14,7 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    pub const fn noun(self) -> &'static str {
+    pub(super) const fn noun(self) -> &'static str {
         match self {
             Self::Registration => "registration",
             Self::Management | Self::OwnManagement => "management call",
@@ -23,7 +23,7 @@ impl Asked {
     }
 
     /// The address that is called.
-    pub const fn address(self) -> &'static str {
+    pub(super) const fn address(self) -> &'static str {
         match self {
             Self::Registration => "registration endpoint",
             Self::Management | Self::OwnManagement => "client's management URL",
@@ -32,7 +32,7 @@ impl Asked {
     }
 
     /// What to check where nothing is offered at the address.
-    pub const fn check(self, status: u16) -> &'static str {
+    pub(super) const fn check(self, status: u16) -> &'static str {
         match (self, status) {
             (Self::Registration, 404 | 410) => {
                 "; enable dynamic client registration at the provider, or check spec.endpoints.registration of the provider object"
@@ -44,7 +44,7 @@ impl Asked {
     }
 
     /// Where the credentials of the call are configured; `None`: the provider issued them for the client.
-    pub const fn credentials(self) -> Option<&'static str> {
+    pub(super) const fn credentials(self) -> Option<&'static str> {
         match self {
             Self::Registration => Some("spec.registrationAuth"),
             Self::Management | Self::Listing => Some("spec.managementAuth"),
@@ -53,7 +53,7 @@ impl Asked {
     }
 
     /// How the address of the call is corrected.
-    pub const fn remedy(self) -> &'static str {
+    pub(super) const fn remedy(self) -> &'static str {
         match self {
             Self::Registration => "set spec.endpoints.registration of the provider to its final address",
             Self::OwnManagement => "have the provider state its final address as registration_client_uri",

@@ -2,13 +2,13 @@
 //! deleted. What is seen is compared with the golden rows, from which `docs/providers/matrix.md` is generated. `UPDATE_GOLDEN=1`
 //! writes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use oauth_client_operator::api::OAuthClient;
 use serde_json::{Value, json};
-use testbed::promises::Suspected;
+use testbed::promises::{Recorded, Suspected};
 use testbed::providers::{
     DIALECTS, DjangoOAuthToolkit, Idpyoidc, Keycloak, Mitreid, OidcProvider, OidcProviderOptions, PROFILES,
 };
@@ -289,6 +289,18 @@ async fn without_tokens(stage: &Stage, servers: &mut [Server]) {
     }
 }
 
+/// Identifiers of the clients that a record or a suspect names. One LIST, because a record may become a suspect between two.
+async fn named(stage: &Stage) -> BTreeSet<String> {
+    let roles = ListParams::default().labels("oauth-client-operator.dev/role in (record, suspect)");
+    let entries = stage.kept().list(&roles).await.unwrap();
+    let recorded = entries.iter().filter_map(Recorded::from_secret);
+    let suspected = entries.iter().filter_map(Suspected::from_secret);
+    recorded
+        .map(|record| record.client_id)
+        .chain(suspected.filter_map(|suspect| suspect.client_id))
+        .collect()
+}
+
 async fn deleted(stage: &Stage, servers: &mut [Server]) {
     let all = DeleteParams::default();
     stage
@@ -301,12 +313,7 @@ async fn deleted(stage: &Stage, servers: &mut [Server]) {
             stage.gone(&name).await;
         }
     }
-    let suspects = stage.suspects().await;
-    let listed: Vec<String> = suspects
-        .iter()
-        .filter_map(Suspected::from_secret)
-        .filter_map(|suspect| suspect.client_id)
-        .collect();
+    let listed = named(stage).await;
     for server in servers.iter_mut() {
         let left = server.site.clients().await.unwrap();
         // The half-made clients that a server keeps of what it refused are nobody's.

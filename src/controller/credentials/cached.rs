@@ -46,7 +46,7 @@ pub(super) enum Expiry {
 
 impl Expiry {
     /// What is wrong with a statement that cannot be read.
-    pub const REMARK: &str = "the annotation oauth-client-operator.dev/expires-at of the Secret is not an RFC 3339 time such as \
+    pub(super) const REMARK: &str = "the annotation oauth-client-operator.dev/expires-at of the Secret is not an RFC 3339 time such as \
                               2030-01-31T12:00:00Z; correct it";
 
     fn of(secret: &Secret) -> Self {

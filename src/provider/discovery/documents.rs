@@ -48,7 +48,7 @@ impl Documents<'_> {
     }
 
     /// The conditions under which a place is asked for its document.
-    pub fn conditions(&self, place: &Url) -> HeaderMap {
+    pub(super) fn conditions(&self, place: &Url) -> HeaderMap {
         let mut conditions = HeaderMap::new();
         if let Some(known) = self.known(place) {
             let validators = [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)];
@@ -62,7 +62,7 @@ impl Documents<'_> {
     }
 
     /// The document that a place answered with, or that it said is still the one.
-    pub fn read(&mut self, place: &Url, answer: Answer, what: &str) -> Result<Metadata, CallError> {
+    pub(super) fn read(&mut self, place: &Url, answer: Answer, what: &str) -> Result<Metadata, CallError> {
         let status = answer.status;
         let known = self.known(place).filter(|_| status == 304).cloned();
         if !(200..300).contains(&status) && known.is_none() {

@@ -14,7 +14,7 @@ pub(super) struct Missed {
 
 impl Missed {
     /// The one that says most.
-    pub fn told(self) -> CallError {
+    pub(super) fn told(self) -> CallError {
         if let Some(mismatch) = self.mismatch {
             return mismatch;
         }

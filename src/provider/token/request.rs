@@ -32,7 +32,12 @@ impl TokenRequest {
     ///
     /// # Errors
     /// The owner of the credentials does not allow the origin, or the private key cannot sign.
-    pub fn new(grant: &ClientGrant, exchange: &Exchange<'_>, url: &Url, site: &Site<'_>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        grant: &ClientGrant,
+        exchange: &Exchange<'_>,
+        url: &Url,
+        site: &Site<'_>,
+    ) -> Result<Self, Failure> {
         // The header is not the only place in which they are sent.
         auth::check_consent(exchange.credentials, url, exchange.origins)?;
         let client_id = grant.client_id.expose_secret();
@@ -86,7 +91,7 @@ impl TokenRequest {
     }
 
     /// The request for a call that needs a token.
-    pub fn exchange<'a>(&'a self, needed: &Exchange<'a>, url: Url) -> Exchange<'a> {
+    pub(super) fn exchange<'a>(&'a self, needed: &Exchange<'a>, url: Url) -> Exchange<'a> {
         Exchange {
             method: Method::POST,
             url,
