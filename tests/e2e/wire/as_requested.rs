@@ -66,7 +66,7 @@ fn with(path: &str, members: &Value) -> Value {
 #[test]
 fn w110_what_the_provider_registered_otherwise_is_in_the_status() {
     case("w110", async |case| {
-        let double = case.double().await;
+        let double = case.unverified_double().await;
         for (suffix, registered, status, shown) in [
             ("same", json!({"scope": "email openid"}), "True", json!({})),
             (
@@ -125,7 +125,7 @@ fn w110_what_the_provider_registered_otherwise_is_in_the_status() {
 #[test]
 fn w110_no_credential_is_shown_as_what_is_registered() {
     case("w110s", async |case| {
-        let double = case.double().await;
+        let double = case.unverified_double().await;
         registers(
             &double,
             json!({"scope": format!("it is {SECRET}"), "contacts": [TOKEN]}),
@@ -156,7 +156,7 @@ fn w110_no_credential_is_shown_as_what_is_registered() {
 #[test]
 fn w111_another_authentication_method_than_the_manifest_sets_is_not_ready() {
     case("w111", async |case| {
-        let double = case.double().await;
+        let double = case.unverified_double().await;
         let jwks = json!({"keys": [{
             "kty": "EC", "crv": "P-256", "use": "sig", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
             "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
