@@ -10,7 +10,7 @@ use super::metadata::Request;
 use super::target::{Endpoints, Knobs};
 
 /// Name of the member on the wire.
-pub(crate) const MEMBER: &str = "token_endpoint_auth_method";
+pub(crate) use super::metadata::AUTH_METHOD as MEMBER;
 
 /// Methods that need nothing but the secret that the provider issues, in the order of preference.
 const WITH_SECRET: [&str; 3] = ["client_secret_basic", "client_secret_post", "client_secret_jwt"];

@@ -15,6 +15,9 @@ mod unsent;
 
 pub use unsent::Unsent;
 
+/// Wire name of the member that says how the client authenticates at the token endpoint.
+pub(crate) const AUTH_METHOD: &str = "token_endpoint_auth_method";
+
 /// Members of a request, under their wire names.
 pub type Request = Map<String, Value>;
 

@@ -3,10 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::api::OAuthClientSpec;
-use crate::domain::auth_method;
 use crate::domain::target::Knobs;
 
-use super::{Request, defaults};
+use super::{AUTH_METHOD, Request, defaults};
 
 /// What decides about them.
 pub struct Unsent<'a> {
@@ -46,7 +45,7 @@ impl Unsent<'_> {
     fn is_default(&self, name: &String, value: &Value) -> bool {
         let chosen = || {
             let is_unset = self.spec.metadata.token_endpoint_auth_method.is_none();
-            name == auth_method::MEMBER && is_unset && self.chosen.is_some() && self.chosen == value.as_str()
+            name == AUTH_METHOD && is_unset && self.chosen.is_some() && self.chosen == value.as_str()
         };
         let is_default = || defaults(self.spec, &self.default_name).get(name) == Some(value);
         self.knobs.omit_defaults.contains(name) && (is_default() || chosen())
