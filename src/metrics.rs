@@ -81,6 +81,7 @@ pub struct Metrics {
     token_expiries: Family<KindOfProviderLabel, Gauge>,
     suspects: Family<RecordLabel, Gauge>,
     suspects_settled: Family<SuspectLabel, Counter>,
+    left_clients: Gauge,
     tombstones: Gauge,
     unmatched_records: Gauge,
     breakers: Family<BreakerLabels, Gauge>,
@@ -116,6 +117,7 @@ impl Default for Metrics {
             token_expiries: Family::default(),
             suspects: Family::default(),
             suspects_settled: Family::default(),
+            left_clients: Gauge::default(),
             tombstones: Gauge::default(),
             unmatched_records: Gauge::default(),
             breakers: Family::default(),
@@ -144,6 +146,7 @@ impl Metrics {
         registries.add(&define::REGISTRATION_TOKENS, self.registration_tokens.clone());
         registries.add(&define::TOKEN_EXPIRY, self.token_expiries.clone());
         registries.add(&define::SUSPECTS, self.suspects.clone());
+        registries.add(&define::LEFT_CLIENTS, self.left_clients.clone());
         registries.add(&define::TOMBSTONES, self.tombstones.clone());
         registries.add(&define::UNMATCHED, self.unmatched_records.clone());
         registries.add(&define::CHANGES, self.changes.clone());
@@ -325,6 +328,7 @@ impl Metrics {
         for (record, count) in [(true, left.suspects_with_record), (false, left.suspects_without_record)] {
             self.suspects.get_or_create(&RecordLabel { record }).set(number(count));
         }
+        self.left_clients.set(number(left.left_clients));
         self.tombstones.set(number(left.tombstones));
         self.unmatched_records.set(number(left.unmatched));
     }

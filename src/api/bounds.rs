@@ -14,6 +14,7 @@ use super::auth::SecretBacked;
 /// Bounds on calls to one provider.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.per) || !has(self.perMinute)").message("set per or perMinute, not both"))]
 pub struct RateLimit {
     /// Calls in flight at the same time. Default 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,6 +24,25 @@ pub struct RateLimit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub per_minute: Option<i32>,
+    /// Calls begun per period, for providers that count by the hour or the day: `{count: 20, period: 1h}` allows 20 calls an hour. The operator
+    /// spreads the calls evenly over the period. Set either this or `perMinute`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per: Option<Rate>,
+}
+
+/// A number of calls in a period.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Rate {
+    /// Calls begun per period.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub count: i32,
+    /// The period: a number of seconds, minutes or hours such as `10s`, `15m` or `1h`, at most `9999s`, `999m` or `24h`.
+    #[schemars(
+        length(max = 16),
+        regex(pattern = r"^([1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|([1-9]|1[0-9]|2[0-4])h)$")
+    )]
+    pub period: String,
 }
 
 /// Deadlines of provider calls, such as `500ms`, `10s` or `1m`.

@@ -7,6 +7,7 @@ mod adopt;
 mod auth;
 mod bearer;
 mod bounds;
+mod capabilities;
 mod client;
 mod client_credentials;
 mod condition;
@@ -26,7 +27,10 @@ mod written;
 pub use adopt::{Adopt, TokenRef};
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use bearer::{BearerAuth, TokenState, TokenStatus};
-pub use bounds::{AnnotationValue, LabelValue, RateLimit, Timeouts, Tls};
+pub use bounds::{AnnotationValue, LabelValue, Rate, RateLimit, Timeouts, Tls};
+pub use capabilities::{
+    Capabilities, DeleteSupport, Kept, OmittedMembers, ProbeSupport, Probes, ReadSupport, Rotation, UpdateSupport,
+};
 pub use client::{
     Attempt, AttemptOutcome, DeletionPolicy, KeyNames, OAuthClient, OAuthClientSpec, OAuthClientStatus, ProviderKind,
     ProviderRef, SecretSpec, SecretTemplate, Suspect,

@@ -50,6 +50,8 @@ pub const CLIENT_UID: &str = "oauth-client-operator.dev/client-uid";
 pub const CLIENT: &str = "oauth-client-operator.dev/client";
 /// Label on records, and on suspects that hold one: the phase.
 pub const PHASE: &str = "oauth-client-operator.dev/phase";
+/// Label with the value `true` on the entry of a client that its deletion left at the provider, because that deregisters none.
+pub const LEFT: &str = "oauth-client-operator.dev/left";
 /// Label on records: digest of namespace and name of the `OAuthClient`.
 pub const OBJECT: &str = "oauth-client-operator.dev/object";
 /// Annotation on a record: UID of the `OAuthClient` that may take it up although its namespace is another one than recorded.
@@ -58,6 +60,8 @@ pub const RESTORE_TO: &str = "oauth-client-operator.dev/restore-to";
 pub const RETRY: &str = "oauth-client-operator.dev/retry";
 /// Annotation on a suspect: the `client_id`, where it is known.
 pub const CLIENT_ID: &str = "oauth-client-operator.dev/client-id";
+/// Annotation on a suspect: how its registration ended, where a process saw it end. Absent: a crash cut it off.
+pub const OUTCOME: &str = "oauth-client-operator.dev/outcome";
 /// Annotation on a suspect: changes when a registration anew relies on the entry.
 pub const RENEWED: &str = "oauth-client-operator.dev/renewed";
 /// Annotation on a record, a suspect or a provider's credentials that `move` copied: namespace and UID of the original.

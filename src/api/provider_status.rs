@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bearer::TokenStatus;
+use super::capabilities::Capabilities;
 use super::condition::Condition;
 
 /// What the operator found out about a provider.
@@ -29,6 +30,9 @@ pub struct ProviderStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub registration_tokens: Vec<TokenStatus>,
+    /// What the provider was seen to do. It is learned from the calls that clients need anyway, and anew where the issuer changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
     /// Digest of the settings, credentials and endpoints that every client of this provider was compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -27,7 +27,7 @@ pub(super) struct Suspects {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// List suspects, unfinished deletions (tombstones) and records without an OAuthClient (unmatched)
+    /// List suspects, clients that a deletion left, unfinished deletions (tombstones) and records without an OAuthClient (unmatched)
     List {
         #[command(flatten)]
         filter: Filter,
@@ -67,6 +67,9 @@ struct Selection {
     /// All suspects of a provider or an issuer
     #[arg(long, requires = "filter")]
     all: bool,
+    /// With --all: instead of suspects, all clients that a deletion left at a provider that deregisters none
+    #[arg(long, requires = "all")]
+    left: bool,
     #[command(flatten)]
     filter: Filter,
 }

@@ -8,8 +8,10 @@ use kube::core::ObjectMeta;
 
 use crate::api::{OAuthClient, names};
 use crate::domain::claim::Named;
+use crate::domain::leftover::Held;
 use crate::domain::record::Phase;
 use crate::domain::secret::SecretRevision;
+use crate::domain::suspect;
 
 /// What a Secret is to the operator, by its role label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -85,10 +87,14 @@ pub struct SecretMeta {
     pub object: Option<u64>,
     /// Label `phase`.
     pub phase: Option<Phase>,
-    /// When a suspect was entered, in seconds since the epoch.
+    /// Label `left` with the value `true`.
+    pub left: bool,
+    /// When a suspect was entered, in seconds since the epoch. A copy that `move` made does not tell.
     pub created: Option<i64>,
     /// Annotation `client-id`.
     pub client_id: Option<Box<str>>,
+    /// Whether annotation `outcome` says that a process saw a registration end without a definite answer.
+    pub unknown: bool,
     /// Label `role`.
     pub role: Role,
     /// Label `provider-credentials` with the value `true`.
@@ -115,6 +121,16 @@ impl SecretMeta {
             Role::Credentials => self.owner_uid(),
             Role::Record | Role::Suspect => self.client_uid.as_deref(),
             Role::Other => None,
+        }
+    }
+
+    /// What it is to its client.
+    #[must_use]
+    pub(crate) fn held(&self) -> Held {
+        match self.role {
+            Role::Suspect if self.left => Held::Left,
+            Role::Suspect => Held::Suspect,
+            Role::Record | Role::Credentials | Role::Other => Held::Record,
         }
     }
 
@@ -151,12 +167,15 @@ impl SecretMeta {
             client: label(names::CLIENT).and_then(|key| u128::from_str_radix(key, 16).ok()),
             object: label(names::OBJECT).and_then(|key| u64::from_str_radix(key, 16).ok()),
             phase: label(names::PHASE).and_then(Phase::parse),
+            left: label(names::LEFT) == Some("true"),
             created: meta
                 .creation_timestamp
                 .as_ref()
                 .filter(|_| label(names::SECRET_ROLE) == Some(Role::Suspect.as_str()))
+                .filter(|_| annotation(names::MOVED_FROM).is_none())
                 .map(|time| time.0.as_second()),
             client_id: annotation(names::CLIENT_ID).map(|id| id.as_str().into()),
+            unknown: annotation(names::OUTCOME).is_some_and(|outcome| outcome == suspect::UNKNOWN),
             role: Role::parse(label(names::SECRET_ROLE)),
             provider_credentials: label(names::PROVIDER_CREDENTIALS) == Some("true"),
             allowed_origins: annotation(names::ALLOWED_ORIGINS).is_some_and(|text| !text.trim().is_empty()),

@@ -14,17 +14,19 @@ use crate::clock::Clock;
 use crate::cluster::{
     ClientCache, Events, Health, Key, Leadership, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets,
 };
-use crate::domain::breaker::{Breaker, BreakerKind};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::pass::{Operator, Provider};
 use crate::domain::probe::ProbeKind;
 use crate::domain::record::Record;
+use crate::domain::secret;
 use crate::domain::status;
 use crate::domain::target::Endpoints;
 use crate::metrics::Metrics;
 use crate::provider::{DiscoveryCache, Transport};
 
+use super::breakers::Breakers;
 use super::bundles::Bundles;
+use super::capabilities::Unwritten;
 use super::claims::Claims;
 use super::comparisons::Comparisons;
 use super::credentials::{CredentialCache, Source};
@@ -72,9 +74,7 @@ pub(super) struct Context {
     /// Turns at the API server, dealt over the namespaces whose objects need it.
     pub turns: Permits,
     /// Breakers by the UID of the provider object.
-    pub breakers: Mutex<Bounded<(String, BreakerKind), Breaker>>,
-    /// When the process began.
-    pub begun: tokio::time::Instant,
+    pub breakers: Breakers,
     pub credentials: CredentialCache,
     /// Credentials of providers whose clients only they can deregister.
     pub kept: KeptCredentials,
@@ -91,6 +91,8 @@ pub(super) struct Context {
     pub revision_key: RevisionKey,
     /// Takes the provider objects of which a pass found something else than their status says.
     pub learned: mpsc::UnboundedSender<ProviderKey>,
+    /// What calls have shown of providers and no status says yet.
+    pub unwritten: Unwritten,
     /// Clients that a pass is storing or deregistering.
     pub claims: Claims,
     /// Digests of attempts of other replicas, and when each was first seen.
@@ -211,6 +213,24 @@ impl Context {
         object.and_then(|(_, _, settings)| stated(settings)) == Some(record.endpoints.issuer.clone())
     }
 
+    /// Whether what an object needs in the cluster is as the last pass left it: its provider object, its record and its Secret.
+    pub(super) fn is_as_left(&self, object: &OAuthClient) -> bool {
+        let status = object.status.as_ref();
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        let written = status.and_then(|status| status.secret.as_ref());
+        let found = self.index.at(namespace, &secret::name(object));
+        let is_same = match (written, &found) {
+            (Some(written), Some(found)) => {
+                *found.uid == *written.uid && *found.resource_version == *written.resource_version
+            }
+            (written, found) => written.is_none() && found.is_none(),
+        };
+        let registered = status.is_some_and(|status| status.client_id.is_some());
+        let key = ProviderKey::of(namespace, &object.spec.provider_ref);
+        is_same && (!registered || self.index.record(uid).is_some()) && self.provider_object(&key).is_ok()
+    }
+
     pub(super) fn provider_object(&self, key: &ProviderKey) -> Result<(String, i64, ProviderSettings), Failure> {
         let missing = || {
             Failure::new(
@@ -277,7 +297,7 @@ impl Context {
         self.permits.retain(|uid| uids.contains(uid));
         self.pauses.retain(|uid| uids.contains(uid));
         self.comparisons.retain(|key| self.provider_object(key).is_ok());
-        lock(&self.breakers).retain(|(uid, _)| uids.contains(uid));
+        self.breakers.retain(|uid| uids.contains(uid));
         self.credentials
             .retain(|namespace, name| self.index.provider_credentials(namespace, name).is_some());
     }

@@ -15,6 +15,7 @@ use crate::api::Reason;
 use crate::cluster::{Cause, Key, SecretRevision, Trigger};
 use crate::domain::backoff;
 use crate::domain::failure::{Class, Failure};
+use crate::domain::resumption::{self, Resumption};
 use crate::domain::status;
 use crate::metrics::{Outcome, Work};
 
@@ -22,6 +23,7 @@ use super::context::Context;
 use super::fair_queue::FairQueue;
 use super::live::Live;
 use super::pass::{End, Pass};
+use super::permits::{Calls, Turn};
 use super::slot::{After, Slot};
 
 /// Decides which object is worked on next.
@@ -32,14 +34,21 @@ pub(super) struct Dispatcher {
     slots: HashMap<Key, Slot>,
     ready: FairQueue,
     timers: DelayQueue<Key>,
+    /// Objects for which a permit has come.
+    permitted: mpsc::UnboundedSender<Key>,
+    permits: mpsc::UnboundedReceiver<Key>,
     ended: mpsc::UnboundedSender<Ended>,
     endings: mpsc::UnboundedReceiver<Ended>,
+    /// Whether the breakers know what happened before this process led.
+    restored: bool,
 }
 
 /// A task that came to its end.
 struct Ended {
     key: Key,
     end: End,
+    /// The place in the queue for the permit for which it ended.
+    turn: Option<Arc<Turn>>,
     written: Vec<SecretRevision>,
     /// When the pass began.
     begun: Instant,
@@ -48,14 +57,18 @@ struct Ended {
 impl Dispatcher {
     pub(super) fn new(cx: Arc<Context>, tasks: TaskTracker) -> Self {
         let (ended, endings) = mpsc::unbounded_channel();
+        let (permitted, permits) = mpsc::unbounded_channel();
         Self {
             cx,
             tasks,
             slots: HashMap::new(),
             ready: FairQueue::default(),
             timers: DelayQueue::new(),
+            permitted,
+            permits,
             ended,
             endings,
+            restored: false,
         }
     }
 
@@ -74,6 +87,7 @@ impl Dispatcher {
                 biased;
                 () = stopping.cancelled() => return,
                 Some(ended) = self.endings.recv() => self.end(ended),
+                Some(key) = self.permits.recv() => self.permit_came(key),
                 () = leadership.next_term() => self.take_office(),
                 Some(expired) = self.timers.next(), if !self.timers.is_empty() => self.timer_rang(expired.into_inner()),
                 Some(trigger) = comparing.recv() => self.trigger(trigger),
@@ -92,10 +106,12 @@ impl Dispatcher {
 
     /// Looks at everything: what happened under another leader caused no work here.
     fn take_office(&mut self) {
+        self.restored = false;
         if !self.cx.is_complete() {
             // The watches trigger everything when they are complete.
             return;
         }
+        self.slots.values_mut().for_each(Slot::resume_wait);
         for key in self.cx.clients.all() {
             self.trigger(Trigger {
                 key,
@@ -105,6 +121,9 @@ impl Dispatcher {
     }
 
     fn trigger(&mut self, trigger: Trigger) {
+        if trigger.cause == Cause::Spec && self.is_left_alone(&trigger.key) {
+            return;
+        }
         let slot = self.slots.entry(trigger.key.clone()).or_default();
         if slot.on_trigger(trigger.cause) {
             if let Some(timer) = slot.timer.take() {
@@ -114,8 +133,38 @@ impl Dispatcher {
         }
     }
 
+    /// Whether an object that no pass has looked at since this process began to lead continues the wait that it had before: otherwise,
+    /// all failing objects would call their providers at once.
+    fn is_left_alone(&mut self, key: &Key) -> bool {
+        let known = self.slots.get(key);
+        if !self.cx.leadership.leads() || known.is_some_and(|slot| !slot.is_resumed()) {
+            return false;
+        }
+        let (clock, chance) = (self.cx.clock, self.cx.chance());
+        let object = self.cx.object(key).filter(|object| self.cx.is_as_left(object));
+        let resumption = object.and_then(|object| resumption::of(&object, |since| clock.age(since), chance));
+        let Some(Resumption { failures, wait }) = resumption else {
+            return false;
+        };
+        if known.is_none() {
+            let mut slot = Slot::default();
+            slot.resume(failures);
+            let wait = clock.real(wait).max(Duration::from_millis(10));
+            slot.timer = Some(self.timers.insert(key.clone(), wait));
+            self.slots.insert(key.clone(), slot);
+            self.cx.queue.enter(key, Work::Backoff);
+        }
+        true
+    }
+
     fn timer_rang(&mut self, key: Key) {
         if self.slots.get_mut(&key).is_some_and(Slot::on_timer) {
+            self.queue(key);
+        }
+    }
+
+    fn permit_came(&mut self, key: Key) {
+        if self.slots.get_mut(&key).is_some_and(Slot::on_permit) {
             self.queue(key);
         }
     }
@@ -140,13 +189,24 @@ impl Dispatcher {
         let Some(object) = object.filter(|_| self.cx.leadership.leads()) else {
             return self.rest(&key);
         };
+        if !self.restored && self.cx.is_complete() {
+            self.restored = true;
+            self.cx.restore_breakers();
+        }
         self.cx.queue.enter(&key, Work::Running);
         let slot = self.slots.entry(key.clone()).or_default();
         let (deep, attempt) = (slot.start(), slot.failures().saturating_add(1));
         let (cx, ended) = (self.cx.clone(), self.ended.clone());
+        let turn = slot.turn.take();
+        let calls = Calls {
+            key: key.clone(),
+            sender: self.permitted.clone(),
+        };
         self.tasks.spawn(async move {
             let begun = Instant::now();
-            let world = Live::new(&cx, &key.namespace).for_object(&key, &object, attempt);
+            let world = Live::new(&cx, &key.namespace)
+                .for_object(&key, &object, attempt)
+                .with_turn(turn, calls);
             let mut pass = Pass::new(&world, object, deep);
             let end = tokio::select! {
                 biased;
@@ -162,10 +222,11 @@ impl Dispatcher {
                 ))
             });
             cx.metrics.reconciled(outcome(&end), begun.elapsed());
-            let written = world.written();
+            let (written, turn) = (world.written(), world.left_for());
             let _ = ended.send(Ended {
                 key,
                 end,
+                turn,
                 written,
                 begun,
             });
@@ -176,6 +237,7 @@ impl Dispatcher {
         let Ended {
             key,
             end,
+            turn,
             written,
             begun,
         } = ended;
@@ -188,6 +250,13 @@ impl Dispatcher {
             let object = self.cx.object(&key);
             object.is_none_or(|object| !status::stands(&object))
         };
+        if let Some(turn) = turn {
+            slot.leave(turn);
+            return match after {
+                After::Pass => self.queue(key),
+                After::End | After::Soon => self.cx.queue.enter(&key, Work::Waiting),
+            };
+        }
         if slot.looked_deep() && (!failed || expired || unsettled()) {
             self.cx.comparisons.compared(&key, begun);
         }

@@ -17,9 +17,9 @@ use kube::ResourceExt;
 use ring::rand::SecureRandom;
 use serde_json::{Map, Value};
 
-use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
+use crate::api::{AttemptOutcome, Capabilities, OAuthClient, OAuthClientStatus, ProviderKind, Reason};
 use crate::cluster::{ApiError, Key, ProviderKey, SecretMeta, SecretRevision};
-use crate::domain::breaker::{Breaker, BreakerKind};
+use crate::domain::breaker::BreakerKind;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::identity::object_key;
@@ -60,6 +60,8 @@ pub(super) struct Live<'a> {
     waits: AtomicBool,
     /// Whether the pass has sent something that changes the cluster or the provider.
     has_written: AtomicBool,
+    /// What is known of the permits that the pass needs.
+    permitting: limits::Permitting,
 }
 
 impl Deref for Live<'_> {
@@ -82,6 +84,7 @@ impl<'a> Live<'a> {
             attempt: 1,
             waits: AtomicBool::new(false),
             has_written: AtomicBool::new(false),
+            permitting: limits::Permitting::default(),
         }
     }
 
@@ -139,10 +142,7 @@ impl World for Live<'_> {
     }
 
     fn denied(&self, provider: &Provider, namespace: &str, what: BreakerKind) -> Option<Duration> {
-        let mut breakers = lock(&self.breakers);
-        breakers
-            .get(&(provider.uid.clone(), what))?
-            .open_for(self.clock.since(self.begun), namespace)
+        self.breakers.denied(&provider.uid, namespace, what)
     }
 
     fn pause_of(&self, provider: &Provider) -> Option<Pause> {
@@ -150,11 +150,8 @@ impl World for Live<'_> {
     }
 
     fn count(&self, provider: &Provider, namespace: &str, attempt: &str, what: BreakerKind) {
-        let now = self.clock.since(self.begun);
-        let mut breakers = lock(&self.breakers);
-        if let Some(breaker) = breakers.get_or_insert_with((provider.uid.clone(), what), Breaker::default) {
-            breaker.note(now, namespace, attempt);
-        }
+        self.breakers
+            .count(&provider.uid, namespace, attempt, what, Duration::ZERO);
     }
 
     async fn pause(&self, time: Duration) {
@@ -179,6 +176,12 @@ impl World for Live<'_> {
 
     fn tell(&self, object: &OAuthClient, reason: Reason, note: &str) {
         self.events.normal(object, reason, note);
+    }
+
+    fn observed(&self, issuer: &str, seen: &Capabilities) {
+        if let Some((uid, Some(key))) = &*lock(&self.provider) {
+            self.cx.seen(key, uid, issuer, seen);
+        }
     }
 
     fn is_terminating(&self, namespace: &str) -> bool {
@@ -347,7 +350,7 @@ impl World for Live<'_> {
         lock(&self.proven_templates).insert(template.to_owned(), ());
     }
 
-    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Permit> {
+    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Option<Permit>> {
         self.permitted(object, provider)
     }
 

@@ -2,7 +2,9 @@
 //!
 //! The binary calls [`run`]. The explorer (`tests/explorer`) runs passes and the sweeper in a [`World`] of its own.
 
+mod breakers;
 mod bundles;
+mod capabilities;
 mod claim;
 mod claims;
 mod comparisons;

@@ -30,6 +30,15 @@ pub struct Pass<'a, W: World> {
     call: Option<Box<ManagementCall>>,
 }
 
+/// Whether an effect may begin.
+enum Admitted {
+    Yes,
+    /// Not any more.
+    No,
+    /// In another pass, when there is a permit.
+    Later,
+}
+
 impl<'a, W: World> Pass<'a, W> {
     /// A pass over `object`, with what the watches know of its surroundings.
     pub fn new(world: &'a W, object: Arc<OAuthClient>, deep: bool) -> Self {
@@ -82,12 +91,16 @@ impl<'a, W: World> Pass<'a, W> {
         tracing::debug!(object = %self.key, row = ?decision.row, next = ?decision.next, "step");
         match decision.next {
             Next::Do(effect) => {
-                if self.admits(&effect).await {
-                    Box::pin(self.perform(effect)).await;
-                    self.note();
-                    if !self.state.needs_claim() {
-                        self.claim = None;
+                match self.admits(&effect).await {
+                    Admitted::Yes => {
+                        Box::pin(self.perform(effect)).await;
+                        self.note();
+                        if !self.state.needs_claim() {
+                            self.claim = None;
+                        }
                     }
+                    Admitted::No => {}
+                    Admitted::Later => return Some(End::Rest),
                 }
                 None
             }
@@ -112,21 +125,28 @@ impl<'a, W: World> Pass<'a, W> {
         pass::next(&seen, &self.state)
     }
 
-    /// Takes what the effect needs, last thing before it begins. False: it may not begin any more.
+    /// Takes what the effect needs, last thing before it begins.
     ///
     /// Thousands of passes may wait here for a permit at the same time, so nothing of an effect takes room yet.
-    async fn admits(&mut self, effect: &Effect) -> bool {
+    async fn admits(&mut self, effect: &Effect) -> Admitted {
         let admission = effect.admission();
         if admission == Admission::Free {
             self.permit = None;
-            return true;
+            return Admitted::Yes;
         }
         if self.permit.is_none()
             && let Some(provider) = Box::pin(self.provider_to_ask()).await
         {
-            self.permit = Some(self.world.permit(self.state.object(), &provider).await);
+            self.permit = Box::pin(self.world.permit(self.state.object(), &provider)).await;
+            if self.permit.is_none() {
+                return Admitted::Later;
+            }
         }
-        admission != Admission::PermitAndLeadership || self.world.may_begin()
+        if admission != Admission::PermitAndLeadership || self.world.may_begin() {
+            Admitted::Yes
+        } else {
+            Admitted::No
+        }
     }
 
     /// The provider whose permit is needed; that of a client which is managed without its credentials is looked up here.

@@ -9,6 +9,7 @@ use crate::api::Reason;
 use crate::bounded::Bounded;
 use crate::clock::Clock;
 use crate::domain::backoff::LONGEST_WISH;
+use crate::domain::failure::Class;
 use crate::domain::outcome::{CallError, Effect};
 use crate::domain::pass::Pause;
 
@@ -57,7 +58,11 @@ impl Pauses {
 
     /// Takes in how a call to a provider ended.
     pub(super) fn note(&self, provider: &str, error: &CallError) {
-        let asks = matches!(error.status, Some(429 | 503));
+        let asks = match error.status {
+            Some(status) => matches!(status, 429 | 503),
+            // The token endpoint asked for it: the call itself was not sent.
+            None => error.failure.class == Class::Transient,
+        };
         let Some(wait) = error.failure.retry_after.filter(|wait| asks && !wait.is_zero()) else {
             return;
         };
@@ -95,7 +100,7 @@ pub(super) fn withheld(pause: Pause) -> CallError {
 mod tests {
     use std::time::Duration;
 
-    use crate::domain::failure::{Class, Failure};
+    use crate::domain::failure::Failure;
 
     use super::*;
 
@@ -137,6 +142,23 @@ mod tests {
             pauses.note("a", &error);
             assert!(pauses.of("a").is_none(), "{error:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t255_a_wait_that_the_token_endpoint_asks_for_is_the_providers() {
+        let pauses = Pauses::new(Clock::default());
+        let no_token = |wait| CallError {
+            status: None,
+            ..answer(429, wait)
+        };
+        pauses.note("a", &no_token(None));
+        assert!(pauses.of("a").is_none());
+        let mut denied = no_token(Some(30));
+        denied.failure.class = Class::Denied;
+        pauses.note("a", &denied);
+        assert!(pauses.of("a").is_none(), "its credentials were refused");
+        pauses.note("a", &no_token(Some(30)));
+        assert_eq!(pauses.of("a").map(|pause| pause.rest.as_secs()), Some(30));
     }
 
     #[tokio::test(start_paused = true)]

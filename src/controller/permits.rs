@@ -3,15 +3,21 @@
 //! A tenant with thousands of objects at one provider waits in its own queue: everybody else's next object comes after at
 //! most one of that tenant's.
 
+mod turn;
+
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
+
+pub(super) use turn::{Calls, Turn};
 
 /// How long a namespace that called counts as one that calls.
 const LATELY: Duration = Duration::from_secs(2);
+
+/// What a timer may be late.
+const LATENESS: Duration = Duration::from_millis(5);
 
 /// Bounds on calls to one provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +35,22 @@ pub(super) struct Limits {
 pub(super) struct Permits(Arc<Mutex<HashMap<Arc<str>, Lane>>>);
 
 /// One provider.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lane {
+    /// The bounds that were asked for last: a change of the provider object holds for those that wait, too.
+    limits: Limits,
     in_use: usize,
     /// Permits that each namespace holds.
     held: HashMap<Arc<str>, usize>,
     /// The two namespaces that asked last, and when; the last one first.
     asked: [Option<(Arc<str>, Instant)>; 2],
-    /// Namespaces in the order of their turns, each with its waiters.
-    turns: VecDeque<(Arc<str>, VecDeque<Waiter>)>,
-    next_start: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    limits: Limits,
-    go: oneshot::Sender<Permit>,
+    /// Namespaces in the order of their turns, each with its waiters. A waiter that has left is passed over.
+    turns: VecDeque<(Arc<str>, VecDeque<Weak<Turn>>)>,
+    /// Namespaces and waiters whose calls belong to one that the rate has counted.
+    further: VecDeque<(Arc<str>, Weak<Turn>)>,
+    last_start: Option<Instant>,
+    /// When permits are dealt on, because the rate allows the next call then.
+    alarm: Option<Instant>,
 }
 
 /// A permit; dropping it passes it on.
@@ -58,25 +64,11 @@ pub(super) struct Permit {
 impl Permits {
     /// Waits for a permit of `provider` on behalf of `namespace`.
     pub(super) async fn acquire(&self, provider: &Arc<str>, namespace: &Arc<str>, limits: Limits) -> Permit {
-        let turn = self.enqueue(provider, namespace, limits);
-        self.deal(provider);
-        // The sender lives in the queue until it is used, and the queue is only ever emptied by dealing.
-        let permit = match turn.await {
-            Ok(permit) => permit,
-            Err(_) => Permit {
-                permits: self.clone(),
-                provider: provider.clone(),
-                namespace: namespace.clone(),
-            },
-        };
-        if let Some(start) = self.reserve_start(provider, limits.spacing) {
-            tokio::time::sleep_until(start).await;
-        }
-        permit
+        self.enqueue(provider, namespace, limits).wait().await
     }
 
-    /// The same, for whoever has other work: `None` if there is no permit within `longest`, or if the rate allows no call so soon.
-    /// What is not taken costs the others nothing.
+    /// The same, for whoever has other work: `None` if there is no permit within `longest`. What is not taken costs the others
+    /// nothing.
     pub(super) async fn acquire_within(
         &self,
         provider: &Arc<str>,
@@ -84,91 +76,134 @@ impl Permits {
         limits: Limits,
         longest: Duration,
     ) -> Option<Permit> {
-        let turn = self.enqueue(provider, namespace, limits);
-        self.deal(provider);
-        let permit = tokio::time::timeout(longest, turn).await.ok()?.ok()?;
-        if self.until_start(provider) > longest {
+        if self.until_start(provider, limits) > longest {
             return None;
         }
-        if let Some(start) = self.reserve_start(provider, limits.spacing) {
-            tokio::time::sleep_until(start).await;
+        self.enqueue(provider, namespace, limits).wait_within(longest).await
+    }
+
+    /// Stands in the queue for a permit, for as long as the answer lives.
+    pub(super) fn enqueue(&self, provider: &Arc<str>, namespace: &Arc<str>, limits: Limits) -> Arc<Turn> {
+        let turn = Arc::new(Turn::new(provider.clone()));
+        {
+            let mut lanes = self.lock();
+            let lane = lanes.entry(provider.clone()).or_insert_with(|| Lane::new(limits));
+            lane.limits = limits;
+            lane.note(namespace);
+            let waiter = Arc::downgrade(&turn);
+            match lane.turns.iter_mut().find(|(name, _)| name == namespace) {
+                Some((_, waiters)) => {
+                    // Those that left last, or they would fill the queue of a provider that allows few calls.
+                    while waiters.back().is_some_and(|waiter| waiter.strong_count() == 0) {
+                        waiters.pop_back();
+                    }
+                    waiters.push_back(waiter);
+                }
+                None => lane.turns.push_back((namespace.clone(), VecDeque::from([waiter]))),
+            }
         }
-        Some(permit)
+        self.deal(provider);
+        turn
+    }
+
+    /// Waits for a permit for a call that belongs to one which the rate has counted, such as the try of credentials after a registration.
+    pub(super) async fn acquire_further(&self, provider: &Arc<str>, namespace: &Arc<str>, limits: Limits) -> Permit {
+        let turn = Arc::new(Turn::new(provider.clone()));
+        {
+            let mut lanes = self.lock();
+            let lane = lanes.entry(provider.clone()).or_insert_with(|| Lane::new(limits));
+            lane.limits = limits;
+            lane.further.push_back((namespace.clone(), Arc::downgrade(&turn)));
+        }
+        self.deal(provider);
+        turn.wait().await
+    }
+
+    /// Takes in the present bounds for those that wait already.
+    pub(super) fn rebound(&self, provider: &Arc<str>, limits: Limits) {
+        match self.lock().get_mut(provider) {
+            Some(lane) if lane.limits != limits => lane.limits = limits,
+            _ => return,
+        }
+        self.deal(provider);
     }
 
     /// How many permits are in use, and how many are waited for.
     pub(super) fn counts(&self) -> (usize, usize) {
         let lanes = self.lock();
-        let waiting = |lane: &Lane| lane.turns.iter().map(|(_, waiters)| waiters.len()).sum::<usize>();
+        let lives = |waiter: &&Weak<Turn>| waiter.strong_count() > 0;
+        let waiting = |lane: &Lane| {
+            let waiters = lane.turns.iter().flat_map(|(_, waiters)| waiters);
+            let further = lane.further.iter().map(|(_, waiter)| waiter);
+            waiters.chain(further).filter(lives).count()
+        };
         let in_use = lanes.values().map(|lane| lane.in_use).sum();
         (in_use, lanes.values().map(waiting).sum())
-    }
-
-    /// How long it is until the next call may begin.
-    fn until_start(&self, provider: &Arc<str>) -> Duration {
-        let lanes = self.lock();
-        let start = lanes.get(provider).and_then(|lane| lane.next_start);
-        start.map_or(Duration::ZERO, |start| start.saturating_duration_since(Instant::now()))
-    }
-
-    fn enqueue(&self, provider: &Arc<str>, namespace: &Arc<str>, limits: Limits) -> oneshot::Receiver<Permit> {
-        let (go, turn) = oneshot::channel();
-        let mut lanes = self.lock();
-        let lane = lanes.entry(provider.clone()).or_default();
-        lane.note(namespace);
-        let waiter = Waiter { limits, go };
-        match lane.turns.iter_mut().find(|(name, _)| name == namespace) {
-            Some((_, waiters)) => waiters.push_back(waiter),
-            None => lane.turns.push_back((namespace.clone(), VecDeque::from([waiter]))),
-        }
-        turn
     }
 
     /// Forgets the providers that do not exist any more and that nobody calls or waits for.
     pub(super) fn retain(&self, exists: impl Fn(&str) -> bool) {
         self.lock()
-            .retain(|provider, lane| exists(provider) || lane.in_use > 0 || !lane.turns.is_empty());
+            .retain(|provider, lane| exists(provider) || lane.in_use > 0 || lane.is_waited_for());
     }
 
     /// Hands free permits to the namespaces in turn.
     fn deal(&self, provider: &Arc<str>) {
         loop {
-            let (namespace, waiter) = {
+            let (namespace, turn) = {
                 let mut lanes = self.lock();
                 let Some(lane) = lanes.get_mut(provider) else { return };
-                let Some((namespace, waiter)) = lane.take_turn() else {
-                    if lane.in_use == 0
-                        && lane.turns.is_empty()
-                        && lane.next_start.is_none_or(|start| start <= Instant::now())
-                    {
+                let now = Instant::now();
+                let start = lane.next_start().filter(|start| *start > now);
+                let further = lane.take_further();
+                let counts = further.is_none();
+                let Some((namespace, turn)) = further.or_else(|| lane.take_turn(start.is_none())) else {
+                    if lane.in_use == 0 && !lane.is_waited_for() && start.is_none() {
                         lanes.remove(provider);
+                    } else if let Some(start) = start.filter(|_| !lane.turns.is_empty()) {
+                        self.deal_at(provider, lane, start);
                     }
                     return;
                 };
                 lane.in_use += 1;
                 *lane.held.entry(namespace.clone()).or_default() += 1;
-                (namespace, waiter)
+                if counts {
+                    lane.note_start(now);
+                }
+                (namespace, turn)
             };
-            let permit = Permit {
+            turn.give(Permit {
                 permits: self.clone(),
                 provider: provider.clone(),
                 namespace,
-            };
-            if let Err(unused) = waiter.go.send(permit) {
-                unused.forget();
-            }
+            });
         }
     }
 
-    fn reserve_start(&self, provider: &Arc<str>, spacing: Duration) -> Option<Instant> {
-        if spacing.is_zero() {
-            return None;
+    /// Deals on when the rate allows the next call.
+    fn deal_at(&self, provider: &Arc<str>, lane: &mut Lane, start: Instant) {
+        if lane.alarm.is_some_and(|alarm| alarm <= start) {
+            return;
         }
-        let mut lanes = self.lock();
-        let lane = lanes.get_mut(provider)?;
-        let start = lane.next_start.unwrap_or_else(Instant::now).max(Instant::now());
-        lane.next_start = Some(start + spacing);
-        Some(start)
+        lane.alarm = Some(start);
+        let (permits, provider) = (self.clone(), provider.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep_until(start).await;
+            if let Some(lane) = permits.lock().get_mut(&provider)
+                && lane.alarm == Some(start)
+            {
+                lane.alarm = None;
+            }
+            permits.deal(&provider);
+        });
+    }
+
+    /// How long it is until the rate allows the next call.
+    fn until_start(&self, provider: &str, limits: Limits) -> Duration {
+        let lanes = self.lock();
+        let last = lanes.get(provider).and_then(|lane| lane.last_start);
+        let start = last.map(|last| last + limits.spacing);
+        start.map_or(Duration::ZERO, |start| start.saturating_duration_since(Instant::now()))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Lane>> {
@@ -178,6 +213,31 @@ impl Permits {
 }
 
 impl Lane {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            in_use: 0,
+            held: HashMap::new(),
+            asked: [None, None],
+            turns: VecDeque::new(),
+            further: VecDeque::new(),
+            last_start: None,
+            alarm: None,
+        }
+    }
+
+    /// When the rate allows the next call; `None`: there is no rate, or nobody called yet.
+    fn next_start(&self) -> Option<Instant> {
+        let spacing = Some(self.limits.spacing).filter(|spacing| !spacing.is_zero())?;
+        Some(self.last_start? + spacing)
+    }
+
+    /// Notes that a call begins. One that begins a little late does not delay those after it.
+    fn note_start(&mut self, now: Instant) {
+        let due = self.next_start().filter(|due| now.duration_since(*due) <= LATENESS);
+        self.last_start = Some(due.unwrap_or(now));
+    }
+
     /// Notes that a namespace asks for a permit.
     fn note(&mut self, namespace: &Arc<str>) {
         let [last, _] = &self.asked;
@@ -193,39 +253,49 @@ impl Lane {
         asked.any(|(name, at)| name != namespace && at.elapsed() < LATELY)
     }
 
-    /// The next waiter for whom there is room, and its namespace.
-    fn take_turn(&mut self) -> Option<(Arc<str>, Waiter)> {
-        let at = self.turns.iter().position(|(namespace, waiters)| {
-            let held = self.held.get(namespace).copied().unwrap_or_default();
-            waiters.front().is_some_and(|waiter| {
-                let fair = held < waiter.limits.share.max(1) || !self.is_shared(namespace);
-                fair && self.in_use < waiter.limits.concurrency.max(1)
-            })
-        })?;
-        let (namespace, mut waiters) = self.turns.remove(at)?;
-        let waiter = waiters.pop_front()?;
-        if !waiters.is_empty() {
-            self.turns.push_back((namespace.clone(), waiters));
+    fn is_waited_for(&self) -> bool {
+        !self.turns.is_empty() || !self.further.is_empty()
+    }
+
+    /// The next waiter whose call the rate does not count, if there is room, and its namespace.
+    fn take_further(&mut self) -> Option<(Arc<str>, Arc<Turn>)> {
+        while self.in_use < self.limits.concurrency.max(1) {
+            let (namespace, waiter) = self.further.pop_front()?;
+            if let Some(turn) = waiter.upgrade() {
+                return Some((namespace, turn));
+            }
         }
-        Some((namespace, waiter))
-    }
-}
-
-impl Permit {
-    /// Gives the permit back without dealing it on: its waiter has left, and whoever deals goes on dealing.
-    fn forget(mut self) {
-        self.give_back();
-        self.provider = "".into();
+        None
     }
 
-    fn give_back(&self) {
-        if let Some(lane) = self.permits.lock().get_mut(&self.provider) {
-            lane.in_use = lane.in_use.saturating_sub(1);
-            if let Some(held) = lane.held.get_mut(&self.namespace) {
-                *held = held.saturating_sub(1);
-                if *held == 0 {
-                    lane.held.remove(&self.namespace);
-                }
+    /// The next waiter for whom there is room, and its namespace; none while the rate allows no call. Those that have left go.
+    fn take_turn(&mut self, rate_allows: bool) -> Option<(Arc<str>, Arc<Turn>)> {
+        if !rate_allows || self.in_use >= self.limits.concurrency.max(1) {
+            return None;
+        }
+        let mut at = 0;
+        loop {
+            let (namespace, waiters) = self.turns.get_mut(at)?;
+            while waiters.front().is_some_and(|waiter| waiter.strong_count() == 0) {
+                waiters.pop_front();
+            }
+            if waiters.is_empty() {
+                self.turns.remove(at);
+                continue;
+            }
+            let namespace = namespace.clone();
+            let held = self.held.get(&namespace).copied().unwrap_or_default();
+            if held >= self.limits.share.max(1) && self.is_shared(&namespace) {
+                at += 1;
+                continue;
+            }
+            let (_, mut waiters) = self.turns.remove(at)?;
+            let turn = waiters.pop_front().and_then(|waiter| waiter.upgrade());
+            if !waiters.is_empty() {
+                self.turns.push_back((namespace.clone(), waiters));
+            }
+            if let Some(turn) = turn {
+                return Some((namespace, turn));
             }
         }
     }
@@ -233,137 +303,21 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if !self.provider.is_empty() {
-            self.give_back();
-            self.permits.deal(&self.provider);
+        {
+            let mut lanes = self.permits.lock();
+            if let Some(lane) = lanes.get_mut(&self.provider) {
+                lane.in_use = lane.in_use.saturating_sub(1);
+                if let Some(held) = lane.held.get_mut(&self.namespace) {
+                    *held = held.saturating_sub(1);
+                    if *held == 0 {
+                        lane.held.remove(&self.namespace);
+                    }
+                }
+            }
         }
+        self.permits.deal(&self.provider);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ONE: Limits = Limits {
-        concurrency: 1,
-        share: 1,
-        spacing: Duration::ZERO,
-    };
-
-    fn names() -> (Arc<str>, Arc<str>, Arc<str>) {
-        ("provider".into(), "a".into(), "b".into())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn namespaces_take_turns() {
-        let (provider, a, b) = names();
-        let permits = Permits::default();
-        let first = permits.acquire(&provider, &a, ONE).await;
-        let order = Arc::new(Mutex::new(Vec::new()));
-        let mut tasks = Vec::new();
-        for (namespace, count) in [(&a, 3), (&b, 1)] {
-            for _ in 0..count {
-                let (permits, provider, namespace, order) =
-                    (permits.clone(), provider.clone(), namespace.clone(), order.clone());
-                tasks.push(tokio::spawn(async move {
-                    let _permit = permits.acquire(&provider, &namespace, ONE).await;
-                    order.lock().unwrap().push(namespace.to_string());
-                }));
-                tokio::task::yield_now().await;
-            }
-        }
-        drop(first);
-        for task in tasks {
-            task.await.unwrap();
-        }
-        assert_eq!(*order.lock().unwrap(), ["a", "b", "a", "a"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_namespace_has_no_more_than_its_share() {
-        let (provider, a, b) = names();
-        let permits = Permits::default();
-        let limits = Limits {
-            concurrency: 4,
-            share: 2,
-            spacing: Duration::ZERO,
-        };
-        let soon = async |namespace: &Arc<str>| {
-            let permit = permits.acquire(&provider, namespace, limits);
-            tokio::time::timeout(Duration::from_millis(1), permit).await.ok()
-        };
-        let held = [soon(&a).await, soon(&a).await];
-        assert!(held.iter().all(Option::is_some));
-        let third = soon(&a).await;
-        assert!(third.is_some(), "nobody else is there");
-        let other = soon(&b).await;
-        assert!(other.is_some(), "room is left for the other one");
-        drop(third);
-        assert!(soon(&a).await.is_none(), "a third of one namespace");
-        tokio::time::advance(LATELY).await;
-        assert!(soon(&a).await.is_some(), "the other one has not called for a while");
-        drop((held, other));
-        drop(soon(&a).await);
-        assert!(permits.lock().is_empty(), "nothing is left");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_waiter_that_leaves_loses_no_permit() {
-        let (provider, a, b) = names();
-        let permits = Permits::default();
-        let first = permits.acquire(&provider, &a, ONE).await;
-        let waits = permits.acquire(&provider, &b, ONE);
-        tokio::pin!(waits);
-        assert!(futures::poll!(&mut waits).is_pending());
-        assert_eq!(permits.counts(), (1, 1));
-        let second = tokio::time::timeout(Duration::from_millis(1), permits.acquire(&provider, &a, ONE)).await;
-        assert!(second.is_err());
-        drop(first);
-        drop(waits.await);
-        assert!(permits.lock().is_empty(), "an idle provider costs nothing");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn t153_whoever_has_other_work_waits_no_longer_than_it_says_and_takes_nothing_from_others() {
-        let (provider, a, b) = names();
-        let permits = Permits::default();
-        let soon = async |limits| {
-            let longest = Duration::from_secs(5);
-            permits.acquire_within(&provider, &a, limits, longest).await
-        };
-        let held = permits.acquire(&provider, &b, ONE).await;
-        let begun = Instant::now();
-        assert!(soon(ONE).await.is_none());
-        assert_eq!(begun.elapsed(), Duration::from_secs(5));
-        drop(held);
-        drop(soon(ONE).await.unwrap());
-        let slow = Limits {
-            spacing: Duration::from_mins(1),
-            ..ONE
-        };
-        drop(soon(slow).await.unwrap());
-        for _ in 0..3 {
-            assert!(soon(slow).await.is_none(), "the rate allows no call so soon");
-        }
-        let begun = Instant::now();
-        drop(permits.acquire(&provider, &b, slow).await);
-        assert_eq!(begun.elapsed(), Duration::from_mins(1), "no call was begun meanwhile");
-        assert_eq!(permits.lock().values().map(|lane| lane.in_use).sum::<usize>(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn calls_begin_no_faster_than_the_rate() {
-        let (provider, a, _) = names();
-        let permits = Permits::default();
-        let limits = Limits {
-            concurrency: 8,
-            share: 8,
-            spacing: Duration::from_secs(2),
-        };
-        let start = Instant::now();
-        for _ in 0..3 {
-            drop(permits.acquire(&provider, &a, limits).await);
-        }
-        assert_eq!(start.elapsed().as_secs(), 4);
-    }
-}
+mod tests;

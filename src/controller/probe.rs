@@ -1,5 +1,6 @@
 //! Looks at clients' own credentials: this client's, and another one's to compare with.
 
+use crate::domain::capability;
 use crate::domain::marker;
 use crate::domain::pass::{State, StoredRecord, stored};
 use crate::domain::probe::{Control, ProbeKind, Probed, compares};
@@ -19,6 +20,7 @@ pub(super) async fn look<W: World>(world: &W, state: &State) -> Option<(Probed, 
         Some(call) => world.probe(&call).await,
         None => Probed::Unclear,
     };
+    world.observed(&record.endpoints.issuer, &capability::of_probe(probed));
     let control = match probed {
         Probed::Rejected(kind) if state.wants_control() => Some(control(world, state, kind, record, located).await),
         _ => None,

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::{ProviderKind, ProviderStatus, TokenStatus};
 use crate::cluster::{ApiError, ProviderKey};
+use crate::domain::capability;
 use crate::domain::failure::Failure;
 use crate::domain::target::Endpoints;
 use crate::domain::{backoff, status};
@@ -175,7 +176,11 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
             Err(ApiError::Conflict) => None,
             Err(error) => Some(error.failure(&key.to_string())),
             Ok(()) => match found.map(|_| ()).and(compared) {
-                Ok(()) if comparison.is_none() && cx.transport.refusals().version(&uid) == refusals => {
+                Ok(())
+                    if comparison.is_none()
+                        && cx.transport.refusals().version(&uid) == refusals
+                        && !cx.unwritten.has(&uid) =>
+                {
                     return cx.next_look(provider.as_ref().ok()?);
                 }
                 Ok(()) if comparison.is_none() => continue,
@@ -248,6 +253,8 @@ async fn write(
     revision: Option<&str>,
     tokens: Option<&[TokenStatus]>,
 ) -> Result<(), ApiError> {
+    let uid = cx.provider_object(key).map(|(uid, _, _)| uid).unwrap_or_default();
+    let seen = cx.unwritten.of(&uid);
     let judged = |previous: Option<&ProviderStatus>, generation| {
         let previous = previous.cloned().unwrap_or_default();
         let mut next = status::of_provider(&previous, found, generation, cx.clock.now());
@@ -257,6 +264,7 @@ async fn write(
         if let Some(tokens) = tokens {
             next.registration_tokens = tokens.to_vec();
         }
+        next.capabilities = capability::shown(&previous, &next, seen.as_ref());
         (next != previous).then_some(next)
     };
     match key.kind {
@@ -276,6 +284,9 @@ async fn write(
                 cx.objects.write_cluster_provider_status(&object, &next).await?;
             }
         }
+    }
+    if let Some(seen) = seen {
+        cx.unwritten.written(&uid, &seen);
     }
     Ok(())
 }

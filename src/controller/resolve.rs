@@ -18,6 +18,10 @@ const REQUEST: Duration = Duration::from_secs(15);
 /// pod's grace period. The schema says so too; an object of an earlier version may hold more.
 const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 const CONCURRENCY: usize = 16;
+/// Longest period of a rate.
+const LONGEST_PERIOD: Duration = Duration::from_hours(24);
+/// By how much calls are begun more slowly than a rate allows.
+const MARGIN: f64 = 1.02;
 
 /// Resolves a provider object.
 pub(super) async fn resolve(
@@ -86,14 +90,26 @@ pub(super) async fn resolve(
 /// Bounds on calls to a provider.
 pub(super) fn limits(settings: &ProviderSettings) -> Limits {
     let limit = settings.rate_limit.clone().unwrap_or_default();
-    let own = limit.per_minute.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
-    let per_minute = own.or(settings.profile.preset().per_minute);
+    let spacing = |count: i32, period: Duration| {
+        let count = u32::try_from(count).ok().filter(|count| *count > 0)?;
+        Some(period / count)
+    };
+    let per = limit.per.and_then(|per| {
+        let period = duration::parse(&per.period)?.min(LONGEST_PERIOD);
+        // Calls do not arrive as evenly as they begin.
+        Some(spacing(per.count, period)?.mul_f64(MARGIN))
+    });
+    let per_minute = || {
+        let own = limit.per_minute.filter(|count| *count > 0);
+        let preset = || i32::try_from(settings.profile.preset().per_minute?).ok();
+        spacing(own.or_else(preset)?, Duration::from_mins(1))
+    };
     let concurrency = limit.concurrency.and_then(|n| usize::try_from(n).ok());
     let concurrency = concurrency.unwrap_or(CONCURRENCY);
     Limits {
         concurrency,
         share: concurrency,
-        spacing: per_minute.map_or(Duration::ZERO, |n| Duration::from_mins(1) / n),
+        spacing: per.or_else(per_minute).unwrap_or_default(),
     }
 }
 
@@ -125,6 +141,24 @@ fn location(settings: &ProviderSettings) -> Result<Location, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn t254_a_rate_may_be_as_low_as_one_call_a_day() {
+        let spacing = |rate_limit: serde_json::Value| {
+            let settings: ProviderSettings =
+                serde_json::from_value(serde_json::json!({"issuer": "https://p", "rateLimit": rate_limit})).unwrap();
+            limits(&settings).spacing.as_secs_f64()
+        };
+        let per = |count, period: &str| spacing(serde_json::json!({"per": {"count": count, "period": period}}));
+        assert!((per(20, "1h") - 183.6).abs() < 0.01, "a little slower than every 180 s");
+        assert!((per(1, "24h") - 88_128.0).abs() < 0.01);
+        assert!(
+            (per(1, "99h") - 88_128.0).abs() < 0.01,
+            "of an object that no schema has seen"
+        );
+        assert!((spacing(serde_json::json!({"perMinute": 60})) - 1.0).abs() < 0.01);
+        assert!(spacing(serde_json::json!({})) < 0.01);
+    }
 
     #[test]
     fn t161_a_request_and_storing_its_answer_end_within_the_drain() {

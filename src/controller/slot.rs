@@ -2,9 +2,13 @@
 
 mod logged;
 
+use std::sync::Arc;
+
 use tokio_util::time::delay_queue;
 
 use crate::cluster::{Cause, SecretRevision};
+
+use super::permits::Turn;
 
 /// Most versions of Secrets that are remembered while a pass runs.
 const MOST_SHOWN: usize = 128;
@@ -30,8 +34,12 @@ pub(super) struct Slot {
     /// What the last pass wrote.
     written: Vec<SecretRevision>,
     failures: u32,
+    /// Whether it waits as it did before this process began to lead, and no pass has looked at it since.
+    resumed: bool,
     /// Digest of the failure that was logged last.
     pub(super) logged: Option<u64>,
+    /// Its place in the queue for a permit to call its provider.
+    pub(super) turn: Option<Arc<Turn>>,
     /// The timer that ends the wait for the next try.
     pub(super) timer: Option<delay_queue::Key>,
 }
@@ -66,6 +74,21 @@ impl Slot {
         false
     }
 
+    /// The object failed so often under another process. Triggers from now on have their usual effect.
+    pub(super) fn resume(&mut self, failures: u32) {
+        (self.failures, self.resumed) = (failures, true);
+    }
+
+    /// This process leads again: an object that waits for its next try goes on to wait.
+    pub(super) fn resume_wait(&mut self) {
+        self.resumed = self.timer.is_some() && !self.queued && !self.running;
+    }
+
+    /// Whether it waits as it did before this process began to lead.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.resumed && !self.queued
+    }
+
     /// The wait is over. Whether the object is to be queued.
     #[must_use]
     pub(super) fn on_timer(&mut self) -> bool {
@@ -73,9 +96,21 @@ impl Slot {
         self.enqueue(false)
     }
 
+    /// The permit has come for which its last pass ended. Whether the object is to be queued.
+    #[must_use]
+    pub(super) fn on_permit(&mut self) -> bool {
+        self.enqueue(false)
+    }
+
+    /// The pass that ended did so to wait for a permit. If it was to look deep, the next one has to.
+    pub(super) fn leave(&mut self, turn: Arc<Turn>) {
+        self.turn = Some(turn);
+        self.owed |= self.deep;
+    }
+
     /// A pass begins. Whether it is to look deep.
     pub(super) fn start(&mut self) -> bool {
-        (self.running, self.queued) = (true, false);
+        (self.running, self.queued, self.resumed) = (true, false, false);
         self.deep = self.again.take() == Some(true) || std::mem::take(&mut self.owed);
         self.deep
     }
@@ -257,5 +292,23 @@ mod tests {
             assert!(slot.on_trigger(cause.clone()));
             assert_eq!(slot.failures(), 0, "{cause:?}");
         }
+    }
+
+    #[test]
+    fn t256_a_deep_look_that_ended_to_wait_for_a_permit_is_made_when_the_permit_comes() {
+        let limits = super::super::permits::Limits {
+            concurrency: 1,
+            share: 1,
+            spacing: std::time::Duration::ZERO,
+        };
+        let turn = super::super::permits::Permits::default().enqueue(&"p".into(), &"a".into(), limits);
+        let mut slot = Slot::default();
+        assert!(slot.on_trigger(Cause::Provider));
+        assert!(slot.start());
+        assert_eq!(slot.finish(false, Vec::new()), After::End);
+        slot.leave(turn);
+        assert!(slot.on_permit() && !slot.on_permit(), "it stands in the queue once");
+        assert!(slot.start());
+        assert_eq!(slot.failures(), 0);
     }
 }

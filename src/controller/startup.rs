@@ -24,7 +24,9 @@ use crate::metrics::Metrics;
 use crate::provider::{DiscoveryCache, EgressPolicy, Transport};
 use crate::supervisor::{Endings, Supervisor, TaskEnded};
 
+use super::breakers::Breakers;
 use super::bundles::{self, Bundles};
+use super::capabilities::Unwritten;
 use super::claims::Claims;
 use super::comparisons::Comparisons;
 use super::context::{self, Context};
@@ -251,8 +253,7 @@ fn context(
         pauses: Pauses::new(settings.clock),
         queue: Queue::default(),
         turns: Permits::default(),
-        breakers: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
-        begun: tokio::time::Instant::now(),
+        breakers: Breakers::new(settings.clock),
         credentials: CredentialCache::default(),
         proven_templates: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         probe_controls: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
@@ -260,6 +261,7 @@ fn context(
         comparisons,
         revision_key: RevisionKey::default(),
         learned,
+        unwritten: Unwritten::default(),
         claims: Claims::default(),
         bundles: Bundles::default(),
         stopping,

@@ -5,13 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use crate::admin::AdminState;
 use crate::api::ProviderKind;
-use crate::cluster::{DefinitionsState, Role, Watches};
+use crate::cluster::{DefinitionsState, Watches};
 use crate::domain::breaker::BreakerKind;
 use crate::domain::leftover::{self, Kind};
 use crate::metrics::{Census, Leftovers, Metrics, Permitted, Pool, Snapshot};
 use crate::telemetry;
 
-use super::context::{Context, lock};
+use super::context::Context;
 
 /// What the admin port tells.
 pub(super) struct State {
@@ -47,12 +47,11 @@ impl State {
         let mut left = Leftovers::default();
         for meta in self.watches.secrets.records_and_suspects() {
             let uid = meta.client_uid.as_deref().unwrap_or_default();
-            let found = leftover::kind(meta.role == Role::Suspect, meta.phase, || {
-                self.watches.clients.by_uid(uid).is_some()
-            });
+            let found = leftover::kind(meta.held(), meta.phase, || self.watches.clients.by_uid(uid).is_some());
             match found {
                 Some(Kind::Suspect) if meta.phase.is_some() => left.suspects_with_record += 1,
                 Some(Kind::Suspect) => left.suspects_without_record += 1,
+                Some(Kind::Left) => left.left_clients += 1,
                 Some(Kind::Tombstone) => left.tombstones += 1,
                 Some(Kind::Unmatched) => left.unmatched += 1,
                 None => {}
@@ -73,18 +72,12 @@ impl Context {
                 ((pool, Permitted::Waiting), waiting),
             ]
         });
-        let now = self.clock.since(self.begun);
-        let open = |counted: BreakerKind| {
-            let breakers = lock(&self.breakers);
-            let of_kind = breakers.iter().filter(|((_, of), _)| *of == counted);
-            of_kind.filter(|(_, breaker)| breaker.is_open(now)).count()
-        };
         Snapshot {
             leads: self.leadership.leads(),
             work: self.queue.counts(),
             permits: permits.into_iter().flatten().collect::<BTreeMap<_, _>>(),
-            unknown_outcome_breakers: open(BreakerKind::UnknownOutcome),
-            recreation_breakers: open(BreakerKind::Recreation),
+            unknown_outcome_breakers: self.breakers.open(BreakerKind::UnknownOutcome),
+            recreation_breakers: self.breakers.open(BreakerKind::Recreation),
             pauses: self.pauses.count(),
             ..Snapshot::default()
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Map, Value};
 
-use crate::api::{AttemptOutcome, OAuthClient, OAuthClientStatus, Reason};
+use crate::api::{AttemptOutcome, Capabilities, OAuthClient, OAuthClientStatus, Reason};
 use crate::cluster::{ApiError, SecretMeta, SecretRevision};
 use crate::domain::breaker::BreakerKind;
 use crate::domain::claim::Named;
@@ -70,6 +70,8 @@ pub trait World: Send + Sync {
     fn forget(&self, uid: &str);
     /// Publishes an event of type Warning.
     fn warn(&self, object: &OAuthClient, reason: Reason, note: &str);
+    /// A call at this issuer has shown this of the provider.
+    fn observed(&self, _issuer: &str, _seen: &Capabilities) {}
     /// Publishes an event of type Normal, if those are wanted.
     fn tell(&self, object: &OAuthClient, reason: Reason, note: &str);
 
@@ -165,8 +167,8 @@ pub trait World: Send + Sync {
     fn is_proven(&self, template: &str) -> bool;
     /// Notes that it has.
     fn prove(&self, template: &str);
-    /// A permit to call it.
-    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Self::Permit>;
+    /// A permit to call it; `None`: the pass ends here, and another one begins with the permit.
+    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Option<Self::Permit>>;
     /// A permit to call the provider of a recorded client, whose provider object may be gone; `None`: it was too busy for a while.
     fn permit_for(&self, record: &Record, provider: Option<&Provider>) -> impl Answer<Option<Self::Permit>>;
     /// Its endpoints.

@@ -42,11 +42,14 @@ impl Breaker {
         if self.0.iter().any(|known| &*known.attempt == attempt) {
             return;
         }
-        self.0.push_back(Occurrence {
+        // What happened before a process led is reported late.
+        let place = self.0.partition_point(|known| known.at <= now);
+        let occurrence = Occurrence {
             at: now,
             namespace: namespace.into(),
             attempt: attempt.into(),
-        });
+        };
+        self.0.insert(place, occurrence);
         if self.0.len() > MOST_REMEMBERED {
             self.0.pop_front();
         }
@@ -153,6 +156,15 @@ mod tests {
         // Also long after the window.
         let late = after(&[(0, "a", "1"), (30, "a", "2"), (31, "a", "3"), (31, "a", "1")]);
         assert_eq!(late.open_for(minutes(31), "a"), None);
+    }
+
+    #[test]
+    fn t206_what_is_reported_late_counts_at_the_time_when_it_happened() {
+        let breaker = after(&[(8, "a", "3"), (1, "b", "1"), (4, "a", "2")]);
+        assert_eq!(breaker.open_for(minutes(8), "c"), Some(minutes(3)));
+        let one = after(&[(8, "a", "3"), (1, "a", "1"), (4, "a", "2")]);
+        assert_eq!(one.open_for(minutes(8), "a"), Some(minutes(3)));
+        assert_eq!(one.open_for(minutes(8), "b"), None);
     }
 
     #[test]

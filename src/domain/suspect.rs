@@ -9,12 +9,15 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{Suspect, names};
+use crate::api::{AttemptOutcome, Suspect, names};
 
 use super::identity;
 use super::marker;
 use super::record::{self, Owner, Phase, Record};
 use super::time::rfc3339;
+
+/// Value of the annotation `outcome` of a suspect.
+pub const UNKNOWN: &str = "Unknown";
 
 /// What an entry says.
 pub struct Entry<'a> {
@@ -28,6 +31,10 @@ pub struct Entry<'a> {
     pub provider: Option<&'a str>,
     /// The record of the client, if there was one.
     pub record: Option<&'a Record>,
+    /// Whether the provider deregisters no client, so that nothing about this one is in doubt.
+    pub left: bool,
+    /// How the attempt ended, where a process saw it end.
+    pub outcome: Option<AttemptOutcome>,
     /// Seconds since the epoch.
     pub now: i64,
 }
@@ -60,6 +67,11 @@ pub fn secret(entry: &Entry<'_>, namespace: &str) -> Result<Secret, serde_json::
         (names::CLIENT_UID, Some(entry.owner.uid.as_str())),
         (names::CLIENT, client.as_deref()),
         (names::PHASE, entry.record.map(|_| Phase::Suspect.as_str())),
+        (names::LEFT, entry.left.then_some("true")),
+    ];
+    let annotations = [
+        (names::CLIENT_ID, client_id),
+        (names::OUTCOME, unknown(entry).then_some(UNKNOWN)),
     ];
     let object = format!("{}/{}", entry.owner.namespace, entry.owner.name);
     let time = rfc3339(entry.now);
@@ -87,13 +99,18 @@ pub fn secret(entry: &Entry<'_>, namespace: &str) -> Result<Secret, serde_json::
             name: Some(marker::suspect_name(&entry.owner.uid, &entry.suspect.attempt)),
             namespace: Some(namespace.to_owned()),
             labels: Some(texts(labels).collect()),
-            annotations: client_id.map(|id| [(names::CLIENT_ID.to_owned(), id.to_owned())].into()),
+            annotations: Some(texts(annotations).collect()).filter(|all: &BTreeMap<_, _>| !all.is_empty()),
             ..ObjectMeta::default()
         },
         type_: Some(names::SUSPECT_TYPE.to_owned()),
         data: Some(data),
         ..Secret::default()
     })
+}
+
+/// Whether the provider's answer left it unknown whether there is a client, or none came.
+fn unknown(entry: &Entry<'_>) -> bool {
+    entry.suspect.client_id.is_none() && entry.outcome == Some(AttemptOutcome::Unknown)
 }
 
 fn texts<'a, const N: usize>(pairs: [(&'a str, Option<&'a str>); N]) -> impl Iterator<Item = (String, String)> + 'a {
@@ -119,6 +136,8 @@ mod tests {
             issuer: None,
             provider: None,
             record: Some(&record),
+            left: false,
+            outcome: Some(AttemptOutcome::Unknown),
             now: 0,
         };
         let secret = secret(&entry, "system").unwrap();
@@ -133,7 +152,8 @@ mod tests {
         let key = identity::client_key(&record.endpoints.issuer, &record.client_id);
         assert_eq!(secret.labels().get(names::CLIENT), Some(&key));
         assert_eq!(secret.labels()[names::PHASE], "Suspect");
-        assert_eq!(secret.annotations().get(names::CLIENT_ID), Some(&record.client_id));
+        let annotations = BTreeMap::from([(names::CLIENT_ID.to_owned(), record.client_id.clone())]);
+        assert_eq!(*secret.annotations(), annotations, "it is known that there is a client");
         assert_eq!(data["issuer"].0, record.endpoints.issuer.as_bytes());
     }
 
@@ -154,12 +174,20 @@ mod tests {
             issuer: None,
             provider: Some("OAuthProvider p"),
             record: None,
+            left: false,
+            outcome: None,
             now: 0,
         };
+        let cut_off = secret(&entry, "system").unwrap();
+        assert_eq!(cut_off.metadata.annotations, None);
+        let entry = Entry {
+            outcome: Some(AttemptOutcome::Unknown),
+            ..entry
+        };
         let secret = secret(&entry, "system").unwrap();
+        assert_eq!(secret.annotations()[names::OUTCOME], UNKNOWN);
         assert_eq!(secret.labels().get(names::CLIENT), None);
         assert_eq!(secret.labels().get(names::PHASE), None);
-        assert!(secret.annotations().is_empty());
         assert!(!secret.data.unwrap().contains_key(record::DATA_KEY));
     }
 }

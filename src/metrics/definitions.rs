@@ -143,6 +143,8 @@ definitions! {
         "When the first provider object of this kind is left without a valid token for registrations, in seconds since the epoch; not exported if no expiry is known";
     SUSPECTS = "oauth_client_operator_suspects", Gauge, None, Leader, [label("record", bools)],
         "Clients that may exist at a provider and that nothing owns, by whether a record is kept with which they can be deregistered";
+    LEFT_CLIENTS = "oauth_client_operator_left_clients", Gauge, None, Leader, [],
+        "Clients that the deletion of their OAuthClient left at a provider that deregisters none";
     TOMBSTONES = "oauth_client_operator_tombstones", Gauge, None, Leader, [],
         "Records of clients whose deletion outlived their OAuthClient and is not finished";
     UNMATCHED = "oauth_client_operator_unmatched_records", Gauge, None, Leader, [],
@@ -168,7 +170,7 @@ definitions! {
     RECONCILE_SECONDS = "oauth_client_operator_reconcile_duration_seconds", Histogram, Some(Unit::Seconds), Replica, [],
         "Duration of reconciles of one OAuthClient";
     QUEUE = "oauth_client_operator_queue_depth", Gauge, None, Replica, [STATE],
-        "OAuthClients that are not at rest: Queued (before the reconcile), Running (during it), Backoff (before the next try)";
+        "OAuthClients that are not at rest: Queued (before the reconcile), Running (during it), Waiting (for a permit to call the provider), Backoff (before the next try)";
     QUEUE_AGE = "oauth_client_operator_queue_oldest_age_seconds", Gauge, Some(Unit::Seconds), Replica, [STATE],
         "Time for which the oldest OAuthClient has been in this state; 0 if there is none";
     PERMITS = "oauth_client_operator_permits", Gauge, None, Replica,

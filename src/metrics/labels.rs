@@ -229,8 +229,10 @@ closed! {
     Work {
         /// The beginning of its pass.
         Queued,
-        /// The end of its pass, permits and answers included.
+        /// The end of its pass, answers included.
         Running,
+        /// A permit to call its provider, for longer than a moment.
+        Waiting,
         /// The next try after a failure.
         Backoff,
     }

@@ -54,6 +54,8 @@ pub struct Leftovers {
     pub suspects_with_record: usize,
     /// Suspects that only a person can settle.
     pub suspects_without_record: usize,
+    /// Clients that a deletion left at a provider that deregisters none.
+    pub left_clients: usize,
     /// Records of deletions that outlived their object.
     pub tombstones: usize,
     /// Records of clients that are registered, and whose object is not seen.

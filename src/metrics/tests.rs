@@ -34,6 +34,7 @@ fn everything() -> (Metrics, Snapshot) {
         leftovers: Leftovers {
             suspects_with_record: 4,
             suspects_without_record: 5,
+            left_clients: 8,
             tombstones: 6,
             unmatched: 7,
         },
@@ -75,6 +76,7 @@ fn names_and_labels_are_what_dashboards_expect() {
         r#"oauth_client_operator_suspects{record="true"} 4"#,
         r#"oauth_client_operator_suspects{record="false"} 5"#,
         r#"oauth_client_operator_suspects_settled_total{result="Deregistered"} 1"#,
+        "oauth_client_operator_left_clients 8",
         "oauth_client_operator_tombstones 6",
         "oauth_client_operator_unmatched_records 7",
         r#"oauth_client_operator_queue_depth{state="Backoff"} 8"#,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use testbed::campaign::{Report, kills, replicas};
+use testbed::campaign::{Report, kills, rates, replicas};
 
 use crate::stage::{BINARY, plane};
 
@@ -33,4 +33,18 @@ async fn t41_a_leader_that_stood_still_under_load_writes_nothing_old() {
         rest: Duration::from_mins(4),
     };
     assert_kept(&replicas::run(plane().await, Path::new(BINARY), plan).await.unwrap());
+}
+
+#[tokio::test]
+async fn t254_a_fleet_at_a_provider_of_twenty_registrations_an_hour_is_ready_in_the_time_that_the_limit_allows() {
+    let plan = rates::Plan {
+        objects: 40,
+        an_hour: 20,
+        time_scale: 60,
+        refused: 3,
+        ratio: 2.0,
+    };
+    let report = rates::run(plane().await, Path::new(BINARY), plan).await.unwrap();
+    println!("{report:#?}");
+    assert_kept(&report);
 }

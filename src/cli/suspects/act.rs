@@ -48,7 +48,7 @@ pub(super) async fn retry(cluster: &Cluster, selection: &Selection) -> Result<St
             Kind::Suspect if !entry.has_record() => {
                 "holds no credentials, so the operator cannot deregister its client: delete the client at the provider, then acknowledge the entry"
             }
-            Kind::Suspect | Kind::Tombstone => continue,
+            Kind::Suspect | Kind::Left | Kind::Tombstone => continue,
         };
         return Err(Problem(format!("{} {text}. Nothing was requested", entry.name)));
     }
@@ -68,10 +68,15 @@ pub(super) async fn retry(cluster: &Cluster, selection: &Selection) -> Result<St
 async fn selected(cluster: &Cluster, selection: &Selection) -> Result<Vec<Entry>, Problem> {
     if selection.all {
         let mut entries = cluster.entries().await?;
-        entries.retain(|entry| entry.kind == Kind::Suspect && selection.filter.fits(entry));
+        let (kind, name) = if selection.left {
+            (Kind::Left, "client that a deletion left")
+        } else {
+            (Kind::Suspect, "suspect")
+        };
+        entries.retain(|entry| entry.kind == kind && selection.filter.fits(entry));
         if entries.is_empty() {
             return Err(Problem(format!(
-                "no suspect in namespace {} fits the filter",
+                "no {name} in namespace {} fits the filter",
                 cluster.namespace
             )));
         }

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::api::names;
 use crate::cluster::{Role, SecretRevision};
-use crate::domain::leftover::{self, Kind};
+use crate::domain::leftover::{self, Held, Kind};
 use crate::domain::record::{self, Phase, Record};
 
 /// A suspect, or a record whose object is gone.
@@ -46,7 +46,7 @@ fn as_word<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error>
 /// A Secret of the operator that may be an entry, with the record that it holds.
 pub(super) struct Found {
     secret: Secret,
-    is_suspect: bool,
+    held: Held,
     record: Option<Record>,
 }
 
@@ -54,17 +54,16 @@ impl Found {
     /// `None`: the Secret is neither a suspect nor a record.
     pub(super) fn of(secret: Secret) -> Option<Self> {
         let role = secret.labels().get(names::SECRET_ROLE).map(String::as_str);
-        let is_suspect = role == Some(Role::Suspect.as_str());
-        if !is_suspect && role != Some(Role::Record.as_str()) {
-            return None;
-        }
+        let left = secret.labels().get(names::LEFT).is_some_and(|text| text == "true");
+        let held = match Role::parse(role) {
+            Role::Suspect if left => Held::Left,
+            Role::Suspect => Held::Suspect,
+            Role::Record => Held::Record,
+            Role::Credentials | Role::Other => return None,
+        };
         let bytes = secret.data.as_ref().and_then(|data| data.get(record::DATA_KEY));
         let record = bytes.and_then(|bytes| Record::from_json(&bytes.0).ok());
-        Some(Self {
-            secret,
-            is_suspect,
-            record,
-        })
+        Some(Self { secret, held, record })
     }
 
     pub(super) fn name(&self) -> String {
@@ -74,7 +73,7 @@ impl Found {
     /// UID of the object, if whether it exists decides what this is.
     pub(super) fn owner_uid(&self) -> Option<&str> {
         let uid = self.secret.labels().get(names::CLIENT_UID).map(String::as_str);
-        uid.filter(|_| !self.is_suspect)
+        uid.filter(|_| self.held == Held::Record)
     }
 
     /// Namespace of the object.
@@ -87,7 +86,7 @@ impl Found {
         let phase = self.secret.labels().get(names::PHASE);
         let phase = phase.and_then(|text| Phase::parse(text));
         let phase = phase.or_else(|| self.record.as_ref().map(|record| record.phase));
-        let kind = leftover::kind(self.is_suspect, phase, || has_object)?;
+        let kind = leftover::kind(self.held, phase, || has_object)?;
         let fact = |key: &str| {
             let bytes = self.secret.data.as_ref()?.get(key)?;
             Some(String::from_utf8_lossy(&bytes.0).into_owned())
@@ -173,6 +172,8 @@ pub(super) mod tests {
                 issuer: None,
                 provider: Some("OAuthProvider id"),
                 record,
+                left: false,
+                outcome: None,
                 now: 0,
             },
             "system",

@@ -80,6 +80,10 @@ fn advice(entry: &Entry) -> &'static str {
             "The client may exist at the provider, and the operator has no credentials for it. Look for it at the provider by its identifier, or by its name \
              and its registration time. Delete it there if nothing uses it, then run `suspects ack NAME`."
         }
+        Kind::Left => {
+            "The OAuthClient is gone, and its client stays at the provider, which deregisters none. Delete the client there if nothing uses it, then run \
+             `suspects ack NAME`. If the provider offers deregistration now, `suspects retry NAME` requests a try."
+        }
         Kind::Tombstone => {
             "The OAuthClient is gone and its client is not deregistered yet. The operator keeps trying; `suspects retry NAME` requests a try now. To give \
              the client up, run `suspects ack NAME`."

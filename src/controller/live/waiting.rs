@@ -23,7 +23,7 @@ impl Live<'_> {
     /// that wait for one slow provider would otherwise hold up the shutdown.
     pub(in crate::controller) async fn given_up(&self) {
         self.stopping.cancelled().await;
-        while !self.waits.load(Ordering::Relaxed) || self.has_written.load(Ordering::Relaxed) {
+        while !self.waits.load(Ordering::Relaxed) || self.has_written() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
@@ -32,6 +32,11 @@ impl Live<'_> {
     pub(super) fn waiting(&self) -> Waiting<'_> {
         self.waits.store(true, Ordering::Relaxed);
         Waiting(&self.waits)
+    }
+
+    /// Whether the pass has sent something that changes the cluster or the provider.
+    pub(super) fn has_written(&self) -> bool {
+        self.has_written.load(Ordering::Relaxed)
     }
 
     /// Notes that the pass sends something that changes the cluster or the provider.

@@ -60,7 +60,7 @@ pub(super) async fn look<W: World>(
                 }
                 Ended::Stopped => return Look::Stopped,
                 Ended::Unclear | Ended::Not(_) | Ended::Impossible(_) if is_over => {
-                    if let Err(error) = keep(world, record).await {
+                    if let Err(error) = keep(world, record, patience == Some(Duration::ZERO)).await {
                         return Look::Later(error.failure(&text(meta)));
                     }
                 }
@@ -83,8 +83,9 @@ pub(super) async fn look<W: World>(
     removed(world, meta, revision).await
 }
 
-/// The client stays at the provider, as far as anybody knows: a suspect says so, and holds its record.
-async fn keep<W: World>(world: &W, record: &Record) -> Result<(), ApiError> {
+/// The client stays at the provider, as far as anybody knows: a suspect says so, and holds its record. `left`: the provider
+/// deregisters none.
+async fn keep<W: World>(world: &W, record: &Record, left: bool) -> Result<(), ApiError> {
     let suspect = suspect::of(record);
     let entry = Entry {
         owner: &record.owner,
@@ -92,6 +93,8 @@ async fn keep<W: World>(world: &W, record: &Record) -> Result<(), ApiError> {
         issuer: None,
         provider: None,
         record: Some(record),
+        left,
+        outcome: None,
         now: world.now(),
     };
     let Ok(entry) = suspect::secret(&entry, &world.here().namespace) else {

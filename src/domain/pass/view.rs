@@ -102,6 +102,16 @@ pub enum ProviderView<'a> {
     Resolved(&'a Provider),
 }
 
+/// How an attempt ended, by this process's memory or the status. `None`: no process saw it end.
+pub(super) fn outcome(journal: &Journal, object: &OAuthClient, attempt: &str) -> Option<AttemptOutcome> {
+    let in_memory = journal.outcome.as_ref().filter(|(id, _)| id == attempt);
+    let in_status = || {
+        let status = object.status.as_ref()?.attempt.as_ref()?;
+        (status.id == attempt).then_some(status.outcome)
+    };
+    in_memory.map(|(_, outcome)| *outcome).or_else(in_status)
+}
+
 impl View<'_> {
     pub(super) fn uid(&self) -> &str {
         self.object.metadata.uid.as_deref().unwrap_or_default()
@@ -157,17 +167,7 @@ impl View<'_> {
 
     /// How an attempt ended, by this process's memory or the status.
     pub(super) fn outcome(&self, attempt: &str) -> Option<AttemptOutcome> {
-        let in_memory = self
-            .journal
-            .outcome
-            .as_ref()
-            .filter(|(id, _)| id == attempt)
-            .map(|(_, outcome)| *outcome);
-        let in_status = || {
-            let status = self.object.status.as_ref()?.attempt.as_ref()?;
-            (status.id == attempt).then_some(status.outcome)
-        };
-        in_memory.or_else(in_status)
+        outcome(self.journal, self.object, attempt)
     }
 
     /// Whether another cluster registered the client, so that it is not this one's to change.

@@ -145,7 +145,9 @@ pub(super) fn refused(grant: &ClientGrant, answer: &Answer, at: &str, spoken: &[
             ),
         ),
     };
-    Failure::new(class, reason, text).after(wait::asked_for(&answer.headers))
+    // Gateways send the headers of their rate limits with every answer.
+    let asks = matches!(status, 429 | 503);
+    Failure::new(class, reason, text).after(wait::asked_for(&answer.headers).filter(|_| asks))
 }
 
 /// What to do about a refusal.

@@ -33,6 +33,18 @@ pub(super) fn providers() -> Vec<Case> {
             json!({"clientIDMember": "id", "profile": "okta", "management": {"updateMembers": "All"}}),
         ),
         case(
+            ".spec.rateLimit",
+            "set per or perMinute, not both",
+            json!({"rateLimit": {"perMinute": 1, "per": {"count": 20, "period": "1h"}}}),
+            json!({"rateLimit": {"per": {"count": 20, "period": "1h"}}}),
+        ),
+        case(
+            ".spec.rateLimit.per.period",
+            PATTERN,
+            json!({"rateLimit": {"per": {"count": 1, "period": "25h"}}}),
+            json!({"rateLimit": {"per": {"count": 1, "period": "24h"}}}),
+        ),
+        case(
             ".spec.issuer",
             "issuer: must be an http or https URL",
             json!({"issuer": "https://p.example?x"}),

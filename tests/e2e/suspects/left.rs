@@ -1,4 +1,7 @@
-//! Tombstones and records without an object.
+//! Tombstones, clients that a deletion left, and records without an object.
+
+use testbed::providers::OidcProviderOptions;
+use testbed::site::Site;
 
 use super::*;
 
@@ -92,4 +95,72 @@ async fn t150_tombstones_and_unmatched_records_are_counted_listed_and_can_be_end
     metric(&stage, "oauth_client_operator_tombstones 0").await;
     assert_eq!(double.clients().into_keys().collect::<Vec<_>>(), [ids[1].clone()]);
     assert_eq!(stage.records().await.len(), 1);
+}
+
+/// A provider that deregisters no client would hide each doubt among the clients that every deletion leaves there.
+#[tokio::test]
+async fn t310_clients_at_a_provider_that_deregisters_none_are_left_and_no_suspects() {
+    let stage = Stage::new("suspects-left").await;
+    let options = OidcProviderOptions {
+        management: false,
+        ..OidcProviderOptions::default()
+    };
+    let site = Site::oidc_provider_with(options).await.unwrap();
+    stage.apply(&site.manifests).await;
+    let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
+    let other = oauth_provider(&format!("issuer: {}\n", double.url()));
+    stage
+        .apply(&other.replace("name: provider\n", "name: no-delete\n"))
+        .await;
+    stage.apply(&site.client("unmanaged", CLIENT)).await;
+    let manifest = oauth_client("without-delete", CLIENT).replace("name: provider\n", "name: no-delete\n");
+    stage.apply(&manifest).await;
+    let mut ids = BTreeMap::new();
+    for name in ["unmanaged", "without-delete"] {
+        ids.insert(name, stage.ready(name).await.status.unwrap().client_id.unwrap());
+    }
+    let tokens = secrets(&stage).await;
+    refuse(&double, Reply::json(405, &json!({"error": "unsupported"})));
+    delete(&stage, "unmanaged").await;
+    // This one was registered with a management token, and says only now that it has no DELETE.
+    delete(&stage, "without-delete").await;
+    metric(&stage, "oauth_client_operator_left_clients 2").await;
+    metric(&stage, r#"oauth_client_operator_suspects{record="true"} 0"#).await;
+    metric(&stage, r#"oauth_client_operator_suspects{record="false"} 0"#).await;
+    assert_eq!(site.clients().await.unwrap().len(), 1, "it is at the provider");
+
+    let list = || async {
+        let json = suspects(&stage, &["list", "-o", "json"]).await;
+        hides(&json, &tokens);
+        let listed: Vec<Value> = serde_json::from_str(&json).unwrap();
+        let facts = listed
+            .iter()
+            .map(|entry| [&entry["kind"], &entry["clientID"], &entry["name"]].map(text));
+        facts.collect::<Vec<_>>()
+    };
+    let listed = list().await;
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    for [kind, id, name] in &listed {
+        assert_eq!(kind, "Left");
+        assert!(ids.values().any(|known| known == id), "{listed:?}");
+        let shown = suspects(&stage, &["show", name]).await;
+        assert!(shown.contains("deregisters none"), "{shown}");
+        hides(&shown, &tokens);
+    }
+    // What a deletion left is not acknowledged together with doubts, nor the other way round.
+    let error = refused(&stage, &["ack", "--all", "--issuer", double.url()]).await;
+    assert!(error.contains("no suspect"), "{error}");
+    let said = suspects(&stage, &["ack", "--all", "--left", "--issuer", double.url()]).await;
+    assert!(
+        said.contains("removed: Left") && said.contains(&ids["without-delete"]),
+        "{said}"
+    );
+    let listed = list().await;
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0][1], ids["unmanaged"]);
+    metric(&stage, "oauth_client_operator_left_clients 1").await;
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
 }

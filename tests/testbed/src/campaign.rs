@@ -7,6 +7,7 @@ pub mod fairness;
 mod ground;
 pub mod kills;
 mod load;
+pub mod rates;
 pub mod replicas;
 pub mod sick;
 pub mod soak;

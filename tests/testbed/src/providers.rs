@@ -16,7 +16,7 @@ pub use mitreid::Mitreid;
 pub use oidc_provider::{OidcFault, OidcFaultKind, OidcProvider, OidcProviderOptions, OidcRequest};
 pub use scriptable::{
     ADMIN, DECEPTIVE, DIALECTS, Dialect, Fault, OPERATOR, Operation, PROFILES, Persona, Quirk, Reply,
-    ScriptableProvider, Seen,
+    ScriptableProvider, Seen, Traffic,
 };
 
 use serde::Deserialize;

@@ -2,9 +2,11 @@
 
 use kube::ResourceExt;
 
+use crate::api::Capabilities;
 use crate::controller::world::World;
 use crate::controller::{claim, management, probe};
 use crate::domain::adoption::Adoption;
+use crate::domain::capability;
 use crate::domain::failure::Failure;
 use crate::domain::identity::{self, Finds};
 use crate::domain::metadata::Request;
@@ -60,6 +62,8 @@ impl<W: World> Pass<'_, W> {
         };
         let begun = self.world.now();
         let answer = self.world.register(provider, endpoints, &body).await;
+        self.world
+            .observed(&endpoints.issuer, &capability::of_registration(&answer));
         self.state.registered(request, body, begun, answer);
     }
 
@@ -181,7 +185,9 @@ impl<W: World> Pass<'_, W> {
 
     async fn deregister(&mut self) {
         let Some(call) = &self.call else { return };
-        let answer = self.world.deregister(call, !self.state.is_guessed()).await;
+        let counts = !self.state.is_guessed();
+        let answer = self.world.deregister(call, counts).await;
+        self.saw(|record| capability::of_deletion(record, counts, &answer));
         self.claim = None;
         self.state.deregistered(answer);
     }
@@ -191,6 +197,7 @@ impl<W: World> Pass<'_, W> {
         match self.management(record).await {
             Ok(Some(call)) => {
                 let answer = self.world.update(&call, body).await;
+                self.saw(|record| capability::of_update(record, body, &answer));
                 self.call = Some(Box::new(call));
                 self.state.updated(request, answer);
             }
@@ -203,6 +210,17 @@ impl<W: World> Pass<'_, W> {
         let Some(call) = &self.call else { return };
         let Some((record, _)) = self.state.record() else { return };
         let answer = management::read(self.world, call, &record.client_id).await;
+        self.saw(|record| capability::of_read(record, &answer));
+        if let Some(unoffered) = self.state.unoffered_if_there(&answer) {
+            self.saw(|_| unoffered);
+        }
         self.state.client_read(answer);
+    }
+
+    /// Tells what an answer about the recorded client shows of its provider.
+    fn saw(&self, tells: impl FnOnce(&Record) -> Capabilities) {
+        if let Some((record, _)) = self.state.record() {
+            self.world.observed(&record.endpoints.issuer, &tells(record));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Answers to a deregistration, and to what is found out before it.
 
-use crate::api::Reason;
+use crate::api::{Capabilities, Reason};
+use crate::domain::capability;
 use crate::domain::claim::{self, Claimed, Withheld};
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::journal::{Compensation, Deregistration, FollowUp, Nowhere};
@@ -79,6 +80,20 @@ impl State {
             Some(Nowhere::Update(refused, hash)) => self.read_after_update(answer, &refused, hash),
             Some(Nowhere::Deregistration(refused)) => self.read_after_deregistration(answer, refused),
             None => self.read_before_deregistration(answer),
+        }
+    }
+
+    /// What the provider does not offer, if this read shows the client: it answered a call for it with 404.
+    #[must_use]
+    pub fn unoffered_if_there(&self, answer: &Result<Registration, CallError>) -> Option<Capabilities> {
+        let (record, _) = self.record()?;
+        answer
+            .as_ref()
+            .ok()
+            .filter(|found| found.client_id == record.client_id)?;
+        match self.journal.nowhere.as_deref()? {
+            Nowhere::Update(..) => Some(capability::no_updates()),
+            Nowhere::Deregistration(_) => Some(capability::no_deletions()),
         }
     }
 

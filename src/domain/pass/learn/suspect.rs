@@ -12,6 +12,7 @@ use crate::domain::marker;
 use crate::domain::pass::journal::{Compensation, Deregistration, FollowUp};
 use crate::domain::pass::observed::{Note, Observed};
 use crate::domain::pass::state::{State, StoredRecord};
+use crate::domain::pass::view;
 use crate::domain::record::{Phase, Record, made};
 use crate::domain::secret::SecretRevision;
 use crate::domain::suspect::{self, Entry};
@@ -38,9 +39,17 @@ impl State {
             issuer,
             provider: Some(&provider),
             record,
+            left: record.is_some_and(|record| self.is_left(record)),
+            outcome: view::outcome(&self.journal, &self.object, &suspect.attempt),
             now: seen.now,
         };
         suspect::secret(&entry, &seen.operator.namespace).map_err(|_| unstorable())
+    }
+
+    /// Whether the deletion of this client found that its provider deregisters none.
+    fn is_left(&self, record: &Record) -> bool {
+        let unsupported = self.journal.deregistration == Some(Deregistration::Unsupported);
+        record.phase == Phase::Deleting && (unsupported || record.management_uri().is_none())
     }
 
     /// The entry of a suspect was written; `kept`: it holds the record.
@@ -78,7 +87,10 @@ impl State {
 
     fn entered(&mut self, suspect: Suspect, seen: &Observed<'_>) {
         if suspect.client_id.is_none() {
-            self.note(Note::Count(suspect.attempt.clone(), BreakerKind::UnknownOutcome));
+            // What a crash cut off tells nothing of the provider.
+            if view::outcome(&self.journal, &self.object, &suspect.attempt) == Some(AttemptOutcome::Unknown) {
+                self.note(Note::Count(suspect.attempt.clone(), BreakerKind::UnknownOutcome));
+            }
             if matches!(self.record, StoredRecord::Present { .. }) {
                 self.close(&suspect.attempt, AttemptOutcome::Suspected, String::new());
             }

@@ -4,6 +4,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 use crate::domain::api_error::ApiError;
+use crate::domain::breaker::BreakerKind;
 use crate::domain::secret::SecretRevision;
 
 pub(super) fn operator() -> Operator {
@@ -290,4 +291,28 @@ fn revision(resource_version: &str) -> crate::domain::secret::SecretRevision {
         uid: "r".into(),
         resource_version: resource_version.into(),
     }
+}
+
+#[test]
+fn t06_only_an_attempt_that_a_process_saw_end_counts_for_the_breaker() {
+    let operator = operator();
+    let seen = observed(&operator, false);
+    let entered = |attempt: &str, outcome: Option<&str>, in_memory: bool| {
+        let world = World::kept().with(|w| {
+            w.object["status"]["attempt"] =
+                json!({"id": attempt, "outcome": outcome.unwrap_or("Registered"), "requestHash": ""});
+        });
+        let mut state = state(&world);
+        if in_memory {
+            state.journal.outcome = Some(("a2".to_owned(), AttemptOutcome::Unknown));
+        }
+        state.suspect_entered(suspect("a2", None), false, Ok(()), &seen);
+        let notes = state.notes();
+        let counts = |note: &Note| matches!(note, Note::Count(of, BreakerKind::UnknownOutcome) if of == "a2");
+        notes.iter().any(counts)
+    };
+    assert!(!entered("a1", None, false), "a crash cut it off");
+    assert!(!entered("a1", Some("Unknown"), false), "that was another attempt");
+    assert!(entered("a2", Some("Unknown"), false), "the status tells");
+    assert!(entered("a1", None, true), "this process knows");
 }

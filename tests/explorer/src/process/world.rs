@@ -349,10 +349,11 @@ impl World for Process {
 
     fn prove(&self, _: &str) {}
 
-    async fn permit(&self, _: &OAuthClient, _: &Provider) {
+    async fn permit(&self, _: &OAuthClient, _: &Provider) -> Option<()> {
         if self.state().scenario.queues {
             self.choose("permit", &[]);
         }
+        Some(())
     }
 
     async fn permit_for(&self, _: &Record, _: Option<&Provider>) -> Option<()> {

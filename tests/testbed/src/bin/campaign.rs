@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use testbed::campaign::{Failure, Report, define, fairness, kills, replicas, sick, soak};
+use testbed::campaign::{Failure, Report, define, fairness, kills, rates, replicas, sick, soak};
 use testbed::control_plane::{ControlPlane, ControlPlaneOptions};
 use testbed::operator;
 use testbed::progress::say;
@@ -67,6 +67,18 @@ enum Campaign {
         /// Broken clients beside them
         #[arg(long, default_value_t = 5000)]
         broken: u64,
+    },
+    /// A fleet at a provider that allows few registrations an hour
+    Rates {
+        /// Clients
+        #[arg(long, default_value_t = 1000)]
+        objects: u64,
+        /// Registrations an hour
+        #[arg(long, default_value_t = 20)]
+        an_hour: u32,
+        /// How many times as fast operator and provider live
+        #[arg(long, default_value_t = 300)]
+        time_scale: u32,
     },
     /// Hours of operator time under mixed load
     Soak {
@@ -153,6 +165,20 @@ async fn run(arguments: Arguments) -> Result<Report, Failure> {
             let ratio = 2.0;
             let plan = fairness::Plan { objects, broken, ratio };
             fairness::run(&plane, &binary, plan).await
+        }
+        Campaign::Rates {
+            objects,
+            an_hour,
+            time_scale,
+        } => {
+            let plan = rates::Plan {
+                objects,
+                an_hour,
+                time_scale,
+                refused: 3,
+                ratio: 1.1,
+            };
+            rates::run(&plane, &binary, plan).await
         }
         Campaign::Soak {
             hours,

@@ -11,6 +11,7 @@ mod payload;
 mod plain;
 mod profiles;
 mod serve;
+mod truth;
 mod wso2;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ pub use exchange::{Fault, Reply, Seen};
 use exchange::{decoded, unescaped};
 use payload::Payload;
 pub use profiles::PROFILES;
+pub use truth::Traffic;
 
 use super::ProviderError;
 use crate::tls::Authority;
