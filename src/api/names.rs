@@ -24,6 +24,10 @@ pub const REPLACE: &str = "oauth-client-operator.dev/replace";
 /// Annotation on an `OAuthClient`: the current `client_id`, to give that client up.
 pub const ABANDON: &str = "oauth-client-operator.dev/abandon";
 
+/// Label on an `OAuthClient`: it is the throw-away client of `certify`. The operator reads it before its deregistration, and tries a wrong
+/// secret.
+pub const CERTIFY: &str = "oauth-client-operator.dev/certify";
+
 /// Annotation on both Secrets of a client: the generation of the credentials that they hold.
 pub const CREDENTIAL_GENERATION: &str = "oauth-client-operator.dev/credential-generation";
 /// Annotation on a credentials Secret: names of the keys, labels and annotations that the operator wrote.

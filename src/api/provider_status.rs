@@ -33,6 +33,10 @@ pub struct ProviderStatus {
     /// What the provider was seen to do. It is learned from the calls that clients need anyway, and anew where the issuer changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
+    /// UID of the last OAuthClient of `certify` whose deletion ended. Everything that its calls have shown is in `capabilities`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub certified: Option<String>,
     /// Digest of the settings, credentials and endpoints that every client of this provider was compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -1,5 +1,6 @@
 //! The command line, one file a command.
 
+mod certify;
 mod check;
 mod crds;
 mod relocate;
@@ -25,6 +26,8 @@ enum Command {
     Run(run::Run),
     /// Check that the kinds are served and that no right of the operator is missing
     Check(check::Check),
+    /// Show what a provider does, on a throw-away OAuthClient, and which settings it needs
+    Certify(certify::Certify),
     /// List, show, acknowledge and retry clients that may have been left at a provider
     Suspects(suspects::Suspects),
     /// Move a stopped installation to another namespace of the cluster
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Certify(command) => command.run(),
         Command::Suspects(command) => command.run(),
         Command::Move(command) => command.run(),
         Command::Crds(command) => command.run(),

@@ -2,7 +2,9 @@
 
 use std::sync::Mutex;
 
-use crate::api::Capabilities;
+use kube::ResourceExt;
+
+use crate::api::{Capabilities, OAuthClient};
 use crate::bounded::Bounded;
 use crate::cluster::ProviderKey;
 use crate::domain::capability::{self, Seen};
@@ -45,11 +47,38 @@ impl Context {
     /// Takes in what a call has shown of a provider object, and has its status written if it does not say so: a provider with a thousand
     /// clients shows the same with each.
     pub(super) fn seen(&self, key: &ProviderKey, uid: &str, issuer: &str, capabilities: &Capabilities) {
-        let status = self.provider_status(key).map(|(status, _)| status);
-        let seen = Seen {
-            issuer: issuer.to_owned(),
-            capabilities: capabilities.clone(),
+        self.take_in(
+            key,
+            uid,
+            Seen {
+                issuer: issuer.to_owned(),
+                capabilities: capabilities.clone(),
+                certified: None,
+            },
+        );
+    }
+
+    /// The deletion of an object has ended. Of a throw-away client, all that its calls have shown is taken in now.
+    pub(super) fn let_go(&self, object: &OAuthClient) {
+        if !capability::is_throw_away(object) {
+            return;
+        }
+        let key = ProviderKey::of(&object.namespace().unwrap_or_default(), &object.spec.provider_ref);
+        let status = self.provider_status(&key).map(|(status, _)| status);
+        let (Ok((uid, _, _)), Some(issuer)) = (self.provider_object(&key), status.and_then(|status| status.issuer))
+        else {
+            return;
         };
+        let seen = Seen {
+            issuer,
+            certified: object.uid(),
+            ..Seen::default()
+        };
+        self.take_in(&key, &uid, seen);
+    }
+
+    fn take_in(&self, key: &ProviderKey, uid: &str, seen: Seen) {
+        let status = self.provider_status(key).map(|(status, _)| status);
         let mut unwritten = lock(&self.unwritten.0);
         let before = unwritten.get(uid).cloned();
         if let Some(news) = capability::news(&status.unwrap_or_default(), before.as_ref(), seen) {

@@ -179,9 +179,7 @@ impl World for Live<'_> {
     }
 
     fn observed(&self, issuer: &str, seen: &Capabilities) {
-        if let Some((uid, Some(key))) = &*lock(&self.provider) {
-            self.cx.seen(key, uid, issuer, seen);
-        }
+        self.showed(issuer, seen);
     }
 
     fn is_terminating(&self, namespace: &str) -> bool {
@@ -275,9 +273,8 @@ impl World for Live<'_> {
         self.objects.add_finalizer(object).await
     }
 
-    async fn remove_finalizer(&self, object: &OAuthClient) -> Result<Option<OAuthClient>, ApiError> {
-        let _turn = self.turn_to_write().await;
-        self.objects.remove_finalizer(object).await
+    fn remove_finalizer(&self, object: &OAuthClient) -> impl Answer<Result<Option<OAuthClient>, ApiError>> {
+        self.letting_go(object)
     }
 
     async fn write_status(&self, object: &OAuthClient, status: &OAuthClientStatus) -> Result<OAuthClient, ApiError> {
@@ -387,6 +384,10 @@ impl World for Live<'_> {
 
     async fn probe(&self, call: &ProbeCall) -> Probed {
         self.tried(call).await
+    }
+
+    fn answer_to(&self, call: &ProbeCall) -> impl Answer<Probed> {
+        self.ask(call)
     }
 
     async fn update(&self, call: &ManagementCall, request: &Map<String, Value>) -> Result<Registration, CallError> {

@@ -16,11 +16,17 @@ use super::world::World;
 pub(super) async fn look<W: World>(world: &W, state: &State) -> Option<(Probed, Option<Control>)> {
     let (record, _) = state.record()?;
     let located = located(state);
-    let probed = match ProbeCall::of(&as_discovered(state, record), located) {
-        Some(call) => world.probe(&call).await,
+    let call = ProbeCall::of(&as_discovered(state, record), located);
+    let probed = match &call {
+        Some(call) => world.probe(call).await,
         None => Probed::Unclear,
     };
     world.observed(&record.endpoints.issuer, &capability::of_probe(probed));
+    // Providers lock clients that show a wrong secret.
+    if let (Probed::Accepted(kind), Some(call), true) = (probed, &call, capability::is_throw_away(state.object())) {
+        let wrong = world.answer_to(&call.with_wrong_secret().only(kind)).await;
+        world.observed(&record.endpoints.issuer, &capability::of_wrong_secret(kind, wrong));
+    }
     let control = match probed {
         Probed::Rejected(kind) if state.wants_control() => Some(control(world, state, kind, record, located).await),
         _ => None,

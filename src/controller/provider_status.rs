@@ -264,7 +264,7 @@ async fn write(
         if let Some(tokens) = tokens {
             next.registration_tokens = tokens.to_vec();
         }
-        next.capabilities = capability::shown(&previous, &next, seen.as_ref());
+        capability::show(&previous, &mut next, seen.as_ref());
         (next != previous).then_some(next)
     };
     match key.kind {

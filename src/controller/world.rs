@@ -186,6 +186,10 @@ pub trait World: Send + Sync {
     fn read(&self, call: &ManagementCall) -> impl Answer<Result<Registration, CallError>>;
     /// Asks whether the provider accepts a client's own credentials.
     fn probe(&self, call: &ProbeCall) -> impl Answer<Probed>;
+    /// What one kind of endpoint answers to these credentials, whatever that means elsewhere.
+    fn answer_to(&self, call: &ProbeCall) -> impl Answer<Probed> {
+        self.probe(call)
+    }
     /// Changes a client: one PUT.
     fn update(
         &self,

@@ -3,12 +3,13 @@
 //! Invariant: nothing is guessed, so what no answer has told is not set. Of two observations the later variant of each type counts, so
 //! that a member changes once or twice in the life of a provider, however many clients it has.
 
+use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::api::{
-    Capabilities, DeleteSupport, Kept, ManagementMode, OmittedMembers, ProbeSupport, Probes, ProviderStatus,
-    ReadSupport, Rotation, UpdateSupport,
+    Capabilities, DeleteSupport, Kept, ManagementMode, OAuthClient, OmittedMembers, ProbeSupport, Probes,
+    ProviderStatus, ReadSupport, Rotation, UpdateSupport, names,
 };
 
 use super::metadata::Request;
@@ -22,9 +23,17 @@ use super::registration::Registration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// The issuer: a provider object may come to lead elsewhere.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// What was seen.
-    pub capabilities: Capabilities,
+    pub(crate) capabilities: Capabilities,
+    /// UID of a throw-away client whose deletion has ended.
+    pub(crate) certified: Option<String>,
+}
+
+/// Whether an object is the throw-away client of `certify`, with which may be done what an application would suffer from.
+#[must_use]
+pub(crate) fn is_throw_away(object: &OAuthClient) -> bool {
+    object.labels().contains_key(names::CERTIFY)
 }
 
 /// What is to be written of a provider once this was seen as well, if that is more than its status says and was to be written `before`.
@@ -35,19 +44,27 @@ pub(crate) fn news(status: &ProviderStatus, before: Option<&Seen>, seen: Seen) -
         return None;
     }
     let before = before.filter(|before| before.issuer == seen.issuer);
-    let so_far = before.map(|before| before.capabilities.clone()).unwrap_or_default();
-    let shown = merged(&status.capabilities.clone().unwrap_or_default(), &so_far);
-    let capabilities = merged(&so_far, &seen.capabilities);
-    (merged(&shown, &capabilities) != shown).then_some(Seen { capabilities, ..seen })
+    let so_far = before.cloned().unwrap_or_default();
+    let shown = merged(&status.capabilities.clone().unwrap_or_default(), &so_far.capabilities);
+    let certified_now = so_far.certified.as_ref().or(status.certified.as_ref());
+    let is_news = merged(&shown, &seen.capabilities) != shown
+        || seen.certified.is_some() && seen.certified.as_ref() != certified_now;
+    is_news.then(|| Seen {
+        capabilities: merged(&so_far.capabilities, &seen.capabilities),
+        certified: seen.certified.or(so_far.certified),
+        issuer: seen.issuer,
+    })
 }
 
-/// What the next status of a provider says of its capabilities: those of its issuer.
-#[must_use]
-pub(crate) fn shown(previous: &ProviderStatus, next: &ProviderStatus, seen: Option<&Seen>) -> Option<Capabilities> {
+/// Puts into the next status of a provider what was seen at its issuer.
+pub(crate) fn show(previous: &ProviderStatus, next: &mut ProviderStatus, seen: Option<&Seen>) {
     let known = previous.capabilities.as_ref();
     let known = known.filter(|_| previous.issuer == next.issuer);
     let seen = seen.filter(|seen| next.issuer.as_ref() == Some(&seen.issuer));
-    both(known, seen.map(|seen| &seen.capabilities), merged)
+    next.capabilities = both(known, seen.map(|seen| &seen.capabilities), merged);
+    if let Some(certified) = seen.and_then(|seen| seen.certified.as_ref()) {
+        next.certified = Some(certified.clone());
+    }
 }
 
 /// What the answer to a registration tells.
@@ -152,6 +169,16 @@ pub(crate) fn of_probe(probed: Probed) -> Capabilities {
     of_endpoint(kind, tells)
 }
 
+/// What the endpoint that accepted the credentials of a throw-away client says to a wrong secret of that client.
+#[must_use]
+pub(crate) fn of_wrong_secret(kind: ProbeKind, answer: Probed) -> Capabilities {
+    match answer {
+        Probed::Rejected(_) => of_endpoint(kind, ProbeSupport::TellsSecrets),
+        Probed::Accepted(_) | Probed::AcceptsAnybody(_) => of_endpoint(kind, ProbeSupport::AcceptsAnySecret),
+        Probed::Unclear => Capabilities::default(),
+    }
+}
+
 fn of_endpoint(kind: ProbeKind, tells: ProbeSupport) -> Capabilities {
     let at = |own: ProbeKind| (own == kind).then_some(tells);
     Capabilities {
@@ -165,8 +192,7 @@ fn of_endpoint(kind: ProbeKind, tells: ProbeSupport) -> Capabilities {
 }
 
 /// Both together.
-#[must_use]
-pub(crate) fn merged(known: &Capabilities, seen: &Capabilities) -> Capabilities {
+fn merged(known: &Capabilities, seen: &Capabilities) -> Capabilities {
     let rotation = |known: &Option<Rotation>, seen: &Option<Rotation>| {
         both(known.as_ref(), seen.as_ref(), |known, seen| Rotation {
             on_read: known.on_read.max(seen.on_read),

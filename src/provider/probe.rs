@@ -170,6 +170,20 @@ mod tests {
     }
 
     #[test]
+    fn t302_a_wrong_secret_is_one_of_the_same_client_and_nothing_of_the_right_one_is_in_it() {
+        for method in ["client_secret_basic", "client_secret_post"] {
+            let wrong = call(method).unwrap().with_wrong_secret();
+            assert_eq!(wrong.client_id(), "a:b");
+            assert_ne!(wrong.client_secret().expose_secret(), "s3cret&");
+            let form = String::from_utf8(form(&wrong, ProbeKind::Token)).unwrap();
+            assert!(!form.contains("s3cret"), "{form}");
+            if let AuthScheme::Basic { password, .. } = &wrong.route().credentials().scheme {
+                assert!(!password.expose_secret().contains("s3cret"));
+            }
+        }
+    }
+
+    #[test]
     fn a_made_up_client_is_asked_for_at_the_same_places() {
         let real = call("client_secret_basic").unwrap();
         let made_up = real.made_up();

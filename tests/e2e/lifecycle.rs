@@ -290,7 +290,7 @@ async fn without_tokens(stage: &Stage, servers: &mut [Server]) {
 }
 
 /// Identifiers of the clients that a record or a suspect names. One LIST, because a record may become a suspect between two.
-async fn named(stage: &Stage) -> BTreeSet<String> {
+pub async fn named(stage: &Stage) -> BTreeSet<String> {
     let roles = ListParams::default().labels("oauth-client-operator.dev/role in (record, suspect)");
     let entries = stage.kept().list(&roles).await.unwrap();
     let recorded = entries.iter().filter_map(Recorded::from_secret);

@@ -12,6 +12,7 @@ mod bundles;
 mod calls;
 mod campaigns;
 mod capabilities;
+mod certify;
 mod chart;
 mod config_space;
 mod crash;

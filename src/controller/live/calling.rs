@@ -7,8 +7,8 @@ use std::time::Instant;
 use kube::ResourceExt;
 use serde_json::{Map, Value};
 
-use crate::api::OAuthClient;
-use crate::cluster::ProviderKey;
+use crate::api::{Capabilities, OAuthClient};
+use crate::cluster::{ApiError, ProviderKey};
 use crate::controller::context::{Context, lock};
 use crate::controller::pauses;
 use crate::domain::outcome::{CallError, Deletion};
@@ -55,6 +55,21 @@ impl Live<'_> {
         self.note_tokens(before.as_ref());
         self.note_pause(&result);
         self.counted(operation, begun, result)
+    }
+
+    /// Takes in what a call at this issuer has shown of the provider object that is called.
+    pub(super) fn showed(&self, issuer: &str, capabilities: &Capabilities) {
+        if let Some((uid, Some(key))) = &*lock(&self.provider) {
+            self.seen(key, uid, issuer, capabilities);
+        }
+    }
+
+    /// Removes the finalizer of an object whose deletion has ended.
+    pub(super) async fn letting_go(&self, object: &OAuthClient) -> Result<Option<OAuthClient>, ApiError> {
+        let _turn = self.turn_to_write().await;
+        let answer = self.objects.remove_finalizer(object).await?;
+        self.let_go(object);
+        Ok(answer)
     }
 
     /// Changes a client, and logs that the provider confirmed it.

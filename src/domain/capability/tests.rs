@@ -209,6 +209,7 @@ fn t300_two_observations_merge_to_the_same_in_either_order_and_then_nothing_is_n
         let seen = Seen {
             issuer: "https://p".to_owned(),
             capabilities: one.clone(),
+            certified: None,
         };
         assert_eq!(news(&status, None, seen.clone()), None, "{one:?}");
         let unknown = ProviderStatus::default();
@@ -230,17 +231,67 @@ fn t301_what_another_issuer_showed_is_not_said_of_this_one() {
     let seen = |issuer: &str| Seen {
         issuer: issuer.to_owned(),
         capabilities: put(),
+        certified: None,
+    };
+    let shown = |previous: &ProviderStatus, issuer: &str, seen: Option<&Seen>| {
+        let mut next = ProviderStatus {
+            issuer: Some(issuer.to_owned()),
+            ..previous.clone()
+        };
+        show(previous, &mut next, seen);
+        next.capabilities
     };
     let first = of_issuer("https://p", no_deletions());
     assert_eq!(news(&first, None, seen("https://other")), None);
     assert!(news(&first, None, seen("https://p")).is_some());
-    let other = of_issuer("https://other", Capabilities::default());
-    assert_eq!(shown(&first, &other, None), None, "it is learned anew");
-    assert_eq!(shown(&first, &other, Some(&seen("https://p"))), None);
-    assert_eq!(shown(&first, &other, Some(&seen("https://other"))), Some(put()));
+    assert_eq!(shown(&first, "https://other", None), None, "it is learned anew");
+    assert_eq!(shown(&first, "https://other", Some(&seen("https://p"))), None);
     assert_eq!(
-        shown(&first, &first, Some(&seen("https://p"))),
+        shown(&first, "https://other", Some(&seen("https://other"))),
+        Some(put())
+    );
+    assert_eq!(
+        shown(&first, "https://p", Some(&seen("https://p"))),
         Some(merged(&no_deletions(), &put()))
     );
-    assert_eq!(shown(&first, &first, None), first.capabilities);
+    assert_eq!(shown(&first, "https://p", None), first.capabilities);
+}
+
+#[test]
+fn t302_a_wrong_secret_tells_more_of_its_endpoint_and_the_end_of_a_certification_is_told_once() {
+    let told = |answer| {
+        of_wrong_secret(ProbeKind::Token, answer)
+            .probes
+            .and_then(|probes| probes.token)
+    };
+    let rejected = Probed::Rejected(ProbeKind::Token);
+    assert_eq!(told(rejected), Some(ProbeSupport::TellsSecrets));
+    assert_eq!(
+        told(Probed::Accepted(ProbeKind::Token)),
+        Some(ProbeSupport::AcceptsAnySecret)
+    );
+    assert_eq!(told(Probed::Unclear), None);
+    let both = merged(
+        &of_probe(Probed::Accepted(ProbeKind::Token)),
+        &of_wrong_secret(ProbeKind::Token, rejected),
+    );
+    assert_eq!(both.probes.unwrap().token, Some(ProbeSupport::TellsSecrets));
+
+    let status = of_issuer("https://p", put());
+    let ended = |uid: &str| Seen {
+        issuer: "https://p".to_owned(),
+        certified: Some(uid.to_owned()),
+        ..Seen::default()
+    };
+    let first = news(&status, None, ended("u1")).unwrap();
+    assert_eq!(news(&status, Some(&first), ended("u1")), None);
+    let mut next = status.clone();
+    show(&status, &mut next, Some(&first));
+    assert_eq!(
+        (next.certified.as_deref(), &next.capabilities),
+        (Some("u1"), &status.capabilities)
+    );
+    assert_eq!(news(&next, None, ended("u1")), None);
+    let second = news(&next, None, ended("u2")).unwrap();
+    assert_eq!(second.certified.as_deref(), Some("u2"));
 }

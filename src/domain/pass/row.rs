@@ -370,7 +370,7 @@ rows! {
             => "verdict: failed (DeletionBlocked; look again if the world changed meanwhile)";
         D16 "not claimed"
             => "claim the client, unless the record of another object uses it (part \"One owner\")";
-        D16a "the management URI is made from a template, and no read at one of this provider and template has shown a client"
+        D16a "the management URI is made from a template, and no read at one of this provider and template has shown a client; or `certify` has made the object, and the client was not read yet"
             => "read the client";
         D17 "else"
             => "deregister";

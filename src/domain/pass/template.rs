@@ -4,6 +4,7 @@
 //! deregistered at a URI that shows another client.
 
 use crate::api::ManagementMode;
+use crate::domain::capability;
 use crate::domain::record::Record;
 
 use super::journal::Deregistration;
@@ -11,7 +12,8 @@ use super::view::View;
 
 /// Whether the claimed client has to be read before it is deregistered.
 pub(super) fn is_to_be_read(view: &View<'_>, record: &Record) -> bool {
-    record.management.mode == ManagementMode::Credentials && !view.seen.template_proven && view.journal.shown.is_none()
+    let is_guess = record.management.mode == ManagementMode::Credentials && !view.seen.template_proven;
+    (is_guess || capability::is_throw_away(view.object)) && view.journal.shown.is_none()
 }
 
 /// Whether the client in hand, which no record holds, has to be read before it is deregistered. This is rare, so that what other

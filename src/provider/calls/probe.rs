@@ -74,6 +74,18 @@ impl ProbeCall {
         call
     }
 
+    /// The same question about the same client with a secret that it does not have. An endpoint that accepts it does not look at secrets.
+    #[must_use]
+    pub fn with_wrong_secret(&self) -> Self {
+        let mut bytes = [0; 24];
+        let _ = SystemRandom::new().fill(&mut bytes);
+        let wrong = SecretString::from(hex(&bytes));
+        let mut call = self.clone();
+        call.route.credentials = client_credentials(self.method, &self.client_id, &wrong);
+        call.client_secret = wrong;
+        call
+    }
+
     /// Where it is asked, in this order, and as which kind of look.
     pub(in crate::provider) fn endpoints(&self) -> impl Iterator<Item = (ProbeKind, &str)> {
         let places = [

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 
-use crate::api::Capabilities;
+use crate::api::{Capabilities, ManagementMode};
 use crate::controller::world::World;
 use crate::controller::{claim, management, probe};
 use crate::domain::adoption::Adoption;
@@ -184,6 +184,13 @@ impl<W: World> Pass<'_, W> {
     }
 
     async fn deregister(&mut self) {
+        if self.state.was_read()
+            && let Some((record, _)) = self.state.record()
+            && record.management.mode == ManagementMode::RegistrationAccessToken
+            && let Ok(Some(call)) = self.management(record).await
+        {
+            self.call = Some(Box::new(call));
+        }
         let Some(call) = &self.call else { return };
         let counts = !self.state.is_guessed();
         let answer = self.world.deregister(call, counts).await;

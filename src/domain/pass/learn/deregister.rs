@@ -1,12 +1,14 @@
 //! Answers to a deregistration, and to what is found out before it.
 
-use crate::api::{Capabilities, Reason};
+use crate::api::{Capabilities, ManagementMode, Reason};
 use crate::domain::capability;
 use crate::domain::claim::{self, Claimed, Withheld};
+use crate::domain::failure::Class;
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::journal::{Compensation, Deregistration, FollowUp, Nowhere};
 use crate::domain::pass::observed::Note;
 use crate::domain::pass::state::State;
+use crate::domain::record::Record;
 use crate::domain::refusal;
 use crate::domain::registration::Registration;
 use crate::domain::uri_template::{self, Shown};
@@ -45,7 +47,15 @@ impl State {
     /// Whether the URI of the claimed client is made from a template, and a read there did not show it.
     #[must_use]
     pub fn is_guessed(&self) -> bool {
+        let is_templated = |record: &Record| record.management.mode == ManagementMode::Credentials;
         self.journal.shown.is_some_and(|shown| shown != Shown::Client)
+            && self.record().is_none_or(|(record, _)| is_templated(record))
+    }
+
+    /// Whether the claimed client was read, so that it may have another token now.
+    #[must_use]
+    pub fn was_read(&self) -> bool {
+        self.journal.shown.is_some()
     }
 
     /// The deregistration was answered, or not.
@@ -100,7 +110,11 @@ impl State {
     /// The client was read at a URI that was made from a template, to find out whether it leads there.
     fn read_before_deregistration(&mut self, answer: Result<Registration, CallError>) {
         let Some((record, _)) = self.record() else { return };
-        let Some(shown) = uri_template::shown(&answer, &record.client_id) else {
+        let told = uri_template::shown(&answer, &record.client_id);
+        // Where the URI is no guess, only what may pass is worth another read.
+        let is_asked_only =
+            record.management.mode != ManagementMode::Credentials && answer.as_ref().is_err_and(is_final);
+        let Some(shown) = told.or_else(|| is_asked_only.then_some(Shown::Nothing)) else {
             self.journal.failure = answer.err().map(|error| error.failure);
             return;
         };
@@ -141,4 +155,9 @@ impl State {
         };
         self.journal.deregistration = Some(ended);
     }
+}
+
+/// Whether the same request would get the same answer.
+fn is_final(error: &CallError) -> bool {
+    matches!(error.status, Some(400..=428)) && error.failure.class != Class::Transient
 }

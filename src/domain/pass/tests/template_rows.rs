@@ -45,8 +45,11 @@ fn t203_d16a_a_template_is_proven_by_a_read_before_a_deregistration_counts() {
 
 /// The state of a pass that has read this record and claimed its client.
 fn claimed() -> State {
-    let world = templated();
-    let mut state = state(&world);
+    claimed_in(&templated())
+}
+
+fn claimed_in(world: &World) -> State {
+    let mut state = state(world);
     state.record = StoredRecord::Present {
         record: Box::new(world.record.clone().unwrap()),
         revision: SecretRevision {
@@ -101,6 +104,48 @@ fn t203_d16a_only_a_read_that_shows_the_client_lets_a_deregistration_count() {
         let mut state = claimed();
         state.client_read(Err(refused(passing)));
         assert_eq!(next(&seen, &state).row, Row::D15, "{passing:?} tells nothing");
+    }
+}
+
+/// The throw-away client of `certify`, managed by its token.
+fn throw_away() -> World {
+    templated()
+        .recorded(|r| r.management.mode = crate::api::ManagementMode::RegistrationAccessToken)
+        .with(|w| w.object["metadata"]["labels"] = json!({crate::api::names::CERTIFY: "true"}))
+}
+
+#[test]
+fn t306_d16a_a_throw_away_client_is_read_first_and_deregistered_whatever_the_read_shows() {
+    let (operator, client_id) = (operator(), stored().client_id);
+    let seen = observed(&operator, false);
+    let mut other = throw_away();
+    other.object["metadata"]["labels"] = json!({});
+    assert_eq!(other.short(), "Deregister", "no other client is read");
+    for read in [
+        Ok(Registration { client_id, ..answer() }),
+        Err(refused(Some(401))),
+        Err(refused(Some(405))),
+        Err(CallError {
+            failure: failure(Class::Denied),
+            ..refused(Some(400))
+        }),
+    ] {
+        let mut state = claimed_in(&throw_away());
+        assert_eq!(next(&seen, &state).row, Row::D16a);
+        state.client_read(read);
+        state.journal.follow_up = None;
+        assert_eq!(next(&seen, &state).row, Row::D17);
+        state.deregistered(Ok(Deletion::Done));
+        assert_eq!(
+            state.journal.deregistration,
+            Some(Deregistration::Done),
+            "its URI is no guess"
+        );
+    }
+    for passing in [None, Some(429), Some(503)] {
+        let mut state = claimed_in(&throw_away());
+        state.client_read(Err(refused(passing)));
+        assert_eq!(next(&seen, &state).row, Row::D15, "{passing:?} may pass");
     }
 }
 

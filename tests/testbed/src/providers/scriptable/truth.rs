@@ -69,9 +69,7 @@ impl Dialect {
         if reads {
             all.insert("read".to_owned(), json!("Supported"));
         }
-        let states = |member: &str| {
-            self.has(|quirk| matches!(quirk, Quirk::States(Read, name, value) if name == member && value != "null"))
-        };
+        // A digest that a read shows is no secret.
         for (name, on_read, on_update, is_there) in [
             (
                 "registrationAccessToken",
@@ -81,7 +79,7 @@ impl Dialect {
             ),
             (
                 "clientSecret",
-                self.has(|quirk| matches!(quirk, Quirk::IssuesSecret(Read))) || states("client_secret"),
+                self.has(|quirk| matches!(quirk, Quirk::IssuesSecret(Read))),
                 self.has(|quirk| matches!(quirk, Quirk::IssuesSecret(Update))),
                 true,
             ),
