@@ -280,6 +280,14 @@ fn may_begin<W: World>(world: &W) -> bool {
 
 /// Deregisters a recorded client, if nothing else uses it. `own` is the Secret that says it is to go.
 async fn end<W: World>(world: &W, record: &Record, own: &str) -> Ended {
+    let unsupported = || {
+        let text = "the provider offers no way to deregister this client";
+        Ended::Impossible(Failure::new(Class::Denied, Reason::DeletionUnsupported, text))
+    };
+    // No permit is taken for a call that cannot be made.
+    if record.is_unmanaged() {
+        return unsupported();
+    }
     let provider = match world.provider_of(record).await {
         Ok(provider) => Some(provider),
         // The record holds all that is needed; the provider object may know newer authorities and origins.
@@ -299,8 +307,7 @@ async fn end<W: World>(world: &W, record: &Record, own: &str) -> Ended {
         Err(failure) => return Ended::Impossible(failure),
     };
     let Some(call) = call else {
-        let text = "the provider offers no way to deregister this client";
-        return Ended::Impossible(Failure::new(Class::Denied, Reason::DeletionUnsupported, text));
+        return unsupported();
     };
     let _claim = match claim::to_deregister(world, record, own).await {
         Ok(claim) => claim,

@@ -14,6 +14,8 @@ pub(crate) use super::metadata::AUTH_METHOD as MEMBER;
 
 /// Methods that need nothing but the secret that the provider issues, in the order of preference.
 const WITH_SECRET: [&str; 3] = ["client_secret_basic", "client_secret_post", "client_secret_jwt"];
+/// The method of a client that does not authenticate.
+const NONE: &str = "none";
 /// The method of a client that has keys of its own.
 const WITH_KEYS: &str = "private_key_jwt";
 
@@ -55,6 +57,8 @@ pub(crate) fn settle(
     let lists = |method: &str| supported.iter().any(|known| known == method);
     match &spec.metadata.token_endpoint_auth_method {
         Some(method) if lists(method) => {}
+        // Lists of methods in metadata are about clients that authenticate, and some leave out the method of those that do not.
+        Some(method) if method == NONE && knobs.auth_methods.is_none() => {}
         Some(method) => return Err(unsupported(method, supported)),
         None => {
             let chosen = candidates(spec)

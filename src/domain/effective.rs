@@ -13,6 +13,8 @@ use super::record::Record;
 pub(crate) const MOST_MEMBERS: usize = 16;
 /// Most characters of a value that are shown.
 const MOST_CHARACTERS: usize = 256;
+/// Follows what is shown in part.
+const ELLIPSIS: &str = "...";
 /// Shown in place of a value that repeats a credential.
 const WITHHELD: &str = "(withheld: the value contains a credential of the client)";
 
@@ -73,12 +75,12 @@ pub(crate) fn substituted(
 #[must_use]
 pub(crate) fn shown(record: &Record, differences: &[Difference]) -> Vec<EffectiveMember> {
     let left = record.cleared.left.keys().map(|member| EffectiveMember {
-        member: cut(member),
+        member: name(member),
         requested: None,
         registered: stated(&record.metadata, member).map(|value| discreet(record, &text(value))),
     });
     let differing = differences.iter().map(|Difference { member, .. }| EffectiveMember {
-        member: cut(member),
+        member: name(member),
         requested: record.request.get(member).map(|value| cut(&text(value))),
         registered: stated(&record.metadata, member).map(|value| discreet(record, &text(value))),
     });
@@ -94,9 +96,18 @@ fn discreet(record: &Record, text: &str) -> String {
     cut(text)
 }
 
+/// A member's name, no longer than the definition allows.
+fn name(member: &str) -> String {
+    cut_at(member, MOST_CHARACTERS - ELLIPSIS.len())
+}
+
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(MOST_CHARACTERS) {
-        Some((end, _)) => format!("{}...", &text[..end]),
+    cut_at(text, MOST_CHARACTERS)
+}
+
+fn cut_at(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}{ELLIPSIS}", &text[..end]),
         None => text.to_owned(),
     }
 }

@@ -297,6 +297,13 @@ impl Record {
         (access.mode == ManagementMode::Credentials).then(lacking)?
     }
 
+    /// Whether the provider offers no management of this client. A template that lacks a member of it is wrong, and says nothing of the
+    /// provider.
+    #[must_use]
+    pub fn is_unmanaged(&self) -> bool {
+        self.management_uri().is_none() && self.lacks_member().is_none()
+    }
+
     /// What the URI of this client is made from, if it is made from a template: at one provider, all clients of one value are found in
     /// the same way. Where the template lacks `client_id`, each client has a value of its own: two may have the same URI.
     #[must_use]

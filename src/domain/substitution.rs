@@ -60,7 +60,9 @@ pub(crate) fn of_update(
     if goes_back {
         return before.rejected.clone().map(Rejected::settled);
     }
-    if provider.target.substitutions == Substitutions::Accept || before.request == after.request {
+    // Of a client that was taken over, nothing is known that could be sent again.
+    let knows_former = !before.request.is_empty() && before.request != after.request;
+    if provider.target.substitutions == Substitutions::Accept || !knows_former {
         return None;
     }
     let had = effective::substituted(spec, &before.request, &before.metadata);

@@ -78,6 +78,16 @@ async fn no_difference(stage: &Stage, manifest: &str, args: &[&str]) {
     assert_eq!(found, "");
 }
 
+/// The status of the provider object says all that one client has shown.
+async fn provider_is_settled(stage: &Stage) {
+    eventually("the status of the provider is complete", async || {
+        let status = stage.providers().get("provider").await.unwrap().status?;
+        let learned = status.capabilities.is_some_and(|seen| seen.probes.is_some());
+        (status.issuer.is_some() && learned).then_some(())
+    })
+    .await;
+}
+
 /// The operator writes nothing because of what is done, and the client stays Ready.
 async fn quiet(stage: &Stage, what: &str, done: impl AsyncFnOnce()) {
     let mark = stage.mark().await;
@@ -97,14 +107,7 @@ async fn t186_the_operator_writes_nothing_when_users_apply_again_label_and_annot
     let all = [site.manifests.as_str(), &manifest].concat();
     stage.apply(&all).await;
     stage.ready("app").await;
-    eventually("the provider is Ready", async || {
-        let provider = stage.providers().get("provider").await.unwrap();
-        provider
-            .status
-            .is_some_and(|status| status.issuer.is_some())
-            .then_some(())
-    })
-    .await;
+    provider_is_settled(&stage).await;
     let version = async || stage.oauth_client("app").await.metadata.resource_version;
     let before = version().await;
     quiet(&stage, "apply", async || {
@@ -196,6 +199,7 @@ async fn t186_server_side_apply_by_other_managers_meets_no_conflict_with_the_ope
     let all = |name: &str| [site.manifests.as_str(), &manifest(name)].concat();
     by("argocd-controller", &all("App")).await;
     let id = stage.ready("app").await.status.unwrap().client_id.unwrap();
+    provider_is_settled(&stage).await;
     for (manager, text) in [
         ("argocd-controller", all("App")),
         ("kustomize-controller", all("App")),

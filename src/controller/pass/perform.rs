@@ -61,7 +61,7 @@ impl<W: World> Pass<'_, W> {
             Effect::ProveWritable => self.dry_run().await,
             Effect::StoreRecord(record) => self.store_record(record).await,
             Effect::ReplaceRecord(record) => self.replace_record(record).await,
-            Effect::SaveRecord(record) => self.save_record(record).await,
+            Effect::SaveRecord(record) | Effect::MarkUpdate(record) => self.save_record(record).await,
             Effect::RestoreRecord(record) => self.restore_record(&record).await,
             Effect::RemoveRecord => self.remove_record().await,
             Effect::CreateCredentials(secret) => {

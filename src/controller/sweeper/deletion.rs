@@ -36,6 +36,15 @@ fn patience(ended: &Ended) -> Option<Duration> {
     }
 }
 
+/// Whether the provider deregisters no client.
+fn is_left(ended: &Ended, record: &Record) -> bool {
+    match ended {
+        Ended::Not(error) => refusal::is_unsupported(error),
+        Ended::Impossible(_) => record.is_unmanaged(),
+        _ => false,
+    }
+}
+
 /// `refused_for`: how long ago it was refused first.
 pub(super) async fn look<W: World>(
     world: &W,
@@ -60,7 +69,7 @@ pub(super) async fn look<W: World>(
                 }
                 Ended::Stopped => return Look::Stopped,
                 Ended::Unclear | Ended::Not(_) | Ended::Impossible(_) if is_over => {
-                    if let Err(error) = keep(world, record, patience == Some(Duration::ZERO)).await {
+                    if let Err(error) = keep(world, record, is_left(&ended, record)).await {
                         return Look::Later(error.failure(&text(meta)));
                     }
                 }

@@ -126,8 +126,13 @@ fn w113_a_registered_client_keeps_its_method_whatever_the_metadata_says() {
         "unchanged, it is not checked again"
     );
     assert_eq!(
-        kept(Some("none"), "client_secret_post", None),
+        kept(Some("private_key_jwt"), "client_secret_post", None),
         Err(Reason::AuthMethodUnsupported)
+    );
+    assert_eq!(
+        kept(Some("none"), "client_secret_post", None).as_deref(),
+        Ok("none"),
+        "Keycloak registers public clients and lists no such method"
     );
     let (spec, mut adopted) = (spec(None), record());
     adopted.metadata.insert(MEMBER.into(), "client_secret_post".into());

@@ -12,6 +12,7 @@ use crate::domain::status;
 use crate::domain::uri_template;
 use secrecy::ExposeSecret;
 
+use super::adopt;
 use super::create::{self, RECORDED_WITHIN};
 use super::effect::{Decision, Effect, Next, Verdict};
 use super::keep::{provider_changed, secret_step};
@@ -21,6 +22,15 @@ use super::view::{Provider, ProviderView, View};
 /// K1d: the provider substituted values of an update, so the former request is sent once more, before the application sees anything.
 pub(super) fn take_back(view: &View<'_>, record: &Record) -> Option<Decision> {
     let former = record.rejected.as_ref()?.former.clone()?;
+    // The ways out of a lost management come first: the former request may never be answered.
+    if view.replaces(record) {
+        return None;
+    }
+    if matches!(view.provider, ProviderView::Resolved(_))
+        && let Some(decision) = adopt::token(view, record)
+    {
+        return Some(decision);
+    }
     let decision = match view.provider {
         ProviderView::Unresolved => Row::K1d.does(Effect::ResolveProvider),
         ProviderView::Refused(failure) => Row::K1d.fails(failure.clone()),
@@ -31,6 +41,8 @@ pub(super) fn take_back(view: &View<'_>, record: &Record) -> Option<Decision> {
     };
     match decision.next {
         Next::Do(_) => Some(decision),
+        // The provider refused the former request: what the manifest asks for now decides.
+        Next::Finish(Verdict::Nothing) => None,
         // As long as it cannot be sent, the Secret is kept as ever.
         Next::Finish(_) | Next::Stop(_) => secret_step(view, record).or(Some(decision)),
     }
@@ -91,7 +103,7 @@ pub(super) fn update(view: &View<'_>, record: &Record, provider: &Provider, requ
             attempt: view.seen.fresh_attempt.to_owned(),
             unanswered: record.in_flight.is_some(),
         });
-        return Row::K15.does(Effect::SaveRecord(Box::new(Record {
+        return Row::K15.does(Effect::MarkUpdate(Box::new(Record {
             in_flight,
             overtaken: None,
             cleared: record.cleared.before(

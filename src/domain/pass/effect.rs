@@ -169,6 +169,9 @@ pub enum Effect {
     ReleaseCredentials,
     /// Replace the record.
     SaveRecord(Box<Record>),
+    /// Save the record with the mark of an update. The update follows without a wait between them: a mark of which no update went out
+    /// looks like one whose answer was lost.
+    MarkUpdate(Box<Record>),
     /// Create the record anew that went while its update was under way.
     RestoreRecord(Box<Record>),
     /// Change the client at the provider: one PUT.
@@ -243,6 +246,7 @@ impl Effect {
             Self::DeleteFormer(_) => "DeleteFormer",
             Self::ReleaseCredentials => "ReleaseCredentials",
             Self::SaveRecord(_) => "SaveRecord",
+            Self::MarkUpdate(_) => "MarkUpdate",
             Self::RestoreRecord(_) => "RestoreRecord",
             Self::Update { .. } => "Update",
             Self::ReadClient => "ReadClient",
@@ -260,8 +264,9 @@ impl Effect {
     #[must_use]
     pub const fn admission(&self) -> Admission {
         match self {
-            // The POST follows the marker without a wait between them.
+            // The POST follows the marker without a wait between them, and the PUT the mark.
             Self::OpenAttempt(_)
+            | Self::MarkUpdate(_)
             | Self::Register { .. }
             | Self::Update { .. }
             | Self::Probe

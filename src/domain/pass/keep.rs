@@ -243,6 +243,11 @@ fn finish(view: &View<'_>, record: &Record) -> Decision {
 fn contradiction(view: &View<'_>, record: &Record) -> Option<Failure> {
     let wanted = view.object.spec.metadata.token_endpoint_auth_method.as_deref()?;
     let stated = record.stated_auth_method().filter(|stated| *stated != wanted)?;
+    // Some servers take both from any client, and state the same one for each.
+    let by_secret = |method: &str| matches!(method, "client_secret_basic" | "client_secret_post");
+    if by_secret(wanted) && by_secret(stated) {
+        return None;
+    }
     let text = format!(
         "the provider registered tokenEndpointAuthMethod {stated} instead of {wanted}, so an application that uses {wanted} cannot authenticate. Set \
          spec.tokenEndpointAuthMethod to {stated} and configure the application for it, or ask the administrator of the provider to allow {wanted}"

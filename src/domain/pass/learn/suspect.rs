@@ -49,7 +49,7 @@ impl State {
     /// Whether the deletion of this client found that its provider deregisters none.
     fn is_left(&self, record: &Record) -> bool {
         let unsupported = self.journal.deregistration == Some(Deregistration::Unsupported);
-        record.phase == Phase::Deleting && (unsupported || record.management_uri().is_none())
+        record.phase == Phase::Deleting && (unsupported || record.is_unmanaged())
     }
 
     /// The entry of a suspect was written; `kept`: it holds the record.

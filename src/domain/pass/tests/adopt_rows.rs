@@ -87,12 +87,12 @@ fn k10b_a_token_is_taken_over_once_and_its_secret_may_go_then() {
     assert_eq!(read(done(), "newer").short(), "Adopt", "another token");
     let lost = Failure::new(Class::Denied, Reason::CredentialsMissing, "x");
     let gone = done().with(|w| w.journal.adoption = Some(Box::new(Err(lost.clone()))));
-    assert_eq!(gone.short(), "SaveRecord", "the update goes on");
+    assert_eq!(gone.short(), "MarkUpdate", "the update goes on");
     let replaced =
         adopts(changed(), None).recorded(|r| r.adopted = Some(crate::domain::adoption::set_aside(&adopted())));
     assert_eq!(
         replaced.short(),
-        "SaveRecord",
+        "MarkUpdate",
         "a replaced client has nothing to do with that token"
     );
     let never = adopts(changed(), None).with(|w| w.journal.adoption = Some(Box::new(Err(lost.clone()))));

@@ -350,9 +350,10 @@ fn w112_c10a_a_method_that_the_metadata_excludes_is_refused_before_any_call() {
         })
     };
     assert_eq!(
-        listing(Some("none"), &["client_secret_post"]).short(),
+        listing(Some("client_secret_jwt"), &["client_secret_post"]).short(),
         "AuthMethodUnsupported"
     );
+    assert_eq!(listing(Some("none"), &["client_secret_post"]).short(), "ProveWritable");
     assert_eq!(listing(None, &["none"]).short(), "AuthMethodUnsupported");
     assert_eq!(listing(Some("none"), &["none"]).short(), "ProveWritable");
     let chosen = listing(None, &["client_secret_post"]).with(|w| {

@@ -57,12 +57,12 @@ fn k8_to_k15_one_update_marked_before_it_is_sent() {
     world.endpoints = Some(stored().endpoints);
     assert_eq!(world.short(), "ReadObject", "a stale view would undo a newer change");
     world.journal.object_read = true;
-    let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+    let Next::Do(Effect::MarkUpdate(record)) = world.next() else {
         panic!("{}", world.short())
     };
     assert_eq!(record.in_flight.as_ref().unwrap().request_hash, world.hash());
     world.record = Some(*record);
-    assert_eq!(world.short(), "SaveRecord", "the mark of another pass is not its own");
+    assert_eq!(world.short(), "MarkUpdate", "the mark of another pass is not its own");
     world.journal.marked = Some("fresh".into());
     assert_eq!(world.short(), "Update");
 }
@@ -79,17 +79,17 @@ fn an_update_of_unknown_end_is_sent_again() {
         let world = changed().recorded(|r| r.in_flight = in_flight);
         world.with(|w| (w.journal.object_read, w.foreign_update_age) = (true, age))
     };
-    assert_eq!(sent(None).short(), "SaveRecord", "under a mark of its own");
+    assert_eq!(sent(None).short(), "MarkUpdate", "under a mark of its own");
     // K14b
     assert_eq!(sent(Some(Duration::ZERO)).short(), "Progressing");
-    assert_eq!(sent(Some(Duration::from_secs(15))).short(), "SaveRecord");
+    assert_eq!(sent(Some(Duration::from_secs(15))).short(), "MarkUpdate");
     let again = |age| sent(age).recorded(|r| r.in_flight.as_mut().unwrap().unanswered = true);
     assert_eq!(
         again(None).short(),
         "Update",
         "a try that fails again leaves no mark each time"
     );
-    assert_eq!(again(Some(Duration::from_secs(15))).short(), "SaveRecord");
+    assert_eq!(again(Some(Duration::from_secs(15))).short(), "MarkUpdate");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn t145_a_rejected_change_is_sent_again_when_that_is_asked_for() {
         w.object["metadata"]["annotations"] = json!({names::RECONCILE: "2"});
         w.journal.object_read = true;
     });
-    assert_eq!(world.short(), "SaveRecord");
+    assert_eq!(world.short(), "MarkUpdate");
     let handled = world.with(|w| w.object["status"]["handled"] = json!({"reconcile": "2"}));
     assert_eq!(handled.short(), "Nothing");
 }
@@ -209,7 +209,7 @@ fn k12_a_rejected_change_is_sent_once() {
     });
     assert_eq!(world.short(), "Nothing");
     let since = world.with(|w| w.object["status"]["conditions"][0]["reason"] = json!("ManagementLost"));
-    assert_eq!(since.short(), "SaveRecord", "another failure since then is no refusal");
+    assert_eq!(since.short(), "MarkUpdate", "another failure since then is no refusal");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn k12_what_was_stopped_in_flight_is_not_sent_again() {
             })
     };
     assert_eq!(stopped(&hash).short(), "Nothing");
-    assert_eq!(stopped("other").short(), "SaveRecord");
+    assert_eq!(stopped("other").short(), "MarkUpdate");
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn k2a_k15a_half_a_credential_is_never_written() {
         r.metadata
             .insert("token_endpoint_auth_method".into(), json!("client_secret_basic"));
     });
-    assert_eq!(changed.short(), "SaveRecord", "a change of the manifest may cure it");
+    assert_eq!(changed.short(), "MarkUpdate", "a change of the manifest may cure it");
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn k11_an_overtaken_update_is_sent_again() {
         })
     };
     assert_eq!(overtaken().short(), "ReadObject");
-    let Next::Do(Effect::SaveRecord(marked)) = overtaken().with(|w| w.journal.object_read = true).next() else {
+    let Next::Do(Effect::MarkUpdate(marked)) = overtaken().with(|w| w.journal.object_read = true).next() else {
         panic!("{}", overtaken().short())
     };
     assert!(

@@ -90,7 +90,7 @@ pub(super) fn allowed(view: &View<'_>, next: &Next) {
                 "{kind} while a client is registered"
             );
         }
-        Effect::SaveRecord(new) => {
+        Effect::SaveRecord(new) | Effect::MarkUpdate(new) => {
             let old = record.unwrap();
             assert_eq!((&new.client_id, &new.owner), (&old.client_id, &old.owner), "{kind}");
             let order = |phase: Phase| PHASES.iter().position(|known| *known == phase).unwrap();

@@ -42,7 +42,7 @@ impl World {
             Effect::KeepSuspect(_) if self.journal.compensation == Compensation::Failed => self.compensated(),
             Effect::ResolveProvider | Effect::ResolveForDeletion => self.resolved = true,
             // What a provider has issued is kept until it is stored.
-            Effect::SaveRecord(_) if fails && self.journal.answer.is_some() => {}
+            Effect::SaveRecord(_) | Effect::MarkUpdate(_) if fails && self.journal.answer.is_some() => {}
             _ if fails => self.fail(bytes),
             Effect::ReadRecord => {
                 self.record_seen = self
@@ -126,7 +126,7 @@ impl World {
                 self.secret = None;
                 self.secret_seen = SecretSeen::Foreign;
             }
-            Effect::SaveRecord(record) => {
+            Effect::SaveRecord(record) | Effect::MarkUpdate(record) => {
                 self.journal.touched |= record.touched.is_some() && self.journal.confirmed.is_some();
                 self.journal.marked = record.in_flight.as_ref().map(|update| update.attempt.clone());
                 self.journal.answer = None;
