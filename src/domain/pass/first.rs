@@ -3,7 +3,7 @@
 use crate::api::{Reason, names};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::marker::Marker;
-use crate::domain::record::{Phase, Record};
+use crate::domain::record::{Phase, Record, Rejected};
 use crate::domain::restore;
 
 use super::effect::{Decision, Effect, Verdict};
@@ -44,6 +44,7 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     {
         return Some(Row::A7.does(Effect::SaveRecord(Box::new(Record {
             in_flight: None,
+            rejected: record.rejected.clone().map(Rejected::settled),
             ..record.clone()
         }))));
     }

@@ -62,6 +62,10 @@ pub enum Quirk {
     Ignores(&'static [&'static str]),
     /// An update keeps what it does not name.
     Merges,
+    /// In an update, these values count as not named.
+    Overlooks(&'static [&'static str]),
+    /// A request in which any member has this value gets this answer.
+    RefusesValue(Operation, &'static str, u16, &'static str),
     /// Path and query of one client.
     At(&'static str),
     /// The address of a client is told without the origin.
@@ -264,8 +268,18 @@ fn refused(state: &State, quirk: &Quirk, operation: Operation, seen: &Seen) -> O
             let taken = !name.is_null() && state.clients.values().any(|client| client["client_name"] == name);
             taken.then(|| said(status, body))
         }
+        Quirk::RefusesValue(of, value, status, body) if of == operation && holds(seen, value) => {
+            Some(said(status, body))
+        }
         _ => None,
     }
+}
+
+fn holds(seen: &Seen, value: &str) -> bool {
+    let (asked, value) = (seen.json(), parsed(value));
+    asked
+        .as_object()
+        .is_some_and(|asked| asked.values().any(|asked| *asked == value))
 }
 
 /// The request as this server takes it.
@@ -280,6 +294,12 @@ fn asked(state: &State, seen: &Seen, dialect: &Dialect, id: Option<&str>) -> Val
             Quirk::Ignores(members) => {
                 for member in members {
                     asked.as_object_mut().map(|asked| asked.remove(*member));
+                }
+            }
+            Quirk::Overlooks(values) if id.is_some() => {
+                let overlooked: Vec<Value> = values.iter().map(|value| parsed(value)).collect();
+                if let Some(asked) = asked.as_object_mut() {
+                    asked.retain(|_, value| !overlooked.contains(value));
                 }
             }
             Quirk::Merges => {

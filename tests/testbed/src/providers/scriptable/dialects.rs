@@ -4,7 +4,7 @@ use super::dialect::Operation::{Delete, Read, Register, Update};
 use super::dialect::{Dialect, Quirk};
 use Quirk::{
     Absent, AcceptsAnybody, At, FormOnly, Ignores, IssuesSecret, IssuesToken, Labelled, Lists, Merges, Needs, Omits,
-    Refuses, Relative, Repeats, States, Stores, Success, Unauthorized, Unlists,
+    Overlooks, Refuses, RefusesValue, Relative, Repeats, States, Stores, Success, Unauthorized, Unlists,
 };
 
 const MANAGED: &[&str] = &["registration_access_token", "registration_client_uri"];
@@ -51,6 +51,9 @@ pub const DIALECTS: &[Dialect] = &[
     row("no-secret-in-update", "Ory Hydra", &[Refuses(Update, "client_secret", 403, r#"{"error":"The request was forbidden"}"#), Omits(Update, &["client_secret", "registration_client_uri"]), Omits(Read, &["client_secret", "registration_client_uri", "registration_access_token"]), IssuesToken(Update)]),
     row("everything-in-update", "Okta (assumed error texts)", &[Needs(Update, "response_types", 400, r#"{"errorCode":"E0000001","errorSummary":"Api validation failed: response_types"}"#), Needs(Update, "application_type", 400, r#"{"errorCode":"E0000001","errorSummary":"Api validation failed: application_type"}"#)]),
     row("merge", "Authlib, Keycloak, Casdoor", &[Merges]),
+    row("merge-over-null", "servers that read null as absent", &[Overlooks(&["null"]), Merges]),
+    row("merge-without-null", "servers that refuse null", &[RefusesValue(Update, "null", 400, r#"{"error":"invalid_client_metadata","error_description":"null is not allowed"}"#), Merges]),
+    row("merge-for-good", "servers that clear no member", &[Overlooks(&["null", r#""""#, "[]"]), Merges]),
     row("no-update", "not seen yet", &[Absent(Update, 405, "")]),
     row("no-delete", "Rauthy (assumed status)", &[Absent(Delete, 405, ""), IssuesSecret(Update)]),
     row("no-delete-400", "idpyoidc", &[Absent(Update, 405, "<h1>Method Not Allowed</h1>"), Absent(Delete, 400, r#"{"error":"unsupported_operation"}"#)]),
