@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::api::{EffectiveMember, OAuthClientSpec};
 
-use super::comparison::{Stated, compare, stated, text};
+use super::comparison::{self, Stated, compare, stated, text};
 use super::metadata;
 use super::record::Record;
 
@@ -69,10 +69,23 @@ pub(crate) fn substituted(
         .collect()
 }
 
-/// The same for the status: bounded, and without credentials. Members that the manifest no longer sets come first.
+/// Members that the manifest no longer sets and that the provider still has: no way of clearing has taken them out, or the provider
+/// object keeps the operator from sending them, or there are no updates.
 #[must_use]
-pub(crate) fn shown(record: &Record, differences: &[Difference]) -> Vec<EffectiveMember> {
-    let left = record.cleared.left.keys().map(|member| EffectiveMember {
+pub(crate) fn left<'a>(record: &'a Record, spec: &OAuthClientSpec) -> Vec<&'a str> {
+    let set = metadata::set_members(spec);
+    let unsent = record
+        .request
+        .iter()
+        .filter(|(name, value)| !metadata::has_default(spec, name) && comparison::stays(&record.metadata, name, value));
+    let left = record.cleared.left.keys().chain(unsent.map(|(name, _)| name));
+    left.filter(|name| !set.contains(*name)).map(String::as_str).collect()
+}
+
+/// Differences for the status: bounded, and without credentials. Members that the manifest no longer sets come first.
+#[must_use]
+pub(crate) fn shown(record: &Record, left: &[&str], differences: &[Difference]) -> Vec<EffectiveMember> {
+    let left = left.iter().map(|member| EffectiveMember {
         member: cut(member),
         requested: None,
         registered: stated(&record.metadata, member).map(|value| discreet(record, &text(value))),

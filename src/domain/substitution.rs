@@ -7,8 +7,11 @@ use super::effective;
 use super::failure::{Class, Failure};
 use super::metadata::{self, Request};
 use super::provider::Provider;
-use super::record::{Record, Rejected};
+use super::record::{Record, RefusedFormer, Rejected};
 use super::registration::Registration;
+
+/// Longest refusal that a record keeps, in characters.
+const LONGEST: usize = 400;
 
 /// Digest of all that decides whether a substitution is rejected: what the provider chose for a member that the manifest does not set is
 /// none.
@@ -53,15 +56,16 @@ pub(crate) fn of_update(
     after: &Record,
     provider: &Provider,
 ) -> Option<Rejected> {
-    let goes_back = before
-        .rejected
-        .as_ref()
-        .is_some_and(|rejected| rejected.former.is_some());
-    if goes_back {
+    let former = before.rejected.as_ref().and_then(|rejected| rejected.former.as_ref());
+    if former == Some(&after.request) {
         return before.rejected.clone().map(Rejected::settled);
     }
-    if provider.target.substitutions == Substitutions::Accept || before.request == after.request {
+    if provider.target.substitutions == Substitutions::Accept {
         return None;
+    }
+    // It clears what is left of another one.
+    if before.request == after.request {
+        return before.rejected.clone();
     }
     let had = effective::substituted(spec, &before.request, &before.metadata);
     let known = |member: &String| had.contains(member) && before.request.get(member) == after.request.get(member);
@@ -70,26 +74,63 @@ pub(crate) fn of_update(
     (!members.is_empty()).then(|| Rejected {
         hash: hash(spec, &after.request, provider),
         members,
-        former: Some(before.request.clone()),
+        former: Some(former.unwrap_or(&before.request).clone()),
+        refused: None,
     })
 }
 
-/// Why an update is not sent again.
+/// The same after the provider has refused the update in flight: the request to go back to is not sent again if it is that.
 #[must_use]
-pub(crate) fn of_rejected(rejected: &Rejected) -> Failure {
-    failure(&rejected.members, "so the operator sent the former values again")
+pub(crate) fn after_refusal(record: &Record, failure: &Failure, provider: &Provider) -> Option<Rejected> {
+    let mut rejected = record.rejected.clone()?;
+    let in_flight = record
+        .in_flight
+        .as_ref()
+        .map(|in_flight| in_flight.request_hash.as_str());
+    let hash = rejected.former.as_ref().map(|former| of_former(former, provider));
+    // What a policy refused may be allowed without a change here.
+    if failure.class == Class::Invalid
+        && let Some(hash) = hash.filter(|hash| in_flight == Some(hash.as_str()))
+    {
+        let message = failure.message.chars().take(LONGEST).collect();
+        rejected.refused = Some(RefusedFormer { hash, message });
+    }
+    Some(rejected)
+}
+
+/// Digest of a request to go back to.
+#[must_use]
+pub(crate) fn of_former(former: &Request, provider: &Provider) -> String {
+    metadata::fingerprint(former, &[&provider.fingerprint])
+}
+
+/// Why an update is not sent again. `left`: members of it that the provider keeps.
+#[must_use]
+pub(crate) fn of_rejected(rejected: &Rejected, left: &[String]) -> Failure {
+    let therefore = match &rejected.refused {
+        Some(refused) => format!(
+            "but the provider keeps them, because it refused the former values that the operator sent again: {}",
+            refused.message
+        ),
+        None if left.is_empty() => "so the operator sent the former values again".to_owned(),
+        None => format!(
+            "so the operator sent the former values again. The provider keeps the rejected values of {}, which had none before: remove them there",
+            fields(left)
+        ),
+    };
+    failure(&rejected.members, &therefore)
 }
 
 fn failure(members: &[String], therefore: &str) -> Failure {
-    let fields: Vec<String> = members
-        .iter()
-        .take(8)
-        .map(|member| metadata::field_of(member))
-        .collect();
     let text = format!(
         "the provider registered other values of {} than the manifest sets, and spec.substitutions of the provider is Reject, {therefore}. Change these \
          fields, or ask the owner of the provider object to set substitutions to Accept. Nothing is sent again before that",
-        fields.join(", ")
+        fields(members)
     );
     Failure::new(Class::Invalid, Reason::SubstitutionRejected, text)
+}
+
+fn fields(members: &[String]) -> String {
+    let named = members.iter().take(8).map(|member| metadata::field_of(member));
+    named.collect::<Vec<_>>().join(", ")
 }
