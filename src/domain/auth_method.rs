@@ -41,6 +41,19 @@ pub struct Former<'a> {
     pub stated: Option<&'a str>,
 }
 
+impl<'a> Former<'a> {
+    /// The method of a client whose manifest sets none.
+    fn kept(self) -> Option<&'a str> {
+        let kept = match self.requested {
+            // A version that chose no method always asked for this one.
+            Some(method) => method.as_str().filter(|method| *method == WITH_SECRET[0]),
+            // The client was taken over.
+            None => self.stated,
+        };
+        self.chosen.or(kept)
+    }
+}
+
 /// Puts the chosen method into the request of a client whose manifest sets none. What the provider object omits stays omitted.
 ///
 /// # Errors
@@ -89,19 +102,39 @@ pub(crate) fn keep(
             settle(request, spec, knobs, endpoints)
         };
     }
-    let kept = match former.requested {
-        // A version that chose no method always asked for this one.
-        Some(method) => method.as_str().filter(|method| *method == WITH_SECRET[0]),
-        // The client was taken over.
-        None => former.stated,
-    };
-    let Some(chosen) = former.chosen.or(kept) else {
+    let Some(kept) = former.kept() else {
         return settle(request, spec, knobs, endpoints);
     };
     if let Some(member) = request.get_mut(MEMBER) {
-        *member = Value::from(chosen);
+        *member = Value::from(kept);
     }
     Ok(request)
+}
+
+/// The request of another client that is registered in the place of one. The method of that one stays, so that its application goes on
+/// working, unless the provider no longer supports it.
+///
+/// # Errors
+/// As [`settle`].
+pub(crate) fn anew(
+    mut request: Request,
+    spec: &OAuthClientSpec,
+    former: Former<'_>,
+    knobs: &Knobs,
+    endpoints: Option<&Endpoints>,
+) -> Result<Request, Failure> {
+    let is_supported =
+        |method: &&str| supported(knobs, endpoints).is_none_or(|methods| methods.iter().any(|known| known == method));
+    let is_unset = spec.metadata.token_endpoint_auth_method.is_none();
+    match former.kept().filter(is_supported).filter(|_| is_unset) {
+        None => settle(request, spec, knobs, endpoints),
+        Some(kept) => {
+            if let Some(member) = request.get_mut(MEMBER) {
+                *member = Value::from(kept);
+            }
+            Ok(request)
+        }
+    }
 }
 
 /// The method that the operator chose for a request.

@@ -28,7 +28,8 @@ pub struct Cleared {
     /// The way of the update that is under way, if it clears something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sending: Option<Clearing>,
-    /// The members that this update clears, with the value that was requested last.
+    /// The members that this update clears, with the value that was requested last, and those that the provider object keeps it from
+    /// clearing.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub clears: Map<String, Value>,
 }
@@ -62,10 +63,10 @@ impl Cleared {
     pub fn before(&self, before: &Request, request: &Request, set: Option<Clearing>, unsent: &Unsent<'_>) -> Self {
         let had = self.left.iter().chain(before);
         let gone = had.filter(|(name, _)| !request.contains_key(*name));
-        let clears = unsent.clearable(gone.map(|(name, value)| (name.clone(), value.clone())).collect());
+        let clears = unsent.wanted(gone.map(|(name, value)| (name.clone(), value.clone())).collect());
         let way = self.next(set).unwrap_or(set.unwrap_or(Clearing::Omit));
         Self {
-            sending: (!clears.is_empty()).then_some(way),
+            sending: (!unsent.clearable(clears.clone()).is_empty()).then_some(way),
             clears,
             ..self.clone()
         }
@@ -208,8 +209,12 @@ mod tests {
         assert!(goes_on(None, &[]) && !goes_on(Some(Clearing::Omit), &[]));
         assert!(!goes_on(None, &["logo_uri"]), "it is not sent as an empty value either");
         let omitted = sent(&first, [&request, &request], None, &["logo_uri"]);
-        assert_eq!((omitted.sending, omitted.clears.len()), (None, 0));
+        assert_eq!((omitted.sending, omitted.clears.len()), (None, 1));
         assert_eq!(omitted.after(&request, &request, &still), first, "it stays known");
+        // It is known from the first update on that it is not in.
+        let gone = sent(&Cleared::default(), [&before, &request], None, &["logo_uri"]);
+        assert_eq!(gone.sending, None);
+        assert_eq!(gone.after(&before, &request, &still).left, first.left);
         let second = after(&first, &request, &request, &still);
         assert_eq!(second.tried, [Clearing::Omit, Clearing::Null]);
         let third = after(&second, &request, &request, &request);

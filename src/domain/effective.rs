@@ -1,11 +1,13 @@
 //! What a provider made of a request: where its answer differs, as the status shows it.
 
-use secrecy::ExposeSecret;
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::api::{EffectiveMember, OAuthClientSpec};
 
-use super::comparison::{Stated, compare, stated, text};
+use super::comparison::{self, Stated, compare, stated, text};
 use super::metadata;
 use super::record::Record;
 
@@ -13,6 +15,8 @@ use super::record::Record;
 pub(crate) const MOST_MEMBERS: usize = 16;
 /// Most characters of a value that are shown.
 const MOST_CHARACTERS: usize = 256;
+/// Most characters of a value, or of a name, in a message.
+const MOST_TOLD: usize = 80;
 /// Follows what is shown in part.
 const ELLIPSIS: &str = "...";
 /// Shown in place of a value that repeats a credential.
@@ -71,10 +75,23 @@ pub(crate) fn substituted(
         .collect()
 }
 
-/// The same for the status: bounded, and without credentials. Members that the manifest no longer sets come first.
+/// Members that the manifest no longer sets and that the provider still has: no way of clearing has taken them out, or the provider
+/// object keeps the operator from sending them, or there are no updates.
 #[must_use]
-pub(crate) fn shown(record: &Record, differences: &[Difference]) -> Vec<EffectiveMember> {
-    let left = record.cleared.left.keys().map(|member| EffectiveMember {
+pub(crate) fn left<'a>(record: &'a Record, spec: &OAuthClientSpec) -> Vec<&'a str> {
+    let set = metadata::set_members(spec);
+    let unsent = record
+        .request
+        .iter()
+        .filter(|(name, value)| !metadata::has_default(spec, name) && comparison::stays(&record.metadata, name, value));
+    let left = record.cleared.left.keys().chain(unsent.map(|(name, _)| name));
+    left.filter(|name| !set.contains(*name)).map(String::as_str).collect()
+}
+
+/// Differences for the status: bounded, and without credentials. Members that the manifest no longer sets come first.
+#[must_use]
+pub(crate) fn shown(record: &Record, left: &[&str], differences: &[Difference]) -> Vec<EffectiveMember> {
+    let left = left.iter().map(|member| EffectiveMember {
         member: name(member),
         requested: None,
         registered: stated(&record.metadata, member).map(|value| discreet(record, &text(value))),
@@ -87,13 +104,38 @@ pub(crate) fn shown(record: &Record, differences: &[Difference]) -> Vec<Effectiv
     left.chain(differing).take(MOST_MEMBERS).collect()
 }
 
+/// What an answer says of members, to be told in a message: bounded, and without its credentials.
+#[must_use]
+pub(crate) fn told(
+    answer: &Map<String, Value>,
+    credentials: Credentials<'_>,
+    members: Vec<String>,
+) -> BTreeMap<String, String> {
+    let told = |member: &str| {
+        let value = stated(answer, member).map(text);
+        cut_at(&without(credentials, &value.unwrap_or_default()), MOST_TOLD)
+    };
+    members
+        .into_iter()
+        .map(|member| (cut_at(&member, MOST_TOLD), told(&member)))
+        .take(MOST_MEMBERS)
+        .collect()
+}
+
+/// The credentials of one client.
+pub(crate) type Credentials<'a> = [Option<&'a SecretString>; 2];
+
 fn discreet(record: &Record, text: &str) -> String {
     let credentials = [&record.client_secret, &record.registration_access_token];
+    cut(&without(credentials.map(Option::as_ref), text))
+}
+
+fn without(credentials: Credentials<'_>, text: &str) -> String {
     let mut credentials = credentials.into_iter().flatten().map(ExposeSecret::expose_secret);
     if credentials.any(|credential| text.contains(credential)) {
         return WITHHELD.to_owned();
     }
-    cut(text)
+    text.to_owned()
 }
 
 /// A member's name, no longer than the definition allows.

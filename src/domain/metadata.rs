@@ -76,6 +76,12 @@ pub fn set_members(spec: &OAuthClientSpec) -> BTreeSet<String> {
         .collect()
 }
 
+/// Whether the operator sends a value of this member where the manifest sets none.
+#[must_use]
+pub(crate) fn has_default(spec: &OAuthClientSpec, member: &str) -> bool {
+    defaults(spec, "").contains_key(member)
+}
+
 /// The path of a member in the manifest.
 #[must_use]
 pub fn field_of(member: &str) -> String {

@@ -21,7 +21,7 @@ use super::uri_template;
 
 pub use followed::followed;
 pub use nested::Nested;
-pub use rejected::Rejected;
+pub use rejected::{RefusedFormer, Rejected};
 
 /// Version of the record's form.
 pub const SCHEMA_VERSION: u32 = 1;

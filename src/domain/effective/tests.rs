@@ -40,7 +40,7 @@ fn w110_what_is_shown_is_bounded_and_holds_no_credential() {
         json!({"client_name": "a", "client_uri": long, "scope": "a b", "tos_uri": "https://t"}),
         json!({"client_name": "it is s3cret", "client_uri": "ä".repeat(300), "scope": "t0ken"}),
     );
-    let shown = shown(&record, &differences(&record, &plain()));
+    let shown = shown(&record, &[], &differences(&record, &plain()));
     let of = |member: &str| shown.iter().find(|shown| shown.member == member).unwrap();
     assert_eq!(of("client_name").registered.as_deref(), Some(WITHHELD));
     assert_eq!(of("scope").registered.as_deref(), Some(WITHHELD));
@@ -52,7 +52,32 @@ fn w110_what_is_shown_is_bounded_and_holds_no_credential() {
     let many: Map<String, Value> = (0..40).map(|n| (format!("m{n}"), json!("x"))).collect();
     let record = answered(Value::Object(many), json!({}));
     assert_eq!(
-        super::shown(&record, &differences(&record, &plain())).len(),
+        super::shown(&record, &[], &differences(&record, &plain())).len(),
         MOST_MEMBERS
     );
+}
+
+#[test]
+fn w114_a_member_that_is_never_sent_again_is_left_where_the_manifest_does_not_set_it() {
+    let left = |spec: Value, cleared: Value, registered: Value| {
+        let mut record = answered(
+            json!({"client_name": "a.b", "contacts": ["a@b"]}),
+            json!({"client_name": "a.b", "contacts": registered}),
+        );
+        record.cleared.left = cleared.as_object().unwrap().clone();
+        let mut whole = json!({"providerRef": {"name": "p"}});
+        whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        let spec = serde_json::from_value(whole).unwrap();
+        super::left(&record, &spec)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let (unset, none) = (|| json!({}), || json!({}));
+    assert_eq!(left(unset(), none(), json!(["a@b"])), ["contacts"]);
+    assert_eq!(left(unset(), none(), json!(["other"])), [""; 0], "the provider's own");
+    assert_eq!(left(json!({"contacts": ["a@b"]}), none(), json!(["a@b"])), [""; 0]);
+    let cleared = || json!({"logo_uri": "l"});
+    assert_eq!(left(unset(), cleared(), json!([])), ["logo_uri"]);
+    assert_eq!(left(json!({"logoURI": "l"}), cleared(), json!([])), [""; 0]);
 }

@@ -35,20 +35,34 @@ impl Unsent<'_> {
     /// Those of members that are to be cleared: what the provider object does not send is not sent as an empty value either.
     #[must_use]
     pub fn clearable(&self, members: Map<String, Value>) -> Map<String, Value> {
-        let is_sent =
-            |name: &String, value: &Value| !self.knobs.omit_members.contains(name) && !self.is_default(name, value);
-        let members = members.into_iter();
-        members.filter(|(name, value)| is_sent(name, value)).collect()
+        let members = self.wanted(members).into_iter();
+        let is_sent = |name: &String| !self.knobs.omit_members.contains(name);
+        members.filter(|(name, _)| is_sent(name)).collect()
+    }
+
+    /// Those of members that the manifest has set.
+    #[must_use]
+    pub fn wanted(&self, members: Map<String, Value>) -> Map<String, Value> {
+        let omitted = |name: &String| self.knobs.omit_members.contains(name);
+        let own = |name: &String, value: &Value| {
+            self.is_default(name, value) || omitted(name) && self.is_own_choice(name, value)
+        };
+        members.into_iter().filter(|(name, value)| !own(name, value)).collect()
     }
 
     /// Whether this is a default that the provider object does not send.
     fn is_default(&self, name: &String, value: &Value) -> bool {
+        self.knobs.omit_defaults.contains(name) && self.is_own_choice(name, value)
+    }
+
+    /// Whether the operator has chosen this value, and not the manifest.
+    fn is_own_choice(&self, name: &str, value: &Value) -> bool {
         let chosen = || {
             let is_unset = self.spec.metadata.token_endpoint_auth_method.is_none();
             name == AUTH_METHOD && is_unset && self.chosen.is_some() && self.chosen == value.as_str()
         };
         let is_default = || defaults(self.spec, &self.default_name).get(name) == Some(value);
-        self.knobs.omit_defaults.contains(name) && (is_default() || chosen())
+        is_default() || chosen()
     }
 }
 

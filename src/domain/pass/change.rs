@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use crate::api::{Reason, SecretInUpdate, Substitutions};
+use crate::domain::asked;
 use crate::domain::clearing;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::{Request, Unsent};
 use crate::domain::record::{InFlight, Record, made};
 use crate::domain::registration::Registration;
 use crate::domain::status;
+use crate::domain::substitution;
 use crate::domain::uri_template;
 use secrecy::ExposeSecret;
 
@@ -21,7 +23,8 @@ use super::view::{Provider, ProviderView, View};
 
 /// K1d: the provider substituted values of an update, so the former request is sent once more, before the application sees anything.
 pub(super) fn take_back(view: &View<'_>, record: &Record) -> Option<Decision> {
-    let former = record.rejected.as_ref()?.former.clone()?;
+    let rejected = record.rejected.as_ref()?;
+    let former = rejected.former.clone()?;
     // The ways out of a lost management come first: the former request may never be answered.
     if view.replaces(record) {
         return None;
@@ -31,12 +34,18 @@ pub(super) fn take_back(view: &View<'_>, record: &Record) -> Option<Decision> {
     {
         return Some(decision);
     }
+    let is_refused = |provider: &Provider| {
+        let hash = substitution::of_former(&former, provider);
+        rejected.refusal(&hash).is_some() && !asked::is_open(view.object)
+    };
     let decision = match view.provider {
         ProviderView::Unresolved => Row::K1d.does(Effect::ResolveProvider),
         ProviderView::Refused(failure) => Row::K1d.fails(failure.clone()),
         // Nothing is left to be done for a pass whose update was refused but to say so.
         ProviderView::Resolved(_) if view.journal.disowned => return None,
         ProviderView::Resolved(provider) if provider.target.substitutions == Substitutions::Accept => return None,
+        // K12a says so, unless the manifest asks for something else by now.
+        ProviderView::Resolved(provider) if is_refused(provider) => return None,
         ProviderView::Resolved(provider) => update(view, record, provider, former),
     };
     match decision.next {
@@ -55,6 +64,35 @@ pub(super) fn unsent<'a>(view: &View<'a>, record: &'a Record, provider: &'a Prov
         default_name: view.default_client_name(),
         chosen: record.auth_method.as_deref(),
         knobs: &provider.target.knobs,
+    }
+}
+
+/// K12a: what the provider made of this very change is rejected, and nothing is left to be done about it, or the provider still has members
+/// that only the change has set.
+pub(super) fn taken_back(
+    view: &View<'_>,
+    record: &Record,
+    provider: &Provider,
+    request: &Request,
+    clears: bool,
+) -> Option<Decision> {
+    let rejected = record.rejected.as_ref().filter(|_| !view.journal.disowned)?;
+    let is_former = || rejected.refusal(&substitution::of_former(request, provider)).is_some();
+    let is_rejected = rejected.hash == substitution::hash(&view.object.spec, request, provider)
+        || is_former() && !asked::is_open(view.object);
+    if !is_rejected {
+        return None;
+    }
+    let own = create::fingerprint(&record.request, provider);
+    let is_own = record.in_flight.as_ref().map(|in_flight| in_flight.request_hash == own);
+    match is_own {
+        Some(false) => None,
+        Some(true) => Some(update(view, record, provider, record.request.clone())),
+        None if clears && rejected.former.is_none() => Some(update(view, record, provider, record.request.clone())),
+        None => {
+            let left: Vec<String> = record.cleared.left.keys().cloned().collect();
+            Some(Row::K12a.fails(substitution::of_rejected(rejected, &left)))
+        }
     }
 }
 
@@ -120,7 +158,8 @@ pub(super) fn update(view: &View<'_>, record: &Record, provider: &Provider, requ
     }
     let mut body = made::update_body(&request, record, knobs);
     if let Some(way) = record.cleared.sending {
-        clearing::write(&mut body, &record.cleared.clears, way);
+        let clears = unsent(view, record, provider).clearable(record.cleared.clears.clone());
+        clearing::write(&mut body, &clears, way);
     }
     let with_secret = view.journal.with_secret || knobs.secret_in_update == SecretInUpdate::Include;
     if let (true, Some(secret)) = (with_secret, &record.client_secret) {

@@ -8,7 +8,6 @@ use crate::domain::identity;
 use crate::domain::metadata::{self, Request};
 use crate::domain::record::{self, Record};
 use crate::domain::secret::{self, Repair};
-use crate::domain::substitution;
 use crate::domain::uri_template;
 
 use super::create;
@@ -134,13 +133,14 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         Err(failure) => return Some(Row::K10.fails(failure)),
         Ok(request) => request,
     };
+    if replaces {
+        return Some(replace(view, record, provider, request));
+    }
+    let bare = request.clone();
     let request = match auth_method::keep(request, spec, record.former_auth_method(), knobs, view.endpoints) {
         Err(failure) => return Some(Row::K10d.fails(failure)),
         Ok(request) => request,
     };
-    if replaces {
-        return Some(replace(view, record, provider, request));
-    }
     if let Some(decision) = adopt::token(view, record) {
         return Some(decision);
     }
@@ -151,17 +151,13 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     if let Some(saved) = change::clearing_refused(view, record) {
         return Some(saved);
     }
-    let rejected = record
-        .rejected
-        .as_ref()
-        .filter(|_| record.in_flight.is_none() && !view.journal.disowned);
-    if let Some(rejected) = rejected.filter(|rejected| rejected.hash == substitution::hash(spec, &request, provider)) {
-        return Some(Row::K12a.fails(substitution::of_rejected(rejected)));
-    }
-    // K11
     let is_fixed = record.management_uri().is_none();
     let unsent = change::unsent(view, record, provider);
     let clears = !is_fixed && record.cleared.goes_on(knobs.clearing, &unsent);
+    if let Some(decision) = change::taken_back(view, record, provider, &request, clears) {
+        return Some(decision);
+    }
+    // K11
     if settled && !view.journal.disowned && !clears && unsent.is_same(&record.request, &request, is_fixed) {
         // What was missed before is no first look of a later change.
         let found = || {
@@ -173,14 +169,14 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         return record.missing_since.is_some().then(found);
     }
     if view.journal.disowned {
-        return Some(recreate::next(view, record, provider, request));
+        return Some(recreate::next(view, record, provider, bare));
     }
     Some(change::update(view, record, provider, request))
 }
 
 /// K10a: the user wants another client in the place of this one.
 fn replace(view: &View<'_>, record: &Record, provider: &Provider, request: Request) -> Decision {
-    if view.journal.attempt.is_none() && view.was_rejected(|| create::fingerprint(&request, provider)) {
+    if view.journal.attempt.is_none() && was_rejected(view, record, provider, &request) {
         return Row::K10a.ends(Verdict::Nothing);
     }
     match view.endpoints {
@@ -191,6 +187,15 @@ fn replace(view: &View<'_>, record: &Record, provider: &Provider, request: Reque
         Some(_) if !view.journal.object_read => Row::K10a.does(Effect::ReadObject),
         Some(_) => recreate::replace(view, record, provider, request),
     }
+}
+
+/// Whether the request for another client was rejected. Which authentication method it has is known only after discovery.
+fn was_rejected(view: &View<'_>, record: &Record, provider: &Provider, request: &Request) -> bool {
+    let (spec, knobs) = (&view.object.spec, &provider.target.knobs);
+    let kept = auth_method::anew(request.clone(), spec, record.former_auth_method(), knobs, None);
+    auth_method::possible(request, spec)
+        .chain(kept)
+        .any(|request| view.was_rejected(|| create::fingerprint(&request, provider)))
 }
 
 fn finish(view: &View<'_>, record: &Record) -> Decision {

@@ -242,10 +242,10 @@ rows! {
             => "go on with K15a / verdict: failed";
         K10 "the manifest can never work"
             => "verdict: failed (InvalidSpec)";
-        K10d "endpoints known, and the manifest sets another authentication method than the stored request, which the provider does not support; or it sets none any more, and the provider supports none that can be chosen"
-            => "verdict: failed (AuthMethodUnsupported)";
         K10a "the `replace` annotation names the recorded client, and that was not done: this request was rejected / endpoints unknown / of another issuer / object not read / else"
             => "verdict: nothing / discover / verdict: failed (ProviderChanged) / read it / rows R4a to R7, without the breaker for clients registered anew";
+        K10d "endpoints known, and the manifest sets another authentication method than the stored request, which the provider does not support; or it sets none any more, and the provider supports none that can be chosen"
+            => "verdict: failed (AuthMethodUnsupported)";
         K10b "`spec.adopt` names another token than was taken over last: not read / unusable / endpoints unknown / of another issuer / else"
             => "read it / verdict: failed, unless the same reference was taken over before / discover / verdict: failed (ProviderChanged) / read the client with the token: the recorded one, it is the answer to save (A2)";
         K10c "nothing in flight, no update overtaken, and the endpoints of the provider, as far as discovery has found them, or the authorities, origins, deadlines or management settings of the provider object differ from those in the record; the issuer is the same"
@@ -260,8 +260,8 @@ rows! {
             => "part R";
         K12 "nothing else in flight, and this very change was rejected by this very provider, nothing else has failed since, and no new `reconcile` value asks for another try"
             => "verdict: nothing";
-        K12a "nothing in flight, and this very change was taken back at this very provider"
-            => "verdict: failed (SubstitutionRejected)";
+        K12a "nothing in flight but what clears a member, and this very change was taken back at this very provider, or the provider refused the former request for good, and no new `reconcile` value asks for another try: a member that only the change has set is left at the provider, and another way of clearing may take it out / else"
+            => "send the former request once more (K12 to K15) / verdict: failed (SubstitutionRejected)";
         K13 "the provider offers no management, or the answer to the registration lacks a member that the management URI needs"
             => "verdict: failed (UpdateUnsupported) / failed (InvalidResponse)";
         K13a "no update marked in this pass, and the provider asked for a pause that lasts"
@@ -308,6 +308,8 @@ rows! {
             => "verdict: failed (ClientMissing, transient)";
         R4b "no attempt opened, and `onClientLost` of the provider object is Hold"
             => "verdict: failed (ClientLost)";
+        R4c "the manifest sets an authentication method that the provider does not support; or it sets none, and the provider supports neither that of the client nor one that can be chosen"
+            => "verdict: failed (AuthMethodUnsupported)";
         R4a "no attempt opened, and two suspects of this UID without client_id (policy Hold: one), none abandoned"
             => "verdict: failed (OutcomeUnknown)";
         R5 "no attempt opened, recreations or registrations denied"

@@ -44,8 +44,9 @@ pub(super) fn tell(status: &mut OAuthClientStatus, verdict: &Verdict, facts: &Fa
         named.map(|difference| difference.member.as_str()).collect()
     };
     let (other, nothing) = (named(Stated::Other), named(Stated::Nothing));
+    let left = effective::left(record, spec);
     status.effective = if echoed {
-        effective::shown(record, &differences)
+        effective::shown(record, &left, &differences)
     } else {
         Vec::new()
     };
@@ -59,7 +60,6 @@ pub(super) fn tell(status: &mut OAuthClientStatus, verdict: &Verdict, facts: &Fa
         conditions.set(CONDITION, "Unknown", Reason::MetadataNotStated, text);
         return;
     }
-    let left: Vec<&str> = record.cleared.left.keys().map(String::as_str).collect();
     let (status, reason) = match (left.len() + other.len(), nothing.len()) {
         (0, 0) => ("True", Reason::AsRequested),
         (0, _) => ("Unknown", Reason::MetadataNotStated),
@@ -68,8 +68,7 @@ pub(super) fn tell(status: &mut OAuthClientStatus, verdict: &Verdict, facts: &Fa
     let mut text = Vec::new();
     if !left.is_empty() {
         text.push(format!(
-            "the provider keeps the last values of {}, which the manifest no longer sets, whatever the operator sends in their place; see \
-             status.effective. Set them to the values that the application needs, or remove them at the provider",
+            "the provider keeps the last values of {}, which the manifest no longer sets; see status.effective. Set them to the values that the application needs, or remove them at the provider",
             fields(&left)
         ));
     }

@@ -1,7 +1,7 @@
 //! Providers that register other values than a manifest sets, where their object says `substitutions: Reject`.
 
 use serde_json::{Value, json};
-use testbed::providers::{DIALECTS, Fault, Keycloak, Reply, ScriptableProvider};
+use testbed::providers::{DIALECTS, Dialect, Fault, Keycloak, Quirk, Reply, ScriptableProvider};
 
 use super::case::{app, is_stalled};
 use super::{Case, Settled, case};
@@ -57,7 +57,10 @@ fn w116_a_registration_whose_values_are_substituted_is_taken_back_before_an_appl
         policy(case, &double, "Reject").await;
         case.app("", "one").await;
         let message = case.failed("", "SubstitutionRejected").await;
-        assert!(message.contains("spec.grantTypes"), "{message}");
+        assert!(
+            message.contains("spec.grantTypes (") && message.contains("refresh_token"),
+            "{message}"
+        );
         assert!(is_stalled(&case.stage.oauth_client("w116").await));
         assert!(double.clients().is_empty() && case.secret("").await.is_none() && case.suspects().await.is_empty());
         assert_eq!((count(&double, "POST"), count(&double, "DELETE")), (1, 1));
@@ -73,6 +76,40 @@ fn w116_a_registration_whose_values_are_substituted_is_taken_back_before_an_appl
         assert_eq!(count(&double, "POST"), 2);
         case.judge(Settled {
             ledger: double.clients(),
+            ..Settled::default()
+        })
+        .await;
+    });
+}
+
+/// A server that substitutes and does not say when it issued a client: the answer may be about one that somebody uses.
+static UNDATED: Dialect = Dialect {
+    name: "more-grants-undated",
+    seen_at: "nowhere",
+    provider: "",
+    quirks: &[Quirk::Stores(
+        "grant_types",
+        r#"["client_credentials","authorization_code","refresh_token"]"#,
+    )],
+};
+
+#[test]
+fn w116_a_rejected_client_that_may_be_in_use_is_not_deregistered() {
+    case("w116u", async |case| {
+        let double = ScriptableProvider::start(testbed::providers::Persona::Plain)
+            .await
+            .unwrap();
+        double.speak(&UNDATED);
+        policy(case, &double, "Reject").await;
+        case.app("", "one").await;
+        case.failed("", "SubstitutionRejected").await;
+        let left = double.clients().into_keys().next();
+        assert_eq!(case.suspects().await[0].client_id, left);
+        assert!(left.is_some() && case.secret("").await.is_none());
+        assert_eq!((count(&double, "POST"), count(&double, "DELETE")), (1, 0));
+        case.judge(Settled {
+            ledger: double.clients(),
+            excuses: &["SubstitutionRejected"],
             ..Settled::default()
         })
         .await;

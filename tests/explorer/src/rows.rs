@@ -20,7 +20,7 @@ const LEAD_ON: [Row; 9] = [
 ];
 
 /// Rows that nothing in this world leads to yet. Each has a test beside its part, or one on real parts.
-pub(super) const SHOWN_ELSEWHERE: [Row; 12] = [
+pub(super) const SHOWN_ELSEWHERE: [Row; 13] = [
     Row::T1,
     Row::C8a,
     Row::C8c,
@@ -32,6 +32,7 @@ pub(super) const SHOWN_ELSEWHERE: [Row; 12] = [
     Row::K12a,
     Row::K15d,
     Row::K16c,
+    Row::R4c,
     Row::D4a,
 ];
 

@@ -27,7 +27,7 @@ fn w110_as_requested_names_the_fields_that_the_manifest_sets() {
     let request = json!({"scope": "a b", "client_name": "n", "grant_types": ["authorization_code"], "x": 1});
     for (spec, answer, expected, part) in [
         (
-            json!({"scopes": ["a", "b"]}),
+            json!({"scopes": ["a", "b"], "extraMetadata": {"x": 1}}),
             json!({"scope": "b a", "client_name": "n", "x": 1}),
             "True",
             "the manifest sets",
@@ -57,7 +57,7 @@ fn w110_as_requested_names_the_fields_that_the_manifest_sets() {
             "none of the requested members",
         ),
         (
-            json!({"scopes": ["a", "b"]}),
+            json!({"scopes": ["a", "b"], "extraMetadata": {"x": 1}}),
             json!({"scope": "a b", "client_name": "other", "x": 1}),
             "True",
             "the manifest sets",
@@ -71,7 +71,7 @@ fn w110_as_requested_names_the_fields_that_the_manifest_sets() {
     }
     // A default that the provider chose otherwise is shown, too.
     let status = answered(
-        json!({}),
+        json!({"scopes": ["a", "b"], "extraMetadata": {"x": 1}}),
         request,
         json!({"client_name": "other", "scope": "a b", "x": 1}),
         &Verdict::Ready,

@@ -88,6 +88,8 @@ pub enum Quirk {
     FormOnly,
     /// Nobody has to authenticate.
     AcceptsAnybody,
+    /// A registration says when the client was issued.
+    Dates,
     /// A registration is answered with the client that the first one made; with when it was issued, if that is stated.
     Repeats(Option<u64>),
 }
@@ -326,6 +328,7 @@ fn answered(state: &mut State, quirk: &Quirk, operation: Operation, body: &mut V
             }
         }
         Quirk::States(of, member, value) if of == operation => body[member] = parsed(value),
+        Quirk::Dates if operation == Operation::Register => body["client_id_issued_at"] = json!(super::now()),
         Quirk::Lists(of, members) if of == operation => {
             for member in members {
                 if let Some(text) = body[*member].as_str() {
