@@ -63,6 +63,7 @@ mod stage;
 mod staleness;
 mod suspects;
 mod tenancy;
+mod tenants;
 mod tokens;
 mod uninstall;
 mod vanished;

@@ -73,7 +73,7 @@ fn literals(expression: &str) -> Vec<&str> {
 }
 
 /// What the API server refuses, and what it fills in.
-fn restrictions(name: &str, schema: &Value, required: bool) -> Vec<String> {
+fn restrictions(path: &str, schema: &Value, required: bool) -> Vec<String> {
     let mut all = Vec::new();
     if required {
         all.push("required".to_owned());
@@ -105,17 +105,21 @@ fn restrictions(name: &str, schema: &Value, required: bool) -> Vec<String> {
             "" => literals(text(rule, "messageExpression")),
             message => vec![message],
         };
-        let prefix = format!("{name}: ");
+        // The message names the field, which stands beside it here: by its path, or its last part.
+        let own = |message: &str| {
+            let (field, rest) = message.split_once(": ")?;
+            (path == field || path.ends_with(&format!(".{field}"))).then(|| rest.to_owned())
+        };
         all.extend(
             messages
                 .iter()
-                .map(|message| message.trim_start_matches(&prefix).to_owned()),
+                .map(|message| own(message).unwrap_or_else(|| (*message).to_owned())),
         );
     }
     // Of the items of a list, and of the values of a map.
     for (inner, whose) in [("items", "each: "), ("additionalProperties", "each value: ")] {
         if schema[inner].is_object() && !schema[inner]["properties"].is_object() {
-            let of_each = restrictions(name, &schema[inner], false);
+            let of_each = restrictions(path, &schema[inner], false);
             all.extend(of_each.into_iter().map(|restriction| format!("{whose}{restriction}")));
         }
     }
@@ -128,7 +132,7 @@ fn fields(path: &str, schema: &Value, found: &mut Vec<Field>) {
         .as_array()
         .into_iter()
         .flatten()
-        .flat_map(Value::as_str)
+        .filter_map(Value::as_str)
         .collect();
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let own = format!("{path}{name}");
@@ -136,7 +140,7 @@ fn fields(path: &str, schema: &Value, found: &mut Vec<Field>) {
             path: own.clone(),
             kind: kind(field),
             description: text(field, "description").to_owned(),
-            restrictions: restrictions(name, field, required.contains(name.as_str())),
+            restrictions: restrictions(&own, field, required.contains(name.as_str())),
         });
         fields(&format!("{own}."), field, found);
         fields(&format!("{own}[]."), &field["items"], found);
@@ -213,7 +217,7 @@ fn t340_the_reference_of_the_api_has_every_field_of_the_definitions() {
             .as_array()
             .unwrap()
             .iter()
-            .flat_map(Value::as_str)
+            .filter_map(Value::as_str)
             .collect();
         let scope = text(&crd["spec"], "scope").to_lowercase();
         write!(
