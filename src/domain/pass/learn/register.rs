@@ -166,7 +166,7 @@ impl State {
                     let given_up = claim.named.iter().filter(|named| claim::is_given_up(named));
                     self.journal.superseded = given_up.map(|named| named.secret.clone()).collect();
                 }
-                if let Some(disputed) = self.judge_substitutions(&registration, &sent, &provider) {
+                if let Some(disputed) = self.judge_substitutions(&registration, &sent, &provider, seen.now) {
                     self.journal.disputed = Some(disputed);
                     return;
                 }
@@ -203,6 +203,7 @@ impl State {
         registration: &Registration,
         sent: &Request,
         provider: &Provider,
+        now: i64,
     ) -> Option<Box<Disputed>> {
         let first = self.journal.adopts.is_none()
             && self.journal.replaces.is_none()
@@ -212,7 +213,8 @@ impl State {
             return None;
         }
         let (spec, request) = (&self.object.spec, &self.journal.sent);
-        let is_new = claim::is_new(registration) || identity::is_echoed(registration, sent, &provider.target.knobs);
+        let is_new =
+            claim::is_new(registration, now) || identity::is_echoed(registration, sent, &provider.target.knobs);
         let failure = substitution::of_registration(spec, request, registration, provider, is_new)?;
         let hash = substitution::hash(spec, request, provider);
         if !is_new {
