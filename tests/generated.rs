@@ -293,6 +293,8 @@ fn the_matrix_of_providers_shows_the_golden_rows() {
          <!-- Generated from tests/golden/lifecycle.tsv. Do not edit; run .ci/generate. -->\n\n\
          A test registers, uses, changes and deletes a client at each of these servers. The columns show the result.\n\n\
          - **registration** and **update**: `Ready`, or the reason that the condition `Ready` has.\n\
+         - **as requested**: the condition `AsRequested` after the registration, and the members of `status.effective`: those that the \
+         server registered with another value than it was asked for.\n\
          - **token** and **token after it**: whether the credentials in the Secret obtain an access token.\n\
          - **new secret**: whether the update issued a new `client_secret`. The operator writes it to the Secret.\n\
          - **deletion**: *deleted*, or *left, listed*: the client stays at the provider and \

@@ -1,4 +1,4 @@
-//! Bounds on the calls to a provider, and whom they trust.
+//! Bounds on the calls to a provider, whom they trust, and texts of bounded length.
 
 #![allow(
     clippy::doc_markdown,
@@ -6,6 +6,7 @@
 )]
 
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::auth::SecretBacked;
@@ -72,3 +73,13 @@ pub struct Tls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle_from: Option<SecretBacked>,
 }
+
+/// Value of a label.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct LabelValue(
+    #[schemars(length(max = 63), regex(pattern = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"))] pub String,
+);
+
+/// Value of an annotation.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct AnnotationValue(#[schemars(length(max = 4096))] pub String);

@@ -13,9 +13,12 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 use super::adopt::Adopt;
+use super::bounds::{AnnotationValue, LabelValue};
 use super::condition::Condition;
+use super::effective::EffectiveMember;
 use super::metadata::{ClientMetadata, RareMetadata, boxed_rare};
 use super::parts::{Handled, Verification};
+use super::written::{Binding, SecretVersion};
 
 /// A client to be registered at a provider.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -195,7 +198,7 @@ pub struct SecretSpec {
     /// Names of the keys in the Secret, where the defaults do not fit the application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_names: Option<Box<KeyNames>>,
-    /// Whether issuer and endpoints of the provider are written as well. Default true.
+    /// Whether issuer and endpoints of the provider and the authentication method are written as well. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_provider: Option<bool>,
     /// Type, labels and annotations of the Secret.
@@ -239,6 +242,10 @@ pub struct KeyNames {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub end_session_endpoint: Option<String>,
+    /// Key of the authentication method. Default `token_endpoint_auth_method`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub token_endpoint_auth_method: Option<String>,
 }
 
 /// Type, labels and annotations of the credentials Secret.
@@ -262,16 +269,6 @@ pub struct SecretTemplate {
     pub annotations: Option<BTreeMap<String, AnnotationValue>>,
 }
 
-/// Value of a label.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-pub struct LabelValue(
-    #[schemars(length(max = 63), regex(pattern = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"))] pub String,
-);
-
-/// Value of an annotation.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-pub struct AnnotationValue(#[schemars(length(max = 4096))] pub String);
-
 /// What the operator did and found.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -294,6 +291,10 @@ pub struct OAuthClientStatus {
     /// The last attempt at registering.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
+    /// How the client authenticates at the token endpoint, as the provider states it, else as it was requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub token_endpoint_auth_method: Option<String>,
     /// When the client was registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
@@ -322,7 +323,12 @@ pub struct OAuthClientStatus {
     /// Annotation values that were acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<Box<Handled>>,
-    /// `Ready`, `Registered`, `SecretSynced`, `Verified`, and `Reconciling`, `Stalled` or `Suspended` while true.
+    /// Metadata members that the provider registered with other values than it was asked for. The condition `AsRequested` tells whether one
+    /// of them is set in the manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub effective: Vec<EffectiveMember>,
+    /// `Ready`, `Registered`, `SecretSynced`, `AsRequested`, `Verified`, and `Reconciling`, `Stalled` or `Suspended` while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -355,26 +361,6 @@ pub enum AttemptOutcome {
     Unknown,
     /// It is unknown, a suspect tells of the client that it may have left, and another one is recorded.
     Suspected,
-}
-
-/// Name of a Secret.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Binding {
-    /// Name of the Secret.
-    #[schemars(length(max = 253))]
-    pub name: String,
-}
-
-/// One version of a Secret.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretVersion {
-    /// UID of the Secret.
-    #[schemars(length(max = 64))]
-    pub uid: String,
-    /// Its resource version after the operator's write.
-    #[schemars(length(max = 64))]
-    pub resource_version: String,
 }
 
 /// A client that may exist at the provider and that nothing owns.

@@ -48,9 +48,10 @@ members! {
         /// the grant types authorization_code and implicit. Example: `https://app.example.com/callback`.
         #[schemars(length(max = 512), inner(length(min = 1, max = 2048)), extend("x-kubernetes-list-type" = "set"))]
         redirect_uris: Vec<String> = "redirectURIs",
-        /// How the client authenticates at the token endpoint (`token_endpoint_auth_method`): `client_secret_basic` (the
-        /// default), `client_secret_post`, `none` for a public client, `private_key_jwt`, `tls_client_auth` or another
-        /// that the provider knows.
+        /// How the client authenticates at the token endpoint (`token_endpoint_auth_method`): `client_secret_basic`,
+        /// `client_secret_post`, `none` for a public client, `private_key_jwt`, `tls_client_auth` or another that the
+        /// provider supports. Unset: the first of `client_secret_basic`, `client_secret_post` and `client_secret_jwt` that
+        /// the metadata of the provider lists when the client is registered; `status.tokenEndpointAuthMethod` shows it.
         #[schemars(length(min = 1, max = 128))]
         token_endpoint_auth_method: String = "tokenEndpointAuthMethod",
         /// Grant types (`grant_types`, RFC 7591 section 2). Default: `[authorization_code]`.

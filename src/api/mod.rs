@@ -12,6 +12,7 @@ mod client;
 mod client_credentials;
 mod condition;
 mod crds;
+mod effective;
 pub mod metadata;
 pub mod names;
 mod parts;
@@ -21,23 +22,25 @@ mod provider;
 mod provider_status;
 mod reason;
 pub mod rules;
+mod written;
 
 pub use adopt::{Adopt, TokenRef};
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use bearer::{BearerAuth, TokenState, TokenStatus};
-pub use bounds::{Rate, RateLimit, Timeouts, Tls};
+pub use bounds::{AnnotationValue, LabelValue, Rate, RateLimit, Timeouts, Tls};
 pub use capabilities::{
     Capabilities, DeleteSupport, Kept, OmittedMembers, ProbeSupport, Probes, ReadSupport, Rotation, UpdateSupport,
 };
 pub use client::{
-    AnnotationValue, Attempt, AttemptOutcome, Binding, DeletionPolicy, KeyNames, LabelValue, OAuthClient,
-    OAuthClientSpec, OAuthClientStatus, ProviderKind, ProviderRef, SecretSpec, SecretTemplate, SecretVersion, Suspect,
+    Attempt, AttemptOutcome, DeletionPolicy, KeyNames, OAuthClient, OAuthClientSpec, OAuthClientStatus, ProviderKind,
+    ProviderRef, SecretSpec, SecretTemplate, Suspect,
 };
 pub use client_credentials::{AssertionAudience, ClientCredentialsAuth, TokenAuthMethod, TokenReuse};
 pub use condition::Condition;
 pub use crds::{crds, file_name};
+pub use effective::EffectiveMember;
 pub use parts::{Handled, Verification};
-pub use policies::{OnClientLost, OnUnknownOutcome, Verify};
+pub use policies::{Clearing, OnClientLost, OnUnknownOutcome, Substitutions, Verify};
 pub use profile::{Management, ManagementMode, Mark, Preset, Profile, SecretInUpdate, UpdateMembers};
 pub use provider::{
     AllowedNamespaces, Bounded63, ClusterOAuthProvider, ClusterOAuthProviderSpec, Endpoints, OAuthProvider,
@@ -45,3 +48,4 @@ pub use provider::{
 };
 pub use provider_status::ProviderStatus;
 pub use reason::Reason;
+pub use written::{Binding, SecretVersion};

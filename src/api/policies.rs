@@ -32,3 +32,26 @@ pub enum Verify {
     /// Never.
     Never,
 }
+
+/// How an update takes out a member that the manifest no longer sets.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clearing {
+    /// The request leaves it out.
+    Omit,
+    /// The request has null.
+    Null,
+    /// The request has an empty text, list or object.
+    Empty,
+    /// The request has the default of the specification, else an empty value.
+    Default,
+}
+
+/// What to do when a provider registers other values than the manifest sets.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Substitutions {
+    /// The client is used, and its status shows the values.
+    #[default]
+    Accept,
+    /// The client is not used.
+    Reject,
+}

@@ -9,6 +9,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::policies::Clearing;
+
 /// Named sets of settings. What each one sets is in the documentation of the provider.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
@@ -84,6 +86,8 @@ pub struct Preset {
     pub update_members: UpdateMembers,
     /// Whether an update contains the current secret.
     pub secret_in_update: SecretInUpdate,
+    /// How an update takes out a member that the manifest no longer sets; `None`: it is learned.
+    pub clearing: Option<Clearing>,
     /// Path of the registration endpoint below the issuer, where the metadata names none.
     pub registration_path: Option<&'static str>,
     /// Calls begun per minute.
@@ -118,6 +122,7 @@ const STANDARD: Preset = Preset {
     management: ManagementMode::RegistrationAccessToken,
     update_members: UpdateMembers::Requested,
     secret_in_update: SecretInUpdate::Omit,
+    clearing: None,
     registration_path: None,
     per_minute: None,
 };

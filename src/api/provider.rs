@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::auth::{Auth, SecretBacked};
 use super::bounds::{RateLimit, Timeouts, Tls};
-use super::policies::{OnClientLost, OnUnknownOutcome, Verify};
+use super::policies::{Clearing, OnClientLost, OnUnknownOutcome, Substitutions, Verify};
 use super::profile::{Management, Profile};
 use super::provider_status::ProviderStatus;
 
@@ -243,6 +243,17 @@ pub struct ProviderSettings {
     /// Overrides the profile: how registered clients are read, changed and deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management: Option<Management>,
+    /// Overrides the metadata: methods by which clients authenticate at the token endpoint, in place of
+    /// `token_endpoint_auth_methods_supported`. A client that sets no method gets the first of `client_secret_basic`, `client_secret_post`
+    /// and `client_secret_jwt` that is listed; a client that sets another one is refused. Empty: no method is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 128)))]
+    pub token_endpoint_auth_methods: Option<Vec<String>>,
+    /// How an update takes a member out that the manifest no longer sets. `Omit` leaves it out of the request, `Null` sends null, `Empty`
+    /// sends an empty value of its kind, `Default` sends the default of the specification, else an empty value. Unset: the operator tries
+    /// these in this order until the answer no longer contains the member, and remembers for each client which one worked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearing: Option<Clearing>,
     /// What to do when it is unknown whether a registration took effect and the provider cannot be asked. `Register`
     /// registers once more and reports a suspected stray client; `Hold` waits for a person.
     #[serde(default)]
@@ -251,6 +262,11 @@ pub struct ProviderSettings {
     /// its credentials into the Secret; `Hold` keeps the Secret and waits for manual action.
     #[serde(default)]
     pub on_client_lost: OnClientLost,
+    /// What to do when the provider registers other values than a manifest sets. `Accept` uses the client; its status shows the values.
+    /// `Reject` deregisters a client that was just registered, before its Secret exists, and takes an update back by sending the former
+    /// request once; `management.mode` must not be `None`.
+    #[serde(default)]
+    pub substitutions: Substitutions,
     /// Whether the operator tries the credentials of a client after its registration and after each change, with a request that obtains
     /// no token; the condition `Verified` has the result. With `Never`, nothing is tried, and the operator never registers a lost client
     /// again by itself.

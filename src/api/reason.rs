@@ -52,6 +52,20 @@ reasons! {
     Registered => "Nothing to do.",
     /// The provider had lost the client, and the operator registered another one.
     RegisteredAnew => "Restart applications that do not reload the Secret. A suspect may name the former client: check it at the provider.",
+    /// The answer of the provider confirms every value that the manifest sets.
+    AsRequested => "Nothing to do.",
+    /// The provider registered other values than the manifest sets.
+    MetadataSubstituted => "Compare `status.effective` with the manifest. Change the fields that the message names to values that the provider registers, or ask the administrator of the provider to allow the requested ones.",
+    /// The answer of the provider does not contain all members that the manifest sets.
+    MetadataNotStated => "Check at the provider whether it registered the members that the message names.",
+    /// The provider registered another authentication method than the manifest sets, so that the application cannot authenticate.
+    AuthMethodSubstituted => "Set `spec.tokenEndpointAuthMethod` to the method that the message names and configure the application for it, or ask the administrator of the provider to allow the requested method.",
+    /// The provider registered other values than the manifest sets, and its provider object rejects that.
+    SubstitutionRejected => "Change the fields that the message names to values that the provider registers, or set `spec.substitutions: Accept` in the provider object. Nothing is sent again until the manifest or the provider object changes.",
+    /// The provider does not support the authentication method that the manifest sets, or none that the operator can choose.
+    AuthMethodUnsupported => "Set `spec.tokenEndpointAuthMethod` to a method that the message names. If the metadata of the provider is wrong, list its methods in `spec.tokenEndpointAuthMethods` of the provider object.",
+    /// The provider registered a client that authenticates with a secret, and issued none.
+    SecretNotIssued => "Set `spec.tokenEndpointAuthMethod` to a method that the provider supports. If the provider cannot change clients, create the OAuthClient again.",
     /// The Secret holds the recorded credentials.
     SecretWritten => "Nothing to do.",
     /// The provider accepts the credentials in the Secret.

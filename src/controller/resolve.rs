@@ -75,6 +75,7 @@ pub(super) async fn resolve(
             knobs: profile::settings(settings),
             on_unknown_outcome: settings.on_unknown_outcome,
             on_client_lost: settings.on_client_lost,
+            substitutions: settings.substitutions,
             verify: settings.verify,
             ca_bundle,
             deadlines: deadlines(settings),

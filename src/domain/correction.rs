@@ -1,8 +1,9 @@
 //! What to do about a refusal of client metadata: the field of the manifest, and the setting of the provider object that helps if the
 //! provider does not take a member at all.
 
-use crate::api::OAuthClientSpec;
+use crate::api::{Clearing, OAuthClientSpec};
 
+use super::clearing::Cleared;
 use super::failure::Class;
 use super::metadata;
 use super::named_field;
@@ -64,6 +65,23 @@ pub fn advised(mut error: CallError, spec: &OAuthClientSpec, knobs: &Knobs) -> C
     };
     error.failure.message = format!("{}; {advice}{policy}", error.failure.message);
     error
+}
+
+/// The error with what to do about it, if it refuses what an update sent to clear a member.
+#[must_use]
+pub(crate) fn of_clearing(error: &CallError, cleared: &Cleared) -> Option<CallError> {
+    let way = cleared.sending.filter(|way| *way != Clearing::Omit)?;
+    let Some(Fault::Member { manifest, wire, .. }) = error.fault else {
+        return None;
+    };
+    cleared.clears.get(wire)?;
+    let mut error = error.clone();
+    error.failure.message = format!(
+        "{}; spec.{manifest} is no longer set, and the operator cleared {wire} as spec.clearing of the provider says ({way:?}): set that to another value, or \
+         set spec.{manifest}",
+        error.failure.message
+    );
+    Some(error)
 }
 
 /// `is_own`: the manifest sets the member. Settings replace the lists of the profile, so each list is told whole.
@@ -250,6 +268,25 @@ mod tests {
         }
         assert!(told("duplicate redirect_uris", &plain).contains("correct spec.redirectURIs"));
         assert!(!told("exists already", &knobs(Profile::Thunder)).contains("clientName"));
+    }
+
+    #[test]
+    fn w115_a_refused_way_of_clearing_is_told_with_its_setting() {
+        let cleared = |sending| Cleared {
+            sending: Some(sending),
+            clears: json!({"client_uri": "https://a"}).as_object().unwrap().clone(),
+            ..Cleared::default()
+        };
+        let told = |words: &str, sending| of_clearing(&refused(words, Sent::Yes), &cleared(sending));
+        let message = told("client_uri must not be null", Clearing::Null)
+            .unwrap()
+            .failure
+            .message;
+        for part in ["spec.clientURI", "spec.clearing of the provider", "(Null)"] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert_eq!(told("client_uri is required", Clearing::Omit), None);
+        assert_eq!(told("scope is unknown", Clearing::Null), None);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub fn knobs(profile: Profile) -> Knobs {
         secret_in_update: preset.secret_in_update,
         registration_path: preset.registration_path,
         allow_adoption: false,
+        auth_methods: None,
+        clearing: preset.clearing,
     }
 }
 
@@ -51,6 +53,8 @@ pub fn settings(provider: &ProviderSettings) -> Knobs {
             .and_then(|own| own.secret_in_update)
             .unwrap_or(profile.secret_in_update),
         allow_adoption: provider.allow_adoption.unwrap_or(false),
+        auth_methods: provider.token_endpoint_auth_methods.clone(),
+        clearing: provider.clearing.or(profile.clearing),
         ..profile
     }
 }

@@ -8,16 +8,20 @@ use serde_json::{Map, Value};
 
 use crate::api::ManagementMode;
 
+mod authentication;
 mod followed;
 pub mod made;
 mod nested;
+mod rejected;
 
+use super::clearing::Cleared;
 use super::registration::Registration;
 use super::target::Endpoints;
 use super::uri_template;
 
 pub use followed::followed;
 pub use nested::Nested;
+pub use rejected::{RefusedFormer, Rejected};
 
 /// Version of the record's form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -152,6 +156,15 @@ pub struct Record {
     /// Digests of the reference and the token of `spec.adopt` that were taken over last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<String>,
+    /// Authentication method that the operator chose when it registered the client, because the manifest sets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_method: Option<String>,
+    /// Members that the manifest no longer sets: how they are cleared at the provider, and which it still has.
+    #[serde(default, skip_serializing_if = "Cleared::is_empty")]
+    pub cleared: Cleared,
+    /// The update that was taken back, because the provider substituted values of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejected>,
     /// When the provider last accepted the client's own credentials, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<i64>,
@@ -274,29 +287,6 @@ impl Record {
             (Ok(this), Ok(other)) => this == other,
             _ => false,
         }
-    }
-
-    /// How the client authenticates at the token endpoint: as the provider states it, else as it was asked for.
-    #[must_use]
-    pub fn auth_method(&self) -> Option<&str> {
-        [&self.metadata, &self.request].into_iter().find_map(|members| {
-            match members.get("token_endpoint_auth_method")? {
-                Value::String(method) => Some(method.as_str()),
-                // Some providers wrap it into a list.
-                Value::Array(list) if list.len() == 1 => list[0].as_str(),
-                _ => None,
-            }
-        })
-    }
-
-    /// Whether the client has to authenticate with a secret that the provider never issued: what an application got would be
-    /// half a credential.
-    #[must_use]
-    pub fn lacks_secret(&self) -> bool {
-        self.client_secret.is_none()
-            && self
-                .auth_method()
-                .is_some_and(|method| method.starts_with("client_secret"))
     }
 
     /// The member that the URI of this client in the provider's management needs, and that the answer to its registration lacked.

@@ -16,6 +16,7 @@ use super::verification::Tried;
 
 pub use verified::{rejected_since, unanswered_since};
 
+mod as_requested;
 mod suspended;
 mod verified;
 
@@ -128,6 +129,7 @@ pub fn after(previous: &OAuthClientStatus, verdict: &Verdict, facts: &Facts<'_>)
     {
         conditions.set("SecretSynced", "False", failure.reason, &failure.message);
     }
+    as_requested::tell(&mut status, verdict, facts);
     if judged {
         status.observed_generation = facts.generation;
         status.observed_spec = facts.spec.map(suspended::spec_digest);
@@ -142,6 +144,7 @@ fn facts_into(status: &mut OAuthClientStatus, facts: &Facts<'_>) {
     if let Some(record) = facts.record {
         status.client_id = Some(record.client_id.clone());
         status.issuer = Some(record.endpoints.issuer.clone());
+        status.token_endpoint_auth_method = record.auth_method().map(as_requested::method);
         status.registered_at = Some(rfc3339(record.registered_at));
         status.secret_expires_at = record.client_secret_expires_at.map(rfc3339);
     }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::api::Mark;
 use crate::api::{
-    AssertionAudience, ManagementMode, OnClientLost, OnUnknownOutcome, SecretInUpdate, TokenReuse, UpdateMembers,
-    Verify,
+    AssertionAudience, Clearing, ManagementMode, OnClientLost, OnUnknownOutcome, SecretInUpdate, Substitutions,
+    TokenReuse, UpdateMembers, Verify,
 };
 
 use super::bearer::{self, ListedToken};
@@ -168,6 +168,10 @@ pub struct Knobs {
     pub registration_path: Option<&'static str>,
     /// Whether clients that exist may be taken over.
     pub allow_adoption: bool,
+    /// Authentication methods of the token endpoint, in place of those of the metadata; empty: nothing is known.
+    pub auth_methods: Option<Vec<String>>,
+    /// How an update takes out a member that the manifest no longer sets; `None`: it is learned.
+    pub clearing: Option<Clearing>,
 }
 
 /// Deadlines of calls.
@@ -206,6 +210,8 @@ pub struct Target {
     pub on_unknown_outcome: OnUnknownOutcome,
     /// Policy for clients that the provider has lost.
     pub on_client_lost: OnClientLost,
+    /// Policy for values that the provider substitutes.
+    pub substitutions: Substitutions,
     /// Whether a registration's credentials are tried once.
     pub verify: Verify,
     /// PEM authorities to trust instead of the system's.
@@ -280,4 +286,19 @@ pub struct Endpoints {
     pub userinfo: Option<String>,
     /// End session endpoint (RP-Initiated Logout).
     pub end_session: Option<String>,
+    /// Methods by which clients authenticate at the token endpoint, as the metadata lists them. Records do not keep them: the method of a
+    /// client that is registered does not follow them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_methods: Option<Vec<String>>,
+}
+
+impl Endpoints {
+    /// As a record keeps them.
+    #[must_use]
+    pub fn recorded(&self) -> Self {
+        Self {
+            auth_methods: None,
+            ..self.clone()
+        }
+    }
 }

@@ -11,6 +11,7 @@ use url::form_urlencoded::byte_serialize;
 use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
+use crate::domain::registration::Registration;
 use crate::domain::target::{AuthScheme, ClientProof, Credentials};
 
 use super::origin;
@@ -195,6 +196,19 @@ pub(super) fn discreet(mut error: CallError, spoken: &[SecretString]) -> CallErr
         text.clone_into(&mut error.failure.message);
     }
     error
+}
+
+/// Takes members out of an answer that repeat a credential of the operator: what is left is shown in a status.
+pub(super) fn discreet_answer(registration: &mut Registration, spoken: &[SecretString]) {
+    let secrets = spoken.iter().map(ExposeSecret::expose_secret);
+    let secrets: Vec<&str> = secrets.filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
+    registration.metadata.retain(|name, value| {
+        // It is returned as it was sent (RFC 7591 section 3.2.1).
+        name == "software_statement" || {
+            let text = value.to_string();
+            !secrets.iter().any(|secret| text.contains(secret))
+        }
+    });
 }
 
 #[cfg(test)]

@@ -111,6 +111,7 @@ impl Transport {
                 jwks: document.jwks,
                 userinfo: document.userinfo,
                 end_session: document.end_session,
+                auth_methods: document.auth_methods,
             }),
         })
     }

@@ -93,6 +93,7 @@ impl Transport {
         let mut registration =
             wire::parse(&body).map_err(|error| incomprehensible(status, call.asked(), &at, &error.to_string()))?;
         wire::resolve_uri(&mut registration, call.uri());
+        auth::discreet_answer(&mut registration, &spoken);
         // The address that answered is one that may be called; a client is not moved to one that may not.
         if let Some(uri) = &registration.registration_client_uri
             && let Err(error) = self.address(call, uri)

@@ -1,11 +1,17 @@
 //! The metadata document (OpenID Connect Discovery section 3, RFC 8414 section 2), as far as it is needed.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::wire::Object;
 
 /// Longest identifier or URL that is taken over: longer ones fit into no status.
 const LONGEST: usize = 2048;
+/// Longest name of an authentication method: that of the manifest's field.
+const LONGEST_METHOD: usize = 128;
+/// Most authentication methods that are taken over.
+const MOST_METHODS: usize = 32;
 
 /// What is read from a metadata document. Unknown members are ignored, and so is `signed_metadata`, which nothing here
 /// verifies.
@@ -29,6 +35,8 @@ pub struct Metadata {
     pub userinfo: Option<String>,
     /// End session endpoint.
     pub end_session: Option<String>,
+    /// Authentication methods of the token endpoint.
+    pub auth_methods: Option<Vec<String>>,
 }
 
 impl Metadata {
@@ -44,7 +52,9 @@ impl Metadata {
             jwks,
             userinfo,
             end_session,
+            auth_methods,
         } = other;
+        self.auth_methods = self.auth_methods.take().or(auth_methods);
         for (own, theirs) in [
             (&mut self.registration, registration),
             (&mut self.authorization, authorization),
@@ -74,6 +84,7 @@ pub fn parse(body: &[u8]) -> Option<Metadata> {
         jwks: text(&object, "jwks_uri"),
         userinfo: text(&object, "userinfo_endpoint"),
         end_session: text(&object, "end_session_endpoint"),
+        auth_methods: methods(&object),
     })
 }
 
@@ -85,8 +96,25 @@ fn text(object: &Map<String, Value>, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// A list with an entry that is no method says nothing reliable, so none of it is taken over. The order says nothing, and it may be
+/// another in each answer.
+fn methods(object: &Map<String, Value>) -> Option<Vec<String>> {
+    let list = object.get("token_endpoint_auth_methods_supported")?.as_array()?;
+    let method = |value: &Value| {
+        let method = value.as_str()?;
+        let plain =
+            !method.is_empty() && method.len() <= LONGEST_METHOD && method.bytes().all(|byte| byte.is_ascii_graphic());
+        plain.then(|| method.to_owned())
+    };
+    let read = || list.iter().map(method).collect::<Option<BTreeSet<String>>>();
+    let methods = (list.len() <= MOST_METHODS).then(read)??;
+    Some(methods.into_iter().collect())
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -123,5 +151,29 @@ mod tests {
             (found.issuer.as_str(), found.registration.as_deref(), found.jwks),
             ("https://p", Some("https://p/r"), None)
         );
+    }
+
+    #[test]
+    fn w112_a_list_of_authentication_methods_is_read_whole_or_not_at_all() {
+        let read = |list: Value| {
+            let text = json!({"issuer": "https://p", "token_endpoint_auth_methods_supported": list}).to_string();
+            parse(text.as_bytes()).unwrap().auth_methods
+        };
+        assert_eq!(
+            read(json!(["none", "client_secret_post", "none"])).unwrap(),
+            ["client_secret_post", "none"],
+            "the order is not news"
+        );
+        assert_eq!(read(json!([])).unwrap(), [""; 0]);
+        for broken in [
+            json!("none"),
+            json!(["none", 7]),
+            json!(["a b"]),
+            json!([""]),
+            json!(vec!["x"; 33]),
+            json!(null),
+        ] {
+            assert_eq!(read(broken.clone()), None, "{broken}");
+        }
     }
 }

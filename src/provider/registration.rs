@@ -65,6 +65,7 @@ impl Transport {
         let mut registration = wire::parse(&body)
             .map_err(|error| incomprehensible(status, Asked::Registration, &at, &error.to_string()))?;
         wire::resolve_uri(&mut registration, &endpoints.registration);
+        auth::discreet_answer(&mut registration, &spoken);
         Ok(Registration {
             answered_at,
             ..registration

@@ -17,7 +17,7 @@ use testbed::site::Site;
 use crate::stage::{Stage, condition, is, judged};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/lifecycle.tsv");
-const HEADER: &str = "kind\tserver\tversion\tfound by\tregistration\ttoken\tupdate\tnew secret\ttoken after it\tdeletion\twithout its token";
+const HEADER: &str = "kind\tserver\tversion\tfound by\tregistration\tas requested\ttoken\tupdate\tnew secret\ttoken after it\tdeletion\twithout its token";
 
 /// A grant that needs no browser, so that the credentials can be used.
 const SPEC: &str = "grantTypes: [client_credentials]\nredirectURIs: ['https://app.example/PATH']";
@@ -155,6 +155,18 @@ async fn verdict(stage: &Stage, name: &str, settled: impl Fn(&OAuthClient) -> bo
     said(&object).unwrap()
 }
 
+/// What the condition says, and the members that the provider registered otherwise.
+fn as_requested(object: &OAuthClient) -> String {
+    let status = condition(object, "AsRequested").map_or("-", |condition| condition.status.as_str());
+    let effective = object.status.iter().flat_map(|status| &status.effective);
+    let members: Vec<&str> = effective.map(|effective| effective.member.as_str()).collect();
+    if members.is_empty() {
+        status.to_owned()
+    } else {
+        format!("{status}: {}", members.join(", "))
+    }
+}
+
 /// Every object of the wave, in one call.
 async fn apply(stage: &Stage, servers: &[Server], manifests: impl Fn(&Server) -> String) {
     stage.apply(&servers.iter().map(manifests).collect::<String>()).await;
@@ -175,6 +187,8 @@ async fn registered(stage: &Stage, servers: &mut [Server]) {
         for name in server.names() {
             let verdict = verdict(stage, &name, |_| true).await;
             server.saw("registration", verdict);
+            let object = stage.oauth_client(&name).await;
+            server.saw("as requested", as_requested(&object));
             let id = stage
                 .secret(&name)
                 .await

@@ -41,7 +41,8 @@ fn seen(secret: &Secret) -> Seen {
 }
 
 const KEY_NAMES: &str = "{keyNames: {clientID: ID, clientSecret: KEY, issuer: ISS, authorizationEndpoint: AUTH, \
-                         tokenEndpoint: TOKEN, jwksURI: JWKS, userinfoEndpoint: USER, endSessionEndpoint: END}}";
+                         tokenEndpoint: TOKEN, jwksURI: JWKS, userinfoEndpoint: USER, endSessionEndpoint: END, \
+                         tokenEndpointAuthMethod: METHOD}}";
 const TEMPLATE: &str = "{template: {labels: {team: a, app.kubernetes.io/part-of: argocd}, annotations: {note: b c}}}";
 
 /// Values of `spec.secret` that [`t80_every_field_of_the_secret_is_found_in_the_secret_and_no_longer_when_it_is_unset`] tries
@@ -121,6 +122,7 @@ async fn t80_every_field_of_the_secret_is_found_in_the_secret_and_no_longer_when
         ("jwks_uri", at("/jwks")),
         ("userinfo_endpoint", at("/userinfo")),
         ("end_session_endpoint", at("/logout")),
+        ("token_endpoint_auth_method", "client_secret_basic".to_owned()),
     ];
     let credentials = [("client_id", id), ("client_secret", secret)];
     let usual: BTreeMap<_, _> = credentials.iter().chain(&endpoints).cloned().collect();
@@ -151,6 +153,7 @@ async fn t80_every_field_of_the_secret_is_found_in_the_secret_and_no_longer_when
         ("jwks_uri", "JWKS"),
         ("userinfo_endpoint", "USER"),
         ("end_session_endpoint", "END"),
+        ("token_endpoint_auth_method", "METHOD"),
     ];
     let without = credentials.iter().cloned().collect();
     let basic = [("client_id", "username"), ("client_secret", "password")];

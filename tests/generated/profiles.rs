@@ -33,6 +33,7 @@ fn settings(preset: &Preset) -> Vec<(&'static str, String)> {
         management,
         update_members,
         secret_in_update,
+        clearing,
         registration_path,
         per_minute,
     } = *preset;
@@ -71,6 +72,11 @@ fn settings(preset: &Preset) -> Vec<(&'static str, String)> {
             "management.secretInUpdate",
             secret_in_update != standard.secret_in_update,
             word(format!("{secret_in_update:?}")),
+        ),
+        (
+            "clearing",
+            clearing.is_some(),
+            word(clearing.map(|clearing| format!("{clearing:?}")).unwrap_or_default()),
         ),
         (
             "endpoints.registration",

@@ -45,7 +45,7 @@ pub(super) fn token(view: &View<'_>, record: &Record) -> Option<Decision> {
         // A view that lags behind must not undo a newer token, nor may an update that is under way bring one after this.
         Some(_) if !view.journal.object_read => row.does(Effect::ReadObject),
         Some(_) => match view.seen.foreign_update_age.and_then(|age| UNDER_WAY.checked_sub(age)) {
-            Some(wait) => row.fails(super::keep::under_way(wait)),
+            Some(wait) => row.fails(super::change::under_way(wait)),
             None => row.does(take(adoption, uri)),
         },
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::{OnUnknownOutcome, Reason, Suspect, names};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
-use crate::domain::{metadata, secret};
+use crate::domain::{auth_method, metadata, secret, substitution};
 
 use super::adopt;
 use super::effect::{Decision, Effect, Verdict};
@@ -41,17 +41,8 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
     }
     match client_id {
         Some(client_id) if view.abandons(client_id) => {
-            let attempt = view
-                .object
-                .status
-                .as_ref()
-                .and_then(|s| s.attempt.as_ref())
-                .map_or_else(|| identity::unknown_attempt(client_id), |a| a.id.clone());
-            if !view.is_suspect(&attempt, Some(client_id)) {
-                return Row::C3.does(Effect::EnterSuspect(Suspect {
-                    attempt,
-                    client_id: Some(client_id.to_owned()),
-                }));
+            if let Some(decision) = given_up(view, client_id) {
+                return decision;
             }
         }
         // A lost record is recovered by a token of its client.
@@ -105,7 +96,10 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
     if let Some(decision) = adopt::client(view, provider) {
         return decision;
     }
-    if !view.was_registered() && view.was_rejected(|| fingerprint(&request, provider)) {
+    if let Some(failure) = substitution::unsupported(provider) {
+        return Row::C8c.fails(failure);
+    }
+    if !view.was_registered() && is_rejected(view, &request, provider) {
         return Row::C9.ends(Verdict::Nothing);
     }
     if let (Some(pause), None) = (view.seen.pause, &view.journal.attempt) {
@@ -114,10 +108,12 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
     if view.endpoints.is_none() {
         return Row::C10.does(Effect::Discover);
     }
-    match view.credentials {
-        CredentialsView::Foreign => return Row::C11.fails(foreign_secret(&secret::name(view.object))),
-        CredentialsView::Former => return Row::C11.fails(former_secret(&secret::name(view.object))),
-        CredentialsView::Absent | CredentialsView::Unseen { .. } | CredentialsView::Ours(_) => {}
+    let request = match auth_method::settle(request, &view.object.spec, &provider.target.knobs, view.endpoints) {
+        Err(failure) => return Row::C10a.fails(failure),
+        Ok(request) => request,
+    };
+    if let Some(failure) = name_taken(view) {
+        return Row::C11.fails(failure);
     }
     if let (Some(rest), None) = (view.seen.registrations_denied, &view.journal.attempt) {
         return Row::C11a.fails(denied(rest));
@@ -129,6 +125,38 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
         return Row::C13.does(open_attempt(view));
     }
     Row::C14.does(register(view, provider, request))
+}
+
+/// C3: the known client is given up, and stays named.
+fn given_up(view: &View<'_>, client_id: &str) -> Option<Decision> {
+    let told = view.object.status.as_ref().and_then(|status| status.attempt.as_ref());
+    let attempt = told.map_or_else(|| identity::unknown_attempt(client_id), |attempt| attempt.id.clone());
+    let client = Some(client_id);
+    (!view.is_suspect(&attempt, client)).then(|| {
+        Row::C3.does(Effect::EnterSuspect(Suspect {
+            attempt,
+            client_id: client.map(str::to_owned),
+        }))
+    })
+}
+
+/// Why the credentials Secret could not be written.
+fn name_taken(view: &View<'_>) -> Option<Failure> {
+    let name = || secret::name(view.object);
+    match view.credentials {
+        CredentialsView::Foreign => Some(foreign_secret(&name())),
+        CredentialsView::Former => Some(former_secret(&name())),
+        CredentialsView::Absent | CredentialsView::Unseen { .. } | CredentialsView::Ours(_) => None,
+    }
+}
+
+/// Whether the request was refused. Which authentication method is chosen for it is known only after discovery.
+fn is_rejected(view: &View<'_>, request: &metadata::Request, provider: &Provider) -> bool {
+    let spec = &view.object.spec;
+    auth_method::possible(request, spec).any(|request| {
+        view.was_rejected(|| fingerprint(&request, provider))
+            || view.was_rejected(|| substitution::hash(spec, &request, provider))
+    })
 }
 
 /// The marker of a fresh attempt.

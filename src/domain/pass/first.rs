@@ -5,10 +5,11 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::marker::Marker;
 use crate::domain::record::{Phase, Record};
 use crate::domain::restore;
+use crate::domain::substitution;
 
 use super::effect::{Decision, Effect, Verdict};
 use super::row::Row;
-use super::view::{RecordView, View};
+use super::view::{ProviderView, RecordView, View};
 use super::{create, delete};
 
 /// A3: the installation of another namespace registered the client and holds its record.
@@ -44,6 +45,12 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     {
         return Some(Row::A7.does(Effect::SaveRecord(Box::new(Record {
             in_flight: None,
+            rejected: match (view.provider, &journal.failure) {
+                (ProviderView::Resolved(provider), Some(failure)) => {
+                    substitution::after_refusal(record, failure, provider)
+                }
+                _ => record.rejected.clone(),
+            },
             ..record.clone()
         }))));
     }

@@ -7,15 +7,17 @@ use kube::ResourceExt;
 
 use crate::api::{Reason, Suspect, names};
 use crate::domain::adoption;
+use crate::domain::auth_method;
 use crate::domain::failure::Class;
 use crate::domain::identity;
 use crate::domain::metadata::Request;
 use crate::domain::record::Record;
 use crate::domain::record::made::{self, Origin};
+use crate::domain::substitution;
 
+use super::change;
 use super::effect::{Decision, Effect};
 use super::journal::Compensation;
-use super::keep;
 use super::row::Row;
 use super::template;
 use super::view::{CredentialsView, ProviderView, RecordView, View};
@@ -35,9 +37,13 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     if journal.registration.is_some() {
         return Some(registration(view));
     }
-    if let (Some((request, answer)), RecordView::Present(record)) = (&journal.answer, view.record) {
-        let mut after = keep::after_update(record, request, answer);
+    if let (Some((request, answer)), RecordView::Present(record)) = (journal.answer.as_deref(), view.record) {
+        let mut after = change::after_update(record, request, answer);
         after.adopted = journal.adopts.clone().or(after.adopted);
+        after.auth_method = auth_method::chosen(request, &view.object.spec).or(after.auth_method);
+        if let ProviderView::Resolved(provider) = view.provider {
+            after.rejected = substitution::of_update(&view.object.spec, record, &after, provider);
+        }
         return Some(Row::A2.does(Effect::SaveRecord(Box::new(after))));
     }
     if let (Some(attempt), RecordView::Present(record)) = (&journal.overtaken, view.record) {

@@ -40,6 +40,8 @@ pub struct Journal {
     pub registration: Option<Registration>,
     /// Why that client cannot be recorded.
     pub unrecordable: Option<Failure>,
+    /// Whether that is because the provider substituted values, by the digest of the request and of the provider.
+    pub rejects: Option<String>,
     /// How far the deregistration of that client has come.
     pub compensation: Compensation,
     /// The client of an answer that cannot be taken over.
@@ -85,11 +87,13 @@ pub struct Journal {
     /// What a look at another client's credentials told, after this one's were rejected.
     pub control: Option<Control>,
     /// An accepted update: the request and what the provider answered.
-    pub answer: Option<(Request, Registration)>,
+    pub answer: Option<Box<(Request, Registration)>>,
     /// The attempt under which this pass has marked an update as in flight.
     pub marked: Option<String>,
     /// Whether the provider refused an update for good.
     pub refused: bool,
+    /// The update of this pass that cleared a member, and that the provider refused for it, by the attempt of its mark.
+    pub clearing_refused: Option<String>,
     /// Whether the update is to be sent again with the client's secret in it.
     pub with_secret: bool,
     /// The update or the deregistration that was answered with 404, which may only mean that it is not offered.

@@ -1,25 +1,21 @@
 //! Part K of the table: a client that is registered and recorded.
 
-use std::time::Duration;
-
-use crate::api::{Reason, SecretInUpdate, Suspect};
+use crate::api::{Reason, Suspect};
+use crate::domain::auth_method;
 use crate::domain::expiry;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::metadata::{self, Request};
-use crate::domain::record::{self, InFlight, Record, made};
-use crate::domain::registration::Registration;
+use crate::domain::record::{self, Record};
 use crate::domain::secret::{self, Repair};
-use crate::domain::status;
 use crate::domain::uri_template;
-use secrecy::ExposeSecret;
 
-use super::create::{self, RECORDED_WITHIN};
+use super::create;
 use super::effect::{Decision, Effect, Verdict};
 use super::first::{foreign_secret, former_secret};
 use super::row::Row;
 use super::view::{CredentialsView, Provider, ProviderView, RecordView, View};
-use super::{UNDER_WAY, adopt, recreate, verify};
+use super::{UNDER_WAY, adopt, change, recreate, verify};
 
 pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     let RecordView::Present(record) = view.record else {
@@ -34,6 +30,7 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
         }));
     }
     let decision = doubt(view, record)
+        .or_else(|| change::take_back(view, record))
         .or_else(|| secret_step(view, record))
         .or_else(|| request_step(view, record));
     Some(decision.unwrap_or_else(|| finish(view, record)))
@@ -74,7 +71,7 @@ fn find(view: &View<'_>) -> Option<Decision> {
 }
 
 /// K2 to K6: the application's Secret first, which needs no provider.
-fn secret_step(view: &View<'_>, record: &Record) -> Option<Decision> {
+pub(super) fn secret_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     // K2a
     if record.lacks_secret() {
         return None;
@@ -139,6 +136,11 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     if replaces {
         return Some(replace(view, record, provider, request));
     }
+    let bare = request.clone();
+    let request = match auth_method::keep(request, spec, record.former_auth_method(), knobs, view.endpoints) {
+        Err(failure) => return Some(Row::K10d.fails(failure)),
+        Ok(request) => request,
+    };
     if let Some(decision) = adopt::token(view, record) {
         return Some(decision);
     }
@@ -146,9 +148,17 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     if settled && let Some(followed) = record::followed(record, provider, found) {
         return Some(Row::K10c.does(Effect::SaveRecord(Box::new(followed))));
     }
-    // K11
+    if let Some(saved) = change::clearing_refused(view, record) {
+        return Some(saved);
+    }
     let is_fixed = record.management_uri().is_none();
-    if settled && metadata::is_same(&record.request, &request, spec, &name, knobs, is_fixed) {
+    let unsent = change::unsent(view, record, provider);
+    let clears = !is_fixed && record.cleared.goes_on(knobs.clearing, &unsent);
+    if let Some(decision) = change::taken_back(view, record, provider, &request, clears) {
+        return Some(decision);
+    }
+    // K11
+    if settled && !view.journal.disowned && !clears && unsent.is_same(&record.request, &request, is_fixed) {
         // What was missed before is no first look of a later change.
         let found = || {
             Row::K11b.does(Effect::SaveRecord(Box::new(Record {
@@ -159,78 +169,14 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         return record.missing_since.is_some().then(found);
     }
     if view.journal.disowned {
-        return Some(recreate::next(view, record, provider, request));
+        return Some(recreate::next(view, record, provider, bare));
     }
-    Some(update(view, record, provider, request))
-}
-
-/// K12 to K15: the manifest asks for something else than the record says was accepted.
-fn update(view: &View<'_>, record: &Record, provider: &Provider, request: Request) -> Decision {
-    let fingerprint = || create::fingerprint(&request, provider);
-    let other_in_flight = |in_flight: &InFlight| in_flight.request_hash != fingerprint();
-    if view.was_rejected(fingerprint) && !record.in_flight.as_ref().is_some_and(other_in_flight) {
-        return Row::K12.ends(Verdict::Nothing);
-    }
-    if let Some(member) = record.lacks_member() {
-        return Row::K13.fails(uri_template::unmanageable(member, &record.client_id));
-    }
-    if record.management_uri().is_none() {
-        return Row::K13.fails(Failure::update_unsupported(&record.client_id, false));
-    }
-    if let (Some(pause), None) = (view.seen.pause, &view.journal.marked) {
-        return Row::K13a.fails(create::paused(pause));
-    }
-    match view.endpoints {
-        None => return Row::K14.does(Effect::Discover),
-        Some(found) if found.issuer != record.endpoints.issuer => {
-            return Row::K14.fails(provider_changed(&found.issuer, &record.endpoints.issuer));
-        }
-        Some(_) => {}
-    }
-    if !view.journal.object_read {
-        return Row::K14a.does(Effect::ReadObject);
-    }
-    let deadline = provider.target.deadlines.request + RECORDED_WITHIN;
-    let age = view.seen.foreign_update_age;
-    let rest = age.and_then(|age| deadline.checked_sub(age));
-    if let Some(wait) = rest.filter(|wait| !wait.is_zero()) {
-        return Row::K14b.fails(under_way(wait));
-    }
-    let hash = fingerprint();
-    // The mark is this pass's own, so that nobody else's update is taken for it; or an earlier pass of this process left it, and it
-    // says all that another one would.
-    let marked = record.in_flight.as_ref().is_some_and(|in_flight| {
-        let left = age.is_none() && in_flight.unanswered && !in_flight.attempt.is_empty();
-        in_flight.request_hash == hash && (left || view.journal.marked.as_ref() == Some(&in_flight.attempt))
-    });
-    if !marked {
-        let in_flight = Some(InFlight {
-            request_hash: hash,
-            attempt: view.seen.fresh_attempt.to_owned(),
-            unanswered: record.in_flight.is_some(),
-        });
-        return Row::K15.does(Effect::MarkUpdate(Box::new(Record {
-            in_flight,
-            overtaken: None,
-            accepted: record
-                .accepted
-                .or_else(|| status::verified_at(view.object.status.as_ref())),
-            ..record.clone()
-        })));
-    }
-    let knobs = &provider.target.knobs;
-    let mut body = made::update_body(&request, record, knobs);
-    let with_secret = view.journal.with_secret || knobs.secret_in_update == SecretInUpdate::Include;
-    if let (true, Some(secret)) = (with_secret, &record.client_secret) {
-        // Some providers demand the current secret in an update, others refuse every update that holds it.
-        body.insert("client_secret".to_owned(), secret.expose_secret().into());
-    }
-    Row::K15.does(Effect::Update { request, body })
+    Some(change::update(view, record, provider, request))
 }
 
 /// K10a: the user wants another client in the place of this one.
 fn replace(view: &View<'_>, record: &Record, provider: &Provider, request: Request) -> Decision {
-    if view.journal.attempt.is_none() && view.was_rejected(|| create::fingerprint(&request, provider)) {
+    if view.journal.attempt.is_none() && was_rejected(view, record, provider, &request) {
         return Row::K10a.ends(Verdict::Nothing);
     }
     match view.endpoints {
@@ -243,10 +189,13 @@ fn replace(view: &View<'_>, record: &Record, provider: &Provider, request: Reque
     }
 }
 
-/// Another replica may be in the middle of it: what it sent must not arrive after what is sent now.
-pub(super) fn under_way(wait: Duration) -> Failure {
-    let text = "an update that another replica of the operator began may still be in progress; the operator waits until it has ended";
-    Failure::new(Class::Transient, Reason::Progressing, text).after(Some(wait))
+/// Whether the request for another client was rejected. Which authentication method it has is known only after discovery.
+fn was_rejected(view: &View<'_>, record: &Record, provider: &Provider, request: &Request) -> bool {
+    let (spec, knobs) = (&view.object.spec, &provider.target.knobs);
+    let kept = auth_method::anew(request.clone(), spec, record.former_auth_method(), knobs, None);
+    auth_method::possible(request, spec)
+        .chain(kept)
+        .any(|request| view.was_rejected(|| create::fingerprint(&request, provider)))
 }
 
 fn finish(view: &View<'_>, record: &Record) -> Decision {
@@ -289,20 +238,26 @@ fn finish(view: &View<'_>, record: &Record) -> Decision {
         Some(former) if bound == Some(secret::name(view.object).as_str()) => {
             Row::K16.does(Effect::DeleteFormer(former.clone()))
         }
-        _ => verify::verdict(view, record).unwrap_or_else(|| Row::K17.ends(Verdict::Ready)),
+        _ => verify::verdict(view, record)
+            .or_else(|| contradiction(view, record).map(|failure| Row::K16c.fails(failure)))
+            .unwrap_or_else(|| Row::K17.ends(Verdict::Ready)),
     }
 }
 
-/// The record after an accepted update: everything that the answer states, and nothing in flight.
-pub(super) fn after_update(record: &Record, request: &Request, answer: &Registration) -> Record {
-    let mut record = Record {
-        request: request.clone(),
-        in_flight: None,
-        missing_since: None,
-        ..record.clone()
-    };
-    record.absorb(answer.clone());
-    record
+/// The application authenticates by the method that its manifest sets, and the provider registered another one.
+fn contradiction(view: &View<'_>, record: &Record) -> Option<Failure> {
+    let wanted = view.object.spec.metadata.token_endpoint_auth_method.as_deref()?;
+    let stated = record.stated_auth_method().filter(|stated| *stated != wanted)?;
+    // Some servers take both from any client, and state the same one for each.
+    let by_secret = |method: &str| matches!(method, "client_secret_basic" | "client_secret_post");
+    if by_secret(wanted) && by_secret(stated) {
+        return None;
+    }
+    let text = format!(
+        "the provider registered tokenEndpointAuthMethod {stated} instead of {wanted}, so an application that uses {wanted} cannot authenticate. Set \
+         spec.tokenEndpointAuthMethod to {stated} and configure the application for it, or ask the administrator of the provider to allow {wanted}"
+    );
+    Some(Failure::new(Class::Denied, Reason::AuthMethodSubstituted, text))
 }
 
 /// What an application got would be half a credential.
@@ -312,7 +267,7 @@ fn half_a_credential(record: &Record) -> Failure {
          spec.tokenEndpointAuthMethod to a method that the provider supports, or delete the OAuthClient and create it again",
         record.auth_method().unwrap_or_default()
     );
-    Failure::new(Class::Denied, Reason::InvalidResponse, text)
+    Failure::new(Class::Denied, Reason::SecretNotIssued, text)
 }
 
 pub(super) fn provider_changed(now: &str, before: &str) -> Failure {

@@ -11,6 +11,7 @@
 
 mod adopt;
 mod before;
+mod change;
 mod create;
 mod delete;
 mod effect;

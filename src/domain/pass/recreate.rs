@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::api::{OnClientLost, OnUnknownOutcome, Reason, Verify, names};
+use crate::domain::auth_method;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::Request;
 use crate::domain::probe::{self, Control, Standing};
@@ -45,8 +46,14 @@ pub(super) fn next(view: &View<'_>, record: &Record, provider: &Provider, reques
     replace(view, record, provider, request)
 }
 
-/// Registers another client in the place of the recorded one, which stays named.
+/// Registers another client in the place of the recorded one, which stays named. `request`: without an authentication method that was
+/// chosen.
 pub(super) fn replace(view: &View<'_>, record: &Record, provider: &Provider, request: Request) -> Decision {
+    let (spec, knobs) = (&view.object.spec, &provider.target.knobs);
+    let request = match auth_method::anew(request, spec, record.former_auth_method(), knobs, view.endpoints) {
+        Err(failure) => return Row::R4c.fails(failure),
+        Ok(request) => request,
+    };
     if view.journal.attempt.is_some() {
         return Row::R7.does(create::register(view, provider, request));
     }

@@ -190,12 +190,16 @@ rows! {
             => "verdict: failed (InvalidSpec)";
         C8a "`spec.adopt` is set: the provider object does not allow it, or its clients have no tokens / Secret foreign / token not read / unusable / endpoints unknown / dry runs not done / finalizer missing / else"
             => "verdict: failed (AdoptionNotAllowed, InvalidSpec) / failed (SecretConflict) / read it / verdict: failed / discover / dry-run both Secrets / add the finalizer / read the client with the token: shown, it is the answer to claim (A1)";
+        C8c "the provider object rejects substitutions, and its clients are not managed"
+            => "verdict: failed (InvalidSpec)";
         C9 "this very request was rejected by this very provider, the last attempt did not register a client, and no new `reconcile` value asks for another try"
             => "verdict: nothing";
         C9a "no attempt opened, and the provider asked for a pause that lasts"
             => "verdict: failed (RateLimited, transient, after the rest)";
         C10 "endpoints unknown"
             => "discover";
+        C10a "the provider does not support the authentication method that the manifest sets, or none that can be chosen"
+            => "verdict: failed (AuthMethodUnsupported)";
         C11 "credentials Secret foreign / a former owner's"
             => "verdict: failed (SecretConflict / SecretBeingRemoved)";
         C11a "no attempt opened, registrations at this provider denied"
@@ -216,6 +220,8 @@ rows! {
             => "enter a suspect, which closes the attempt as suspected";
         K1c "the same, client_id a chosen one, not looked up"
             => "resolve the provider, discover, look the client up: found, it is the registration in hand (A1), whose secret may be another";
+        K1d "the provider substituted values of the last update, its object says Reject, and the former request was not sent again: provider unresolved / refused / else"
+            => "resolve it / verdict: failed / send the former request as an update (K12 to K15)";
         K2a "the client authenticates by a secret that the provider never issued"
             => "go on with K7";
         K2 "credentials metadata is what the status says and the generation is judged Ready, or only its expired secret keeps it from being Ready"
@@ -238,18 +244,24 @@ rows! {
             => "verdict: failed (InvalidSpec)";
         K10a "the `replace` annotation names the recorded client, and that was not done: this request was rejected / endpoints unknown / of another issuer / object not read / else"
             => "verdict: nothing / discover / verdict: failed (ProviderChanged) / read it / rows R4a to R7, without the breaker for clients registered anew";
+        K10d "endpoints known, and the manifest sets another authentication method than the stored request, which the provider does not support; or it sets none any more, and the provider supports none that can be chosen"
+            => "verdict: failed (AuthMethodUnsupported)";
         K10b "`spec.adopt` names another token than was taken over last: not read / unusable / endpoints unknown / of another issuer / else"
             => "read it / verdict: failed, unless the same reference was taken over before / discover / verdict: failed (ProviderChanged) / read the client with the token: the recorded one, it is the answer to save (A2)";
         K10c "nothing in flight, no update overtaken, and the endpoints of the provider, as far as discovery has found them, or the authorities, origins, deadlines or management settings of the provider object differ from those in the record; the issuer is the same"
             => "save the record with them; then the Secret is compared with it (K6)";
         K11b "nothing in flight, the stored request equals the wanted one, and the client was noted as missing"
             => "save the record without that";
-        K11 "nothing in flight, no update overtaken, and the stored request equals the wanted one"
+        K11 "nothing in flight, no update overtaken, the stored request equals the wanted one, and no member is left at the provider that another way of clearing may take out"
             => "go on with K15a";
+        K11c "the update of this pass cleared a member that the manifest no longer sets, and the provider refused it; the rest of the request is accepted already, or it may be sent without that"
+            => "save the record with nothing in flight, and with this way of clearing as tried";
         K11a "the update of this pass was answered \"gone or unauthorised\", and nothing was in flight before"
             => "part R";
         K12 "nothing else in flight, and this very change was rejected by this very provider, nothing else has failed since, and no new `reconcile` value asks for another try"
             => "verdict: nothing";
+        K12a "nothing in flight but what clears a member, and this very change was taken back at this very provider, or the provider refused the former request for good, and no new `reconcile` value asks for another try: a member that only the change has set is left at the provider, and another way of clearing may take it out / else"
+            => "send the former request once more (K12 to K15) / verdict: failed (SubstitutionRejected)";
         K13 "the provider offers no management, or the answer to the registration lacks a member that the management URI needs"
             => "verdict: failed (UpdateUnsupported) / failed (InvalidResponse)";
         K13a "no update marked in this pass, and the provider asked for a pause that lasts"
@@ -262,8 +274,8 @@ rows! {
             => "verdict: failed (Progressing, transient)";
         K15 "this very change not marked in flight by this pass, nor by an earlier one of this process after an update that was not answered; else"
             => "save the record with `inFlight`; update";
-        K15a "the client authenticates by a secret that the provider never issued, or the answer to its registration lacks a member that the management URI needs"
-            => "verdict: failed (InvalidResponse)";
+        K15a "the client authenticates by a secret that the provider never issued / the answer to its registration lacks a member that the management URI needs"
+            => "verdict: failed (SecretNotIssued) / failed (InvalidResponse)";
         K15e "the client secret has expired"
             => "verdict: failed (SecretExpired)";
         K15f "the credentials were never tried as they are now, or were rejected or not answered and are to be tried again (below), and the provider is unresolved"
@@ -280,6 +292,8 @@ rows! {
             => "verdict: failed (SecretRejected, transient, after 5, 15 or 60 s; after 60 s where nothing can be tried now)";
         K16b "they are rejected for the fourth time, and no new `reconcile` value asks for another try"
             => "verdict: failed (SecretRejected)";
+        K16c "the manifest sets an authentication method, and the provider states another one"
+            => "verdict: failed (AuthMethodSubstituted)";
         K17 "else"
             => "verdict: Ready";
     }
@@ -294,6 +308,8 @@ rows! {
             => "verdict: failed (ClientMissing, transient)";
         R4b "no attempt opened, and `onClientLost` of the provider object is Hold"
             => "verdict: failed (ClientLost)";
+        R4c "the manifest sets an authentication method that the provider does not support; or it sets none, and the provider supports neither that of the client nor one that can be chosen"
+            => "verdict: failed (AuthMethodUnsupported)";
         R4a "no attempt opened, and two suspects of this UID without client_id (policy Hold: one), none abandoned"
             => "verdict: failed (OutcomeUnknown)";
         R5 "no attempt opened, recreations or registrations denied"

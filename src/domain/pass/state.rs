@@ -365,8 +365,8 @@ impl State {
         });
     }
 
-    /// Takes a record that was just stored for the newest. If it holds other credentials or endpoints than before, what the watch says
-    /// of the Secret no longer tells that it is right.
+    /// Takes a record that was just stored for the newest. If it holds other credentials or endpoints than before, or another way to use
+    /// them, what the watch says of the Secret no longer tells that it is right.
     pub(super) fn holds(&mut self, record: Box<Record>, revision: SecretRevision) {
         if let Some((before, _)) = self.record()
             && verification::digest(before) != verification::digest(&record)
@@ -374,7 +374,7 @@ impl State {
             (self.journal.tried, self.journal.renewed) = (None, true);
         }
         let is_shown = |before: &Record| {
-            before.credential_generation == record.credential_generation && before.endpoints == record.endpoints
+            verification::digest(before) == verification::digest(&record) && before.endpoints == record.endpoints
         };
         if !self.record().is_some_and(|(before, _)| is_shown(before))
             && let StoredCredentials::Unseen { as_written, .. } = &mut self.credentials

@@ -5,6 +5,7 @@
 #![allow(clippy::semicolon_if_nothing_returned, reason = "one-line changes of a world")]
 
 mod adopt_rows;
+mod answered_rows;
 mod create_rows;
 mod delete_rows;
 mod expiry_rows;
@@ -85,6 +86,7 @@ fn provider() -> Provider {
             knobs: knobs(Profile::Rfc7592),
             on_unknown_outcome: crate::api::OnUnknownOutcome::Register,
             on_client_lost: crate::api::OnClientLost::Register,
+            substitutions: crate::api::Substitutions::Accept,
             verify: crate::api::Verify::Auto,
             ca_bundle: None,
             presented: crate::domain::target::Presented::default(),

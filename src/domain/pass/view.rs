@@ -270,6 +270,7 @@ impl View<'_> {
             Reason::UpdateUnsupported,
             Reason::InvalidResponse,
             Reason::AlreadyManaged,
+            Reason::SubstitutionRejected,
         ];
         let refused = |reason: &str| Reason::parse(reason).is_some_and(|reason| refusals.contains(&reason));
         let stalled = status

@@ -21,7 +21,7 @@ pub fn followed(record: &Record, provider: &Provider, endpoints: Option<&Endpoin
     if stated.or(found).is_none() || !is_same(stated) || !is_same(found) {
         return None;
     }
-    let endpoints = endpoints.unwrap_or(&record.endpoints);
+    let endpoints = &endpoints.unwrap_or(&record.endpoints).recorded();
     // What the answer to the registration said stays; a template that names other members finds them in the last answer.
     let mut members = uri_template::members(&provider.target.knobs.uri_template, &record.metadata);
     members.extend(record.management.members.clone());

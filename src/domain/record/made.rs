@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::api::metadata::RESPONSE_ONLY;
 use crate::api::{OAuthClient, UpdateMembers};
+use crate::domain::auth_method;
+use crate::domain::clearing::Cleared;
 use crate::domain::metadata::Request;
 use crate::domain::operator::Operator;
 use crate::domain::provider::Provider;
@@ -49,9 +51,10 @@ pub fn of_registration(origin: &Origin<'_>, answer: Registration) -> Record {
         registration_access_token: answer.registration_access_token,
         registration_client_uri: answer.registration_client_uri,
         registered_at: origin.now,
+        auth_method: auth_method::chosen(&origin.request, &origin.object.spec),
         request: origin.request.clone(),
         metadata: answer.metadata,
-        endpoints: origin.endpoints.clone(),
+        endpoints: origin.endpoints.recorded(),
         management: access(origin.provider, members),
         ..sample(origin.object, origin.operator)
     }
@@ -98,6 +101,9 @@ pub fn sample(object: &OAuthClient, operator: &Operator) -> Record {
         in_flight: None,
         replaced: None,
         adopted: None,
+        auth_method: None,
+        cleared: Cleared::default(),
+        rejected: None,
         overtaken: None,
         touched: None,
         accepted: None,
@@ -119,6 +125,7 @@ pub fn update_body(request: &Request, record: &Record, knobs: &Knobs) -> Request
     if knobs.update_members == UpdateMembers::All {
         let added = record.metadata.iter().filter(|(name, value)| {
             !record.request.contains_key(*name)
+                && !record.cleared.left.contains_key(*name)
                 && !RESPONSE_ONLY.contains(&name.as_str())
                 && !knobs.omit_members.contains(name)
                 && !value.is_null()

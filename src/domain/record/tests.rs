@@ -31,6 +31,9 @@ pub(crate) fn record() -> Record {
         in_flight: None,
         replaced: None,
         adopted: None,
+        auth_method: None,
+        cleared: Cleared::default(),
+        rejected: None,
         overtaken: None,
         touched: None,
         accepted: None,
@@ -241,7 +244,7 @@ fn t275_an_update_of_all_members_repeats_what_the_provider_added_and_clears_what
         "added": "x", "contacts": ["a@b"], "scope": "openid", "null": null, "client_secret_expires_at": 0,
     });
     let asked = serde_json::json!({"contacts": ["a@b"], "scope": "openid"});
-    let record = Record {
+    let mut record = Record {
         request: asked.as_object().unwrap().clone(),
         metadata: stated.as_object().unwrap().clone(),
         ..record()
@@ -256,4 +259,8 @@ fn t275_an_update_of_all_members_repeats_what_the_provider_added_and_clears_what
     assert_eq!(body(&knobs), all);
     knobs.omit_members = vec!["added".to_owned()];
     assert_eq!(body(&knobs), requested, "what the provider object never sends");
+    knobs.omit_members.clear();
+    record.cleared.left.insert("added".to_owned(), "x".into());
+    let left = Value::Object(made::update_body(wanted.as_object().unwrap(), &record, &knobs));
+    assert_eq!(left, requested, "what a manifest asked for before the last update");
 }

@@ -11,7 +11,7 @@ use super::credentials::BASIC_AUTH;
 type Key = (&'static str, &'static str, fn(&KeyNames) -> &Option<String>);
 
 /// Every value of the Secret. Those after the first two are written only with `includeProvider`.
-const KEYS: [Key; 8] = [
+const KEYS: [Key; 9] = [
     ("clientID", "client_id", |names| &names.client_id),
     ("clientSecret", "client_secret", |names| &names.client_secret),
     ("issuer", "issuer", |names| &names.issuer),
@@ -25,6 +25,9 @@ const KEYS: [Key; 8] = [
     }),
     ("endSessionEndpoint", "end_session_endpoint", |names| {
         &names.end_session_endpoint
+    }),
+    ("tokenEndpointAuthMethod", "token_endpoint_auth_method", |names| {
+        &names.token_endpoint_auth_method
     }),
 ];
 

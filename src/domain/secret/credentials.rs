@@ -247,6 +247,11 @@ fn data<'a>(object: &'a OAuthClient, record: &'a Record) -> BTreeMap<&'a str, By
             "end_session_endpoint",
             endpoints.end_session.as_deref(),
         );
+        put(
+            |names| &names.token_endpoint_auth_method,
+            "token_endpoint_auth_method",
+            record.auth_method(),
+        );
     }
     put(
         |names| &names.client_id,

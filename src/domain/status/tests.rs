@@ -1,6 +1,8 @@
 use super::*;
 use crate::domain::record::tests::record;
 
+mod as_requested;
+
 fn condition<'a>(status: &'a OAuthClientStatus, type_: &str) -> Option<&'a Condition> {
     status.conditions.iter().find(|condition| condition.type_ == type_)
 }

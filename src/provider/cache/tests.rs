@@ -2,7 +2,7 @@ use std::sync::Mutex as Shared;
 
 use http::StatusCode;
 
-use crate::api::{OnClientLost, OnUnknownOutcome, Profile, Verify};
+use crate::api::{OnClientLost, OnUnknownOutcome, Profile, Substitutions, Verify};
 use crate::domain::profile::knobs;
 use crate::domain::target::{Credentials, Location, Presented};
 
@@ -58,6 +58,7 @@ impl Moving {
             knobs: knobs(Profile::Rfc7592),
             on_unknown_outcome: OnUnknownOutcome::Register,
             on_client_lost: OnClientLost::Register,
+            substitutions: Substitutions::Accept,
             verify: Verify::Auto,
             ca_bundle: None,
             deadlines: PATIENT,

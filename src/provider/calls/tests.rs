@@ -23,6 +23,7 @@ pub(in crate::provider) fn target(issuer: &str, token: &str) -> Target {
         knobs: profile::knobs(Profile::Rfc7592),
         on_unknown_outcome: OnUnknownOutcome::Register,
         on_client_lost: OnClientLost::Register,
+        substitutions: crate::api::Substitutions::Accept,
         verify: crate::api::Verify::Auto,
         ca_bundle: None,
         presented: crate::domain::target::Presented::default(),

@@ -79,6 +79,7 @@ fn target(location: Location) -> Target {
         knobs: knobs(Profile::Rfc7592),
         on_unknown_outcome: OnUnknownOutcome::Register,
         on_client_lost: OnClientLost::Register,
+        substitutions: crate::api::Substitutions::Accept,
         verify: crate::api::Verify::Auto,
         ca_bundle: None,
         presented: crate::domain::target::Presented::default(),

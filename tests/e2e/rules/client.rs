@@ -345,6 +345,7 @@ pub(super) fn secret() -> Vec<Case> {
         "jwksURI",
         "userinfoEndpoint",
         "endSessionEndpoint",
+        "tokenEndpointAuthMethod",
     ] {
         let keys = |key: &str| json!({"keyNames": {name: key}});
         cases.push(secret(

@@ -88,7 +88,7 @@ fn t54_a_client_without_a_usable_secret_is_kept_and_not_published() {
         );
         for suffix in ["nul", "line", "blank", "null"] {
             case.app(suffix, suffix).await;
-            let message = case.failed(suffix, "InvalidResponse").await;
+            let message = case.failed(suffix, "SecretNotIssued").await;
             assert!(message.contains("no usable client_secret"), "{message}");
             assert!(case.secret(suffix).await.is_none(), "{suffix}");
             assert_eq!(case.record(suffix).await["registrationAccessToken"], "token-of-half");

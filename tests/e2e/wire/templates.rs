@@ -18,9 +18,13 @@ const DELETES_ANYTHING: Dialect = Dialect {
 /// A provider whose administrator manages the clients, at URIs of this template.
 async fn managed(case: Case, template: &str) -> ScriptableProvider {
     let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
-    double.administrator("admin", "password");
+    double.administrator("admin", "the-password-of-templates");
     let name = format!("{}-admin", case.name);
-    let secret = consented(&name, double.url(), &[("username", "admin"), ("password", "password")]);
+    let secret = consented(
+        &name,
+        double.url(),
+        &[("username", "admin"), ("password", "the-password-of-templates")],
+    );
     case.stage.apply(&secret).await;
     correct(case, &double, template).await;
     double

@@ -126,6 +126,7 @@ impl Offered {
                 knobs,
                 on_unknown_outcome: policy,
                 on_client_lost: OnClientLost::Register,
+                substitutions: oauth_client_operator::api::Substitutions::Accept,
                 verify: Verify::Auto,
                 ca_bundle: None,
                 presented: oauth_client_operator::domain::target::Presented::default(),

@@ -20,7 +20,21 @@ const LEAD_ON: [Row; 9] = [
 ];
 
 /// Rows that nothing in this world leads to yet. Each has a test beside its part, or one on real parts.
-pub(super) const SHOWN_ELSEWHERE: [Row; 5] = [Row::T1, Row::C8a, Row::K10b, Row::K15d, Row::D4a];
+pub(super) const SHOWN_ELSEWHERE: [Row; 13] = [
+    Row::T1,
+    Row::C8a,
+    Row::C8c,
+    Row::C10a,
+    Row::K1d,
+    Row::K10d,
+    Row::K10b,
+    Row::K11c,
+    Row::K12a,
+    Row::K15d,
+    Row::K16c,
+    Row::R4c,
+    Row::D4a,
+];
 
 /// A row decided.
 pub(super) fn reached(row: Row) {

@@ -203,7 +203,7 @@ scenarios! {
     "deletions answered with 404 and a code": [Apply(1), Delete], wide: true, delete: Some((404, "invalid_token"));
     "deletions answered with 410": [Apply(1), Delete], wide: true, delete: Some((410, ""));
     "deletions answered with 403": [Apply(1), Delete], wide: true, delete: Some((403, "")), excuses: &["DeletionBlocked"];
-    "clients without secrets": [Apply(1), Delete], wide: true, secretless: true, excuses: &["InvalidResponse"];
+    "clients without secrets": [Apply(1), Delete], wide: true, secretless: true, excuses: &["SecretNotIssued"];
     "secret that is another at the provider": [Apply(1), Apply(2), Delete], wide: true, corrupts: true, excuses: &["SecretRejected"];
     "secret that is another at the provider, client replaced": [Apply(1), ReplaceClient], wide: true, corrupts: true, excuses: &["SecretRejected"];
     "servers that lag behind": [Apply(1), Apply(2), Delete], wide: true, lags: 3;

@@ -10,6 +10,7 @@
 
 mod answers;
 mod bytes;
+mod comparison;
 mod planner;
 
 use std::collections::BTreeMap;
@@ -34,9 +35,10 @@ use self::bytes::Bytes;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name: that of its corpus.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("address", address),
     ("answer", answers::refusal),
+    ("comparison", comparison::requested),
     ("compressed", compressed),
     ("discovery", discovery),
     ("error_body", error_body),

@@ -76,7 +76,7 @@ impl State {
             .as_ref()
             .map_or_else(|| record.request.clone(), |_| Request::new());
         self.journal.adopts = Some(adoption.digest);
-        self.journal.answer = Some((request, found));
+        self.journal.answer = Some(Box::new((request, found)));
         self.journal.refused = false;
         self.forget_looks();
     }

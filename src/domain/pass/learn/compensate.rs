@@ -12,6 +12,7 @@ use crate::domain::pass::journal::{Compensation, FollowUp};
 use crate::domain::pass::observed::{Note, Observed};
 use crate::domain::pass::state::{State, StoredRecord};
 use crate::domain::registration::Registration;
+use crate::domain::target::Knobs;
 use crate::domain::uri_template::{self, Shown};
 
 use super::{REFUSED_AGAIN, STORE_AGAIN};
@@ -32,7 +33,14 @@ impl State {
             return;
         };
         self.journal.compensation = Compensation::Unrecorded;
-        let left_alone = self.left_alone(&registration.client_id, seen);
+        let rejects = self.journal.rejects.is_some();
+        if rejects && !self.is_shown_new(registration) {
+            // It may be a client that somebody uses: it is not deregistered, and becomes a suspect.
+            self.journal.compensation = Compensation::Failed;
+            return;
+        }
+        // What this leader rejects is nobody's to find.
+        let left_alone = !(rejects && seen.leads) && self.left_alone(&registration.client_id, seen);
         if !left_alone {
             return;
         }
@@ -44,6 +52,13 @@ impl State {
         } else {
             self.journal.compensation = Compensation::Failed;
         }
+    }
+
+    /// Whether the answer shows that this attempt made the client: that it was not issued before was judged when it came.
+    fn is_shown_new(&self, registration: &Registration) -> bool {
+        let is_issued = registration.client_id_issued_at.is_some_and(|issued| issued > 0);
+        let echoes = |knobs: &Knobs| identity::is_echoed(registration, &self.journal.sent, knobs);
+        is_issued || self.provider().is_some_and(|provider| echoes(&provider.target.knobs))
     }
 
     fn left_alone(&self, client_id: &str, seen: &Observed<'_>) -> bool {
@@ -83,13 +98,19 @@ impl State {
             return;
         }
         if let Some(attempt) = self.journal.attempt.clone() {
-            self.close(&attempt, AttemptOutcome::NotApplied, String::new());
+            let rejected = self.journal.rejects.take().unwrap_or_default();
+            self.close(&attempt, AttemptOutcome::NotApplied, rejected);
         }
         self.compensated();
     }
 
     /// The client in hand is a suspect now, or that could not be written either.
     pub(super) fn kept_instead(&mut self, client_id: &str, written: bool) {
+        if !written && self.journal.rejects.is_some() {
+            // A client that is rejected, and may be deregistered, is never recorded.
+            self.journal.failure = None;
+            return self.hold(client_id);
+        }
         if !written {
             self.journal.failure = None;
             self.journal.unrecordable = None;
@@ -97,8 +118,10 @@ impl State {
             return self.hold(client_id);
         }
         // Its entry may be settled before the next pass, which then is no doubt.
-        if let (StoredRecord::Present { .. }, Some(attempt)) = (&self.record, self.journal.attempt.clone()) {
-            self.close(&attempt, AttemptOutcome::Suspected, String::new());
+        let rejected = self.journal.rejects.take();
+        let settles = rejected.is_some() || matches!(self.record, StoredRecord::Present { .. });
+        if let (true, Some(attempt)) = (settles, self.journal.attempt.clone()) {
+            self.close(&attempt, AttemptOutcome::Suspected, rejected.unwrap_or_default());
         }
         self.compensated();
     }

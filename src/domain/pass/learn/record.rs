@@ -85,6 +85,7 @@ impl State {
             Ok(revision) => {
                 self.journal.marked = wanted.in_flight.as_ref().map(|update| update.attempt.clone());
                 self.journal.touched |= wanted.touched.is_some() && self.journal.confirmed.is_some();
+                self.journal.clearing_refused = None;
                 (self.journal.overtaken, self.journal.brought, self.journal.base) = (None, None, None);
                 if self.journal.answer.take().is_some() {
                     let text = format!(

@@ -11,12 +11,14 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::identity::{self, Finds};
 use crate::domain::metadata::{self, Request};
 use crate::domain::outcome::{CallError, Effect as Applied, Remark};
+use crate::domain::pass::Provider;
 use crate::domain::pass::journal::{Answered, Disputed, FollowUp};
 use crate::domain::pass::observed::{Note, Observed};
-use crate::domain::pass::state::{State, StoredRecord};
+use crate::domain::pass::state::{State, StoredCredentials, StoredRecord};
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::secret::SecretRevision;
+use crate::domain::substitution;
 
 use super::{STORE_AGAIN, unstorable};
 
@@ -164,6 +166,7 @@ impl State {
                     let given_up = claim.named.iter().filter(|named| claim::is_given_up(named));
                     self.journal.superseded = given_up.map(|named| named.secret.clone()).collect();
                 }
+                self.judge_substitutions(&registration, &provider);
                 self.journal.registration = Some(registration);
                 if let Some(attempt) = self.journal.attempt.clone() {
                     self.close(&attempt, AttemptOutcome::Registered, hash);
@@ -187,6 +190,22 @@ impl State {
                 let text = belongs("nobody here; it was registered before this OAuthClient asked for one");
                 self.journal.disputed = Some(dispute(Class::Denied, text, true));
             }
+        }
+    }
+
+    /// Only what a first registration has just made is given up, and only before an application can have it.
+    fn judge_substitutions(&mut self, registration: &Registration, provider: &Provider) {
+        let first = self.journal.adopts.is_none()
+            && self.journal.replaces.is_none()
+            && matches!(self.record, StoredRecord::Absent { .. })
+            && matches!(self.credentials, StoredCredentials::Absent);
+        if !first {
+            return;
+        }
+        let spec = &self.object.spec;
+        if let Some(failure) = substitution::of_registration(spec, &self.journal.sent, registration, provider) {
+            self.journal.rejects = Some(substitution::hash(spec, &self.journal.sent, provider));
+            self.journal.unrecordable = Some(failure);
         }
     }
 
@@ -327,6 +346,7 @@ impl State {
         }
         self.journal.registration = None;
         self.journal.unrecordable = None;
+        self.journal.rejects = None;
         self.journal.refused = false;
         self.forget_looks();
         true

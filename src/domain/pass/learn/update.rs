@@ -1,6 +1,6 @@
 //! Answers to an update.
 
-use crate::api::{AttemptOutcome, ManagementMode, Reason};
+use crate::api::{AttemptOutcome, Clearing, ManagementMode, Reason, UpdateMembers};
 use crate::domain::correction;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::{self, Request};
@@ -24,6 +24,7 @@ impl State {
         };
         let hash = metadata::fingerprint(&request, &[&provider.fingerprint]);
         let (client_id, has_secret) = (record.client_id.clone(), record.client_secret.is_some());
+        let cleared = record.cleared.clone();
         let with_secret = std::mem::take(&mut self.journal.with_secret);
         let error = match answer {
             // A hard stop. The update stays in flight, so that no later 401 is taken for the client's absence.
@@ -36,15 +37,19 @@ impl State {
             }
             Ok(answer) => {
                 self.close_update(hash);
-                self.journal.answer = Some((request, answer));
+                self.journal.answer = Some(Box::new((request, answer)));
                 return;
             }
-            Err(error) => correction::advised(error, &self.object.spec, &provider.target.knobs),
+            Err(error) => match correction::of_clearing(&error, &cleared) {
+                Some(advised) => advised,
+                None => correction::advised(error, &self.object.spec, &provider.target.knobs),
+            },
         };
         if has_secret && !with_secret && refusal::wants_client_secret(&error) {
             self.journal.with_secret = true;
             return;
         }
+        let clears = self.clears_otherwise(&request);
         // Sent again in this pass, it is another update, marked as one whose earlier one was not answered.
         self.journal.marked = None;
         if refusal::is_nowhere(&error) {
@@ -63,7 +68,31 @@ impl State {
         } else {
             refused_update(&error, &client_id)
         };
+        if failure.reason == Reason::UpdateRejected && clears.is_some() {
+            self.journal.clearing_refused = clears;
+            return;
+        }
         self.update_refused(failure, hash);
+    }
+
+    /// The mark of the update under way, if it clears a member in a way that another one can take the place of, so that its refusal is
+    /// none of the manifest.
+    fn clears_otherwise(&self, request: &Request) -> Option<String> {
+        let ((record, _), provider) = (self.record()?, self.provider()?);
+        let takes_back = record
+            .rejected
+            .as_ref()
+            .is_some_and(|rejected| rejected.former.is_some());
+        if takes_back {
+            return None;
+        }
+        let way = record.cleared.sending.filter(|_| !record.token_is_in_doubt())?;
+        let only_clears = record.request == *request;
+        let knobs = &provider.target.knobs;
+        // Where an update lacks a member, a provider that demands all of them may refuse that.
+        let demands = || knobs.update_members == UpdateMembers::All && !record.cleared.tried.contains(&way);
+        let learns = knobs.clearing.is_none() && (way != Clearing::Omit || demands());
+        (only_clears || learns).then(|| self.update_in_flight().map(str::to_owned))?
     }
 
     /// The client was read after its update was answered with 404.

@@ -83,7 +83,7 @@ fn t240_an_update_whose_answer_names_another_time_leads_out_of_it() {
             client_secret_expires_at: Some(EXPIRY + 60),
             ..answer()
         };
-        w.journal.answer = Some((Request::new(), later));
+        w.journal.answer = Some(Box::new((Request::new(), later)));
     });
     let Next::Do(Effect::SaveRecord(record)) = answered.next() else {
         panic!("{}", answered.short())

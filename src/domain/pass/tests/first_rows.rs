@@ -36,7 +36,7 @@ fn a2_the_answer_of_an_update_is_saved_with_its_token() {
                 r.in_flight = Some(InFlight::default());
                 r.missing_since = Some(1);
             })
-            .with(|w| w.journal.answer = Some((request.clone(), answer())));
+            .with(|w| w.journal.answer = Some(Box::new((request.clone(), answer()))));
         let Next::Do(Effect::SaveRecord(record)) = world.next() else {
             panic!("{}", world.short())
         };

@@ -45,6 +45,17 @@ fn t251_k10c_endpoints_follow_into_the_record_and_then_into_the_secret() {
 }
 
 #[test]
+fn w113_k10c_other_authentication_methods_of_the_provider_change_no_record() {
+    let world = looked_at(|endpoints| endpoints.auth_methods = Some(vec!["client_secret_post".into()]));
+    assert_eq!(world.short(), "Ready");
+    let moved = looked_at(|endpoints| {
+        moved(endpoints);
+        endpoints.auth_methods = Some(vec!["client_secret_post".into()]);
+    });
+    assert_eq!(saved(&moved).endpoints.auth_methods, None);
+}
+
+#[test]
 fn t251_k10c_what_is_not_known_or_belongs_to_another_issuer_changes_nothing() {
     let unknown = looked_at(moved).with(|w| w.provider.as_mut().unwrap().known = None);
     assert_eq!(unknown.short(), "Ready");

@@ -39,7 +39,7 @@ fn k3_to_k6_the_secret_is_restored_from_the_record_without_the_provider() {
     assert_eq!(world(Held::Ours(Box::new(frozen))).short(), "DeleteCredentials");
 }
 
-fn changed() -> World {
+pub(super) fn changed() -> World {
     World::kept().with(|w| {
         w.object["metadata"]["generation"] = json!(2);
         w.object["spec"]["redirectURIs"] = json!(["https://b/cb"]);
@@ -250,7 +250,7 @@ fn k2a_k15a_half_a_credential_is_never_written() {
         })
     };
     for held in [Held::Absent, Held::Unseen(false), Held::Foreign] {
-        assert_eq!(lacking(held).short(), "InvalidResponse");
+        assert_eq!(lacking(held).short(), "SecretNotIssued");
     }
     let changed = changed().with(|w| w.journal.object_read = true).recorded(|r| {
         r.client_secret = None;

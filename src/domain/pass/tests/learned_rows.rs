@@ -157,7 +157,7 @@ fn a2f_a_token_that_came_after_a_newer_update_had_begun_is_stored() {
         let mut state = state(&world);
         state.holds(Box::new(rotated("before")), revision("1"));
         state.journal.marked = Some("own".into());
-        state.journal.answer = Some((world.request(), answer()));
+        state.journal.answer = Some(Box::new((world.request(), answer())));
         state.record_saved(Box::new(rotated("late")), Err(ApiError::Conflict), &seen);
         let mut newer = rotated(stored);
         newer.in_flight = Some(InFlight {
@@ -209,7 +209,7 @@ fn a2a_an_answer_that_comes_after_a_newer_update_is_not_forgotten() {
     let mut state = state(&world);
     state.holds(Box::new(world.matching_record()), revision("1"));
     state.journal.marked = Some("own".into());
-    state.journal.answer = Some((world.request(), answer()));
+    state.journal.answer = Some(Box::new((world.request(), answer())));
     let wanted = Box::new(world.matching_record());
     state.record_saved(wanted, Err(ApiError::Conflict), &seen);
     let mut newer = world.matching_record();

@@ -326,3 +326,40 @@ fn k11b_what_was_missed_before_is_no_first_look_of_a_later_change() {
     };
     assert_eq!(record.missing_since, None);
 }
+
+#[test]
+fn w113_r4c_another_client_gets_no_method_that_the_provider_no_longer_supports() {
+    let sent = |set: Option<&str>, listed: &[&str]| {
+        let mut world = to_be_replaced();
+        world.object["spec"]["tokenEndpointAuthMethod"] = json!(set);
+        let listed = listed.iter().map(|method| (*method).to_owned()).collect();
+        world.endpoints.as_mut().unwrap().auth_methods = Some(listed);
+        world.journal.attempt = Some("fresh".into());
+        let world = world.recorded(|r| {
+            r.auth_method = set.is_none().then(|| "client_secret_post".into());
+            r.request
+                .insert("token_endpoint_auth_method".into(), json!("client_secret_post"));
+        });
+        let wanted = secret::credentials(&world.parsed(), world.record.as_ref().unwrap());
+        let world = world.with(|w| w.secret = Held::Ours(Box::new(wanted)));
+        match world.next() {
+            Next::Do(Effect::Register { request, .. }) => {
+                request["token_endpoint_auth_method"].as_str().unwrap().to_owned()
+            }
+            _ => world.short(),
+        }
+    };
+    let both = ["client_secret_basic", "client_secret_post"];
+    assert_eq!(
+        sent(None, &both),
+        "client_secret_post",
+        "its application goes on working"
+    );
+    assert_eq!(sent(None, &["client_secret_basic"]), "client_secret_basic");
+    assert_eq!(sent(None, &["none"]), "AuthMethodUnsupported");
+    assert_eq!(sent(Some("client_secret_post"), &both), "client_secret_post");
+    assert_eq!(
+        sent(Some("client_secret_post"), &["client_secret_basic"]),
+        "AuthMethodUnsupported"
+    );
+}

@@ -206,7 +206,9 @@ fn t244_k15c_a_pass_that_ended_before_the_try_leaves_it_to_the_next_one() {
     assert_eq!(untried("False").short(), "Probe");
     assert_eq!(untried("True").short(), "Ready", "an earlier version judged it");
     // A client that may be lost is asked about for another reason.
-    assert_eq!(untried("False").with(|w| w.journal.disowned = true).short(), "Ready");
+    let renewed = || untried("True").with(|w| w.journal.renewed = true);
+    assert_eq!(renewed().short(), "Probe");
+    assert_eq!(renewed().with(|w| w.journal.disowned = true).short(), "Ready");
 }
 
 /// A client in step about whose credentials the provider has not answered for 40 seconds.

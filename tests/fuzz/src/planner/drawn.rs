@@ -113,7 +113,7 @@ pub(super) fn journal(bytes: &mut Bytes<'_>) -> Journal {
         proven: bytes.flip(),
         registration: bytes.rarely(16).then(answer),
         unrecordable: bytes.rarely(16).then(|| failure(bytes)),
-        answer: bytes.rarely(16).then(|| (Map::new(), answer())),
+        answer: bytes.rarely(16).then(|| Box::new((Map::new(), answer()))),
         marked: bytes.rarely(8).then(|| "fresh-0".to_owned()),
         refused: bytes.rarely(8),
         adopted: bytes.rarely(8),

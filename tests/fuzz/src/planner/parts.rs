@@ -48,6 +48,7 @@ pub(super) fn provider(hold: bool) -> Provider {
             registration: none(),
             management: none(),
             knobs: knobs(Profile::Rfc7592),
+            substitutions: oauth_client_operator::api::Substitutions::Accept,
             verify: oauth_client_operator::api::Verify::Auto,
             on_unknown_outcome: if hold {
                 OnUnknownOutcome::Hold

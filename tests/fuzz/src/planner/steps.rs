@@ -133,7 +133,7 @@ impl World {
                 self.record = Some(*record);
             }
             Effect::Update { request, .. } => match bytes.below(4) {
-                0 => self.journal.answer = Some((request, answer())),
+                0 => self.journal.answer = Some(Box::new((request, answer()))),
                 1 => {
                     self.journal.refused = true;
                     self.fail(bytes);

@@ -62,6 +62,10 @@ pub enum Quirk {
     Ignores(&'static [&'static str]),
     /// An update keeps what it does not name.
     Merges,
+    /// In an update, these values count as not named.
+    Overlooks(&'static [&'static str]),
+    /// A request in which any member has this value gets this answer.
+    RefusesValue(Operation, &'static str, u16, &'static str),
     /// Path and query of one client.
     At(&'static str),
     /// The address of a client is told without the origin.
@@ -84,6 +88,8 @@ pub enum Quirk {
     FormOnly,
     /// Nobody has to authenticate.
     AcceptsAnybody,
+    /// A registration says when the client was issued.
+    Dates,
     /// A registration is answered with the client that the first one made; with when it was issued, if that is stated.
     Repeats(Option<u64>),
 }
@@ -264,8 +270,18 @@ fn refused(state: &State, quirk: &Quirk, operation: Operation, seen: &Seen) -> O
             let taken = !name.is_null() && state.clients.values().any(|client| client["client_name"] == name);
             taken.then(|| said(status, body))
         }
+        Quirk::RefusesValue(of, value, status, body) if of == operation && holds(seen, value) => {
+            Some(said(status, body))
+        }
         _ => None,
     }
+}
+
+fn holds(seen: &Seen, value: &str) -> bool {
+    let (asked, value) = (seen.json(), parsed(value));
+    asked
+        .as_object()
+        .is_some_and(|asked| asked.values().any(|asked| *asked == value))
 }
 
 /// The request as this server takes it.
@@ -280,6 +296,12 @@ fn asked(state: &State, seen: &Seen, dialect: &Dialect, id: Option<&str>) -> Val
             Quirk::Ignores(members) => {
                 for member in members {
                     asked.as_object_mut().map(|asked| asked.remove(*member));
+                }
+            }
+            Quirk::Overlooks(values) if id.is_some() => {
+                let overlooked: Vec<Value> = values.iter().map(|value| parsed(value)).collect();
+                if let Some(asked) = asked.as_object_mut() {
+                    asked.retain(|_, value| !overlooked.contains(value));
                 }
             }
             Quirk::Merges => {
@@ -306,6 +328,7 @@ fn answered(state: &mut State, quirk: &Quirk, operation: Operation, body: &mut V
             }
         }
         Quirk::States(of, member, value) if of == operation => body[member] = parsed(value),
+        Quirk::Dates if operation == Operation::Register => body["client_id_issued_at"] = json!(super::now()),
         Quirk::Lists(of, members) if of == operation => {
             for member in members {
                 if let Some(text) = body[*member].as_str() {

@@ -3,8 +3,8 @@
 use super::dialect::Operation::{Delete, Read, Register, Update};
 use super::dialect::{Dialect, Quirk};
 use Quirk::{
-    Absent, AcceptsAnybody, At, FormOnly, Ignores, IssuesSecret, IssuesToken, Labelled, Lists, Merges, Needs, Omits,
-    Refuses, Relative, Repeats, States, Stores, Success, Unauthorized, Unlists,
+    Absent, AcceptsAnybody, At, Dates, FormOnly, Ignores, IssuesSecret, IssuesToken, Labelled, Lists, Merges, Needs,
+    Omits, Overlooks, Refuses, RefusesValue, Relative, Repeats, States, Stores, Success, Unauthorized, Unlists,
 };
 
 const MANAGED: &[&str] = &["registration_access_token", "registration_client_uri"];
@@ -51,6 +51,9 @@ pub const DIALECTS: &[Dialect] = &[
     row("no-secret-in-update", "Ory Hydra", &[Refuses(Update, "client_secret", 403, r#"{"error":"The request was forbidden"}"#), Omits(Update, &["client_secret", "registration_client_uri"]), Omits(Read, &["client_secret", "registration_client_uri", "registration_access_token"]), IssuesToken(Update)]),
     row("everything-in-update", "Okta (assumed error texts)", &[Needs(Update, "response_types", 400, r#"{"errorCode":"E0000001","errorSummary":"Api validation failed: response_types"}"#), Needs(Update, "application_type", 400, r#"{"errorCode":"E0000001","errorSummary":"Api validation failed: application_type"}"#)]),
     row("merge", "Authlib, Keycloak, Casdoor", &[Merges]),
+    row("merge-over-null", "servers that read null as absent", &[Overlooks(&["null"]), Merges]),
+    row("merge-without-null", "servers that refuse null", &[RefusesValue(Update, "null", 400, r#"{"error":"invalid_client_metadata","error_description":"null is not allowed"}"#), Merges]),
+    row("merge-for-good", "servers that clear no member", &[Overlooks(&["null", r#""""#, "[]"]), Merges]),
     row("no-update", "not seen yet", &[Absent(Update, 405, "")]),
     row("no-delete", "Rauthy (assumed status)", &[Absent(Delete, 405, ""), IssuesSecret(Update)]),
     row("no-delete-400", "idpyoidc", &[Absent(Update, 405, "<h1>Method Not Allowed</h1>"), Absent(Delete, 400, r#"{"error":"unsupported_operation"}"#)]),
@@ -67,7 +70,7 @@ pub const DIALECTS: &[Dialect] = &[
     row("lists-as-strings", "IBM Verify Access", &[Unlists(Register, &["redirect_uris", "grant_types"]), Unlists(Update, &["redirect_uris", "grant_types"])]),
     row("noise", "Ory Hydra", &[States(Register, "owner", r#""""#), States(Register, "contacts", "null"), States(Register, "jwks", "{}"), States(Register, "metadata", "{}"), States(Register, "client_uri", r#""""#)]),
     row("another-method", "django-oauth-toolkit, Authentik", &[Stores("token_endpoint_auth_method", r#""client_secret_basic""#)]),
-    row("more-grants", "Keycloak, Spring", &[Stores("grant_types", r#"["client_credentials","refresh_token","authorization_code"]"#), Stores("response_types", r#"["code","none"]"#)]),
+    row("more-grants", "Keycloak, Spring", &[Dates, Stores("grant_types", r#"["client_credentials","refresh_token","authorization_code"]"#), Stores("response_types", r#"["code","none"]"#)]),
     row("forgetful", "Zitadel, Casdoor", &[Ignores(&["client_name", "application_type", "response_types", "scope", "contacts"])]),
     row("strict", "Keycloak", &[Refuses(Register, "client_name#ja", 400, r#"{"error":"Unrecognized field \"client_name#ja\""}"#), Refuses(Register, "client_id", 400, r#"{"error":"invalid_client_metadata","error_description":"Client Identifier included"}"#)]),
     row("query-address", "idpyoidc, Gluu, OpenAM", &[At("/register?client_id={id}")]),

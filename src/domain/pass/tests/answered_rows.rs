@@ -1,0 +1,364 @@
+//! Rows about what a provider made of a request: K10d, K11c, K16c, and which members an update has.
+
+use super::keep_rows::changed;
+use super::*;
+
+/// The application would fail: the manifest sets one method, and the provider registered another one.
+#[test]
+fn w111_k16c_a_method_that_the_provider_replaced_is_not_ready() {
+    let world = |set: Option<&str>, stated: Value| {
+        let mut world = World::kept().with(|w| w.object["spec"]["tokenEndpointAuthMethod"] = json!(set));
+        let mut record = world.matching_record();
+        record.metadata.insert("token_endpoint_auth_method".into(), stated);
+        let wanted = secret::credentials(&world.parsed(), &record);
+        (world.record, world.secret) = (Some(record), Held::Ours(Box::new(wanted)));
+        world
+    };
+    for (set, stated) in [
+        ("none", json!("client_secret_basic")),
+        ("private_key_jwt", json!("client_secret_basic")),
+        ("client_secret_basic", json!(["private_key_jwt"])),
+    ] {
+        let world = world(Some(set), stated);
+        let Next::Finish(Verdict::Failed(failure)) = world.next() else {
+            panic!("{}", world.short())
+        };
+        assert_eq!(failure.reason, Reason::AuthMethodSubstituted);
+        assert!(
+            failure.message.contains(&format!("instead of {set}")),
+            "{}",
+            failure.message
+        );
+    }
+    for (set, stated) in [
+        (Some("none"), json!("none")),
+        (Some("none"), json!(["none"])),
+        (Some("none"), json!(7)),
+        (None, json!("client_secret_post")),
+        // Keycloak states the former for both, and takes both.
+        (Some("client_secret_post"), json!("client_secret_basic")),
+    ] {
+        assert_eq!(world(set, stated).short(), "Ready", "{set:?}");
+    }
+}
+
+#[test]
+fn w113_k10d_other_metadata_gives_a_registered_client_no_other_method() {
+    let world = |method: Option<&str>, listed: &[&str]| {
+        let mut world = changed();
+        world.object["spec"]["tokenEndpointAuthMethod"] = json!(method);
+        let listed = listed.iter().map(|method| (*method).to_owned()).collect();
+        world.endpoints.as_mut().unwrap().auth_methods = Some(listed);
+        let record = world.record.as_mut().unwrap();
+        record.auth_method = Some("client_secret_post".into());
+        record
+            .request
+            .insert("token_endpoint_auth_method".into(), json!("client_secret_post"));
+        let wanted = secret::credentials(&world.parsed(), world.record.as_ref().unwrap());
+        (world.secret, world.journal.object_read) = (Held::Ours(Box::new(wanted)), true);
+        world
+    };
+    let unset = world(None, &["client_secret_jwt"]);
+    let Next::Do(Effect::MarkUpdate(record)) = unset.next() else {
+        panic!("{}", unset.short())
+    };
+    let sent = unset.with(|w| (w.record, w.journal.marked) = (Some(*record), Some("fresh".into())));
+    let Next::Do(Effect::Update { body, .. }) = sent.next() else {
+        panic!("{}", sent.short())
+    };
+    assert_eq!(body["token_endpoint_auth_method"], "client_secret_post");
+    assert_eq!(
+        world(Some("private_key_jwt"), &["client_secret_jwt"]).short(),
+        "AuthMethodUnsupported"
+    );
+    assert_eq!(world(Some("none"), &["none"]).short(), "MarkUpdate");
+}
+
+/// A client whose manifest no longer sets a member that the provider has.
+fn without_page() -> World {
+    let mut world = changed();
+    let record = world.record.as_mut().unwrap();
+    record.request.insert("client_uri".into(), json!("https://a/page"));
+    let request = world.request();
+    let kept = record_with(&world, |r| {
+        r.cleared.left.insert("client_uri".into(), json!("https://a/page"));
+        r.request = request;
+    });
+    world.with(|w| (w.record, w.journal.object_read) = (Some(kept), true))
+}
+
+fn record_with(world: &World, change: impl FnOnce(&mut Record)) -> Record {
+    let mut record = world.record.clone().unwrap();
+    change(&mut record);
+    record
+}
+
+#[test]
+fn w114_k11_a_member_that_is_left_is_cleared_in_the_next_way_until_none_is_left() {
+    let mut world = without_page();
+    let mut sent = Vec::new();
+    while let Next::Do(Effect::MarkUpdate(record)) = world.next() {
+        (world.record, world.journal.marked) = (Some(*record), Some("fresh".into()));
+        let Next::Do(Effect::Update { body, .. }) = world.next() else {
+            panic!("{}", world.short())
+        };
+        sent.push(body.get("client_uri").cloned());
+        // K11c: the provider refuses each of them.
+        world.journal.clearing_refused = Some("fresh".into());
+        let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+            panic!("{}", world.short())
+        };
+        assert!(record.in_flight.is_none() && record.cleared.sending.is_none());
+        (world.record, world.journal.clearing_refused, world.journal.marked) = (Some(*record), None, None);
+    }
+    assert_eq!(sent, [None, Some(json!(null)), Some(json!("")), Some(json!(""))]);
+    assert_eq!(
+        world.short(),
+        "Ready",
+        "what no way clears keeps nothing from being Ready"
+    );
+    world.provider.as_mut().unwrap().target.knobs.clearing = Some(crate::api::Clearing::Null);
+    assert_eq!(world.short(), "Ready", "that way was tried");
+}
+
+#[test]
+fn w117_k1d_k12a_a_substituted_update_is_taken_back_before_the_secret_is_looked_at_and_then_refused() {
+    let mut world = changed().with(|w| w.journal.object_read = true);
+    world.provider.as_mut().unwrap().target.substitutions = crate::api::Substitutions::Reject;
+    let former = world.record.as_ref().unwrap().request.clone();
+    let rejected = crate::domain::record::Rejected {
+        hash: crate::domain::substitution::hash(&world.parsed().spec, &world.request(), &provider()),
+        members: [("scope".into(), "other".into())].into(),
+        former: Some(former.clone()),
+        refused: None,
+    };
+    let request = world.request();
+    world.secret = Held::Absent;
+    let mut world = world.recorded(|r| (r.rejected, r.request) = (Some(rejected.clone()), request));
+    let Next::Do(Effect::MarkUpdate(record)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    (world.record, world.journal.marked) = (Some(*record), Some("fresh".into()));
+    let Next::Do(Effect::Update { request, .. }) = world.next() else {
+        panic!("{}", world.short())
+    };
+    assert_eq!(request, former);
+    // A2: what the former request brings is no reason to go back again.
+    world.journal.answer = Some(Box::new((former.clone(), answer())));
+    let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    assert_eq!(
+        (&record.request, &record.rejected),
+        (&former, &Some(rejected.settled()))
+    );
+    (world.record, world.journal.answer) = (Some(*record), None);
+    assert_eq!(world.short(), "CreateCredentials");
+    let wanted = secret::credentials(&world.parsed(), world.record.as_ref().unwrap());
+    world.secret = Held::Ours(Box::new(wanted));
+    assert_eq!(world.short(), "SubstitutionRejected");
+    world.provider.as_mut().unwrap().fingerprint = "another".into();
+    assert_eq!(world.short(), "MarkUpdate", "another provider may accept it");
+}
+
+/// Nothing that keeps the former request from being sent keeps the Secret from being restored.
+#[test]
+fn w117_k1d_the_secret_is_kept_while_the_former_request_cannot_be_sent() {
+    let rejected = crate::domain::record::Rejected {
+        hash: "h".into(),
+        members: [("scope".into(), "other".into())].into(),
+        former: Some(World::kept().record.unwrap().request),
+        refused: None,
+    };
+    let world = || {
+        let mut world = changed().with(|w| w.journal.object_read = true);
+        world.provider.as_mut().unwrap().target.substitutions = crate::api::Substitutions::Reject;
+        let request = world.request();
+        world.secret = Held::Absent;
+        world.recorded(|r| (r.rejected, r.request) = (Some(rejected.clone()), request))
+    };
+    assert_eq!(world().short(), "MarkUpdate", "the mark of the update");
+    assert_eq!(
+        Effect::MarkUpdate(Box::new(World::kept().record.unwrap())).admission(),
+        Admission::PermitAndLeadership,
+        "a pass that ended after the mark would take its update for one without an answer"
+    );
+    let unmanaged = world().recorded(|r| r.management.mode = crate::api::ManagementMode::None);
+    assert_eq!(unmanaged.short(), "CreateCredentials");
+    let unmanaged = world().recorded(|r| r.management.mode = crate::api::ManagementMode::None);
+    let restored = |mut world: World| {
+        let wanted = secret::credentials(&world.parsed(), world.record.as_ref().unwrap());
+        world.secret = Held::Ours(Box::new(wanted));
+        world
+    };
+    assert_eq!(restored(unmanaged).short(), "UpdateUnsupported");
+    // A token that the provider accepts no more would be sent for ever, and nothing could help.
+    let replaced = world().with(|w| w.object["metadata"]["annotations"][names::REPLACE] = json!("id"));
+    assert_ne!(restored(replaced).short(), "MarkUpdate");
+    // Nobody wants it to be taken back any more.
+    let accepted = restored(world()).with(|w| {
+        w.provider.as_mut().unwrap().target.substitutions = crate::api::Substitutions::Accept;
+    });
+    assert_eq!(accepted.short(), "Ready");
+}
+
+#[test]
+fn w117_a2_only_what_an_update_brought_about_is_taken_back() {
+    use crate::api::Substitutions;
+    let after = |before: Option<&str>, wanted: &str, stated: &str, substitutions| {
+        let mut world = World::kept().with(|w| w.object["spec"]["scopes"] = json!([wanted]));
+        let mut request = world.request();
+        request.insert("tos_uri".into(), json!("https://a/tos"));
+        let mut answered = answer();
+        answered.metadata.insert("scope".into(), json!(stated));
+        world.provider.as_mut().unwrap().target.substitutions = substitutions;
+        world.journal.answer = Some(Box::new((request, answered)));
+        let world = world.recorded(|r| {
+            match before {
+                Some(before) => drop(r.request.insert("scope".into(), json!(before))),
+                None => r.request.clear(),
+            }
+            r.metadata.insert("scope".into(), json!("other"));
+        });
+        let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+            panic!("{}", world.short())
+        };
+        record
+            .rejected
+            .map(|rejected| rejected.members.into_iter().collect::<Vec<_>>())
+    };
+    let rejected = |before, wanted, stated, substitutions| after(Some(before), wanted, stated, substitutions);
+    assert_eq!(
+        rejected("a", "b", "other", Substitutions::Reject).unwrap(),
+        [("scope".to_owned(), "other".to_owned())]
+    );
+    assert_eq!(
+        after(None, "b", "other", Substitutions::Reject),
+        None,
+        "of a client that was taken over, no former request is known"
+    );
+    assert_eq!(
+        rejected("a", "a", "other", Substitutions::Reject),
+        None,
+        "it was so before"
+    );
+    assert_eq!(rejected("a", "b", "b", Substitutions::Reject), None);
+    assert_eq!(rejected("a", "b", "other", Substitutions::Accept), None);
+}
+
+/// A client whose update was substituted at a provider that rejects that. `former`: the request to go back to is not accepted again yet.
+fn substituted(former: bool) -> World {
+    let mut world = changed().with(|w| w.journal.object_read = true);
+    let provider = world.provider.as_mut().unwrap();
+    provider.target.substitutions = crate::api::Substitutions::Reject;
+    let request = world.request();
+    let hash = crate::domain::substitution::hash(&world.parsed().spec, &request, world.provider.as_ref().unwrap());
+    world.recorded(|r| {
+        let accepted = r.request.clone();
+        r.rejected = Some(crate::domain::record::Rejected {
+            hash,
+            members: [("scope".into(), "other".into())].into(),
+            former: former.then_some(accepted),
+            refused: None,
+        });
+        if former {
+            r.request = request;
+        }
+    })
+}
+
+fn told(world: &World) -> String {
+    let Next::Finish(Verdict::Failed(failure)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    assert_eq!(failure.reason, Reason::SubstitutionRejected);
+    failure.message
+}
+
+#[test]
+fn w117_k12a_a_member_that_only_the_rejected_update_has_set_is_cleared_or_named() {
+    let mut world = substituted(false).recorded(|r| {
+        r.cleared.left.insert("client_uri".into(), json!("https://a/page"));
+        r.cleared.tried = vec![crate::api::Clearing::Omit];
+    });
+    let former = world.record.as_ref().unwrap().request.clone();
+    let mut sent = Vec::new();
+    while let Next::Do(Effect::SaveRecord(record)) = world.next() {
+        (world.record, world.journal.marked) = (Some(*record), Some("fresh".into()));
+        let Next::Do(Effect::Update { request, body }) = world.next() else {
+            panic!("{}", world.short())
+        };
+        assert_eq!(request, former, "never the rejected one");
+        sent.push(body["client_uri"].clone());
+        // A2: the provider keeps it.
+        let mut kept = answer();
+        kept.metadata.insert("client_uri".into(), json!("https://a/page"));
+        world.journal.answer = Some(Box::new((request, kept)));
+        let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+            panic!("{}", world.short())
+        };
+        let wanted = secret::credentials(&world.parsed(), &record);
+        (world.record, world.secret) = (Some(*record), Held::Ours(Box::new(wanted)));
+        (world.journal.answer, world.journal.marked) = (None, None);
+        assert!(sent.len() < 5, "{sent:?}");
+    }
+    assert_eq!(sent, [json!(null), json!(""), json!("")]);
+    let message = told(&world);
+    assert!(
+        message.contains("keeps the rejected values of spec.clientURI"),
+        "{message}"
+    );
+}
+
+#[test]
+fn w117_a7_k12a_a_former_request_that_is_refused_is_told_as_long_as_that_is_so() {
+    let mut world = substituted(true);
+    let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    (world.record, world.journal.refused) = (Some(*record), true);
+    let refused = |class| Failure::new(class, Reason::UpdateRejected, "the logo is unknown");
+    let saved = |class| {
+        let world = World {
+            record: world.record.clone(),
+            ..substituted(true)
+        };
+        let world = world.with(|w| (w.journal.refused, w.journal.failure) = (true, Some(refused(class))));
+        let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+            panic!("{}", world.short())
+        };
+        assert!(record.in_flight.is_none());
+        *record
+    };
+    assert_eq!(
+        saved(Class::Denied).rejected.unwrap().refused,
+        None,
+        "it may be allowed"
+    );
+    let record = saved(Class::Invalid);
+    let after = || {
+        let wanted = secret::credentials(&substituted(true).parsed(), &record);
+        substituted(true).with(|w| (w.record, w.secret) = (Some(record.clone()), Held::Ours(Box::new(wanted))))
+    };
+    let message = told(&after());
+    for part in ["the provider keeps them", "the logo is unknown"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let asked = after().with(|w| w.object["metadata"]["annotations"][names::RECONCILE] = json!("1"));
+    assert_eq!(asked.short(), "SaveRecord", "a user asks for another try");
+    let edited = after().with(|w| w.provider.as_mut().unwrap().fingerprint = "another".into());
+    assert_eq!(edited.short(), "SaveRecord", "another provider may accept it");
+    let reverted = after().with(|w| w.object["spec"] = World::kept().object["spec"].clone());
+    assert!(told(&reverted).contains("the logo is unknown"));
+    // The manifest asks for something else: what is substituted then is taken back to what was accepted first.
+    let mut third = after().with(|w| w.object["spec"]["scopes"] = json!(["b"]));
+    assert_eq!(third.short(), "SaveRecord");
+    let mut answered = answer();
+    answered.metadata.insert("scope".into(), json!("other"));
+    third.journal.answer = Some(Box::new((third.request(), answered)));
+    let Next::Do(Effect::SaveRecord(next)) = third.next() else {
+        panic!("{}", third.short())
+    };
+    let former = |record: &Record| record.rejected.as_ref().unwrap().former.clone();
+    assert_eq!(former(&next), former(&record));
+}

@@ -1,0 +1,53 @@
+//! The update that was taken back.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// An update whose values the provider substituted.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejected {
+    /// Digest of the request and the provider: it is not sent again.
+    pub hash: String,
+    /// Members that were substituted, with what the provider registered, as messages tell it.
+    #[serde(default)]
+    pub members: BTreeMap<String, String>,
+    /// The request that was accepted before, until it is accepted again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Map<String, Value>>,
+    /// That the provider refused that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedFormer>,
+}
+
+/// A request to go back to that the provider refused for good.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedFormer {
+    /// Digest of the request and the provider: it is not sent again.
+    pub hash: String,
+    /// What the provider said.
+    #[serde(default)]
+    pub message: String,
+}
+
+impl Rejected {
+    /// The former request was accepted again.
+    #[must_use]
+    pub fn settled(self) -> Self {
+        Self {
+            former: None,
+            refused: None,
+            ..self
+        }
+    }
+
+    /// What the provider said when it refused this former request.
+    #[must_use]
+    pub fn refusal(&self, hash: &str) -> Option<&str> {
+        let refused = self.refused.as_ref().filter(|refused| refused.hash == hash)?;
+        Some(&refused.message)
+    }
+}
