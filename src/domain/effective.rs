@@ -28,7 +28,7 @@ pub struct Difference {
     /// Name on the wire.
     pub member: String,
     /// What the answer says.
-    pub stated: Stated,
+    pub(crate) stated: Stated,
 }
 
 /// Whether the answer confirms any member that was asked for. One that confirms none tells nothing.

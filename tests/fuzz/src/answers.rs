@@ -106,16 +106,10 @@ fn decoded(text: &str) -> String {
     let mut parts = text.split('%');
     let mut found = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        match part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                found.push(char::from(byte));
-                found.push_str(&part[2..]);
-            }
-            None => {
-                found.push('%');
-                found.push_str(part);
-            }
-        }
+        let byte = part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
+        let (byte, rest) = byte.map_or((b'%', part), |byte| (byte, &part[2..]));
+        found.push(char::from(byte));
+        found.push_str(rest);
     }
     found
 }
@@ -123,9 +117,9 @@ fn decoded(text: &str) -> String {
 /// Times in headers: of waits, of the answer, of a document's life.
 pub(crate) fn headers(data: &[u8]) {
     let (headers, _) = split(data);
-    let (wait, date, life) = testing::times(&headers);
+    let (wait, written, life) = testing::times(&headers);
     assert!(wait.is_none_or(|wait| wait <= DAY));
-    assert!(date.is_none_or(|date| date >= 0));
+    assert!(written.is_none_or(|at| at >= 0));
     assert!(life >= Duration::from_hours(1) && life <= DAY);
 }
 

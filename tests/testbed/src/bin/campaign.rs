@@ -91,8 +91,8 @@ enum Campaign {
         /// Registrations an hour
         #[arg(long, default_value_t = 20)]
         an_hour: u32,
-        /// How many times as fast operator and provider live
-        #[arg(long, default_value_t = 300)]
+        /// How many times as fast operator and provider live; what the machine delays a call by counts so many times
+        #[arg(long, default_value_t = 120)]
         time_scale: u32,
     },
     /// Hours of operator time under mixed load

@@ -124,9 +124,10 @@ impl Campaign<'_> {
         self.operator.ready().await?;
         for (place, run) in runs.iter().enumerate() {
             let Some(run) = run else { continue };
-            match run.wait(RUN).await?.success() {
-                true => self.tally.sound += 1,
-                false => self.tally.unsound += 1,
+            if run.wait(RUN).await?.success() {
+                self.tally.sound += 1;
+            } else {
+                self.tally.unsound += 1;
             }
             if self
                 .ground
