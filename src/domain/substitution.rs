@@ -55,8 +55,29 @@ pub(crate) fn of_registration(
     })
 }
 
+/// The same for a client that an application gets whatever its values are: another one, in the place of one that was lost.
+#[must_use]
+pub(crate) fn of_kept(
+    spec: &OAuthClientSpec,
+    sent: &Request,
+    answer: &Registration,
+    provider: &Provider,
+) -> Option<Rejected> {
+    if provider.target.substitutions == Substitutions::Accept {
+        return None;
+    }
+    let members = effective::substituted(spec, sent, &answer.metadata);
+    let credentials = [&answer.client_secret, &answer.registration_access_token].map(Option::as_ref);
+    (!members.is_empty()).then(|| Rejected {
+        hash: hash(spec, sent, provider),
+        members: effective::told(&answer.metadata, credentials, members),
+        kept: true,
+        ..Rejected::default()
+    })
+}
+
 /// The record after an update whose values the provider substituted; the record before it has the request to go back to. What it
-/// substituted before counts only if it was asked for another value now.
+/// substituted before counts only if it was rejected then, or asked for another value now.
 #[must_use]
 pub(crate) fn of_update(
     spec: &OAuthClientSpec,
@@ -68,8 +89,7 @@ pub(crate) fn of_update(
     if former == Some(&after.request) {
         return before.rejected.clone().map(Rejected::settled);
     }
-    // Of a client that was taken over, nothing is known that could be sent again.
-    if provider.target.substitutions == Substitutions::Accept || before.request.is_empty() {
+    if provider.target.substitutions == Substitutions::Accept {
         return None;
     }
     // It clears what is left of another one.
@@ -78,13 +98,19 @@ pub(crate) fn of_update(
     }
     let had = effective::substituted(spec, &before.request, &before.metadata);
     let known = |member: &String| had.contains(member) && before.request.get(member) == after.request.get(member);
+    let kept = before.rejected.as_ref().filter(|rejected| rejected.kept);
+    let is_kept = |member: &String| kept.is_some_and(|kept| kept.members.contains_key(member));
     let mut members = effective::substituted(spec, &after.request, &after.metadata);
-    members.retain(|member| !known(member));
+    members.retain(|member| !known(member) || is_kept(member));
+    // Of a client that was taken over, nothing is known that could be sent again, and doing that does not change what was kept before.
+    let goes_back = !before.request.is_empty() && !members.iter().all(known);
+    let kept = !goes_back || members.iter().any(is_kept);
     let credentials = [&after.client_secret, &after.registration_access_token];
     (!members.is_empty()).then(|| Rejected {
         hash: hash(spec, &after.request, provider),
         members: effective::told(&after.metadata, credentials.map(Option::as_ref), members),
-        former: Some(former.unwrap_or(&before.request).clone()),
+        former: goes_back.then(|| former.unwrap_or(&before.request).clone()),
+        kept,
         refused: None,
     })
 }
@@ -122,6 +148,9 @@ pub(crate) fn of_rejected(rejected: &Rejected, left: &[String]) -> Failure {
             "but the provider keeps them, because it refused the former values that the operator sent again: {}",
             refused.message
         ),
+        None if rejected.kept => {
+            "but the provider keeps them, because no former values are known that could be sent again".to_owned()
+        }
         None if left.is_empty() => "so the operator sent the former values again".to_owned(),
         None => format!(
             "so the operator sent the former values again. The provider keeps the rejected values of {}, which had none before: remove them there",

@@ -88,7 +88,10 @@ pub(super) fn taken_back(
     match is_own {
         Some(false) => None,
         Some(true) => Some(update(view, record, provider, record.request.clone())),
-        None if clears && rejected.former.is_none() => Some(update(view, record, provider, record.request.clone())),
+        // A replica that was stopped for long may have sent the rejected one after this.
+        None if record.overtaken.is_some() || clears && rejected.former.is_none() => {
+            Some(update(view, record, provider, record.request.clone()))
+        }
         None => {
             let left: Vec<String> = record.cleared.left.keys().cloned().collect();
             Some(Row::K12a.fails(substitution::of_rejected(rejected, &left)))

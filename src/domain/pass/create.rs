@@ -155,7 +155,7 @@ fn is_rejected(view: &View<'_>, request: &metadata::Request, provider: &Provider
     let spec = &view.object.spec;
     auth_method::possible(request, spec).any(|request| {
         view.was_rejected(|| fingerprint(&request, provider))
-            || view.was_rejected(|| substitution::hash(spec, &request, provider))
+            || view.was_substituted(|| substitution::hash(spec, &request, provider))
     })
 }
 

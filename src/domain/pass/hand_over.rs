@@ -146,7 +146,13 @@ pub(super) fn in_hand(view: &View<'_>, request: Request) -> Option<Record> {
         request,
         now: view.seen.now,
     };
+    let rejected = match view.journal.adopts {
+        None => substitution::of_kept(&view.object.spec, &origin.request, &registration, provider),
+        // What was taken over is judged by the first update.
+        Some(_) => None,
+    };
     let mut record = made::of_registration(&origin, registration);
+    record.rejected = rejected;
     record.adopted.clone_from(&view.journal.adopts);
     Some(record)
 }

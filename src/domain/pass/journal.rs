@@ -92,6 +92,8 @@ pub struct Journal {
     pub marked: Option<String>,
     /// Whether the provider refused an update for good.
     pub refused: bool,
+    /// Whether the provider accepted an update.
+    pub accepted: bool,
     /// The update of this pass that cleared a member, and that the provider refused for it, by the attempt of its mark.
     pub clearing_refused: Option<String>,
     /// Whether the update is to be sent again with the client's secret in it.

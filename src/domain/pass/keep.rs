@@ -1,7 +1,6 @@
 //! Part K of the table: a client that is registered and recorded.
 
-use crate::api::{Reason, Suspect};
-use crate::domain::auth_method;
+use crate::api::{Reason, Suspect, names};
 use crate::domain::expiry;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
@@ -9,6 +8,7 @@ use crate::domain::metadata::{self, Request};
 use crate::domain::record::{self, Record};
 use crate::domain::secret::{self, Repair};
 use crate::domain::uri_template;
+use crate::domain::{asked, auth_method, effective};
 
 use super::create;
 use super::effect::{Decision, Effect, Verdict};
@@ -116,7 +116,7 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     let settled = record.in_flight.is_none() && record.overtaken.is_none();
     // A verdict about another client says nothing of this one: a former leader may have put it in the place of that.
     let judged = view.stands() && view.known_client_id() == Some(record.client_id.as_str());
-    if settled && !replaces && (registered_now || judged && !view.deep) {
+    if settled && !replaces && (registered_now && record.rejected.is_none() || judged && !view.deep) {
         return None;
     }
     let provider = match view.provider {
@@ -158,7 +158,8 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         return Some(decision);
     }
     // K11
-    if settled && !view.journal.disowned && !clears && unsent.is_same(&record.request, &request, is_fixed) {
+    let again = !is_fixed && asks_again(view, record);
+    if settled && !view.journal.disowned && !clears && !again && unsent.is_same(&record.request, &request, is_fixed) {
         // What was missed before is no first look of a later change.
         let found = || {
             Row::K11b.does(Effect::SaveRecord(Box::new(Record {
@@ -172,6 +173,12 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
         return Some(recreate::next(view, record, provider, bare));
     }
     Some(change::update(view, record, provider, request))
+}
+
+/// Whether a user asks for another try of what the provider registered otherwise, and it was not made.
+fn asks_again(view: &View<'_>, record: &Record) -> bool {
+    let substituted = || effective::substituted(&view.object.spec, &record.request, &record.metadata);
+    asked::is_open(view.object) && !view.journal.accepted && !substituted().is_empty()
 }
 
 /// K10a: the user wants another client in the place of this one.
@@ -255,7 +262,8 @@ fn contradiction(view: &View<'_>, record: &Record) -> Option<Failure> {
     }
     let text = format!(
         "the provider registered tokenEndpointAuthMethod {stated} instead of {wanted}, so an application that uses {wanted} cannot authenticate. Set \
-         spec.tokenEndpointAuthMethod to {stated} and configure the application for it, or ask the administrator of the provider to allow {wanted}"
+         spec.tokenEndpointAuthMethod to {stated} and configure the application for it, or ask the administrator of the provider to allow {wanted}, and then set the annotation {} to a new value",
+        names::RECONCILE
     );
     Some(Failure::new(Class::Denied, Reason::AuthMethodSubstituted, text))
 }

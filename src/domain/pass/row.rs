@@ -234,7 +234,7 @@ rows! {
             => "verdict: failed (SecretConflict / SecretBeingRemoved)";
         K6 "ours and different"
             => "patch it, or replace it where a patch cannot do it";
-        K7 "the client was registered in this pass, or the generation is judged Ready, but for an expired secret, with this client_id and no deep look is asked for; nothing in flight, no update overtaken"
+        K7 "the client was registered in this pass with no values that are rejected, or the generation is judged Ready, but for an expired secret, with this client_id and no deep look is asked for; nothing in flight, no update overtaken"
             => "go on with K15a";
         K8 "provider unresolved"
             => "resolve it";
@@ -252,7 +252,7 @@ rows! {
             => "save the record with them; then the Secret is compared with it (K6)";
         K11b "nothing in flight, the stored request equals the wanted one, and the client was noted as missing"
             => "save the record without that";
-        K11 "nothing in flight, no update overtaken, the stored request equals the wanted one, and no member is left at the provider that another way of clearing may take out"
+        K11 "nothing in flight, no update overtaken, the stored request equals the wanted one, no member is left at the provider that another way of clearing may take out, and no new `reconcile` value asks for another try of values that the provider substituted"
             => "go on with K15a";
         K11c "the update of this pass cleared a member that the manifest no longer sets, and the provider refused it; the rest of the request is accepted already, or it may be sent without that"
             => "save the record with nothing in flight, and with this way of clearing as tried";

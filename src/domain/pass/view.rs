@@ -257,12 +257,6 @@ impl View<'_> {
     /// Whether exactly this request was refused for good by exactly this provider, and nobody asked for another try since; its
     /// fingerprint is asked for if anything was.
     pub(super) fn was_rejected(&self, fingerprint: impl FnOnce() -> String) -> bool {
-        let Some(status) = &self.object.status else {
-            return false;
-        };
-        if asked::is_open(self.object) {
-            return false;
-        }
         // Another failure since then, of a later step or a later try, is no refusal.
         let refusals = [
             Reason::RegistrationRejected,
@@ -270,9 +264,24 @@ impl View<'_> {
             Reason::UpdateUnsupported,
             Reason::InvalidResponse,
             Reason::AlreadyManaged,
-            Reason::SubstitutionRejected,
         ];
-        let refused = |reason: &str| Reason::parse(reason).is_some_and(|reason| refusals.contains(&reason));
+        self.stalled_for(&refusals, fingerprint)
+    }
+
+    /// Whether a client was given up because exactly this provider substituted values of exactly this request, and nobody asked for
+    /// another try since. After an update, the last request was the one to go back to.
+    pub(super) fn was_substituted(&self, hash: impl FnOnce() -> String) -> bool {
+        self.stalled_for(&[Reason::SubstitutionRejected], hash)
+    }
+
+    fn stalled_for(&self, reasons: &[Reason], fingerprint: impl FnOnce() -> String) -> bool {
+        let Some(status) = &self.object.status else {
+            return false;
+        };
+        if asked::is_open(self.object) {
+            return false;
+        }
+        let refused = |reason: &str| Reason::parse(reason).is_some_and(|reason| reasons.contains(&reason));
         let stalled = status
             .conditions
             .iter()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// An update whose values the provider substituted.
+/// A request whose values the provider substituted.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejected {
@@ -17,6 +17,9 @@ pub struct Rejected {
     /// The request that was accepted before, until it is accepted again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<Map<String, Value>>,
+    /// Whether the client keeps what was substituted, because nothing was accepted before that could be sent again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
     /// That the provider refused that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedFormer>,

@@ -207,6 +207,10 @@ fn w111_another_authentication_method_than_the_manifest_sets_is_not_ready() {
         .await;
         case.ready("public").await;
         assert_eq!(told(case, "public").await.0, "True");
+        // The other one: the provider registers by now what it is asked for.
+        case.look_again("key", "1").await;
+        case.ready("key").await;
+        assert_eq!(told(case, "key").await.0, "True");
     });
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use oauth_client_operator::api::{TokenState, TokenStatus};
 use serde_json::{Value, json};
-use testbed::providers::{Fault, Keycloak, OidcProvider, OidcProviderOptions, Reply, ScriptableProvider};
+use testbed::providers::{Fault, Keycloak, OidcProvider, OidcProviderOptions, Persona, Reply, ScriptableProvider};
 use testbed::site::consented;
 
 use crate::stage::eventually;
@@ -205,7 +205,7 @@ fn t260_a_token_is_not_used_after_the_expiry_that_its_secret_states() {
 #[test]
 fn w140_a_policy_leaves_the_token_in_use_and_its_words_are_shown() {
     case("w140", async |case| {
-        let double = case.double().await;
+        let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
         let words = "Policy 'Trusted Hosts' rejected request to client-registration service";
         let policy = json!({"error": "insufficient_scope", "error_description": words});
         refusing(&double, &[("t0ken-first", 403, policy)]);
@@ -234,7 +234,7 @@ fn w140_a_policy_leaves_the_token_in_use_and_its_words_are_shown() {
 #[test]
 fn w141_all_tokens_refused_are_tried_one_at_a_time_until_one_is_accepted_again() {
     case("w141", async |case| {
-        let double = case.double().await;
+        let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
         let refused = |words: &str| json!({"error": "invalid_token", "error_description": words});
         let words = "the token t0ken-second is unknown";
         refusing(
@@ -309,7 +309,7 @@ fn w141_all_tokens_refused_are_tried_one_at_a_time_until_one_is_accepted_again()
 #[test]
 fn t286_a_client_is_changed_and_deregistered_with_the_next_token_where_one_is_refused() {
     case("t286", async |case| {
-        let double = case.double().await;
+        let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
         secrets(
             &case,
             double.url(),

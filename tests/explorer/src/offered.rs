@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use oauth_client_operator::api::{ManagementMode, OnClientLost, OnUnknownOutcome, Profile, Verify};
+use oauth_client_operator::api::{ManagementMode, OnClientLost, OnUnknownOutcome, Profile, Substitutions, Verify};
 use oauth_client_operator::domain::pass::Provider;
 use oauth_client_operator::domain::profile;
 use oauth_client_operator::domain::target::{AuthScheme, Credentials, Deadlines, Endpoints, Knobs, Location, Target};
@@ -57,10 +57,12 @@ impl Offered {
 
     /// With its settings applied and its credentials read.
     pub(super) fn read(self, scenario: &Scenario) -> Arc<Provider> {
-        static FIRST: OnceLock<[Arc<Provider>; 7]> = OnceLock::new();
+        static FIRST: OnceLock<[Arc<Provider>; 9]> = OnceLock::new();
         static LATER: Mutex<BTreeMap<(Offered, usize), Arc<Provider>>> = Mutex::new(BTreeMap::new());
         let which = match scenario.policy {
+            _ if scenario.chosen && scenario.substitutes.is_some() => 8,
             _ if scenario.chosen => 2,
+            _ if scenario.substitutes.is_some() => 7,
             _ if scenario.wrong_template => 6,
             _ if scenario.lost == OnClientLost::Hold => 5,
             OnUnknownOutcome::Register if scenario.marked => 3,
@@ -69,7 +71,8 @@ impl Offered {
             OnUnknownOutcome::Hold => 1,
         };
         if self == Self::FIRST {
-            return FIRST.get_or_init(|| [0, 1, 2, 3, 4, 5, 6].map(|which| Arc::new(self.kind(which))))[which].clone();
+            return FIRST.get_or_init(|| [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|which| Arc::new(self.kind(which))))[which]
+                .clone();
         }
         let mut later = LATER.lock().unwrap_or_else(PoisonError::into_inner);
         let read = later.entry((self, which)).or_insert_with(|| Arc::new(self.kind(which)));
@@ -92,6 +95,8 @@ impl Offered {
                     ..plain()
                 },
             ),
+            7 => rejecting(self.resolved(OnUnknownOutcome::Register, plain())),
+            8 => rejecting(self.resolved(OnUnknownOutcome::Register, profile::knobs(Profile::Wso2))),
             _ => {
                 let mut provider = self.resolved(OnUnknownOutcome::Register, plain());
                 provider.target.on_client_lost = OnClientLost::Hold;
@@ -126,7 +131,7 @@ impl Offered {
                 knobs,
                 on_unknown_outcome: policy,
                 on_client_lost: OnClientLost::Register,
-                substitutions: oauth_client_operator::api::Substitutions::Accept,
+                substitutions: Substitutions::Accept,
                 verify: Verify::Auto,
                 ca_bundle: None,
                 presented: oauth_client_operator::domain::target::Presented::default(),
@@ -171,6 +176,12 @@ pub(super) fn endpoints(provider: &Provider) -> Endpoints {
         token: Some(TOKEN.to_owned()),
         ..Endpoints::default()
     }
+}
+
+/// The same, whose object rejects what the provider registers otherwise.
+fn rejecting(mut provider: Provider) -> Provider {
+    provider.target.substitutions = Substitutions::Reject;
+    provider
 }
 
 /// Settings of a provider that shows marks to its administrators, with such credentials.

@@ -12,9 +12,9 @@ use oauth_client_operator::domain::secret;
 
 use super::cluster::{Cluster, KeptSecret};
 use super::offered::{MOVED_TOKEN, OMITTED, TOKEN};
-use super::provider::{Entry, THEIRS};
+use super::provider::{Entry, SUBSTITUTE, THEIRS};
 use super::restored::{is_left_by_a_living_object, restored_objects_keep_their_client};
-use super::scenario::{APPS, name};
+use super::scenario::{APPS, Substituted, name};
 use super::schedule::Choice;
 use super::state::{End, State};
 use super::steps::Step;
@@ -64,6 +64,7 @@ pub(super) fn broken(state: &State) -> Vec<String> {
     broken.extend(lost_clients_are_held(state));
     broken.extend(restored_objects_keep_their_client(state));
     broken.extend(endpoints_reach_the_secrets(state));
+    broken.extend(rejected_values_are_taken_back(state));
     broken
 }
 
@@ -96,6 +97,32 @@ fn lost_clients_are_held(state: &State) -> Option<String> {
     let mut recorded = records.filter_map(|kept| Recorded::from_secret(&kept.secret));
     let held = recorded.any(|record| record.client_id == *lost);
     (!held).then(|| format!("P1: another client is in the place of the lost client {lost}, which was to be held"))
+}
+
+/// No application uses a client whose values were rejected at its registration, nor one whose update was rejected and not taken back.
+fn rejected_values_are_taken_back(state: &State) -> Vec<String> {
+    let Some(substituted) = state.scenario.substitutes else {
+        return Vec::new();
+    };
+    // A request that the provider refuses is not sent again, and of another client no former values are known: neither is Ready.
+    if state.rejected || state.scenario.does(Step::ReplaceClient) {
+        return Vec::new();
+    }
+    let secrets = state.clusters[0].secrets.values();
+    let published = secrets.filter(|kept| kept.meta.role == Role::Credentials);
+    let ids = published.filter_map(|kept| {
+        let id = &kept.secret.data.as_ref()?.get("client_id")?.0;
+        Some(String::from_utf8_lossy(id).into_owned())
+    });
+    let is_substitute = |id: &String| {
+        let entry = state.provider.ledger.get(id).filter(|entry| !entry.regenerated);
+        entry.is_some_and(|entry| entry.metadata["redirect_uris"][0] == SUBSTITUTE)
+    };
+    let told = |id: String| match substituted {
+        Substituted::Every => format!("P1: an application has the client {id}, whose values were rejected"),
+        Substituted::Second => format!("P1: the rejected values of the client {id} were not taken back"),
+    };
+    ids.filter(is_substitute).map(told).collect()
 }
 
 /// What the metadata says now is what applications of clients read that were registered before.
@@ -288,7 +315,8 @@ fn merged(everywhere: &[Leftovers]) -> Leftovers {
 }
 
 fn p6_four_writes(state: &State) -> Option<String> {
-    let plain = state.schedule.script.is_empty() && state.scenario.steps == [Step::Apply(1)];
+    let rejects = state.scenario.substitutes.is_some();
+    let plain = state.schedule.script.is_empty() && state.scenario.steps == [Step::Apply(1)] && !rejects;
     let writes = state.writes();
     (plain && writes != 4).then(|| format!("P6: {writes} writes from apply to Ready"))
 }

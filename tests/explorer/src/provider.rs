@@ -15,7 +15,7 @@ use oauth_client_operator::provider::{MarkedCall, ProbeCall, testing::made_of};
 use super::digest;
 use super::offered::{OTHER_REGISTRATION, OTHER_TOKEN, REGISTRATION};
 use super::process::UNAVAILABLE;
-use super::scenario::{Answers, Refusal, Scenario};
+use super::scenario::{Answers, Refusal, Scenario, Substituted, redirect_uri};
 
 mod sent;
 
@@ -43,6 +43,8 @@ pub(super) struct Entry {
     pub regenerated: bool,
     /// How often its server that authenticates clients does not know it yet.
     pub unseen: u32,
+    /// When it was issued, if the provider says so.
+    pub issued_at: Option<i64>,
     /// When the secret expires, as its answer says.
     pub expires_at: Option<i64>,
     /// Updates that took place.
@@ -53,6 +55,9 @@ pub(super) struct Entry {
 
 /// Seconds for which a secret is good, where secrets expire.
 const LIFETIME: i64 = 24 * 3600;
+
+/// What the provider registers in the place of a redirect URI.
+pub(super) const SUBSTITUTE: &str = "https://app.example/substitute";
 
 /// What the identifiers of the other provider's clients begin with.
 const OTHER: &str = "other-";
@@ -87,6 +92,10 @@ pub(super) struct Provider {
     lags: u32,
     /// Whether secrets expire, a day after the last registration or update.
     expires: bool,
+    /// Which values it registers otherwise.
+    substitutes: Option<Substituted>,
+    /// Whether it says when it issued a client.
+    dates: bool,
     /// What its clock says.
     pub now: i64,
     /// Until when it asks to be left alone.
@@ -123,6 +132,8 @@ impl Provider {
             corrupts: scenario.corrupts,
             lags: scenario.lags,
             expires: scenario.expires,
+            substitutes: scenario.substitutes,
+            dates: scenario.dates,
             now: 0,
             pause_until: None,
             refuses: None,
@@ -144,6 +155,7 @@ impl Provider {
                 alive: true,
                 regenerated: false,
                 unseen: 0,
+                issued_at: Some(1),
                 expires_at: None,
                 updates: 0,
                 reads: 0,
@@ -184,10 +196,11 @@ impl Provider {
             mark: mark.filter(|_| self.marked),
             secret: format!("secret-{}-of-{id}", self.issued),
             token: format!("token-0-of-{id}"),
-            metadata: request.clone(),
+            metadata: self.registered(request),
             alive: true,
             regenerated: self.corrupts,
             unseen: self.lags,
+            issued_at: self.dates.then_some(self.now),
             expires_at: self.expires_at(),
             updates: 0,
             reads: 0,
@@ -236,7 +249,7 @@ impl Provider {
     pub(super) fn update(&mut self, call: &Sent<'_>, request: &Map<String, Value>) -> Result<Registration, CallError> {
         let (id, mut entry) = self.authorized(call)?;
         refused(self.put)?;
-        entry.metadata.clone_from(request);
+        entry.metadata = self.registered(request);
         entry.metadata.remove("client_id");
         entry.updates += 1;
         entry.expires_at = self.expires_at();
@@ -349,6 +362,20 @@ impl Provider {
         }
     }
 
+    /// What it makes of a request.
+    fn registered(&self, request: &Map<String, Value>) -> Map<String, Value> {
+        let mut registered = request.clone();
+        let otherwise = match self.substitutes {
+            None => false,
+            Some(Substituted::Every) => true,
+            Some(Substituted::Second) => request["redirect_uris"][0] == redirect_uri(2),
+        };
+        if otherwise {
+            registered.insert("redirect_uris".to_owned(), [SUBSTITUTE].as_slice().into());
+        }
+        registered
+    }
+
     fn expires_at(&self) -> Option<i64> {
         self.expires.then_some(self.now + LIFETIME)
     }
@@ -367,7 +394,7 @@ impl Provider {
             client_id: id.to_owned(),
             client_secret: (!self.secretless).then(|| entry.secret.clone().into()),
             client_secret_expires_at: entry.expires_at,
-            client_id_issued_at: (id == THEIRS).then_some(1),
+            client_id_issued_at: entry.issued_at,
             answered_at: None,
             registration_access_token: token.then(|| entry.token.clone().into()),
             registration_client_uri: token.then(|| {

@@ -20,16 +20,14 @@ const LEAD_ON: [Row; 9] = [
 ];
 
 /// Rows that nothing in this world leads to yet. Each has a test beside its part, or one on real parts.
-pub(super) const SHOWN_ELSEWHERE: [Row; 13] = [
+pub(super) const SHOWN_ELSEWHERE: [Row; 11] = [
     Row::T1,
     Row::C8a,
     Row::C8c,
     Row::C10a,
-    Row::K1d,
     Row::K10d,
     Row::K10b,
     Row::K11c,
-    Row::K12a,
     Row::K15d,
     Row::K16c,
     Row::R4c,

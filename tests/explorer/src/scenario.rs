@@ -58,6 +58,10 @@ pub(super) struct Scenario {
     pub lags: u32,
     /// Whether the provider's secrets expire.
     pub expires: bool,
+    /// Which values the provider registers otherwise, where its object rejects that.
+    pub substitutes: Option<Substituted>,
+    /// Whether the provider says when it issued a client.
+    pub dates: bool,
     /// Whether the provider may ask for a pause.
     pub pauses: bool,
     /// Whether the process may be told to stop.
@@ -79,6 +83,15 @@ pub(super) enum Answers {
     Known,
     /// Somebody else's.
     Theirs,
+}
+
+/// Requests whose values a provider registers otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Substituted {
+    /// All.
+    Every,
+    /// That of the second version of the manifest.
+    Second,
 }
 
 /// Status and OAuth error code of a refusal.
@@ -107,6 +120,8 @@ const PLAIN: Scenario = Scenario {
     corrupts: false,
     lags: 0,
     expires: false,
+    substitutes: None,
+    dates: false,
     pauses: false,
     stops: false,
     queues: false,
@@ -206,6 +221,16 @@ scenarios! {
     "clients without secrets": [Apply(1), Delete], wide: true, secretless: true, excuses: &["SecretNotIssued"];
     "secret that is another at the provider": [Apply(1), Apply(2), Delete], wide: true, corrupts: true, excuses: &["SecretRejected"];
     "secret that is another at the provider, client replaced": [Apply(1), ReplaceClient], wide: true, corrupts: true, excuses: &["SecretRejected"];
+    "values rejected": [Apply(1)], wide: true, substitutes: Some(Substituted::Every), dates: true, excuses: &["SubstitutionRejected"];
+    "values rejected, and delete": [Apply(1), Delete], wide: true, substitutes: Some(Substituted::Every), dates: true, excuses: &["SubstitutionRejected"];
+    "values rejected, with a chosen identifier": [Apply(1), Delete], wide: true, chosen: true, substitutes: Some(Substituted::Every), excuses: &["SubstitutionRejected"];
+    "values rejected of a client that may be in use": [Apply(1), Delete], wide: true, substitutes: Some(Substituted::Every), excuses: &["SubstitutionRejected"];
+    "values rejected of a client of others": [Apply(1), Delete], wide: true, answers: Answers::Theirs, substitutes: Some(Substituted::Every), dates: true, excuses: &["AlreadyManaged"];
+    "values rejected of another object's client": [Apply(1), ApplySecond(2)], wide: true, second: Some(APPS), interleaves: true, answers: Answers::Known, substitutes: Some(Substituted::Second), dates: true, excuses: &["AlreadyManaged", "SubstitutionRejected"];
+    "values of an update rejected": [Apply(1), Apply(2)], wide: true, substitutes: Some(Substituted::Second), dates: true, excuses: &["SubstitutionRejected"];
+    "values of an update rejected, new tokens": [Apply(1), Apply(2), Delete], wide: true, rotates: true, substitutes: Some(Substituted::Second), dates: true, excuses: &["SubstitutionRejected"];
+    "values of an update rejected, then another": [Apply(1), Apply(2), Apply(3)], wide: true, substitutes: Some(Substituted::Second), dates: true;
+    "values of an update rejected, client replaced": [Apply(1), Regenerate, Apply(2), ReplaceClient], wide: true, substitutes: Some(Substituted::Second), dates: true, excuses: &["ManagementLost", "ClientMissing", "SubstitutionRejected"];
     "servers that lag behind": [Apply(1), Apply(2), Delete], wide: true, lags: 3;
     "secret that expires": [Apply(1), Apply(2), Delete], wide: true, expires: true, excuses: &["SecretExpired"];
     "secret that expires, client replaced": [Apply(1), ReplaceClient], wide: true, expires: true, excuses: &["SecretExpired"];
@@ -240,6 +265,11 @@ scenarios! {
     "provider leaves a member out": [Apply(1), OmitMember], wide: true;
     "endpoints move": [Apply(1), MoveEndpoints];
     "endpoints move, update and delete": [Apply(1), MoveEndpoints, Apply(2), Delete], wide: true, rotates: true;
+}
+
+/// The redirect URI of a version of the manifest.
+pub(super) fn redirect_uri(version: u32) -> String {
+    format!("https://app.example/callback/{version}")
 }
 
 /// Name of the object.
@@ -290,7 +320,7 @@ impl Scenario {
             "metadata": {"name": "app", "namespace": APPS},
             "spec": {
                 "providerRef": {"name": "provider"},
-                "redirectURIs": [format!("https://app.example/callback/{version}")],
+                "redirectURIs": [redirect_uri(version)],
                 "deletionPolicy": policy,
             },
         }))

@@ -38,6 +38,7 @@ impl State {
             Ok(answer) => {
                 self.close_update(hash);
                 self.journal.answer = Some(Box::new((request, answer)));
+                self.journal.accepted = true;
                 return;
             }
             Err(error) => match correction::of_clearing(&error, &cleared) {

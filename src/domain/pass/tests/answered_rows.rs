@@ -43,6 +43,28 @@ fn w111_k16c_a_method_that_the_provider_replaced_is_not_ready() {
 }
 
 #[test]
+fn w111_k11_a_user_who_asks_has_a_request_sent_once_more_whose_values_were_substituted() {
+    let world = |stated: &str| {
+        let mut world = World::kept().with(|w| {
+            w.object["spec"]["tokenEndpointAuthMethod"] = json!("none");
+            w.object["metadata"]["annotations"] = json!({names::RECONCILE: "1"});
+            w.journal.object_read = true;
+        });
+        let mut record = world.matching_record();
+        record
+            .metadata
+            .insert("token_endpoint_auth_method".into(), stated.into());
+        let wanted = secret::credentials(&world.parsed(), &record);
+        (world.record, world.secret) = (Some(record), Held::Ours(Box::new(wanted)));
+        world
+    };
+    assert_eq!(world("client_secret_basic").short(), "MarkUpdate");
+    let sent = world("client_secret_basic").with(|w| w.journal.accepted = true);
+    assert_eq!(sent.short(), "AuthMethodSubstituted", "once");
+    assert_eq!(world("none").short(), "Ready", "nothing is to be changed");
+}
+
+#[test]
 fn w113_k10d_other_metadata_gives_a_registered_client_no_other_method() {
     let world = |method: Option<&str>, listed: &[&str]| {
         let mut world = changed();
@@ -130,6 +152,7 @@ fn w117_k1d_k12a_a_substituted_update_is_taken_back_before_the_secret_is_looked_
         hash: crate::domain::substitution::hash(&world.parsed().spec, &world.request(), &provider()),
         members: [("scope".into(), "other".into())].into(),
         former: Some(former.clone()),
+        kept: false,
         refused: None,
     };
     let request = world.request();
@@ -168,6 +191,7 @@ fn w117_k1d_the_secret_is_kept_while_the_former_request_cannot_be_sent() {
         hash: "h".into(),
         members: [("scope".into(), "other".into())].into(),
         former: Some(World::kept().record.unwrap().request),
+        kept: false,
         refused: None,
     };
     let world = || {
@@ -223,20 +247,16 @@ fn w117_a2_only_what_an_update_brought_about_is_taken_back() {
         let Next::Do(Effect::SaveRecord(record)) = world.next() else {
             panic!("{}", world.short())
         };
-        record
-            .rejected
-            .map(|rejected| rejected.members.into_iter().collect::<Vec<_>>())
+        record.rejected
     };
     let rejected = |before, wanted, stated, substitutions| after(Some(before), wanted, stated, substitutions);
-    assert_eq!(
-        rejected("a", "b", "other", Substitutions::Reject).unwrap(),
-        [("scope".to_owned(), "other".to_owned())]
-    );
-    assert_eq!(
-        after(None, "b", "other", Substitutions::Reject),
-        None,
-        "of a client that was taken over, no former request is known"
-    );
+    let goes_back = rejected("a", "b", "other", Substitutions::Reject).unwrap();
+    assert_eq!(goes_back.members, [("scope".to_owned(), "other".to_owned())].into());
+    assert!(goes_back.former.is_some() && !goes_back.kept);
+    // Of a client that was taken over, no former request is known: it keeps the values, and is told.
+    let taken_over = after(None, "b", "other", Substitutions::Reject).unwrap();
+    assert!(taken_over.former.is_none() && taken_over.kept);
+    assert_eq!(taken_over.members, goes_back.members);
     assert_eq!(
         rejected("a", "a", "other", Substitutions::Reject),
         None,
@@ -259,6 +279,7 @@ fn substituted(former: bool) -> World {
             hash,
             members: [("scope".into(), "other".into())].into(),
             former: former.then_some(accepted),
+            kept: false,
             refused: None,
         });
         if former {
@@ -283,7 +304,7 @@ fn w117_k12a_a_member_that_only_the_rejected_update_has_set_is_cleared_or_named(
     });
     let former = world.record.as_ref().unwrap().request.clone();
     let mut sent = Vec::new();
-    while let Next::Do(Effect::SaveRecord(record)) = world.next() {
+    while let Next::Do(Effect::MarkUpdate(record)) = world.next() {
         (world.record, world.journal.marked) = (Some(*record), Some("fresh".into()));
         let Next::Do(Effect::Update { request, body }) = world.next() else {
             panic!("{}", world.short())
@@ -313,7 +334,7 @@ fn w117_k12a_a_member_that_only_the_rejected_update_has_set_is_cleared_or_named(
 #[test]
 fn w117_a7_k12a_a_former_request_that_is_refused_is_told_as_long_as_that_is_so() {
     let mut world = substituted(true);
-    let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+    let Next::Do(Effect::MarkUpdate(record)) = world.next() else {
         panic!("{}", world.short())
     };
     (world.record, world.journal.refused) = (Some(*record), true);
@@ -345,14 +366,14 @@ fn w117_a7_k12a_a_former_request_that_is_refused_is_told_as_long_as_that_is_so()
         assert!(message.contains(part), "{message}");
     }
     let asked = after().with(|w| w.object["metadata"]["annotations"][names::RECONCILE] = json!("1"));
-    assert_eq!(asked.short(), "SaveRecord", "a user asks for another try");
+    assert_eq!(asked.short(), "MarkUpdate", "a user asks for another try");
     let edited = after().with(|w| w.provider.as_mut().unwrap().fingerprint = "another".into());
-    assert_eq!(edited.short(), "SaveRecord", "another provider may accept it");
+    assert_eq!(edited.short(), "MarkUpdate", "another provider may accept it");
     let reverted = after().with(|w| w.object["spec"] = World::kept().object["spec"].clone());
     assert!(told(&reverted).contains("the logo is unknown"));
     // The manifest asks for something else: what is substituted then is taken back to what was accepted first.
     let mut third = after().with(|w| w.object["spec"]["scopes"] = json!(["b"]));
-    assert_eq!(third.short(), "SaveRecord");
+    assert_eq!(third.short(), "MarkUpdate");
     let mut answered = answer();
     answered.metadata.insert("scope".into(), json!("other"));
     third.journal.answer = Some(Box::new((third.request(), answered)));

@@ -363,3 +363,29 @@ fn w113_r4c_another_client_gets_no_method_that_the_provider_no_longer_supports()
         "AuthMethodUnsupported"
     );
 }
+
+#[test]
+fn w117_r7_k12a_another_client_with_other_values_is_handed_over_and_not_ready() {
+    let mut opened = suspected(Some(999_940)).with(|w| {
+        w.object["metadata"]["annotations"] = json!({names::CREATE_PENDING: "u/fresh/system/oauthclient-u"});
+        w.object["spec"]["scopes"] = json!(["a"]);
+        w.journal.attempt = Some("fresh".to_owned());
+        w.journal.replaces = Some("a1".to_owned());
+    });
+    opened.provider.as_mut().unwrap().target.substitutions = crate::api::Substitutions::Reject;
+    let mut answered = registration();
+    let secret = answered.client_secret.clone().unwrap();
+    let stated = format!("b {}", secrecy::ExposeSecret::expose_secret(&secret));
+    answered.metadata.insert("scope".into(), json!(stated));
+    let registered = opened.with(|w| {
+        w.journal.sent = w.request();
+        w.journal.registration = Some(answered);
+    });
+    let Next::Do(Effect::ReplaceRecord(record)) = registered.next() else {
+        panic!("{}", registered.short())
+    };
+    let rejected = record.rejected.clone().unwrap();
+    assert!(rejected.kept && rejected.former.is_none());
+    let told = format!("{:?}", rejected.members);
+    assert!(told.contains("scope") && told.contains("withheld"), "{told}");
+}
