@@ -35,7 +35,12 @@ fn prose(text: &str) -> String {
 
 /// Where the links of a page lead.
 fn links(text: &str) -> Vec<String> {
-    let text = prose(text);
+    // Within a line, too, code holds no links.
+    let lines = prose(text);
+    let text: String = lines
+        .lines()
+        .flat_map(|line| line.split('`').step_by(2).chain(["\n"]))
+        .collect();
     let ends = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     ends.map(str::to_owned).collect()
 }

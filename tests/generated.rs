@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
+#[path = "generated/api.rs"]
+mod api;
 #[path = "generated/profiles.rs"]
 mod profiles;
 

@@ -19,6 +19,14 @@ const NONE: &str = "none";
 /// The method of a client that has keys of its own.
 const WITH_KEYS: &str = "private_key_jwt";
 
+/// Whether a client that was registered for one of two methods may use the other: some servers take both from any client, and state the
+/// same one for each.
+#[must_use]
+pub(crate) fn are_alike(one: &str, other: &str) -> bool {
+    let in_request = |method: &str| WITH_SECRET[..2].contains(&method);
+    one == other || in_request(one) && in_request(other)
+}
+
 /// Methods that the provider supports, if that is known. The provider object overrides the metadata.
 #[must_use]
 pub(crate) fn supported<'a>(knobs: &'a Knobs, endpoints: Option<&'a Endpoints>) -> Option<&'a [String]> {

@@ -11,6 +11,7 @@ use super::api_error::ApiError;
 use super::failure::{Class, Failure};
 use super::marker;
 use super::record::Phase;
+use super::registration::Registration;
 
 /// How far the clocks of a provider's machines may be apart.
 const TOLERANCE: Duration = Duration::from_mins(5);
@@ -110,6 +111,18 @@ pub fn is_given_up(named: &Named) -> bool {
     marker::is_suspect_name(&named.secret) || matches!(named.phase, Some(Phase::Retained | Phase::Suspect))
 }
 
+/// Seconds that may lie between the issue of a client and the answer that tells of it.
+const NEW_WITHIN: u64 = 5;
+
+/// Whether an answer shows that its own registration made the client: nobody else can use it. `now`: for answers without a time, in seconds
+/// since the epoch.
+#[must_use]
+pub(crate) fn is_new(answer: &Registration, now: i64) -> bool {
+    let answered = answer.answered_at.unwrap_or(now);
+    let issued = answer.client_id_issued_at.filter(|issued| *issued > 0);
+    issued.is_some_and(|issued| issued.abs_diff(answered) <= NEW_WITHIN)
+}
+
 /// Judges whose client it is.
 #[must_use]
 pub fn provenance(answer: &Answer<'_>) -> Provenance {
@@ -151,6 +164,32 @@ pub fn is_kept(records: &[Named], own: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn w116_a_client_is_new_that_was_issued_with_its_answer() {
+        let is_new = |issued: Option<i64>, answered: Option<i64>| {
+            let answer = Registration {
+                client_id: "c".into(),
+                client_secret: None,
+                client_secret_expires_at: None,
+                client_id_issued_at: issued,
+                answered_at: answered,
+                registration_access_token: None,
+                registration_client_uri: None,
+                metadata: serde_json::Map::new(),
+            };
+            super::is_new(&answer, 2000)
+        };
+        assert!(is_new(Some(1000), Some(1000)) && is_new(Some(1000), Some(1005)));
+        // Somebody else's, of a minute ago: two clusters that apply one manifest at a provider that deduplicates.
+        assert!(!is_new(Some(1000), Some(1060)));
+        assert!(
+            !is_new(Some(4_102_444_800), Some(1000)),
+            "milliseconds, or another clock"
+        );
+        assert!(!is_new(None, Some(1000)) && !is_new(Some(0), Some(0)) && !is_new(Some(1000), None));
+        assert!(is_new(Some(1999), None), "Keycloak's answers have no Date");
+    }
 
     fn named(owner_uid: &str, phase: Option<Phase>) -> Named {
         Named {

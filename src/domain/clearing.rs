@@ -111,9 +111,13 @@ impl Cleared {
     }
 }
 
-/// Adds what takes these members out to the body of an update.
-pub(crate) fn write(body: &mut Request, members: &Map<String, Value>, way: Clearing) {
+/// Adds what takes these members out to the body of an update. `learns`: nobody has set the way.
+pub(crate) fn write(body: &mut Request, members: &Map<String, Value>, way: Clearing, learns: bool) {
     for (name, value) in members {
+        // What is left may be what the provider gives a client that asks for no scopes; with none at all, its application would fail.
+        if learns && name == "scope" && matches!(way, Clearing::Empty | Clearing::Default) {
+            continue;
+        }
         let none = match way {
             Clearing::Omit => continue,
             Clearing::Null => Value::Null,
@@ -239,7 +243,7 @@ mod tests {
         }));
         let written = |way| {
             let mut body = Request::new();
-            write(&mut body, &missing, way);
+            write(&mut body, &missing, way, true);
             Value::Object(body)
         };
         assert_eq!(written(Clearing::Omit), json!({}));
@@ -256,6 +260,15 @@ mod tests {
         });
         assert_eq!(written(Clearing::Empty), empty);
         assert_eq!(written(Clearing::Default)["id_token_signed_response_alg"], "RS256");
+        for (learns, expected) in [(true, None), (false, Some(&json!("")))] {
+            let mut body = Request::new();
+            write(&mut body, &members(&json!({"scope": "a"})), Clearing::Empty, learns);
+            assert_eq!(
+                body.get("scope"),
+                expected,
+                "a client without scopes is for whoever asks for it"
+            );
+        }
         assert_eq!(written(Clearing::Default)["logo_uri"], "");
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::api::{EffectiveMember, OAuthClientSpec};
 
+use super::auth_method;
 use super::comparison::{self, Stated, compare, stated, text};
 use super::metadata;
 use super::record::Record;
@@ -69,7 +70,14 @@ pub(crate) fn substituted(
     let set = metadata::set_members(spec);
     let differences = between(request, answer).into_iter();
     let other = differences.filter(|difference| difference.stated == Stated::Other);
+    let method = |of: &Map<String, Value>| Some(stated(of, metadata::AUTH_METHOD)?.as_str()?.to_owned());
+    let is_alike = |member: &str| {
+        let methods = (method(request), method(answer));
+        member == metadata::AUTH_METHOD
+            && matches!(&methods, (Some(asked), Some(stated)) if auth_method::are_alike(asked, stated))
+    };
     other
+        .filter(|difference| !is_alike(&difference.member))
         .map(|difference| difference.member)
         .filter(|member| set.contains(member))
         .collect()

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::ExposeSecret;
+
 use crate::api::{ManagementMode, OAuthClientSpec, Reason, Substitutions};
 
 use super::effective;
@@ -36,13 +38,14 @@ pub(crate) fn unsupported(provider: &Provider) -> Option<Failure> {
     })
 }
 
-/// Why a client that was just registered is not used.
+/// Why a client that was just registered is not used. `is_new`: it is known that nobody else uses it.
 #[must_use]
 pub(crate) fn of_registration(
     spec: &OAuthClientSpec,
     sent: &Request,
     answer: &Registration,
     provider: &Provider,
+    is_new: bool,
 ) -> Option<Failure> {
     if provider.target.substitutions == Substitutions::Accept {
         return None;
@@ -51,7 +54,15 @@ pub(crate) fn of_registration(
     let credentials = [&answer.client_secret, &answer.registration_access_token].map(Option::as_ref);
     (!members.is_empty()).then(|| {
         let told = effective::told(&answer.metadata, credentials, members);
-        failure(&told, "so the new client is not used")
+        let client_id = &answer.client_id;
+        if is_new {
+            return failure(&told, "so the new client is not used");
+        }
+        let text = format!(
+            "so client {client_id} is not used. The answer does not show that it is new, so it was not deregistered: it is a suspect; delete it at the \
+             provider if nobody uses it"
+        );
+        failure(&told, &text)
     })
 }
 
@@ -105,12 +116,19 @@ pub(crate) fn of_update(
     // Of a client that was taken over, nothing is known that could be sent again, and doing that does not change what was kept before.
     let goes_back = !before.request.is_empty() && !members.iter().all(known);
     let kept = !goes_back || members.iter().any(is_kept);
+    let secret = |record: &Record| {
+        record
+            .client_secret
+            .as_ref()
+            .map(|secret| secret.expose_secret().to_owned())
+    };
     let credentials = [&after.client_secret, &after.registration_access_token];
     (!members.is_empty()).then(|| Rejected {
         hash: hash(spec, &after.request, provider),
         members: effective::told(&after.metadata, credentials.map(Option::as_ref), members),
         former: goes_back.then(|| former.unwrap_or(&before.request).clone()),
         kept,
+        rotated: secret(before) != secret(after),
         refused: None,
     })
 }

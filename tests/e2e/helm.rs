@@ -1,5 +1,5 @@
 //! Helm 3 and Helm 4: what both render, and an upgrade from an earlier chart, a rollback, an uninstallation and a new installation with live
-//! clients.
+//! clients, by docs/upgrade.md.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,13 @@ use testbed::operator::NAME;
 use testbed::site::Site;
 
 use crate::installed::{Form, HOME, Installed};
-use crate::page::Shell;
+use crate::page::{Shell, blocks};
 use crate::stage::{eventually, plane};
 
 /// A chart of an earlier version, kept as `helm package` made it.
 const EARLIER: &str = "tests/golden/chart-0.0.1.tgz";
 const CHART: &str = "charts/oauth-client-operator";
+const UPGRADE: &str = "docs/upgrade.md";
 
 /// The objects of a stream of manifests.
 fn objects(manifests: &str) -> BTreeSet<String> {
@@ -70,9 +71,7 @@ async fn there_and_back(form: Form) {
     let (succeeded, said) = installed.shell.run(&earlier).await;
     assert!(succeeded, "{said}");
 
-    installed
-        .script(&format!("helm upgrade {NAME} {CHART} {in_home}"))
-        .await;
+    installed.follow(UPGRADE, "## With Helm").await;
     installed.apply_clients().await;
     installed.all_ready().await;
     let before = installed.ids().await;
@@ -81,15 +80,16 @@ async fn there_and_back(form: Form) {
     if let Some((operator, _)) = installed.operator.take() {
         operator.stop().await.unwrap();
     }
-    let (succeeded, said) = installed.shell.run(&format!("helm rollback {NAME} 1 {in_home}")).await;
+    let rollback = blocks(UPGRADE, "## Roll back")
+        .into_iter()
+        .find(|(kind, _)| kind.ends_with("helm"));
+    let (succeeded, said) = installed.shell.run(&rollback.unwrap().1).await;
     assert!(succeeded, "{said}");
     assert_eq!(installed.ids().await, before);
     assert_eq!(installed.secrets().await, installed.count());
     installed.none_is_unnamed().await;
 
-    installed
-        .script(&format!("helm upgrade {NAME} {CHART} {in_home}"))
-        .await;
+    installed.follow(UPGRADE, "## With Helm").await;
     works_as(&installed, &before, "upgraded").await;
     installed.lose_the_operator().await;
     let again = format!("helm install {NAME} {CHART} {in_home}");
@@ -98,7 +98,7 @@ async fn there_and_back(form: Form) {
 }
 
 /// Every client is the one of before, and a change arrives.
-async fn works_as(installed: &Installed, before: &std::collections::BTreeMap<String, Vec<String>>, what: &str) {
+pub async fn works_as(installed: &Installed, before: &std::collections::BTreeMap<String, Vec<String>>, what: &str) {
     installed.all_ready().await;
     assert_eq!(installed.ids().await, *before, "nothing is registered again");
     let patch = format!(r#"{{"spec":{{"clientName":"{what}"}}}}"#);

@@ -172,7 +172,8 @@ impl Installed {
             } else {
                 kind.ends_with("helm")
             };
-            if !skipped {
+            // Nothing runs pods here.
+            if !skipped && kind != "console pods" {
                 said += &self.script(&self.form.translated(&block)).await;
             }
         }

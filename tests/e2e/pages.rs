@@ -8,10 +8,10 @@ use testbed::site::Site;
 use crate::page::{Shell, commands};
 use crate::stage::{BINARY, eventually};
 
-const HOME: &str = "oauth-client-operator-system";
+pub const HOME: &str = "oauth-client-operator-system";
 const TOKEN: &str = "initial-access-token-of-the-pages";
 
-async fn guarded_provider() -> Site {
+pub async fn guarded_provider() -> Site {
     let options = OidcProviderOptions {
         initial_access_token: Some(TOKEN.to_owned()),
         ..OidcProviderOptions::default()
@@ -20,7 +20,7 @@ async fn guarded_provider() -> Site {
 }
 
 /// The operator that the pods of the Deployment would run.
-async fn operator(plane: &ControlPlane) -> Operator {
+pub async fn operator(plane: &ControlPlane) -> Operator {
     let options = OperatorOptions {
         binary: BINARY.into(),
         ..OperatorOptions::new(HOME, &[])
@@ -28,7 +28,7 @@ async fn operator(plane: &ControlPlane) -> Operator {
     Operator::start(plane, options).await.unwrap()
 }
 
-async fn run(shell: &Shell, script: &str) -> String {
+pub async fn run(shell: &Shell, script: &str) -> String {
     let (succeeded, said) = shell.run(script).await;
     assert!(succeeded, "{script}\n{said}");
     said
@@ -69,7 +69,7 @@ async fn t132_the_five_minutes_of_the_readme_lead_to_a_client_and_back() {
 }
 
 /// What the page speaks of: namespace, provider, its credentials and a client.
-async fn shop(plane: &ControlPlane, site: &Site) {
+pub async fn shop(plane: &ControlPlane, site: &Site) {
     plane.create_namespace("shop").await.unwrap();
     let manifests = site
         .manifests
@@ -188,7 +188,10 @@ async fn t132_every_manifest_of_the_pages_is_accepted() {
                 continue;
             }
             count += 1;
-            let manifest = manifest.replace("namespace: shop", &format!("namespace: {}", namespace.name()));
+            let here = format!("namespace: {}", namespace.name());
+            let manifest = manifest
+                .replace("namespace: shop", &here)
+                .replace(&format!("namespace: {HOME}"), &here);
             let apply = [
                 "-n",
                 namespace.name(),

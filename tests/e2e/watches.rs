@@ -215,7 +215,7 @@ async fn t20_definitions_that_go_and_come_back_need_no_restart() {
 }
 
 /// A definition without the field that this line begins.
-fn without(definition: &str, field: &str) -> String {
+pub fn without(definition: &str, field: &str) -> String {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut inside = false;
     let kept = definition.lines().filter(|line| {

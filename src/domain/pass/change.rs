@@ -34,6 +34,11 @@ pub(super) fn take_back(view: &View<'_>, record: &Record) -> Option<Decision> {
     {
         return Some(decision);
     }
+    if rejected.rotated
+        && let Some(decision) = secret_step(view, record)
+    {
+        return Some(decision);
+    }
     let is_refused = |provider: &Provider| {
         let hash = substitution::of_former(&former, provider);
         rejected.refusal(&hash).is_some() && !asked::is_open(view.object)
@@ -43,7 +48,13 @@ pub(super) fn take_back(view: &View<'_>, record: &Record) -> Option<Decision> {
         ProviderView::Refused(failure) => Row::K1d.fails(failure.clone()),
         // Nothing is left to be done for a pass whose update was refused but to say so.
         ProviderView::Resolved(_) if view.journal.disowned => return None,
-        ProviderView::Resolved(provider) if provider.target.substitutions == Substitutions::Accept => return None,
+        // Nobody wants it any more, and by the time it is wanted again it may be old.
+        ProviderView::Resolved(provider) if provider.target.substitutions == Substitutions::Accept => {
+            return Some(Row::K1d.does(Effect::SaveRecord(Box::new(Record {
+                rejected: None,
+                ..record.clone()
+            }))));
+        }
         // K12a says so, unless the manifest asks for something else by now.
         ProviderView::Resolved(provider) if is_refused(provider) => return None,
         ProviderView::Resolved(provider) => update(view, record, provider, former),
@@ -162,7 +173,7 @@ pub(super) fn update(view: &View<'_>, record: &Record, provider: &Provider, requ
     let mut body = made::update_body(&request, record, knobs);
     if let Some(way) = record.cleared.sending {
         let clears = unsent(view, record, provider).clearable(record.cleared.clears.clone());
-        clearing::write(&mut body, &clears, way);
+        clearing::write(&mut body, &clears, way, knobs.clearing.is_none());
     }
     let with_secret = view.journal.with_secret || knobs.secret_in_update == SecretInUpdate::Include;
     if let (true, Some(secret)) = (with_secret, &record.client_secret) {

@@ -8,7 +8,7 @@ use crate::domain::metadata::{self, Request};
 use crate::domain::record::{self, Record};
 use crate::domain::secret::{self, Repair};
 use crate::domain::uri_template;
-use crate::domain::{asked, auth_method, effective};
+use crate::domain::{asked, auth_method};
 
 use super::create;
 use super::effect::{Decision, Effect, Verdict};
@@ -175,10 +175,9 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     Some(change::update(view, record, provider, request))
 }
 
-/// Whether a user asks for another try of what the provider registered otherwise, and it was not made.
+/// Whether a user asks for another try of a method that the provider registered otherwise, and it was not made.
 fn asks_again(view: &View<'_>, record: &Record) -> bool {
-    let substituted = || effective::substituted(&view.object.spec, &record.request, &record.metadata);
-    asked::is_open(view.object) && !view.journal.accepted && !substituted().is_empty()
+    asked::is_open(view.object) && !view.journal.accepted && contradiction(view, record).is_some()
 }
 
 /// K10a: the user wants another client in the place of this one.
@@ -253,11 +252,12 @@ fn finish(view: &View<'_>, record: &Record) -> Decision {
 
 /// The application authenticates by the method that its manifest sets, and the provider registered another one.
 fn contradiction(view: &View<'_>, record: &Record) -> Option<Failure> {
-    let wanted = view.object.spec.metadata.token_endpoint_auth_method.as_deref()?;
+    let set = view.object.spec.metadata.token_endpoint_auth_method.as_deref();
+    let wanted = set.or(record.auth_method.as_deref())?;
     let stated = record.stated_auth_method().filter(|stated| *stated != wanted)?;
-    // Some servers take both from any client, and state the same one for each.
-    let by_secret = |method: &str| matches!(method, "client_secret_basic" | "client_secret_post");
-    if by_secret(wanted) && by_secret(stated) {
+    // Where the provider may choose, an application can use whatever needs nothing but what the Secret holds.
+    let is_usable = stated.starts_with("client_secret_") || stated == "none" && record.client_secret.is_some();
+    if auth_method::are_alike(wanted, stated) || set.is_none() && is_usable {
         return None;
     }
     let text = format!(

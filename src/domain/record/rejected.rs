@@ -20,6 +20,9 @@ pub struct Rejected {
     /// Whether the client keeps what was substituted, because nothing was accepted before that could be sent again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
+    /// Whether the update brought another secret, which applications need before the former request is sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rotated: bool,
     /// That the provider refused that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedFormer>,

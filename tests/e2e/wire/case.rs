@@ -75,19 +75,10 @@ impl Case {
         double
     }
 
-    /// Applies the provider object, and waits until the operator knows a change of it.
+    /// Applies the provider object.
     pub async fn provider(&self, spec: Value) {
         let api: Api<OAuthProvider> = self.stage.providers();
-        let before = api.get_opt(self.name).await.unwrap();
         apply(&api, "OAuthProvider", self.name, &spec).await;
-        if before.is_some() {
-            eventually(&format!("a change of provider {} is observed", self.name), async || {
-                let object = api.get(self.name).await.unwrap();
-                let observed = object.status.and_then(|status| status.observed_generation);
-                (observed == object.metadata.generation).then_some(())
-            })
-            .await;
-        }
     }
 
     /// Applies a client at that provider. An empty suffix names the only one.

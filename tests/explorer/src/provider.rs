@@ -395,7 +395,7 @@ impl Provider {
             client_secret: (!self.secretless).then(|| entry.secret.clone().into()),
             client_secret_expires_at: entry.expires_at,
             client_id_issued_at: entry.issued_at,
-            answered_at: None,
+            answered_at: self.dates.then_some(self.now),
             registration_access_token: token.then(|| entry.token.clone().into()),
             registration_client_uri: token.then(|| {
                 let at = if id.starts_with(OTHER) {

@@ -287,6 +287,24 @@ impl Replica {
         }
     }
 
+    /// Pulls the trigger of the object that a suspect is about, if it lives.
+    pub(super) fn pull_owner(&mut self, suspect: &SecretMeta) {
+        let is_owner = |kept: &Arc<Kept>| kept.object.metadata.uid.as_deref() == suspect.concerns();
+        let owner = self
+            .view
+            .clients
+            .iter()
+            .find(|(_, kept)| is_owner(kept))
+            .map(|(name, _)| name.clone());
+        if let Some(name) = owner {
+            let trigger = Trigger {
+                deep: false,
+                anew: false,
+            };
+            self.pull(usize::from(name != scenario::name()), trigger);
+        }
+    }
+
     pub(super) fn hash(&self, cluster: &Cluster, now: i64, hasher: &mut impl Hasher) {
         (
             self.identity,

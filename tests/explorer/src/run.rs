@@ -307,9 +307,13 @@ pub(super) fn sweep(shared: &Arc<Mutex<State>>, who: usize) {
     for meta in records {
         if sweeper::due(&process, &meta, &looks).is_some_and(|at| at <= clock) {
             let done = drive(sweeper::sweep(&process, &meta, &mut looks, clock, 1.0));
-            if done.is_none() {
+            let Some(settled) = done else {
                 restart(&mut lock(shared), who);
                 return;
+            };
+            if settled.is_some() {
+                // The status of its object names one suspect less.
+                lock(shared).replicas[who].pull_owner(&meta);
             }
         }
     }

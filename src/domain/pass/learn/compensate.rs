@@ -12,7 +12,6 @@ use crate::domain::pass::journal::{Compensation, FollowUp};
 use crate::domain::pass::observed::{Note, Observed};
 use crate::domain::pass::state::{State, StoredRecord};
 use crate::domain::registration::Registration;
-use crate::domain::target::Knobs;
 use crate::domain::uri_template::{self, Shown};
 
 use super::{REFUSED_AGAIN, STORE_AGAIN};
@@ -34,14 +33,14 @@ impl State {
         };
         self.journal.compensation = Compensation::Unrecorded;
         let rejects = self.journal.rejects.is_some();
-        if rejects && !self.is_shown_new(registration) {
-            // It may be a client that somebody uses: it is not deregistered, and becomes a suspect.
-            self.journal.compensation = Compensation::Failed;
+        if rejects {
+            // The leader has been through with this request, or comes to it: nobody looks for this client.
+            if !seen.leads {
+                self.journal.compensation = Compensation::Failed;
+            }
             return;
         }
-        // What this leader rejects is nobody's to find.
-        let left_alone = !(rejects && seen.leads) && self.left_alone(&registration.client_id, seen);
-        if !left_alone {
+        if !self.left_alone(&registration.client_id, seen) {
             return;
         }
         if matches!(self.record, StoredRecord::Absent { .. }) {
@@ -52,13 +51,6 @@ impl State {
         } else {
             self.journal.compensation = Compensation::Failed;
         }
-    }
-
-    /// Whether the answer shows that this attempt made the client: that it was not issued before was judged when it came.
-    fn is_shown_new(&self, registration: &Registration) -> bool {
-        let is_issued = registration.client_id_issued_at.is_some_and(|issued| issued > 0);
-        let echoes = |knobs: &Knobs| identity::is_echoed(registration, &self.journal.sent, knobs);
-        is_issued || self.provider().is_some_and(|provider| echoes(&provider.target.knobs))
     }
 
     fn left_alone(&self, client_id: &str, seen: &Observed<'_>) -> bool {

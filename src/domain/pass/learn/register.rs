@@ -166,7 +166,10 @@ impl State {
                     let given_up = claim.named.iter().filter(|named| claim::is_given_up(named));
                     self.journal.superseded = given_up.map(|named| named.secret.clone()).collect();
                 }
-                self.judge_substitutions(&registration, &provider);
+                if let Some(disputed) = self.judge_substitutions(&registration, &sent, &provider, seen.now) {
+                    self.journal.disputed = Some(disputed);
+                    return;
+                }
                 self.journal.registration = Some(registration);
                 if let Some(attempt) = self.journal.attempt.clone() {
                     self.close(&attempt, AttemptOutcome::Registered, hash);
@@ -193,20 +196,37 @@ impl State {
         }
     }
 
-    /// Only what a first registration has just made is given up, and only before an application can have it.
-    fn judge_substitutions(&mut self, registration: &Registration, provider: &Provider) {
+    /// Only what a first registration has just made is given up, and only before an application can have it. What is not shown to be
+    /// new may be in use: it is neither used here nor deregistered.
+    fn judge_substitutions(
+        &mut self,
+        registration: &Registration,
+        sent: &Request,
+        provider: &Provider,
+        now: i64,
+    ) -> Option<Box<Disputed>> {
         let first = self.journal.adopts.is_none()
             && self.journal.replaces.is_none()
             && matches!(self.record, StoredRecord::Absent { .. })
             && matches!(self.credentials, StoredCredentials::Absent);
         if !first {
-            return;
+            return None;
         }
-        let spec = &self.object.spec;
-        if let Some(failure) = substitution::of_registration(spec, &self.journal.sent, registration, provider) {
-            self.journal.rejects = Some(substitution::hash(spec, &self.journal.sent, provider));
-            self.journal.unrecordable = Some(failure);
+        let (spec, request) = (&self.object.spec, &self.journal.sent);
+        let is_new =
+            claim::is_new(registration, now) || identity::is_echoed(registration, sent, &provider.target.knobs);
+        let failure = substitution::of_registration(spec, request, registration, provider, is_new)?;
+        let hash = substitution::hash(spec, request, provider);
+        if !is_new {
+            return Some(Box::new(Disputed {
+                failure,
+                suspect: Some(registration.client_id.clone()),
+                hash,
+            }));
         }
+        self.journal.rejects = Some(hash);
+        self.journal.unrecordable = Some(failure);
+        None
     }
 
     /// The client of an answer is not this object's, and something names it.
@@ -214,7 +234,7 @@ impl State {
         self.journal.disputed = None;
         self.journal.adopts = None;
         if let Some(attempt) = self.journal.attempt.take() {
-            let refused = disputed.failure.class == Class::Denied;
+            let refused = disputed.failure.class != Class::Transient;
             let hash = if refused { disputed.hash } else { String::new() };
             self.close(&attempt, AttemptOutcome::NotApplied, hash);
         }

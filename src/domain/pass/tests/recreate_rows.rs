@@ -374,9 +374,8 @@ fn w117_r7_k12a_another_client_with_other_values_is_handed_over_and_not_ready() 
     });
     opened.provider.as_mut().unwrap().target.substitutions = crate::api::Substitutions::Reject;
     let mut answered = registration();
-    let secret = answered.client_secret.clone().unwrap();
-    let stated = format!("b {}", secrecy::ExposeSecret::expose_secret(&secret));
-    answered.metadata.insert("scope".into(), json!(stated));
+    answered.client_secret = Some("s3cret".into());
+    answered.metadata.insert("scope".into(), json!("b s3cret"));
     let registered = opened.with(|w| {
         w.journal.sent = w.request();
         w.journal.registration = Some(answered);
