@@ -160,7 +160,7 @@ fn bounded(mut text: String) -> String {
 
 /// When a token expires: what it says itself or what the owner of its Secret states, whichever is earlier.
 #[must_use]
-pub(crate) fn expires_at(token: &SecretString, stated: Option<i64>) -> Option<i64> {
+pub fn expires_at(token: &SecretString, stated: Option<i64>) -> Option<i64> {
     expiry_of(token).into_iter().chain(stated).min()
 }
 

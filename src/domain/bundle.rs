@@ -31,7 +31,7 @@ const REFERENCE: &str = "caBundleDigest";
 
 /// A record, and the bundle that was in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Detached {
+pub struct Detached {
     /// The record as JSON, with the digest instead of the bundle.
     pub record: Vec<u8>,
     /// The bundle.
@@ -55,7 +55,7 @@ pub(crate) fn name(digest: &str) -> String {
 
 /// Takes the bundle out of a record's JSON. `None`: there is none in it.
 #[must_use]
-pub(crate) fn detach(record: &[u8]) -> Option<Detached> {
+pub fn detach(record: &[u8]) -> Option<Detached> {
     let mut record: Value = serde_json::from_slice(record).ok()?;
     let management = record.get_mut(MANAGEMENT)?.as_object_mut()?;
     let Some(Value::String(pem)) = management.remove(INLINE) else {
@@ -72,7 +72,7 @@ pub(crate) fn detach(record: &[u8]) -> Option<Detached> {
 
 /// The digest of the bundle that a record's JSON refers to.
 #[must_use]
-pub(crate) fn reference(record: &[u8]) -> Option<String> {
+pub fn reference(record: &[u8]) -> Option<String> {
     let record: Value = serde_json::from_slice(record).ok()?;
     let digest = record.get(MANAGEMENT)?.get(REFERENCE)?.as_str()?;
     (!digest.is_empty()).then(|| digest.to_owned())
@@ -80,7 +80,7 @@ pub(crate) fn reference(record: &[u8]) -> Option<String> {
 
 /// Puts the bundle into a record's JSON in place of its digest. `None`: it is not the bundle that the record refers to.
 #[must_use]
-pub(crate) fn attach(record: &[u8], pem: &str) -> Option<Vec<u8>> {
+pub fn attach(record: &[u8], pem: &str) -> Option<Vec<u8>> {
     let mut record: Value = serde_json::from_slice(record).ok()?;
     let management = record.get_mut(MANAGEMENT)?.as_object_mut()?;
     if management.remove(REFERENCE)?.as_str() != Some(&digest_of(pem)) {

@@ -43,7 +43,7 @@ pub(crate) fn fault(code: Option<&str>, words: Option<&str>, sent: impl Fn(&str)
 
 /// The error with what to do about it, if it is a refusal of the metadata that this manifest asks for.
 #[must_use]
-pub(crate) fn advised(mut error: CallError, spec: &OAuthClientSpec, knobs: &Knobs) -> CallError {
+pub fn advised(mut error: CallError, spec: &OAuthClientSpec, knobs: &Knobs) -> CallError {
     let Some(fault) = error.fault else { return error };
     let exists = error.remark == Some(Remark::Exists) && !knobs.omit_members.iter().any(|omitted| omitted == NAME);
     let advice = match fault {

@@ -25,11 +25,11 @@ const WITHHELD: &str = "(withheld: the value contains a credential of the client
 
 /// A requested member whose value the answer does not confirm.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Difference {
+pub struct Difference {
     /// Name on the wire.
     pub member: String,
     /// What the answer says.
-    pub stated: Stated,
+    pub(crate) stated: Stated,
 }
 
 /// Whether the answer confirms any member that was asked for. One that confirms none tells nothing.
@@ -44,7 +44,7 @@ pub(crate) fn is_echoed(record: &Record) -> bool {
 /// The members of the request, and those of the manifest that the provider object leaves out, whose values the provider's last answer
 /// does not confirm.
 #[must_use]
-pub(crate) fn differences(record: &Record, spec: &OAuthClientSpec) -> Vec<Difference> {
+pub fn differences(record: &Record, spec: &OAuthClientSpec) -> Vec<Difference> {
     let mut wanted = metadata::of_manifest(spec);
     wanted.extend(spec.extra_metadata.clone().into_iter().flatten());
     wanted.extend(record.request.clone());
@@ -86,7 +86,7 @@ pub(crate) fn substituted(
 /// Members that the manifest no longer sets and that the provider still has: no way of clearing has taken them out, or the provider
 /// object keeps the operator from sending them, or there are no updates.
 #[must_use]
-pub(crate) fn left<'a>(record: &'a Record, spec: &OAuthClientSpec) -> Vec<&'a str> {
+pub fn left<'a>(record: &'a Record, spec: &OAuthClientSpec) -> Vec<&'a str> {
     let set = metadata::set_members(spec);
     let unsent = record
         .request
@@ -98,7 +98,7 @@ pub(crate) fn left<'a>(record: &'a Record, spec: &OAuthClientSpec) -> Vec<&'a st
 
 /// Differences for the status: bounded, and without credentials. Members that the manifest no longer sets come first.
 #[must_use]
-pub(crate) fn shown(record: &Record, left: &[&str], differences: &[Difference]) -> Vec<EffectiveMember> {
+pub fn shown(record: &Record, left: &[&str], differences: &[Difference]) -> Vec<EffectiveMember> {
     let left = left.iter().map(|member| EffectiveMember {
         member: name(member),
         requested: None,

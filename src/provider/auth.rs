@@ -155,6 +155,22 @@ pub(super) fn forms(secret: &SecretString) -> [SecretString; 3] {
     [secret.clone(), STANDARD.encode(raw).into(), percent.into()]
 }
 
+/// A text without percent-encoding: which characters are encoded differs from one server to the next.
+pub(super) fn plain(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let code = part
+            .get(..2)
+            .filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        let (byte, rest) = byte.map_or((b'%', part), |byte| (byte, &part[2..]));
+        bytes.push(byte);
+        bytes.extend(rest.as_bytes());
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Credentials that a request body holds, in every form in which a provider might repeat them.
 pub(super) fn written(request: &Map<String, Value>) -> Vec<SecretString> {
     let members = ["client_secret", "software_statement", "ext_param_client_secret"];
@@ -165,10 +181,10 @@ pub(super) fn written(request: &Map<String, Value>) -> Vec<SecretString> {
 /// The same error, unless its text repeats a credential: whoever runs a provider may put what was sent to it into any part of
 /// its answer, and the text is read by others than the Secret's owner.
 pub(super) fn discreet(mut error: CallError, spoken: &[SecretString]) -> CallError {
-    let repeats = spoken
-        .iter()
-        .map(ExposeSecret::expose_secret)
-        .any(|secret| secret.len() >= SHORTEST_SECRET && error.failure.message.contains(secret));
+    let text = plain(&error.failure.message);
+    let repeats = spoken.iter().map(ExposeSecret::expose_secret).any(|secret| {
+        secret.len() >= SHORTEST_SECRET && (error.failure.message.contains(secret) || text.contains(secret))
+    });
     if repeats {
         let text = "the provider's answer repeats the operator's credentials and is not shown; replace them if others can read it";
         text.clone_into(&mut error.failure.message);
@@ -263,6 +279,28 @@ mod tests {
             shown("acct:admin@p.example is unknown"),
             "acct:admin@p.example is unknown"
         );
+    }
+
+    #[test]
+    fn t331_a_credential_that_is_percent_encoded_in_another_way_is_not_shown() {
+        let spoken = forms(&"it's \"quoted\" ~%é".into());
+        let shown = |text: &str| {
+            let failure = Failure::new(Class::Denied, Reason::IssuerMismatch, text);
+            discreet(super::super::transport::not_sent(failure), &spoken)
+                .failure
+                .message
+        };
+        for text in [
+            "to it's%20%22quoted%22%20~%25%C3%A9",
+            "to it%27s \"quoted\" %7e%é",
+            "to /%69t's%20%22quoted\" ~%25%c3%a9?",
+        ] {
+            assert!(shown(text).contains("is not shown"), "{text}");
+        }
+        for text in ["50% of it", "%", "%e", "%zz%+1", "%é"] {
+            assert_eq!(shown(text), text);
+            assert_eq!(plain(text), text);
+        }
     }
 
     #[test]

@@ -36,6 +36,11 @@ pub struct Discovered {
     documents: Vec<Document>,
 }
 
+/// How long a document with these headers is used.
+pub(super) fn life(headers: &HeaderMap) -> Duration {
+    documents::life_of(documents::fresh_for(headers))
+}
+
 impl Discovered {
     /// How long it is used before the provider is asked again.
     #[must_use]

@@ -106,8 +106,10 @@ fn shown<'a>(
         .filter(|secret| secret.len() >= SHORTEST_SECRET)
         .collect();
     let tells = |text: &str| {
-        let text = text.to_ascii_lowercase();
-        secrets.iter().any(|secret| text.contains(secret))
+        let texts = [text.to_ascii_lowercase(), auth::plain(text).to_ascii_lowercase()];
+        texts
+            .iter()
+            .any(|text| secrets.iter().any(|secret| text.contains(secret)))
     };
     let words = words.filter(|words| !is_markup(words) && !tells(words));
     ErrorBody {
@@ -317,6 +319,8 @@ mod tests {
         assert_eq!(read(text, &["T0KEN".into()]), body(Some("invalid_token"), None));
         assert_eq!(read(b"t0ken is bad", &["t0ken".into()]), body(None, None));
         assert_eq!(read(text, &["invalid_token".into()]).code, None);
+        let encoded = br#"{"error":"bad","message":"no such token it%27s-t0ken~%2B"}"#;
+        assert_eq!(read(encoded, &["it's-t0ken~+".into()]), body(Some("bad"), None));
         let issued = parse(br#"{"error":"bad","error_description":"client abcdef exists","client_id":"abcdef"}"#);
         assert_eq!(issued, body(Some("bad"), None));
         let deep = parse(br#"{"message":"use YWJjZGVm","data":[{"client_secret":"abcdef"}]}"#);

@@ -62,7 +62,7 @@ impl Transport {
 
 /// Only the error code that RFC 6749 has for it says that the client is unknown: a provider in trouble answers 401 to
 /// everything. `unauthorized_client` and `unsupported_grant_type` may come before the client is authenticated.
-fn meaning(kind: ProbeKind, status: u16, body: &[u8]) -> Probed {
+pub(super) fn meaning(kind: ProbeKind, status: u16, body: &[u8]) -> Probed {
     let code = error_body::parse(body).code;
     match (kind, status, code.as_deref()) {
         (ProbeKind::Revocation | ProbeKind::Token, 400 | 401, Some("invalid_client"))

@@ -244,7 +244,7 @@ fn no_token(mut failure: Failure) -> CallError {
 }
 
 /// Token and lifetime of an access token response (RFC 6749 section 5.1).
-fn read(body: &[u8]) -> Option<(SecretString, Duration)> {
+pub(super) fn read(body: &[u8]) -> Option<(SecretString, Duration)> {
     let object = Object::parse(body)?;
     let text = |name: &str| object.get(name).and_then(Value::as_str);
     // Any other type is sent in another way (RFC 6749 section 7.1). Some servers leave out that it is this one.

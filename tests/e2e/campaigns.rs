@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use testbed::campaign::{Report, kills, rates, replicas};
+use testbed::campaign::{Report, certify, kills, rates, replicas};
 
 use crate::stage::{BINARY, plane};
 
@@ -22,6 +22,18 @@ async fn t06_random_kills_under_load_lose_nothing_silently() {
         quiet: Duration::from_secs(15),
     };
     assert_kept(&kills::run(plane().await, Path::new(BINARY), plan).await.unwrap());
+}
+
+#[tokio::test]
+async fn t330_runs_of_certify_that_are_killed_at_random_leave_nothing_unnamed() {
+    let plan = certify::Plan {
+        kills: 12,
+        seed: 1,
+        time_scale: 20,
+        keycloak: false,
+        rest: Duration::from_mins(4),
+    };
+    assert_kept(&certify::run(plane().await, Path::new(BINARY), plan).await.unwrap());
 }
 
 #[tokio::test]

@@ -97,12 +97,21 @@ impl Documents<'_> {
 
 /// How long what these documents say is used.
 pub(super) fn life(documents: &[Document]) -> Duration {
-    let shortest = documents.iter().map(|document| document.fresh_for.unwrap_or_default());
-    shortest.min().unwrap_or_default().clamp(SHORTEST, LONGEST)
+    life_of(
+        documents
+            .iter()
+            .map(|document| document.fresh_for.unwrap_or_default())
+            .min(),
+    )
+}
+
+/// How long a document is used that may be used for so long by its own word.
+pub(super) fn life_of(fresh_for: Option<Duration>) -> Duration {
+    fresh_for.unwrap_or_default().clamp(SHORTEST, LONGEST)
 }
 
 /// How long an answer may be used by its own word (RFC 9111 section 4.2).
-fn fresh_for(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn fresh_for(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all(CACHE_CONTROL).iter();
     let directives = values
         .filter_map(|value| value.to_str().ok())

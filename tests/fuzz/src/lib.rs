@@ -8,21 +8,24 @@
     reason = "a panic is how a target tells what it found"
 )]
 
+mod answers;
 mod bytes;
+mod comparison;
 mod planner;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use oauth_client_operator::api::{OAuthClient, OAuthClientSpec, OAuthProvider, Profile, names};
 use oauth_client_operator::domain::marker::{self, Marker};
 use oauth_client_operator::domain::profile::{knobs, settings};
 use oauth_client_operator::domain::record::Record;
-use oauth_client_operator::domain::{duration, metadata, secret};
+use oauth_client_operator::domain::{bundle, duration, metadata, secret, uri_template};
 use oauth_client_operator::provider::{
-    EgressPolicy, Resource, callable, is_refused, parse_error_body, parse_metadata, parse_registration,
-    parse_webfinger, unpack,
+    EgressPolicy, Resource, callable, check_certificates, check_signing_key, check_tls_key, is_key_of, is_refused,
+    parse_error_body, parse_metadata, parse_registration, parse_webfinger, testing, unpack,
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
@@ -32,17 +35,23 @@ use self::bytes::Bytes;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name: that of its corpus.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("address", address),
+    ("answer", answers::refusal),
+    ("comparison", comparison::requested),
     ("compressed", compressed),
     ("discovery", discovery),
     ("error_body", error_body),
+    ("headers", answers::headers),
+    ("keys", keys),
     ("marker", marker),
     ("objects", objects),
     ("planner_pass", planner::passes),
     ("planner_view", planner::view),
     ("record", record),
     ("registration", registration),
+    ("template", template),
+    ("token", answers::token),
     ("webfinger", webfinger),
 ];
 
@@ -183,6 +192,64 @@ pub fn address(data: &[u8]) {
     }
 }
 
+/// Certificates and private keys from Secrets: the first as a chain and as a key, and the second as the key of the first. They are split
+/// by a line of `--`.
+pub fn keys(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (chain, key) = text.split_once("\n--\n").unwrap_or((&text, &text));
+    let (chain, key): (SecretString, SecretString) = (chain.into(), key.into());
+    if is_key_of(&key, &chain) {
+        assert!(check_certificates(&chain).is_ok() && check_tls_key(&key).is_ok());
+    }
+    for pem in [&chain, &key] {
+        if check_signing_key(pem).is_ok() {
+            assert!(check_tls_key(pem).is_ok());
+            let signed = testing::signed(pem).unwrap();
+            let url_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            assert!(signed.expose_secret().bytes().all(url_safe) && signed.expose_secret().split('.').count() == 3);
+        }
+    }
+}
+
+/// A template of management URIs, a member of an answer, and what may be the address of a client: a line each.
+pub fn template(data: &[u8]) {
+    const ENDPOINT: &str = "https://provider.example/register";
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut lines = text.splitn(3, '\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (template, value, address) = (line(), line(), line());
+    let answer = serde_json::json!({"app_id": value, "number": 7});
+    let members = uri_template::members(template, answer.as_object().unwrap());
+    let expand = |client_id: &str| uri_template::expand(template, ENDPOINT, client_id, &members);
+    if uri_template::lacking(template, &members).is_none() {
+        // What the provider states cannot lead to another place than the template does.
+        let marks = |text: &str| text.matches(['/', '?', '#', '@', ':', '\\']).count();
+        let harmless = uri_template::expand(
+            template,
+            ENDPOINT,
+            "x",
+            &members.keys().map(|name| (name.clone(), "x".to_owned())).collect(),
+        );
+        assert_eq!(marks(&expand(value)), marks(&harmless), "{template:?}");
+    }
+    assert!(
+        uri_template::needs_only_client_id(template) || uri_template::lacking(template, &BTreeMap::new()).is_some()
+    );
+    if uri_template::names_client_id(template) {
+        assert_ne!(expand("one"), expand("another"), "{template:?}");
+    }
+    let stated = serde_json::json!({"client_id": "id", "registration_client_uri": address}).to_string();
+    let Ok(mut answer) = parse_registration(stated.as_bytes()) else {
+        return;
+    };
+    let before = answer.registration_client_uri.clone();
+    testing::resolve(&mut answer, ENDPOINT);
+    match (before, answer.registration_client_uri) {
+        (Some(before), Some(resolved)) if before != resolved => assert!(Url::parse(&resolved).is_ok(), "{resolved:?}"),
+        (before, resolved) => assert_eq!(before, resolved),
+    }
+}
+
 /// A stored record and an answer that it takes over, split by a line of `--`.
 pub fn record(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -191,12 +258,28 @@ pub fn record(data: &[u8]) {
         return;
     };
     let _ = record.management_uri();
+    bundled(stored.as_bytes());
     let written = record.to_json().unwrap();
     let again = Record::from_json(&written).unwrap();
     assert_eq!(again.to_json().unwrap(), written, "a record is read as it was written");
     if let Ok(answer) = parse_registration(answer.as_bytes()) {
         absorbed(record, &answer);
     }
+}
+
+/// The bundle of a record is taken out of it and put back.
+fn bundled(stored: &[u8]) {
+    let value = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap();
+    let Some(detached) = bundle::detach(stored) else { return };
+    assert_eq!(bundle::reference(&detached.record), Some(detached.digest));
+    assert_eq!(bundle::attach(&detached.record, "another"), None);
+    let mut expected = value(stored);
+    // A record that has both is one that a bundle was put into.
+    expected["management"].as_object_mut().unwrap().remove("caBundleDigest");
+    assert_eq!(
+        value(&bundle::attach(&detached.record, &detached.pem).unwrap()),
+        expected
+    );
 }
 
 /// What an answer states replaces what is stored, and what it does not state stays.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
+pub mod certify;
 pub mod fairness;
 mod ground;
 pub mod kills;
@@ -15,6 +16,9 @@ pub mod soak;
 use std::time::{Duration, Instant};
 
 pub use ground::{Ground, define};
+
+use crate::operator::Operator;
+use crate::progress::say;
 
 /// Why a campaign could not be run.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -58,6 +62,25 @@ impl Dice {
     fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
+}
+
+/// Kills the operator and starts it again, at a time that nothing chose: so many milliseconds from now at most. Most kills come when
+/// work is under way, some before the start is over.
+async fn strike(operator: &mut Operator, dice: &mut Dice, longest: u64) -> Result<(), Failure> {
+    if dice.below(8) > 0 {
+        operator.ready().await?;
+    }
+    tokio::time::sleep(Duration::from_millis(dice.below(longest))).await;
+    operator.kill9().await?;
+    Ok(operator.relaunch().await?)
+}
+
+/// Keeps a log for whoever looks into what a campaign found.
+fn keep_log(name: &str, log: &str) -> Result<(), Failure> {
+    let file = std::env::temp_dir().join(format!("campaign-{name}.log"));
+    std::fs::write(&file, log)?;
+    say(format!("the log of {name} is kept in {}", file.display()));
+    Ok(())
 }
 
 /// Waits until something is the case; the error says what was not.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use testbed::campaign::{Failure, Report, define, fairness, kills, rates, replicas, sick, soak};
+use testbed::campaign::{Failure, Report, certify, define, fairness, kills, rates, replicas, sick, soak};
 use testbed::control_plane::{ControlPlane, ControlPlaneOptions};
 use testbed::operator;
 use testbed::progress::say;
@@ -37,6 +37,21 @@ enum Campaign {
         /// How many times as fast the operator lives
         #[arg(long, default_value_t = 10)]
         time_scale: u32,
+    },
+    /// Random kills of runs of certify and of the operator beside them, at several providers
+    Certify {
+        /// Kills
+        #[arg(long, default_value_t = 200)]
+        kills: usize,
+        /// Repeats the same victims and the same times
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many times as fast the operator lives
+        #[arg(long, default_value_t = 20)]
+        time_scale: u32,
+        /// Leaves out Keycloak, which takes a while to start
+        #[arg(long)]
+        without_keycloak: bool,
     },
     /// The leader of two stands still past its lease and goes on, repeatedly, under load
     Replicas {
@@ -76,8 +91,8 @@ enum Campaign {
         /// Registrations an hour
         #[arg(long, default_value_t = 20)]
         an_hour: u32,
-        /// How many times as fast operator and provider live
-        #[arg(long, default_value_t = 300)]
+        /// How many times as fast operator and provider live; what the machine delays a call by counts so many times
+        #[arg(long, default_value_t = 120)]
         time_scale: u32,
     },
     /// Hours of operator time under mixed load
@@ -141,6 +156,21 @@ async fn run(arguments: Arguments) -> Result<Report, Failure> {
                 quiet: Duration::from_secs(45),
             };
             kills::run(&plane, &binary, plan).await
+        }
+        Campaign::Certify {
+            kills,
+            seed,
+            time_scale,
+            without_keycloak,
+        } => {
+            let plan = certify::Plan {
+                kills,
+                seed,
+                time_scale,
+                keycloak: !without_keycloak,
+                rest: Duration::from_mins(2),
+            };
+            certify::run(&plane, &binary, plan).await
         }
         Campaign::Replicas { pauses, objects, seed } => {
             let rest = Duration::from_mins(5);

@@ -117,6 +117,13 @@ impl<'a> Ground<'a> {
 
     /// Everything that is left, for the promises.
     pub async fn leftovers(&self, site: &Site) -> Result<Leftovers, Failure> {
+        let mut left = self.held().await?;
+        left.ledger = ledger(site).await?;
+        Ok(left)
+    }
+
+    /// What is left in the cluster.
+    pub(super) async fn held(&self) -> Result<Leftovers, Failure> {
         let mut left = Leftovers::default();
         for tenant in 0..self.tenants.len() {
             left.objects
@@ -127,12 +134,13 @@ impl<'a> Ground<'a> {
         let kept = kept.list(&ListParams::default()).await?.items;
         left.records = kept.iter().filter_map(Recorded::from_secret).collect();
         left.suspects = kept.iter().filter_map(Suspected::from_secret).collect();
-        left.ledger = issued(&site.clients().await?);
         Ok(left)
     }
 }
 
-fn issued(clients: &BTreeMap<String, Value>) -> BTreeMap<String, Issued> {
+/// The provider's own list.
+pub(super) async fn ledger(site: &Site) -> Result<BTreeMap<String, Issued>, Failure> {
+    let clients = site.clients().await?;
     let uris = |client: &Value| {
         let uris = client["redirect_uris"].as_array()?;
         Some(uris.iter().filter_map(Value::as_str).map(str::to_owned).collect())
@@ -143,8 +151,6 @@ fn issued(clients: &BTreeMap<String, Value>) -> BTreeMap<String, Issued> {
         attempt: None,
         alive: true,
     };
-    clients
-        .iter()
-        .map(|(id, client)| (id.clone(), issued(client)))
-        .collect()
+    let issued = clients.iter().map(|(id, client)| (id.clone(), issued(client)));
+    Ok(issued.collect())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
 
-use super::{Dice, Failure, Ground, Report, load};
+use super::{Dice, Failure, Ground, Report, keep_log, load, strike};
 use crate::control_plane::ControlPlane;
 use crate::operator::Operator;
 use crate::progress::say;
@@ -74,9 +74,7 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
     report.figure(format!("at rest {} s later", rested.elapsed().as_secs()));
     judge(&mut report, &site, left, plan).await?;
     if !report.violations.is_empty() {
-        let log = std::env::temp_dir().join("campaign-kills.log");
-        std::fs::write(&log, operator.log())?;
-        say(format!("the operator's log is kept in {}", log.display()));
+        keep_log("kills", &operator.log())?;
     }
     operator.stop().await?;
     Ok(report)
@@ -86,13 +84,7 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
 async fn kill(operator: &mut Operator, plan: Plan) -> Result<(), Failure> {
     let mut dice = Dice(plan.seed ^ 0x6b69_6c6c);
     for number in 1..=plan.kills {
-        // Most come when work is under way, some before the start is over.
-        if dice.below(8) > 0 {
-            operator.ready().await?;
-        }
-        tokio::time::sleep(Duration::from_millis(dice.below(700))).await;
-        operator.kill9().await?;
-        operator.relaunch().await?;
+        strike(operator, &mut dice, 700).await?;
         if number % 20 == 0 {
             say(format!("{number} of {} kills", plan.kills));
         }

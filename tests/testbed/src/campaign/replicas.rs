@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Dice, Failure, Ground, Report, eventually, load};
+use super::{Dice, Failure, Ground, Report, eventually, keep_log, load};
 use crate::control_plane::ControlPlane;
 use crate::operator::{Operator, OperatorOptions};
 use crate::process::KillSwitch;
@@ -99,9 +99,7 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
     report.figure(format!("clients at the provider that no record holds: {strays:?}"));
     for (identity, replica) in &replicas {
         if !strays.is_empty() || !report.violations.is_empty() {
-            let log = std::env::temp_dir().join(format!("campaign-replicas-{identity}.log"));
-            std::fs::write(&log, replica.log())?;
-            say(format!("the log of {identity} is kept in {}", log.display()));
+            keep_log(&format!("replicas-{identity}"), &replica.log())?;
         }
         replica.stop().await?;
     }

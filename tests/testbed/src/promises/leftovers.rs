@@ -67,6 +67,8 @@ pub struct Object {
 pub struct Recorded {
     /// UID of its object.
     pub owner_uid: String,
+    /// Namespace and name of its object, joined by a slash.
+    pub object: String,
     /// The client.
     pub client_id: String,
     /// Its secret.
@@ -80,6 +82,8 @@ pub struct Recorded {
 /// An entry of a possible stray client.
 #[derive(Clone, Debug, Default)]
 pub struct Suspected {
+    /// Namespace and name of the object that it was registered for, joined by a slash.
+    pub object: String,
     /// The attempt that may have registered it.
     pub attempt: String,
     /// The client, if it is known.

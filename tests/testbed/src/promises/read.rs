@@ -49,6 +49,7 @@ impl Recorded {
         let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         Some(Self {
             owner_uid: text("/owner/uid")?,
+            object: format!("{}/{}", text("/owner/namespace")?, text("/owner/name")?),
             client_id: text("/clientId")?,
             client_secret: text("/clientSecret").map(Into::into),
             attempt: text("/attempt")?,
@@ -64,6 +65,7 @@ impl Suspected {
         role(secret, "suspect").then_some(())?;
         let data = Published::from_secret(secret);
         Some(Self {
+            object: data.text("object")?.to_owned(),
             attempt: data.text("attempt")?.to_owned(),
             client_id: data.text("client_id").map(str::to_owned),
         })

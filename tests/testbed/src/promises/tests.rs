@@ -32,6 +32,7 @@ fn sound() -> Leftovers {
 fn recorded(uid: &str, id: &str) -> Recorded {
     Recorded {
         owner_uid: uid.into(),
+        object: "apps/app".into(),
         client_id: id.into(),
         client_secret: Some("s3cret".into()),
         attempt: "a1".into(),
@@ -61,6 +62,7 @@ fn issued(attempt: Option<&str>) -> Issued {
 
 fn suspect(attempt: &str, client_id: Option<&str>) -> Suspected {
     Suspected {
+        object: "apps/app".into(),
         attempt: attempt.into(),
         client_id: client_id.map(Into::into),
     }

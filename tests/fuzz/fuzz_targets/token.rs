@@ -1,0 +1,5 @@
+//! See `fuzz::TARGETS`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::run("token", data));
