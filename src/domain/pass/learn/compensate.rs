@@ -33,9 +33,14 @@ impl State {
         };
         self.journal.compensation = Compensation::Unrecorded;
         let rejects = self.journal.rejects.is_some();
-        // What this leader rejects is nobody's to find.
-        let left_alone = !(rejects && seen.leads) && self.left_alone(&registration.client_id, seen);
-        if !left_alone {
+        if rejects {
+            // The leader has been through with this request, or comes to it: nobody looks for this client.
+            if !seen.leads {
+                self.journal.compensation = Compensation::Failed;
+            }
+            return;
+        }
+        if !self.left_alone(&registration.client_id, seen) {
             return;
         }
         if matches!(self.record, StoredRecord::Absent { .. }) {
