@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::bearer::BearerAuth;
 use super::client_credentials::ClientCredentialsAuth;
+use super::service_account::ServiceAccountAuth;
 
 /// One way to authenticate. Exactly one member is set.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.basic), has(self.bearer), has(self.header), has(self.clientCredentials)].filter(x, x).size() == 1").message("set exactly one of basic, bearer, header and clientCredentials"))]
+#[x_kube(validation = Rule::new("[has(self.basic), has(self.bearer), has(self.header), has(self.clientCredentials), has(self.serviceAccountToken)].filter(x, x).size() == 1").message("set exactly one of basic, bearer, header, clientCredentials and serviceAccountToken"))]
 pub struct Auth {
     /// HTTP Basic authentication with the Secret's keys `username` and `password`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,6 +31,10 @@ pub struct Auth {
     /// `client_secret` or `private_key`. The operator asks the discovered token endpoint for it, and again before it expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_credentials: Option<ClientCredentialsAuth>,
+    /// The operator's own ServiceAccount token, for a ClusterOAuthProvider only. Its audience is the issuer, and whoever installs the operator
+    /// lists it. It is sent only to the origin of the issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_token: Option<ServiceAccountAuth>,
 }
 
 impl Auth {
@@ -40,6 +45,7 @@ impl Auth {
             bearer,
             header,
             client_credentials,
+            service_account_token: _,
         } = self;
         let tokens = bearer.iter().flat_map(BearerAuth::secrets);
         let basic = basic.iter().map(|SecretBacked { secret_ref }| secret_ref);

@@ -22,6 +22,7 @@ mod provider;
 mod provider_status;
 mod reason;
 pub mod rules;
+mod service_account;
 mod written;
 
 pub use adopt::{Adopt, TokenRef};
@@ -48,4 +49,5 @@ pub use provider::{
 };
 pub use provider_status::ProviderStatus;
 pub use reason::Reason;
+pub use service_account::{ServiceAccountAuth, ServiceAccountUsage};
 pub use written::{Binding, SecretVersion};

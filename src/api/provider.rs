@@ -200,6 +200,7 @@ pub struct ProviderSettings {
     /// Credentials sent with WebFinger and metadata requests. Unset: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("!has(self.clientCredentials)").message("discoveryAuth cannot be clientCredentials: the token endpoint is known only after discovery; use basic, bearer or header"))]
+    #[x_kube(validation = Rule::new("!has(self.serviceAccountToken) || !has(self.serviceAccountToken.usage) || self.serviceAccountToken.usage == 'Bearer'").message("discoveryAuth cannot obtain an access token: the token endpoint is known only after discovery; use usage Bearer"))]
     #[x_kube(validation = Rule::new("!has(self.bearer) || !has(self.bearer.additionalSecretRefs)").message("additionalSecretRefs is used only in registrationAuth").field_path(".bearer"))]
     pub discovery_auth: Option<Auth>,
     /// Credentials sent with a registration, such as an initial access token (RFC 7591 section 3). Unset: none.

@@ -1,6 +1,7 @@
 //! `run`: the operator itself.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -66,6 +67,10 @@ pub(super) struct Run {
     /// Whether replicas elect a leader by a Lease in the operator's namespace. Without, there must never be two
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     leader_election: bool,
+    /// A ServiceAccount token of the operator for ClusterOAuthProviders of this issuer: a file of a projected volume whose audience is the
+    /// issuer. Can be given several times
+    #[arg(long, value_name = "ISSUER=FILE", value_parser = service_token)]
+    service_account_token: Vec<(String, PathBuf)>,
     /// Form of the log
     #[arg(long, value_enum, default_value_t = Format::Json)]
     log_format: Format,
@@ -123,8 +128,20 @@ impl Run {
             normal_events: self.normal_events,
             identity: identity(self.identity, self.leader_election),
             leader_election: self.leader_election,
+            service_tokens: self.service_account_token.into_iter().collect(),
             clock: Clock::scaled(self.time_scale),
         })
+    }
+}
+
+/// Issuer and file. A file name may hold an equals sign, and an issuer no query.
+fn service_token(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((issuer, file)) if issuer.contains("://") && file.starts_with('/') => Ok((issuer.to_owned(), file.into())),
+        _ => Err(
+            "write it as ISSUER=FILE, for example https://id.example.com=/var/run/secrets/oauth-client-operator/0"
+                .to_owned(),
+        ),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::header::{HeaderValue, USER_AGENT};
 use kube::{Client, Config};
+use secrecy::SecretString;
 
 use super::error::ApiError;
 
@@ -56,6 +57,15 @@ pub async fn connect() -> Result<Client, ConnectError> {
     Client::try_from(config).map_err(|source| ConnectError::Client {
         source: Box::new(source),
     })
+}
+
+/// The bearer token that the calls of the API server carry, as it is now; none if they carry another kind of credentials.
+pub async fn api_token() -> Option<SecretString> {
+    let auth = Config::infer().await.ok()?.auth_info;
+    match auth.token_file {
+        Some(file) => std::fs::read_to_string(file).ok().map(SecretString::from),
+        None => auth.token,
+    }
 }
 
 /// Runs one call under a deadline of ten seconds.

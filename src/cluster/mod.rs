@@ -30,7 +30,7 @@ mod watch;
 
 pub use bundles::StoredBundle;
 pub use clients::{ClientCache, cause};
-pub use connect::{ConnectError, connect, within};
+pub use connect::{ConnectError, api_token, connect, within};
 pub use definitions::{Definitions, DefinitionsState};
 pub use election::{Leadership, elect};
 pub use error::ApiError;

@@ -29,7 +29,7 @@ use super::bundles::Bundles;
 use super::capabilities::Unwritten;
 use super::claims::Claims;
 use super::comparisons::Comparisons;
-use super::credentials::{CredentialCache, Source};
+use super::credentials::{CredentialCache, ServiceTokens, Source};
 use super::kept_credentials::KeptCredentials;
 use super::outcomes::Outcomes;
 use super::pauses::Pauses;
@@ -76,6 +76,8 @@ pub(super) struct Context {
     /// Breakers by the UID of the provider object.
     pub breakers: Breakers,
     pub credentials: CredentialCache,
+    /// The operator's own tokens for providers.
+    pub service_tokens: ServiceTokens,
     /// Credentials of providers whose clients only they can deregister.
     pub kept: KeptCredentials,
     pub health: Health,
@@ -142,6 +144,8 @@ impl Context {
             uid: &uid,
             refusals: self.transport.refusals(),
             now: self.clock.now(),
+            issuer: settings.expected_issuer.as_deref().or(settings.issuer.as_deref()),
+            service_tokens: &self.service_tokens,
         };
         let mut provider = resolve::resolve(key, &uid, generation, &settings, &source).await?;
         let known = self.discovery.known(&provider.uid, &provider.fingerprint);

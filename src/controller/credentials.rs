@@ -6,13 +6,14 @@ mod all;
 mod bearer;
 mod cached;
 mod presented;
+mod service_account;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
-use crate::api::{Auth, BearerAuth, HeaderAuth, Reason, SecretBacked, TokenAuthMethod, names};
+use crate::api::{Auth, BearerAuth, HeaderAuth, Reason, SecretBacked, ServiceAccountAuth, TokenAuthMethod, names};
 use crate::bounded::Bounded;
 use crate::cluster::{ApiError, ProviderKey, SecretMeta, Secrets};
 use crate::domain::failure::{Class, Failure};
@@ -23,6 +24,7 @@ use cached::{AUTHORITY, CachedSecret, PRIVATE_KEY, TLS_CERTIFICATE, TLS_KEY, Val
 
 pub(super) use all::{AllRead, Unread, read_all};
 pub(super) use presented::{authorities, presented};
+pub(super) use service_account::ServiceTokens;
 
 /// What the cached credentials weigh at most, in bytes.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
@@ -83,6 +85,10 @@ pub(super) struct Source<'a> {
     pub refusals: &'a Refusals,
     /// Seconds since the epoch.
     pub now: i64,
+    /// The issuer, as far as the provider object states it: discovery accepts no other.
+    pub issuer: Option<&'a str>,
+    /// The operator's own tokens.
+    pub service_tokens: &'a ServiceTokens,
 }
 
 /// What was read of a provider object's Secrets before they vanished.
@@ -105,12 +111,15 @@ pub(super) async fn credentials(
     let Some(auth) = auth else {
         return Ok(Credentials::default());
     };
+    if let Some(auth) = own(auth) {
+        return service_account::credentials(key, field, auth, source);
+    }
     let exclusive = named(auth);
     if let (Some(_), Some(bearer)) = (&exclusive, &auth.bearer) {
         return bearer::tokens(key, field, bearer, source, versions).await;
     }
     let (name, members) = exclusive.ok_or_else(|| {
-        let text = format!("{key}: spec.{field} has to set exactly one of basic, bearer, header and clientCredentials");
+        let text = format!("{key}: spec.{field} has to set exactly one of basic, bearer, header, clientCredentials and serviceAccountToken");
         Failure::new(Class::Invalid, Reason::InvalidSpec, text)
     })?;
     let held = read(key, field, name, members, source).await?;
@@ -164,7 +173,11 @@ fn named(auth: &Auth) -> Option<(&str, &'static [&'static str])> {
         bearer,
         header,
         client_credentials,
+        service_account_token,
     } = auth;
+    if service_account_token.is_some() {
+        return None;
+    }
     match (basic, bearer, header, client_credentials) {
         (Some(SecretBacked { secret_ref }), None, None, None) => Some((&secret_ref.name, BASIC)),
         (None, Some(BearerAuth { secret_ref, .. }), None, None) => Some((&secret_ref.name, BEARER)),
@@ -178,6 +191,12 @@ fn named(auth: &Auth) -> Option<(&str, &'static [&'static str])> {
         }
         _ => None,
     }
+}
+
+/// The operator's own token, if no other kind of credentials is set.
+fn own(auth: &Auth) -> Option<&ServiceAccountAuth> {
+    let own = auth.service_account_token.as_ref();
+    own.filter(|_| auth.secrets().next().is_none())
 }
 
 async fn read(

@@ -221,6 +221,8 @@ impl Context {
             uid: "",
             refusals: self.transport.refusals(),
             now: self.clock.now(),
+            issuer: None,
+            service_tokens: &self.service_tokens,
         };
         let former = self.kept.of(key).into_iter();
         for (uid, kept) in former.filter(|(uid, _)| Some(uid) != now.as_ref()) {
@@ -322,6 +324,8 @@ impl Context {
             uid,
             refusals: self.transport.refusals(),
             now: self.clock.now(),
+            issuer: settings.expected_issuer.as_deref().or(settings.issuer.as_deref()),
+            service_tokens: &self.service_tokens,
         };
         match resolve::resolve(&kept.key, uid, generation, &settings, &source).await {
             Ok(provider) => {

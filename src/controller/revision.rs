@@ -152,6 +152,10 @@ fn feed(text: &str, mut update: impl FnMut(&[u8])) {
 
 /// Of a list all tokens count, whichever is in use: a refusal says nothing about the clients.
 fn parts(credentials: &Credentials) -> Vec<&str> {
+    if credentials.issuer_only {
+        // The kubelet replaces it every hour.
+        return vec!["serviceAccountToken"];
+    }
     if !credentials.tokens.is_empty() {
         return credentials.tokens.iter().flat_map(listed_token).collect();
     }
@@ -241,6 +245,21 @@ mod tests {
             ..Credentials::default()
         };
         of_parts(&credentials)
+    }
+
+    #[test]
+    fn t268_a_renewed_token_of_the_service_account_is_no_change() {
+        let own = |token: &str, issuer_only| {
+            of_parts(&Credentials {
+                scheme: AuthScheme::Bearer(token.into()),
+                origins: Some(vec!["https://id".to_owned()]),
+                issuer_only,
+                ..Credentials::default()
+            })
+        };
+        assert_eq!(own("first", true), own("second", true));
+        assert_ne!(own("first", true), own("first", false));
+        assert_ne!(own("first", false), own("second", false));
     }
 
     /// Of a list whose first token is in use.

@@ -1,6 +1,8 @@
 //! How the operator runs.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::clock::Clock;
 use crate::cluster::Scope;
@@ -30,6 +32,8 @@ pub struct Settings {
     pub identity: String,
     /// Whether replicas elect a leader.
     pub leader_election: bool,
+    /// Files with ServiceAccount tokens of the operator, by their audience.
+    pub service_tokens: BTreeMap<String, PathBuf>,
     /// How fast the operator lives.
     pub clock: Clock,
 }

@@ -30,7 +30,7 @@ use super::capabilities::Unwritten;
 use super::claims::Claims;
 use super::comparisons::Comparisons;
 use super::context::{self, Context};
-use super::credentials::CredentialCache;
+use super::credentials::{CredentialCache, ServiceTokens};
 use super::dispatch::Dispatcher;
 use super::kept_credentials::KeptCredentials;
 use super::pauses::Pauses;
@@ -75,7 +75,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// It cannot begin, or a task has ended.
-pub async fn run(settings: Settings) -> Result<(), RunError> {
+pub async fn run(mut settings: Settings) -> Result<(), RunError> {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, namespaces = ?settings.namespaces, identity = settings.identity, "starting");
     let stopping = CancellationToken::new();
@@ -116,6 +116,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         (Leadership::unrivalled(), None)
     };
     let (comparisons, comparing) = Comparisons::new();
+    let service_tokens = ServiceTokens::of(std::mem::take(&mut settings.service_tokens)).await;
     let (learned, learning) = mpsc::unbounded_channel();
     let cx = Arc::new(context(
         client,
@@ -127,6 +128,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         stopping.clone(),
         comparisons,
         learned,
+        service_tokens,
     ));
     let _ = state.context.set(Arc::clone(&cx));
     let passes = TaskTracker::new();
@@ -220,6 +222,7 @@ fn context(
     stopping: CancellationToken,
     comparisons: Comparisons,
     learned: mpsc::UnboundedSender<ProviderKey>,
+    service_tokens: ServiceTokens,
 ) -> Context {
     Context {
         clock: settings.clock,
@@ -256,6 +259,7 @@ fn context(
         breakers: Breakers::new(settings.clock),
         credentials: CredentialCache::default(),
         proven_templates: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
+        service_tokens,
         probe_controls: Mutex::new(Bounded::new(context::MOST_BREAKERS)),
         kept: KeptCredentials::default(),
         comparisons,

@@ -5,11 +5,8 @@
 
 use std::cmp::Reverse;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
+use secrecy::SecretString;
 
 use crate::api::{TokenState, TokenStatus};
 
@@ -166,13 +163,7 @@ pub fn expires_at(token: &SecretString, stated: Option<i64>) -> Option<i64> {
 
 /// The claim `exp` of a JWT, in seconds since the epoch. Keycloak writes 0 for a token that does not expire.
 fn expiry_of(token: &SecretString) -> Option<i64> {
-    let mut parts = token.expose_secret().split('.');
-    let (_, claims, _) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() {
-        return None;
-    }
-    let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    let claims = super::jwt::claims(token)?;
     let exp = claims.get("exp")?;
     #[allow(clippy::cast_possible_truncation, reason = "a time that no calendar holds is none")]
     let exp = exp.as_i64().or_else(|| exp.as_f64().map(|exp| exp as i64))?;
@@ -181,6 +172,10 @@ fn expiry_of(token: &SecretString) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     fn token(secret: &str, expires_at: Option<i64>, refused: Option<u64>) -> ListedToken {

@@ -19,6 +19,7 @@ pub mod expiry;
 pub mod failure;
 pub mod identity;
 pub(crate) mod installation;
+pub(crate) mod jwt;
 pub(crate) mod lease;
 pub(crate) mod leftover;
 pub mod marker;

@@ -39,6 +39,8 @@ pub struct Credentials {
     pub origins: Option<Vec<String>>,
     /// The bearer tokens that `scheme` is one of, in the order of their use.
     pub tokens: Vec<ListedToken>,
+    /// Whether they are the operator's own and may be sent only to the origin of the issuer, which `origins` holds.
+    pub issuer_only: bool,
 }
 
 impl Credentials {
@@ -57,7 +59,7 @@ impl Credentials {
         let credentials = |(token, origins): (&SecretString, Option<&Vec<String>>)| Self {
             scheme: AuthScheme::Bearer(token.clone()),
             origins: origins.cloned(),
-            tokens: Vec::new(),
+            ..Self::default()
         };
         candidates.map(credentials).collect()
     }
@@ -122,6 +124,10 @@ pub enum ClientProof {
         /// Whom it is for.
         audience: AssertionAudience,
     },
+    /// Not at all: this token is the grant (RFC 7523 section 2.1).
+    AuthorizationGrant(SecretString),
+    /// With this token of the operator's ServiceAccount as assertion (RFC 7523 section 2.2).
+    ClientAssertion(SecretString),
 }
 
 impl ClientProof {
@@ -129,7 +135,20 @@ impl ClientProof {
     #[must_use]
     pub const fn secret(&self) -> &SecretString {
         match self {
-            Self::Basic(secret) | Self::Post(secret) | Self::PrivateKeyJwt { key: secret, .. } => secret,
+            Self::Basic(secret)
+            | Self::Post(secret)
+            | Self::PrivateKeyJwt { key: secret, .. }
+            | Self::AuthorizationGrant(secret)
+            | Self::ClientAssertion(secret) => secret,
+        }
+    }
+
+    /// The kind of credentials in a provider object.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Basic(_) | Self::Post(_) | Self::PrivateKeyJwt { .. } => "clientCredentials",
+            Self::AuthorizationGrant(_) | Self::ClientAssertion(_) => "serviceAccountToken",
         }
     }
 
@@ -139,6 +158,7 @@ impl ClientProof {
         match self {
             Self::Basic(_) | Self::Post(_) => "client_secret",
             Self::PrivateKeyJwt { .. } => "private_key",
+            Self::AuthorizationGrant(_) | Self::ClientAssertion(_) => "token",
         }
     }
 }

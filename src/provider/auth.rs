@@ -31,7 +31,7 @@ pub(super) fn header(
     let (name, text) = match &credentials.scheme {
         AuthScheme::None => return Ok(None),
         AuthScheme::ClientCredentials(_) => {
-            let text = "clientCredentials cannot be used for this call of the provider; use basic, bearer or header";
+            let text = "clientCredentials and serviceAccountToken with an access token cannot be used for this call of the provider; use basic, bearer or header";
             return Err(Failure::new(Class::Denied, Reason::InvalidSpec, text));
         }
         AuthScheme::Basic { username, password } => {
@@ -72,6 +72,17 @@ pub(super) fn header(
 /// # Errors
 /// They may not.
 pub(super) fn check_consent(credentials: &Credentials, url: &Url, origins: &[String]) -> Result<(), Failure> {
+    if credentials.issuer_only {
+        let issuer = credentials.origins.iter().flatten().map(String::as_str);
+        if origin::is_among(url, issuer) {
+            return Ok(());
+        }
+        let text = format!(
+            "the operator's ServiceAccount token is sent only to the origin of the issuer, never to {}; use another kind of credentials for this provider",
+            origin::of(url)
+        );
+        return Err(Failure::new(Class::Denied, Reason::OriginNotAllowed, text));
+    }
     check_origin(
         "the provider's credentials may not be sent to",
         credentials.origins.as_deref(),

@@ -12,7 +12,10 @@ use crate::metrics::{Answer as Status, Metrics, Operation};
 use super::exchange::{Answer, Body, Exchange};
 
 /// What a request for a token begins with. No other request of the operator does.
-const TOKEN: &[u8] = b"grant_type=client_credentials";
+const TOKEN: [&[u8]; 2] = [
+    b"grant_type=client_credentials",
+    b"grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer",
+];
 
 /// What is noted of a request that is sent. Its path may hold what is secret, so it is not.
 pub(super) struct Seen {
@@ -23,7 +26,7 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn of(exchange: &Exchange<'_>) -> Self {
         let operation = match &exchange.body {
-            Some(Body::Form(form)) if form.starts_with(TOKEN) => Some(Operation::Token),
+            Some(Body::Form(form)) if TOKEN.iter().any(|token| form.starts_with(token)) => Some(Operation::Token),
             _ => None,
         };
         Self {

@@ -116,6 +116,7 @@ impl Transport {
         let credentials = Credentials {
             scheme: AuthScheme::Bearer(token),
             origins: exchange.credentials.origins.clone(),
+            issuer_only: exchange.credentials.issuer_only,
             ..Credentials::default()
         };
         let exchange = Exchange {
@@ -173,14 +174,15 @@ impl Transport {
 
     async fn ask_for_token(&self, exchange: &Exchange<'_>, site: &Site<'_>) -> Result<Token, CallError> {
         let AuthScheme::ClientCredentials(grant) = &exchange.credentials.scheme else {
-            return Err(no_token(Failure::new(
-                Class::Bug,
-                Reason::InternalError,
-                "other credentials",
-            )));
+            let failure = Failure::new(Class::Bug, Reason::InternalError, "other credentials");
+            return Err(no_token("clientCredentials", failure));
         };
+        let kind = grant.proof.kind();
+        let no_token = |failure| no_token(kind, failure);
         let Some(text) = site.token_endpoint else {
-            let text = "the provider's metadata names no token endpoint, which clientCredentials need; use basic, bearer or header";
+            let text = format!(
+                "the provider's metadata names no token endpoint, which {kind} needs; use basic, bearer or header"
+            );
             return Err(no_token(Failure::new(Class::Denied, Reason::DiscoveryFailed, text)));
         };
         let url = endpoint(text, site.issuer, site.allowed_origins, &self.policy).map_err(no_token)?;
@@ -224,6 +226,7 @@ impl Tokens {
         add(&hex(&digest_of(exchange.certificate).unwrap_or_default()));
         if let AuthScheme::ClientCredentials(grant) = &exchange.credentials.scheme {
             add(grant.client_id.expose_secret());
+            add(&format!("{:?}", std::mem::discriminant(&grant.proof)));
             add(grant.proof.secret().expose_secret());
             add(&format!("{:?} {:?} {:?}", grant.scopes, grant.audience, grant.resource));
         }
@@ -235,11 +238,8 @@ impl Tokens {
 
 /// Without a token nothing was sent to the endpoint that matters, and nothing is known of what is there: the status of the token
 /// endpoint's answer must not be taken for one of that endpoint.
-fn no_token(mut failure: Failure) -> CallError {
-    failure.message = format!(
-        "the operator got no access token for its clientCredentials: {}",
-        failure.message
-    );
+fn no_token(kind: &str, mut failure: Failure) -> CallError {
+    failure.message = format!("the operator got no access token for its {kind}: {}", failure.message);
     not_sent(failure)
 }
 

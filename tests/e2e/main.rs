@@ -58,6 +58,7 @@ mod secret_fields;
 mod secret_held;
 mod seed;
 mod seed_servers;
+mod service_account;
 mod slice;
 mod stage;
 mod staleness;

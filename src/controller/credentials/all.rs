@@ -6,7 +6,7 @@ use crate::api::{ProviderSettings, Reason, SecretBacked};
 use crate::cluster::ProviderKey;
 use crate::domain::failure::Failure;
 
-use super::{AUTHORITIES, CachedSecret, Members, Named, STATEMENT, Source, TLS, Value, named, presented, read};
+use super::{AUTHORITIES, CachedSecret, Members, Named, STATEMENT, Source, TLS, Value, named, own, presented, read};
 
 /// What was read of all Secrets of a provider object: only the named keys, each value usable.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,10 @@ pub(in crate::controller) async fn read_all(
     let mut used: Vec<(&str, Vec<&str>, Members)> = Vec::new();
     for (field, auth) in fields {
         let Some(auth) = auth else { continue };
+        if own(auth).is_some() {
+            // It does not vanish with the provider object.
+            continue;
+        }
         let (_, members) = named(auth).ok_or(Unread::Withdrawn)?;
         used.push((field, auth.secrets().collect(), members));
     }

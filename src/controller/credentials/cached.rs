@@ -15,7 +15,7 @@ use super::TLS;
 /// What an entry weighs beside its values.
 const ENTRY: usize = 256;
 /// Longest value, in bytes: servers accept no longer header.
-const LONGEST: usize = 16 * 1024;
+pub(super) const LONGEST: usize = 16 * 1024;
 /// Longest bundle of authorities, in bytes: that of an inline one.
 const LONGEST_BUNDLE: usize = 256 * 1024;
 /// Keys whose values have several lines.

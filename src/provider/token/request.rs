@@ -18,6 +18,9 @@ use super::Site;
 /// Type of an assertion that is a JWT (RFC 7523 section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// Type of the grant that is a JWT (RFC 7523 section 2.1).
+const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 /// What a token is asked for with.
 pub(super) struct TokenRequest {
     /// Credentials of its header.
@@ -43,7 +46,11 @@ impl TokenRequest {
         let client_id = grant.client_id.expose_secret();
         let (mut scheme, mut spoken) = (AuthScheme::None, Vec::new());
         let mut form = Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials");
+        let grant_type = match grant.proof {
+            ClientProof::AuthorizationGrant(_) => JWT_GRANT,
+            _ => "client_credentials",
+        };
+        form.append_pair("grant_type", grant_type);
         if !grant.scopes.is_empty() {
             form.append_pair("scope", &grant.scopes.join(" "));
         }
@@ -53,6 +60,16 @@ impl TokenRequest {
             }
         }
         match &grant.proof {
+            ClientProof::AuthorizationGrant(token) => {
+                form.append_pair("assertion", token.expose_secret());
+            }
+            ClientProof::ClientAssertion(token) => {
+                if !client_id.is_empty() {
+                    form.append_pair("client_id", client_id);
+                }
+                form.append_pair("client_assertion_type", JWT_BEARER);
+                form.append_pair("client_assertion", token.expose_secret());
+            }
             ClientProof::Basic(secret) => scheme = auth::client_basic(client_id, secret),
             ClientProof::Post(secret) => {
                 form.append_pair("client_id", client_id);
@@ -83,6 +100,7 @@ impl TokenRequest {
             credentials: Credentials {
                 scheme,
                 origins: exchange.credentials.origins.clone(),
+                issuer_only: exchange.credentials.issuer_only,
                 ..Credentials::default()
             },
             form: form.finish().into(),
@@ -153,6 +171,16 @@ pub(super) fn refused(grant: &ClientGrant, answer: &Answer, at: &str, spoken: &[
 /// What to do about a refusal.
 fn remedy(grant: &ClientGrant, code: Option<&str>) -> String {
     match code {
+        _ if matches!(grant.proof, ClientProof::AuthorizationGrant(_)) => {
+            "let the provider trust the issuer of the cluster's ServiceAccount tokens and accept them as a grant (RFC 7523), and see that serviceAccountToken.scopes \
+             are allowed there"
+                .to_owned()
+        }
+        _ if matches!(grant.proof, ClientProof::ClientAssertion(_)) => {
+            "let the provider trust the issuer of the cluster's ServiceAccount tokens and accept them as assertions of the client (RFC 7523), and see that \
+             serviceAccountToken.clientID and serviceAccountToken.scopes are those of that client"
+                .to_owned()
+        }
         Some("invalid_scope") => {
             "correct clientCredentials.scopes, or allow that client these scopes at the provider".to_owned()
         }
@@ -162,8 +190,8 @@ fn remedy(grant: &ClientGrant, code: Option<&str>) -> String {
         }
         _ => {
             let key = match &grant.proof {
-                ClientProof::Basic(_) | ClientProof::Post(_) => "",
                 ClientProof::PrivateKeyJwt { .. } => ", and register its public key at the provider",
+                _ => "",
             };
             format!(
                 "correct client_id and {} in their Secret{key}, see that clientCredentials.authMethod is that of the client, and let the client use the \

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Case, PATTERN, case, one};
+use super::{Case, NO_EXCHANGE, PATTERN, case, one};
 
 #[allow(clippy::too_many_lines, reason = "a table")]
 pub(super) fn providers() -> Vec<Case> {
@@ -194,6 +194,7 @@ pub(super) fn providers() -> Vec<Case> {
             header("X-Api-Key", "a.b"),
         ));
         cases.extend(client_credentials(auth));
+        cases.extend(service_account(auth));
         let listed = |names: &[&str]| {
             let further: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
             let bearer = json!({"secretRef": {"name": "a"}, "additionalSecretRefs": further});
@@ -229,6 +230,59 @@ pub(super) fn providers() -> Vec<Case> {
                 accepted,
             ));
         }
+    }
+    cases
+}
+
+/// Cases of `serviceAccountToken` of these credentials.
+fn service_account(auth: &str) -> Vec<Case> {
+    let own = |members: Value| one(auth, one("serviceAccountToken", members));
+    // No access token is used for discovery.
+    let accepted = |members: Value| {
+        if auth == "discoveryAuth" {
+            own(json!({"usage": "Bearer"}))
+        } else {
+            own(members)
+        }
+    };
+    let table = [
+        (
+            "",
+            "scopes is used only with usage AuthorizationGrant or ClientAssertion",
+            json!({"scopes": ["a"]}),
+            json!({"scopes": ["a"], "usage": "AuthorizationGrant"}),
+        ),
+        (
+            "",
+            "clientID is used only with usage ClientAssertion",
+            json!({"clientID": "a", "usage": "AuthorizationGrant"}),
+            json!({"clientID": "a", "usage": "ClientAssertion"}),
+        ),
+        (
+            ".clientID",
+            PATTERN,
+            json!({"usage": "ClientAssertion", "clientID": "a b"}),
+            json!({"usage": "ClientAssertion", "clientID": "urn:a/b"}),
+        ),
+        (
+            ".scopes[]",
+            PATTERN,
+            json!({"usage": "ClientAssertion", "scopes": ["a b"]}),
+            json!({"usage": "ClientAssertion", "scopes": ["client.create"]}),
+        ),
+    ];
+    let laid = |(end, said, refused, members): (&str, &str, Value, Value)| {
+        let path = format!(".spec.{auth}.serviceAccountToken{end}");
+        case(&path, said, own(refused), accepted(members))
+    };
+    let mut cases: Vec<_> = table.into_iter().map(laid).collect();
+    if auth == "discoveryAuth" {
+        cases.push(case(
+            ".spec.discoveryAuth",
+            NO_EXCHANGE,
+            own(json!({"usage": "ClientAssertion"})),
+            own(json!({})),
+        ));
     }
     cases
 }

@@ -59,6 +59,7 @@ impl Keycloak {
         let process = Spec::new("keycloak", "bash")
             .arg("bin/kc.sh")
             .args(["start-dev", "--http-host=127.0.0.1", "--cache=local"])
+            .arg("--features=client-auth-federated")
             .arg(format!("--http-port={port}"))
             .arg(format!("--http-management-port={}", free_port()?))
             .env("KC_BOOTSTRAP_ADMIN_USERNAME", ADMIN)
@@ -173,6 +174,29 @@ impl Realm {
         let proof = json!({"clientAuthenticatorType": "client-jwt", "attributes": attributes});
         self.service_account_by(roles, proof).await?;
         Ok(OPERATOR.0)
+    }
+
+    /// A client with a service account that has these roles and authenticates by the tokens of a Kubernetes ServiceAccount. Its cluster
+    /// has this issuer, and serves its public keys at this URL.
+    pub async fn service_account_of_cluster(
+        &self,
+        roles: &[&str],
+        subject: &str,
+        issuer: &str,
+        jwks_url: &str,
+    ) -> Result<(), ProviderError> {
+        // The provider of kind `kubernetes` reads the keys only from within a cluster. The second half is demanded and not used.
+        let config = json!({
+            "issuer": issuer, "jwksUrl": jwks_url, "useJwksUrl": "true", "validateSignature": "true",
+            "supportsClientAssertions": "true", "supportsClientAssertionReuse": "true",
+            "authorizationUrl": issuer, "tokenUrl": issuer, "clientId": "unused", "clientSecret": "unused",
+        });
+        let wanted = json!({"alias": "cluster", "providerId": "oidc", "enabled": true, "config": config});
+        let path = format!("/{}/identity-provider/instances", self.name);
+        self.keycloak.admin(http::Method::POST, &path, Some(&wanted)).await?;
+        let attributes = json!({"jwt.credential.issuer": "cluster", "jwt.credential.sub": subject});
+        let proof = json!({"clientAuthenticatorType": "federated-jwt", "attributes": attributes});
+        self.service_account_by(roles, proof).await
     }
 
     /// `proof`: members that say how it authenticates.
