@@ -39,7 +39,7 @@ use super::written::{Binding, SecretVersion};
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether the client is registered as asked and its Secret is written"
+        description = "Whether the client is registered and its Secret is written; AsRequested tells whether with the requested values"
     ),
     printcolumn(
         name = "Reason",

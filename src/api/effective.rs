@@ -15,7 +15,8 @@ pub struct EffectiveMember {
     /// Name of the member on the wire, for example `grant_types`.
     #[schemars(length(max = 256))]
     pub member: String,
-    /// Value that the operator sent. Lists and objects are JSON. Long values are cut.
+    /// Value that the operator sent. Lists and objects are JSON. Long values are cut. Unset: the manifest no longer sets the member, or the
+    /// operator does not send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 260))]
     pub requested: Option<String>,

@@ -48,7 +48,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The client is registered as the manifest asks, and its Secret is written.
+    /// The client is registered and its Secret is written. The condition `AsRequested` tells whether the provider registered the values of the manifest.
     Registered => "Nothing to do.",
     /// The provider had lost the client, and the operator registered another one.
     RegisteredAnew => "Restart applications that do not reload the Secret. A suspect may name the former client: check it at the provider.",
@@ -61,7 +61,7 @@ reasons! {
     /// The provider registered another authentication method than the manifest sets, so that the application cannot authenticate.
     AuthMethodSubstituted => "Set `spec.tokenEndpointAuthMethod` to the method that the message names and configure the application for it, or ask the administrator of the provider to allow the requested method.",
     /// The provider registered other values than the manifest sets, and its provider object rejects that.
-    SubstitutionRejected => "Change the fields that the message names to values that the provider registers, or set `spec.substitutions: Accept` in the provider object. Nothing is sent again until the manifest or the provider object changes.",
+    SubstitutionRejected => "Change the fields that the message names to values that the provider registers, or set `spec.substitutions: Accept` in the provider object. The same update is not sent again until the manifest or the provider object changes; the same registration is, also after the annotation `oauth-client-operator.dev/reconcile` has a new value.",
     /// The provider does not support the authentication method that the manifest sets, or none that the operator can choose.
     AuthMethodUnsupported => "Set `spec.tokenEndpointAuthMethod` to a method that the message names. If the metadata of the provider is wrong, list its methods in `spec.tokenEndpointAuthMethods` of the provider object.",
     /// The provider registered a client that authenticates with a secret, and issued none.

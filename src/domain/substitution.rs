@@ -185,7 +185,7 @@ fn failure(members: &BTreeMap<String, String>, therefore: &str) -> Failure {
         .collect();
     let text = format!(
         "the provider registered other values than the manifest sets: {}; and spec.substitutions of the provider is Reject, {therefore}. Change these \
-         fields, or ask the owner of the provider object to set substitutions to Accept. Nothing is sent again before that",
+         fields, or ask the owner of the provider object to set substitutions to Accept",
         told.join(", ")
     );
     Failure::new(Class::Invalid, Reason::SubstitutionRejected, text)

@@ -91,7 +91,7 @@ async fn a_provider_that_can_never_work_is_refused_with_the_name_of_the_field() 
         ),
         (
             format!("managementAuth: {{{bearer}, {bought}}}"),
-            "set exactly one of basic, bearer, header and clientCredentials",
+            "set exactly one of basic, bearer, header, clientCredentials and serviceAccountToken",
         ),
         ("registrationAuth: {}".to_owned(), "set exactly one of basic, bearer"),
     ] {

@@ -315,13 +315,14 @@ fn refused(view: &View<'_>, record: &Record) -> Decision {
     }
 }
 
-/// Whether the provider object or the consented Secret of its credentials is missing.
+/// Whether the provider object or the consented Secret of its credentials is missing. A file that cannot be read for a moment is not.
 #[must_use]
 pub const fn lacks_credentials(failure: &Failure) -> bool {
-    matches!(
+    let is_missing = matches!(
         failure.reason,
         Reason::ProviderNotFound | Reason::CredentialsMissing | Reason::ConsentMissing
-    )
+    );
+    is_missing && matches!(failure.class, Class::Denied)
 }
 
 /// D11a: the provider's credentials vanished before the object, and none are kept. They may return while the deletion has time.

@@ -249,6 +249,33 @@ fn w110_keycloak_shows_what_it_made_of_a_request() {
     });
 }
 
+/// A realm with the policies that Keycloak comes with: `openid` is no scope of it.
+#[test]
+fn w157_keycloak_takes_scopes_of_the_realm_and_no_openid() {
+    case("w157", async |case| {
+        let realm = Keycloak::shared().await.unwrap().realm("w157").await.unwrap();
+        let token = realm.initial_access_token(8).await.unwrap();
+        let data = [("token", token.as_str())];
+        let secret = testbed::site::consented("w157-initial", &realm.issuer(), &data);
+        case.stage.apply(&secret).await;
+        case.provider(json!({
+            "issuer": realm.issuer(), "profile": "keycloak",
+            "registrationAuth": {"bearer": {"secretRef": {"name": "w157-initial"}}},
+        }))
+        .await;
+        case.client("", with("one", &json!({"scopes": ["openid", "profile", "email"]})))
+            .await;
+        let message = case.failed("", "RegistrationRejected").await;
+        assert!(
+            message.contains("spec.scopes") && message.contains("Allowed Client Scopes"),
+            "{message}"
+        );
+        case.client("", with("one", &json!({"scopes": ["profile", "email"]})))
+            .await;
+        case.ready("").await;
+    });
+}
+
 #[test]
 fn w110_oidc_provider_registers_what_it_is_asked_for() {
     case("w110o", async |case| {

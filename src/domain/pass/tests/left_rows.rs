@@ -62,12 +62,9 @@ fn t140_d11a_credentials_that_vanished_may_return_until_the_timeout_and_then_the
     let waits = |world: &World| match world.next() {
         Next::Finish(Verdict::Failed(failure)) if failure.reason == Reason::DeletionBlocked => {
             assert!(failure.message.contains("it is not there"), "{}", failure.message);
-            assert_eq!(
-                failure.retry_after,
-                failure.look_within(),
-                "it is looked at when that is over"
-            );
-            failure.look_within().map(|wait| wait.as_secs())
+            let within = failure.look_within();
+            assert_eq!(failure.retry_after, within, "it is looked at when that is over");
+            within.map(|wait| wait.as_secs())
         }
         _ => None,
     };
@@ -96,6 +93,25 @@ fn t140_d11a_credentials_that_vanished_may_return_until_the_timeout_and_then_the
         assert_eq!(waits(&stated(5)), Some(15), "{reason}: the shorter of both");
         assert_eq!(stated(20).short(), "KeepSuspect", "{reason}");
     }
+    // A token file that the kubelet is about to replace is read again at once, also where others would be given up.
+    let unreadable = |seconds| {
+        without(Reason::CredentialsMissing, seconds).with(|w| {
+            w.terminating = true;
+            w.provider = Err(Failure::new(
+                Class::Transient,
+                Reason::CredentialsMissing,
+                "it is not there",
+            ));
+        })
+    };
+    let Next::Finish(Verdict::Failed(soon)) = unreadable(0).next() else {
+        panic!("{}", unreadable(0).short())
+    };
+    assert_eq!(
+        soon.retry_after, None,
+        "it waits no longer than after other failures that pass"
+    );
+    assert_eq!(unreadable(60).short(), "DeletionBlocked");
 }
 
 #[test]
