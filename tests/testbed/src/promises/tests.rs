@@ -242,17 +242,29 @@ fn what_the_api_server_holds_is_read() {
     let secret = |value| serde_json::from_value::<Secret>(value).unwrap();
     let labels = |role: &str| json!({"oauth-client-operator.dev/role": role});
     let json = json!({
-        "owner": {"uid": "u"}, "clientId": "id", "clientSecret": "s3cret", "attempt": "a1", "phase": "Registered",
+        "owner": {"uid": "u", "namespace": "apps", "name": "app"}, "clientId": "id", "clientSecret": "s3cret", "attempt": "a1",
+        "phase": "Registered",
     });
     let bytes = k8s_openapi::ByteString(json.to_string().into_bytes());
     let record = secret(json!({"metadata": {"labels": labels("record")}, "data": {"record.json": bytes}}));
     let record = Recorded::from_secret(&record).unwrap();
-    assert_eq!((record.owner_uid.as_str(), record.client_id.as_str()), ("u", "id"));
+    assert_eq!(
+        (
+            record.owner_uid.as_str(),
+            record.object.as_str(),
+            record.client_id.as_str()
+        ),
+        ("u", "apps/app", "id")
+    );
     assert_eq!(record.client_secret.unwrap().expose_secret(), "s3cret");
 
-    let entry = secret(json!({"metadata": {"labels": labels("suspect")}, "data": {"attempt": "YTE="}}));
+    let data = json!({"attempt": "YTE=", "object": "YXBwcy9hcHA="});
+    let entry = secret(json!({"metadata": {"labels": labels("suspect")}, "data": data}));
     let entry = Suspected::from_secret(&entry).unwrap();
-    assert_eq!((entry.attempt.as_str(), entry.client_id), ("a1", None));
+    assert_eq!(
+        (entry.attempt.as_str(), entry.object.as_str(), entry.client_id),
+        ("a1", "apps/app", None)
+    );
 
     let owners = json!([{"apiVersion": "v", "kind": "OAuthClient", "name": "app", "uid": "u", "controller": true}]);
     let held = secret(json!({"metadata": {"name": "app", "ownerReferences": owners}, "data": {"client_id": "aWQ="}}));
