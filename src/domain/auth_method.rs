@@ -1,5 +1,5 @@
 //! How a client authenticates at the token endpoint, where its manifest does not say: the first method of a fixed order that the
-//! provider's metadata lists. It is chosen once per client, so that an application that works goes on working.
+//! provider's metadata lists. It is chosen once per client, so that an application can authenticate as before.
 
 use serde_json::Value;
 
@@ -96,7 +96,7 @@ pub(crate) fn settle(
 /// # Errors
 /// As [`settle`], if the manifest sets another method than the provider registered.
 pub(crate) fn keep(
-    mut request: Request,
+    request: Request,
     spec: &OAuthClientSpec,
     former: Former<'_>,
     knobs: &Knobs,
@@ -110,22 +110,19 @@ pub(crate) fn keep(
             settle(request, spec, knobs, endpoints)
         };
     }
-    let Some(kept) = former.kept() else {
-        return settle(request, spec, knobs, endpoints);
-    };
-    if let Some(member) = request.get_mut(MEMBER) {
-        *member = Value::from(kept);
+    match former.kept() {
+        None => settle(request, spec, knobs, endpoints),
+        Some(kept) => Ok(with(request, kept)),
     }
-    Ok(request)
 }
 
-/// The request of another client that is registered in the place of one. The method of that one stays, so that its application goes on
-/// working, unless the provider no longer supports it.
+/// The request of another client that is registered in the place of one. The method of that one stays, so that its application can
+/// authenticate as before, unless the provider no longer supports it.
 ///
 /// # Errors
 /// As [`settle`].
 pub(crate) fn anew(
-    mut request: Request,
+    request: Request,
     spec: &OAuthClientSpec,
     former: Former<'_>,
     knobs: &Knobs,
@@ -136,13 +133,16 @@ pub(crate) fn anew(
     let is_unset = spec.metadata.token_endpoint_auth_method.is_none();
     match former.kept().filter(is_supported).filter(|_| is_unset) {
         None => settle(request, spec, knobs, endpoints),
-        Some(kept) => {
-            if let Some(member) = request.get_mut(MEMBER) {
-                *member = Value::from(kept);
-            }
-            Ok(request)
-        }
+        Some(kept) => Ok(with(request, kept)),
     }
+}
+
+/// The request with this method. What the provider object omits stays omitted.
+fn with(mut request: Request, method: &str) -> Request {
+    if let Some(member) = request.get_mut(MEMBER) {
+        *member = Value::from(method);
+    }
+    request
 }
 
 /// The method that the operator chose for a request.

@@ -54,7 +54,7 @@ impl Cleared {
 
     /// Whether members are left that another update may clear.
     #[must_use]
-    pub fn goes_on(&self, set: Option<Clearing>, unsent: &Unsent<'_>) -> bool {
+    pub fn may_clear(&self, set: Option<Clearing>, unsent: &Unsent<'_>) -> bool {
         !unsent.clearable(self.left.clone()).is_empty() && self.next(set).is_some()
     }
 
@@ -62,8 +62,8 @@ impl Cleared {
     #[must_use]
     pub fn before(&self, before: &Request, request: &Request, set: Option<Clearing>, unsent: &Unsent<'_>) -> Self {
         let had = self.left.iter().chain(before);
-        let gone = had.filter(|(name, _)| !request.contains_key(*name));
-        let clears = unsent.wanted(gone.map(|(name, value)| (name.clone(), value.clone())).collect());
+        let removed = had.filter(|(name, _)| !request.contains_key(*name));
+        let clears = unsent.wanted(removed.map(|(name, value)| (name.clone(), value.clone())).collect());
         let way = self.next(set).unwrap_or(set.unwrap_or(Clearing::Omit));
         Self {
             sending: (!unsent.clearable(clears.clone()).is_empty()).then_some(way),
@@ -209,16 +209,19 @@ mod tests {
         let first = after(&Cleared::default(), &before, &request, &still);
         assert_eq!(first.left, members(&json!({"logo_uri": "l"})));
         assert_eq!(first.tried, [Clearing::Omit]);
-        let goes_on = |set, omitted: &[&str]| with_unsent(omitted, |unsent| first.goes_on(set, unsent));
-        assert!(goes_on(None, &[]) && !goes_on(Some(Clearing::Omit), &[]));
-        assert!(!goes_on(None, &["logo_uri"]), "it is not sent as an empty value either");
+        let may_clear = |set, omitted: &[&str]| with_unsent(omitted, |unsent| first.may_clear(set, unsent));
+        assert!(may_clear(None, &[]) && !may_clear(Some(Clearing::Omit), &[]));
+        assert!(
+            !may_clear(None, &["logo_uri"]),
+            "it is not sent as an empty value either"
+        );
         let omitted = sent(&first, [&request, &request], None, &["logo_uri"]);
         assert_eq!((omitted.sending, omitted.clears.len()), (None, 1));
         assert_eq!(omitted.after(&request, &request, &still), first, "it stays known");
         // It is known from the first update on that it is not in.
-        let gone = sent(&Cleared::default(), [&before, &request], None, &["logo_uri"]);
-        assert_eq!(gone.sending, None);
-        assert_eq!(gone.after(&before, &request, &still).left, first.left);
+        let unsent = sent(&Cleared::default(), [&before, &request], None, &["logo_uri"]);
+        assert_eq!(unsent.sending, None);
+        assert_eq!(unsent.after(&before, &request, &still).left, first.left);
         let second = after(&first, &request, &request, &still);
         assert_eq!(second.tried, [Clearing::Omit, Clearing::Null]);
         let third = after(&second, &request, &request, &request);

@@ -265,10 +265,18 @@ impl Record {
     /// Whether both hold the same credentials.
     #[must_use]
     pub fn same_credentials(&self, other: &Self) -> bool {
-        let text = |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
-        text(&self.client_secret) == text(&other.client_secret)
-            && text(&self.registration_access_token) == text(&other.registration_access_token)
+        self.same_secret(other)
+            && is_same(
+                self.registration_access_token.as_ref(),
+                other.registration_access_token.as_ref(),
+            )
             && self.registration_client_uri == other.registration_client_uri
+    }
+
+    /// Whether applications of both authenticate with the same secret, or with none.
+    #[must_use]
+    pub fn same_secret(&self, other: &Self) -> bool {
+        is_same(self.client_secret.as_ref(), other.client_secret.as_ref())
     }
 
     /// Takes over the credentials of another version of this record.
@@ -382,6 +390,10 @@ fn expose<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result
 
 fn wrap<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
+}
+
+fn is_same(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {
+    one.map(ExposeSecret::expose_secret) == other.map(ExposeSecret::expose_secret)
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::ExposeSecret;
-
 use crate::api::{ManagementMode, OAuthClientSpec, Reason, Substitutions};
 
 use super::effective;
@@ -114,21 +112,15 @@ pub(crate) fn of_update(
     let mut members = effective::substituted(spec, &after.request, &after.metadata);
     members.retain(|member| !known(member) || is_kept(member));
     // Of a client that was taken over, nothing is known that could be sent again, and doing that does not change what was kept before.
-    let goes_back = !before.request.is_empty() && !members.iter().all(known);
-    let kept = !goes_back || members.iter().any(is_kept);
-    let secret = |record: &Record| {
-        record
-            .client_secret
-            .as_ref()
-            .map(|secret| secret.expose_secret().to_owned())
-    };
+    let takes_back = !before.request.is_empty() && !members.iter().all(known);
+    let kept = !takes_back || members.iter().any(is_kept);
     let credentials = [&after.client_secret, &after.registration_access_token];
     (!members.is_empty()).then(|| Rejected {
         hash: hash(spec, &after.request, provider),
         members: effective::told(&after.metadata, credentials.map(Option::as_ref), members),
-        former: goes_back.then(|| former.unwrap_or(&before.request).clone()),
+        former: takes_back.then(|| former.unwrap_or(&before.request).clone()),
         kept,
-        rotated: secret(before) != secret(after),
+        rotated: !before.same_secret(after),
         refused: None,
     })
 }

@@ -270,15 +270,18 @@ mod tests {
         assert!(header(&elsewhere, &url("https://p.example/"), &home()).is_err());
     }
 
+    /// A message with this text, as it is shown by whoever knows these forms of credentials.
+    fn shown(text: &str, spoken: &[SecretString]) -> String {
+        let failure = Failure::new(Class::Denied, Reason::IssuerMismatch, text);
+        discreet(super::super::transport::not_sent(failure), spoken)
+            .failure
+            .message
+    }
+
     #[test]
     fn w68_a_text_that_repeats_a_credential_is_not_shown() {
         let spoken = spoken(&basic(None));
-        let shown = |text: &str| {
-            let failure = Failure::new(Class::Denied, Reason::IssuerMismatch, text);
-            discreet(super::super::transport::not_sent(failure), &spoken)
-                .failure
-                .message
-        };
+        let shown = |text: &str| shown(text, &spoken);
         for text in [
             "issuer https://evil/pässword",
             "to /YWRtaW46cMOkc3N3b3Jk",
@@ -295,12 +298,7 @@ mod tests {
     #[test]
     fn t331_a_credential_that_is_percent_encoded_in_another_way_is_not_shown() {
         let spoken = forms(&"it's \"quoted\" ~%é".into());
-        let shown = |text: &str| {
-            let failure = Failure::new(Class::Denied, Reason::IssuerMismatch, text);
-            discreet(super::super::transport::not_sent(failure), &spoken)
-                .failure
-                .message
-        };
+        let shown = |text: &str| shown(text, &spoken);
         for text in [
             "to it's%20%22quoted%22%20~%25%C3%A9",
             "to it%27s \"quoted\" %7e%é",

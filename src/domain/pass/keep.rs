@@ -153,7 +153,7 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     }
     let is_fixed = record.management_uri().is_none();
     let unsent = change::unsent(view, record, provider);
-    let clears = !is_fixed && record.cleared.goes_on(knobs.clearing, &unsent);
+    let clears = !is_fixed && record.cleared.may_clear(knobs.clearing, &unsent);
     if let Some(decision) = change::taken_back(view, record, provider, &request, clears) {
         return Some(decision);
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
-use testbed::providers::{Fault, Keycloak, OidcProvider, OidcProviderOptions, Reply, ScriptableProvider};
+use testbed::providers::{Fault, OidcProvider, OidcProviderOptions, Reply, ScriptableProvider};
 
 use super::case::app;
 use super::{Case, Settled, case};
@@ -218,16 +218,7 @@ fn w111_another_authentication_method_than_the_manifest_sets_is_not_ready() {
 #[test]
 fn w110_keycloak_shows_what_it_made_of_a_request() {
     case("w110k", async |case| {
-        let realm = Keycloak::shared().await.unwrap().realm("w110k").await.unwrap();
-        let token = realm.initial_access_token(8).await.unwrap();
-        let data = [("token", token.as_str())];
-        let secret = testbed::site::consented("w110k-initial", &realm.issuer(), &data);
-        case.stage.apply(&secret).await;
-        case.provider(json!({
-            "issuer": realm.issuer(), "profile": "keycloak",
-            "registrationAuth": {"bearer": {"secretRef": {"name": "w110k-initial"}}},
-        }))
-        .await;
+        case.realm(json!({})).await;
         case.client("ignored", with("ignored", &rich())).await;
         case.ready("ignored").await;
         let (status, message) = told(case, "ignored").await;
@@ -253,16 +244,7 @@ fn w110_keycloak_shows_what_it_made_of_a_request() {
 #[test]
 fn w157_keycloak_takes_scopes_of_the_realm_and_no_openid() {
     case("w157", async |case| {
-        let realm = Keycloak::shared().await.unwrap().realm("w157").await.unwrap();
-        let token = realm.initial_access_token(8).await.unwrap();
-        let data = [("token", token.as_str())];
-        let secret = testbed::site::consented("w157-initial", &realm.issuer(), &data);
-        case.stage.apply(&secret).await;
-        case.provider(json!({
-            "issuer": realm.issuer(), "profile": "keycloak",
-            "registrationAuth": {"bearer": {"secretRef": {"name": "w157-initial"}}},
-        }))
-        .await;
+        case.realm(json!({})).await;
         case.client("", with("one", &json!({"scopes": ["openid", "profile", "email"]})))
             .await;
         let message = case.failed("", "RegistrationRejected").await;

@@ -1,7 +1,7 @@
 //! Providers that register other values than a manifest sets, where their object says `substitutions: Reject`.
 
 use serde_json::{Value, json};
-use testbed::providers::{DIALECTS, Dialect, Fault, Keycloak, Quirk, Reply, ScriptableProvider};
+use testbed::providers::{DIALECTS, Dialect, Fault, Persona, Quirk, Reply, ScriptableProvider};
 
 use super::case::{app, is_stalled};
 use super::{Case, Settled, case};
@@ -22,6 +22,22 @@ fn count(double: &ScriptableProvider, method: &str) -> usize {
         .iter()
         .filter(|seen| seen.method == method && seen.path.starts_with("/register"))
         .count()
+}
+
+/// The rejected client is named by a suspect, and no application has it.
+async fn is_suspect(case: Case, double: &ScriptableProvider) {
+    let left = double.clients().into_keys().next();
+    assert_eq!(case.suspects().await[0].client_id, left);
+    assert!(left.is_some() && case.secret("").await.is_none());
+}
+
+async fn judge(case: Case, double: &ScriptableProvider, excuses: &'static [&'static str]) {
+    case.judge(Settled {
+        ledger: double.clients(),
+        excuses,
+        ..Settled::default()
+    })
+    .await;
 }
 
 /// Waits until the operator has looked at a client again.
@@ -50,9 +66,7 @@ async fn looked_at(case: Case) {
 #[test]
 fn w116_a_registration_whose_values_are_substituted_is_taken_back_before_an_application_has_it() {
     case("w116", async |case| {
-        let double = ScriptableProvider::start(testbed::providers::Persona::Plain)
-            .await
-            .unwrap();
+        let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
         substitute(&double);
         policy(case, &double, "Reject").await;
         case.app("", "one").await;
@@ -74,11 +88,7 @@ fn w116_a_registration_whose_values_are_substituted_is_taken_back_before_an_appl
         policy(case, &double, "Accept").await;
         case.ready("").await;
         assert_eq!(count(&double, "POST"), 2);
-        case.judge(Settled {
-            ledger: double.clients(),
-            ..Settled::default()
-        })
-        .await;
+        judge(case, &double, &[]).await;
     });
 }
 
@@ -96,23 +106,14 @@ static UNDATED: Dialect = Dialect {
 #[test]
 fn w116_a_rejected_client_that_may_be_in_use_is_not_deregistered() {
     case("w116u", async |case| {
-        let double = ScriptableProvider::start(testbed::providers::Persona::Plain)
-            .await
-            .unwrap();
+        let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
         double.speak(&UNDATED);
         policy(case, &double, "Reject").await;
         case.app("", "one").await;
         case.failed("", "SubstitutionRejected").await;
-        let left = double.clients().into_keys().next();
-        assert_eq!(case.suspects().await[0].client_id, left);
-        assert!(left.is_some() && case.secret("").await.is_none());
+        is_suspect(case, &double).await;
         assert_eq!((count(&double, "POST"), count(&double, "DELETE")), (1, 0));
-        case.judge(Settled {
-            ledger: double.clients(),
-            excuses: &["SubstitutionRejected"],
-            ..Settled::default()
-        })
-        .await;
+        judge(case, &double, &["SubstitutionRejected"]).await;
     });
 }
 
@@ -120,37 +121,26 @@ fn w116_a_rejected_client_that_may_be_in_use_is_not_deregistered() {
 #[test]
 fn w116_a_rejected_client_that_the_provider_keeps_is_a_suspect() {
     case("w116s", async |case| {
-        let double = ScriptableProvider::start(testbed::providers::Persona::Plain)
-            .await
-            .unwrap();
+        let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
         substitute(&double);
         double.script(|seen| (seen.method == "DELETE").then(|| Fault::Answer(Reply::empty(405))));
         policy(case, &double, "Reject").await;
         case.app("", "one").await;
         case.failed("", "SubstitutionRejected").await;
-        let left = double.clients().into_keys().next();
-        assert_eq!(case.suspects().await[0].client_id, left);
-        assert!(left.is_some() && case.secret("").await.is_none());
+        is_suspect(case, &double).await;
         let mut spec = app("one");
         spec["deletionTimeout"] = json!("1m");
         case.client("", spec).await;
         looked_at(case).await;
         assert_eq!(count(&double, "POST"), 1);
-        case.judge(Settled {
-            ledger: double.clients(),
-            excuses: &["SubstitutionRejected"],
-            ..Settled::default()
-        })
-        .await;
+        judge(case, &double, &["SubstitutionRejected"]).await;
     });
 }
 
 #[test]
 fn w116_what_could_not_be_taken_back_is_not_begun() {
     case("w116m", async |case| {
-        let double = ScriptableProvider::start(testbed::providers::Persona::Plain)
-            .await
-            .unwrap();
+        let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
         case.provider(json!({"issuer": double.url(), "substitutions": "Reject", "management": {"mode": "None"}}))
             .await;
         case.app("", "one").await;
@@ -167,15 +157,7 @@ fn w116_what_could_not_be_taken_back_is_not_begun() {
 #[test]
 fn w116_keycloak_is_left_without_the_rejected_client() {
     case("w116k", async |case| {
-        let realm = Keycloak::shared().await.unwrap().realm("w116k").await.unwrap();
-        let token = realm.initial_access_token(8).await.unwrap();
-        let secret = testbed::site::consented("w116k-initial", &realm.issuer(), &[("token", token.as_str())]);
-        case.stage.apply(&secret).await;
-        case.provider(json!({
-            "issuer": realm.issuer(), "profile": "keycloak", "substitutions": "Reject",
-            "registrationAuth": {"bearer": {"secretRef": {"name": "w116k-initial"}}},
-        }))
-        .await;
+        let realm = case.realm(json!({"substitutions": "Reject"})).await;
         let mut spec = app("one");
         spec["responseTypes"] = json!(["code"]);
         case.client("", spec).await;
@@ -192,9 +174,7 @@ fn w116_keycloak_is_left_without_the_rejected_client() {
 #[test]
 fn w117_an_update_whose_values_are_substituted_is_taken_back_once() {
     case("w117", async |case| {
-        let double = ScriptableProvider::start(testbed::providers::Persona::Plain)
-            .await
-            .unwrap();
+        let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
         policy(case, &double, "Reject").await;
         let secret = case.ready_app("", "one").await;
         substitute(&double);
@@ -227,10 +207,6 @@ fn w117_an_update_whose_values_are_substituted_is_taken_back_once() {
         case.ready("").await;
         assert_eq!(count(&double, "PUT"), 3);
         assert_eq!(case.secret("").await.unwrap(), secret);
-        case.judge(Settled {
-            ledger: double.clients(),
-            ..Settled::default()
-        })
-        .await;
+        judge(case, &double, &[]).await;
     });
 }

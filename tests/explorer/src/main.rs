@@ -30,6 +30,7 @@ mod schedule;
 mod search;
 mod state;
 mod steps;
+mod sweep;
 mod watches;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -17,6 +17,7 @@ use super::offered::{OTHER_REGISTRATION, OTHER_TOKEN, REGISTRATION};
 use super::process::UNAVAILABLE;
 use super::scenario::{Answers, Refusal, Scenario, Substituted, redirect_uri};
 
+mod befallen;
 mod sent;
 
 pub(super) use sent::Sent;
@@ -273,48 +274,9 @@ impl Provider {
         Ok(())
     }
 
-    /// Somebody regenerates token and secret of every client: what was issued is void, and the clients live.
-    pub(super) fn regenerate(&mut self) {
-        for (id, entry) in self.ledger.clone() {
-            if id != THEIRS && entry.alive {
-                let regenerated = Entry {
-                    token: format!("regenerated-token-of-{id}"),
-                    regenerated: true,
-                    ..Entry::clone(&entry)
-                };
-                self.put(&id, regenerated);
-            }
-        }
-    }
-
-    /// One client is gone.
-    pub(super) fn lose_client(&mut self, id: &str) {
-        if let Some(entry) = self.ledger.get(id).cloned() {
-            let gone = Entry {
-                alive: false,
-                ..Entry::clone(&entry)
-            };
-            self.put(id, gone);
-            self.lost = Some(id.to_owned());
-        }
-    }
-
     /// Number of clients that exist.
     pub(super) fn living(&self) -> usize {
         self.ledger.values().filter(|entry| entry.alive).count()
-    }
-
-    /// Somebody installs the provider anew: every client is gone but those of others, who registered again.
-    pub(super) fn lose(&mut self) {
-        for (id, entry) in self.ledger.clone() {
-            if id != THEIRS {
-                let gone = Entry {
-                    alive: false,
-                    ..Entry::clone(&entry)
-                };
-                self.put(&id, gone);
-            }
-        }
     }
 
     fn put(&mut self, id: &str, entry: Entry) {

@@ -11,12 +11,13 @@ use oauth_client_operator::domain::pass;
 
 use super::fork::{self, Fork};
 use super::oracle;
-use super::process::{Plant, Process, drive};
+use super::process::{Plant, Process};
 use super::replica::{Trigger, View};
 use super::scenario;
 use super::schedule::Choice;
 use super::state::{End, State};
 use super::steps::{self, Step};
+use super::sweep::sweep;
 use super::watches;
 
 /// Tries after which a failure that is tried again and again is taken for rest.
@@ -114,7 +115,7 @@ fn after_pass(shared: &Arc<Mutex<State>>, (who, what): (usize, usize), deep: boo
 }
 
 /// A process that was paused leads again, and looks at everything.
-fn take_office(state: &mut State, who: usize) {
+pub(super) fn take_office(state: &mut State, who: usize) {
     let deep = compares(state);
     let replica = &mut state.replicas[who];
     if !replica.leads {
@@ -182,7 +183,7 @@ pub(super) fn process(shared: &Arc<Mutex<State>>, (who, what): (usize, usize), i
 }
 
 /// A process starts again after a death, or the other replica goes on in its place.
-fn restart(state: &mut State, who: usize) {
+pub(super) fn restart(state: &mut State, who: usize) {
     let cluster = state.replicas[who].cluster;
     state.replicas[who] = state.replicas[who].restarted(&state.provider);
     state.schedule.tell(|| "  a process starts".to_owned());
@@ -290,36 +291,6 @@ fn wait(shared: &Arc<Mutex<State>>) -> bool {
             true
         }
     }
-}
-
-/// The sweeper of a process looks at every record that is due.
-pub(super) fn sweep(shared: &Arc<Mutex<State>>, who: usize) {
-    let process = process(shared, (who, 0), true);
-    let (records, mut looks, clock) = {
-        let state = lock(shared);
-        state
-            .schedule
-            .tell(|| format!("  sweeper of {}", state.replicas[who].identity));
-        let records: Vec<_> = state.replicas[who].sweepable().cloned().collect();
-        (records, state.replicas[who].looks.clone(), state.clock())
-    };
-    looks.retain(|name, _| records.iter().any(|meta| *meta.name == **name));
-    for meta in records {
-        if sweeper::due(&process, &meta, &looks).is_some_and(|at| at <= clock) {
-            let done = drive(sweeper::sweep(&process, &meta, &mut looks, clock, 1.0));
-            let Some(settled) = done else {
-                restart(&mut lock(shared), who);
-                return;
-            };
-            if settled.is_some() {
-                // The status of its object names one suspect less.
-                lock(shared).replicas[who].pull_owner(&meta);
-            }
-        }
-    }
-    let mut state = lock(shared);
-    state.replicas[who].looks = looks;
-    take_office(&mut state, who);
 }
 
 /// All is at rest: the user's next step, or the end.

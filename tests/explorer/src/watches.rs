@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use super::replica::Trigger;
-use super::run::{lock, sweep, work};
+use super::run::{lock, work};
 use super::schedule::Choice;
 use super::state::State;
+use super::sweep::sweep;
 
 /// The watches of a process catch up, or do not; whether a pass was made that did not wait for that.
 pub(super) fn catch_up(shared: &Arc<Mutex<State>>, who: usize) -> bool {

@@ -56,7 +56,7 @@ pub(crate) fn requested(data: &[u8]) {
         cleared = cleared
             .before(before, &wanted, None, &unsent)
             .after(before, &wanted, &record.metadata);
-        if !cleared.goes_on(None, &unsent) {
+        if !cleared.may_clear(None, &unsent) {
             break;
         }
     }

@@ -259,13 +259,13 @@ fn w117_a2_only_what_an_update_brought_about_is_taken_back() {
         record.rejected
     };
     let rejected = |before, wanted, stated, substitutions| after(Some(before), wanted, stated, substitutions);
-    let goes_back = rejected("a", "b", "other", Substitutions::Reject).unwrap();
-    assert_eq!(goes_back.members, [("scope".to_owned(), "other".to_owned())].into());
-    assert!(goes_back.former.is_some() && !goes_back.kept);
+    let taken_back = rejected("a", "b", "other", Substitutions::Reject).unwrap();
+    assert_eq!(taken_back.members, [("scope".to_owned(), "other".to_owned())].into());
+    assert!(taken_back.former.is_some() && !taken_back.kept);
     // Of a client that was taken over, no former request is known: it keeps the values, and is told.
     let taken_over = after(None, "b", "other", Substitutions::Reject).unwrap();
     assert!(taken_over.former.is_none() && taken_over.kept);
-    assert_eq!(taken_over.members, goes_back.members);
+    assert_eq!(taken_over.members, taken_back.members);
     assert_eq!(
         rejected("a", "a", "other", Substitutions::Reject),
         None,

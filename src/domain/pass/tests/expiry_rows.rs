@@ -49,14 +49,14 @@ fn t240_k15e_an_expired_secret_is_no_ready_client_and_asks_nothing_of_the_provid
     assert_eq!(unresolved(read(1)), "Ready");
     assert_eq!(unresolved(read(0)), "SecretExpired");
     assert_eq!(unresolved(told(read(-86_400))), "SecretExpired");
-    let gone = told(read(0)).with(|w| {
+    let without_provider = told(read(0)).with(|w| {
         w.provider = Err(Failure::new(Class::Denied, Reason::ProviderNotFound, "x"));
         w.deep = true;
     });
     assert_eq!(
-        gone.short(),
+        without_provider.short(),
         "SecretExpired",
-        "a provider that is gone too changes nothing"
+        "a missing provider object changes nothing"
     );
 }
 

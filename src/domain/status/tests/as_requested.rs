@@ -6,12 +6,24 @@ use super::*;
 
 /// Status after a verdict about a client whose manifest, request and answer are these.
 fn answered(spec: Value, request: Value, answer: Value, verdict: &Verdict) -> OAuthClientStatus {
+    answered_by(spec, request, answer, verdict, |_| {})
+}
+
+/// The same with another record.
+fn answered_by(
+    spec: Value,
+    request: Value,
+    answer: Value,
+    verdict: &Verdict,
+    change: impl FnOnce(&mut Record),
+) -> OAuthClientStatus {
     let mut base = json!({"providerRef": {"name": "p"}});
     base.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
     let spec: OAuthClientSpec = serde_json::from_value(base).unwrap();
     let mut record = record();
     record.request = request.as_object().unwrap().clone();
     record.metadata = answer.as_object().unwrap().clone();
+    change(&mut record);
     let facts = Facts {
         generation: Some(1),
         spec: Some(&spec),
@@ -117,22 +129,13 @@ fn w110_what_is_not_sent_is_no_value_that_the_provider_confirmed() {
 
 #[test]
 fn w110_a_member_that_is_left_is_named_beside_what_was_substituted() {
-    let mut record = record();
-    record.request = json!({"scope": "a"}).as_object().unwrap().clone();
-    record.metadata = json!({"scope": "b", "logo_uri": "https://l"})
-        .as_object()
-        .unwrap()
-        .clone();
-    record.cleared.left.insert("logo_uri".to_owned(), json!("https://l"));
-    let spec = serde_json::from_value(json!({"providerRef": {"name": "p"}, "scopes": ["a"]})).unwrap();
-    let facts = Facts {
-        generation: Some(1),
-        spec: Some(&spec),
-        record: Some(&record),
-        now: 100,
-        ..Facts::default()
-    };
-    let status = after(&OAuthClientStatus::default(), &Verdict::Ready, &facts);
+    let status = answered_by(
+        json!({"scopes": ["a"]}),
+        json!({"scope": "a"}),
+        json!({"scope": "b", "logo_uri": "https://l"}),
+        &Verdict::Ready,
+        |record| drop(record.cleared.left.insert("logo_uri".to_owned(), json!("https://l"))),
+    );
     let told = condition(&status, "AsRequested").unwrap();
     assert_eq!(told.status, "False");
     assert!(
