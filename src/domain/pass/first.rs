@@ -1,7 +1,6 @@
 //! Part A of the table: what every object is asked first.
 
 use crate::api::{Reason, names};
-use crate::domain::asked;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::marker::Marker;
 use crate::domain::record::{Phase, Record};
@@ -58,7 +57,7 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     if create::may_be_in_use(view) {
         return Some(Row::A7a.does(create::by_identifier(view)));
     }
-    if let Some(failure) = journal.failure.as_ref().filter(|_| !took_back_in_vain(view)) {
+    if let Some(failure) = &journal.failure {
         return Some(Row::A8.fails(failure.clone()));
     }
     if view.is_settled() {
@@ -145,13 +144,4 @@ pub(super) fn former_secret(name: &str) -> Failure {
     let text =
         format!("the Secret {name} of an earlier OAuthClient of this name is still being removed; this ends by itself");
     Failure::new(Class::Transient, Reason::SecretBeingRemoved, text)
-}
-
-/// Whether this pass was refused the former request of an update whose values are rejected: K12a says what the manifest can do about it.
-fn took_back_in_vain(view: &View<'_>) -> bool {
-    let refused = || match view.record {
-        RecordView::Present(record) => record.rejected.as_ref()?.refused.as_ref(),
-        _ => None,
-    };
-    view.journal.refused && !asked::is_open(view.object) && refused().is_some()
 }

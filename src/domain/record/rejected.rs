@@ -57,3 +57,11 @@ impl Rejected {
         Some(&refused.message)
     }
 }
+
+impl super::Record {
+    /// The former request that the provider refused when it was sent again.
+    #[must_use]
+    pub fn refused_former(&self) -> Option<&RefusedFormer> {
+        self.rejected.as_ref()?.refused.as_ref()
+    }
+}

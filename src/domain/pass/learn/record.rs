@@ -94,6 +94,11 @@ impl State {
                     );
                     self.note(Note::Tell(Reason::Updated, text));
                 }
+                let known = self.record().and_then(|(before, _)| before.refused_former());
+                if wanted.refused_former().is_some() && wanted.refused_former() != known {
+                    // K12a says what the manifest can do about it, and another request may be accepted.
+                    (self.journal.refused, self.journal.failure) = (false, None);
+                }
                 self.holds(wanted, revision);
             }
             Err(ApiError::Conflict | ApiError::Invalid { uid_changed: true, .. }) if read_back => {
