@@ -111,16 +111,17 @@ pub fn is_given_up(named: &Named) -> bool {
     marker::is_suspect_name(&named.secret) || matches!(named.phase, Some(Phase::Retained | Phase::Suspect))
 }
 
-/// Seconds that may lie between the issue of a client and the answer that tells of it.
-const NEW_WITHIN: u64 = 5;
+/// Seconds by which times may differ that are rounded to a second each.
+const ROUNDING: i64 = 1;
 
-/// Whether an answer shows that its own registration made the client: nobody else can use it. `now`: for answers without a time, in seconds
-/// since the epoch.
+/// Whether an answer shows that its own registration made the client, so that nobody else can use it: the client was issued while the call
+/// lasted. `begun` and `now`: of the call, in seconds since the epoch; the provider's clock counts, if the answer states its time.
 #[must_use]
-pub(crate) fn is_new(answer: &Registration, now: i64) -> bool {
+pub(crate) fn is_new(answer: &Registration, begun: i64, now: i64) -> bool {
     let answered = answer.answered_at.unwrap_or(now);
+    let first = answered - now.saturating_sub(begun).max(0) - ROUNDING;
     let issued = answer.client_id_issued_at.filter(|issued| *issued > 0);
-    issued.is_some_and(|issued| issued.abs_diff(answered) <= NEW_WITHIN)
+    issued.is_some_and(|issued| (first..=answered + ROUNDING).contains(&issued))
 }
 
 /// Judges whose client it is.
@@ -178,9 +179,10 @@ mod tests {
                 registration_client_uri: None,
                 metadata: serde_json::Map::new(),
             };
-            super::is_new(&answer, 2000)
+            super::is_new(&answer, 1996, 2000)
         };
         assert!(is_new(Some(1000), Some(1000)) && is_new(Some(1000), Some(1005)));
+        assert!(!is_new(Some(1000), Some(1006)), "before the call began");
         // Somebody else's, of a minute ago: two clusters that apply one manifest at a provider that deduplicates.
         assert!(!is_new(Some(1000), Some(1060)));
         assert!(
@@ -188,7 +190,10 @@ mod tests {
             "milliseconds, or another clock"
         );
         assert!(!is_new(None, Some(1000)) && !is_new(Some(0), Some(0)) && !is_new(Some(1000), None));
-        assert!(is_new(Some(1999), None), "Keycloak's answers have no Date");
+        assert!(
+            is_new(Some(1999), None) && !is_new(Some(1994), None),
+            "the operator's clock"
+        );
     }
 
     fn named(owner_uid: &str, phase: Option<Phase>) -> Named {

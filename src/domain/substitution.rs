@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{ManagementMode, OAuthClientSpec, Reason, Substitutions};
+use crate::api::{ManagementMode, OAuthClientSpec, Reason, Substitutions, names};
 
 use super::effective;
 use super::failure::{Class, Failure};
@@ -168,6 +168,18 @@ pub(crate) fn of_rejected(rejected: &Rejected, left: &[String]) -> Failure {
         ),
     };
     failure(&rejected.members, &therefore)
+}
+
+/// Why a registration is not sent again, where the status tells of another failure by now.
+#[must_use]
+pub(crate) fn of_former_attempt() -> Failure {
+    let text = format!(
+        "the provider registered other values than the manifest sets when this request was sent, and spec.substitutions of the provider is Reject, so it is \
+         not sent again. Change the manifest, ask the owner of the provider object to set substitutions to Accept, or set the annotation {} to a new value \
+         to have it sent again and the values named",
+        names::RECONCILE
+    );
+    Failure::new(Class::Invalid, Reason::SubstitutionRejected, text)
 }
 
 fn failure(members: &BTreeMap<String, String>, therefore: &str) -> Failure {

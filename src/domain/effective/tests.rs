@@ -34,6 +34,23 @@ fn w110_only_an_answer_that_states_something_tells_anything() {
 }
 
 #[test]
+fn w116_a_method_that_serves_as_well_is_no_substitution() {
+    let spec =
+        serde_json::from_value(json!({"providerRef": {"name": "p"}, "tokenEndpointAuthMethod": "client_secret_post"}));
+    let spec: OAuthClientSpec = spec.unwrap();
+    let method = |name: &str| {
+        let members = json!({"token_endpoint_auth_method": name});
+        members.as_object().unwrap().clone()
+    };
+    let substituted = |stated: &str| super::substituted(&spec, &method("client_secret_post"), &method(stated));
+    assert!(
+        substituted("client_secret_basic").is_empty(),
+        "Keycloak states it for both"
+    );
+    assert_eq!(substituted("private_key_jwt"), ["token_endpoint_auth_method"]);
+}
+
+#[test]
 fn w110_what_is_shown_is_bounded_and_holds_no_credential() {
     let long = "x".repeat(1000);
     let record = answered(

@@ -99,8 +99,8 @@ fn decide(view: &View<'_>, live: bool) -> Decision {
     if let Some(failure) = substitution::unsupported(provider) {
         return Row::C8c.fails(failure);
     }
-    if !view.was_registered() && is_rejected(view, &request, provider) {
-        return Row::C9.ends(Verdict::Nothing);
+    if let Some(decision) = rejected_before(view, &request, provider) {
+        return decision;
     }
     if let (Some(pause), None) = (view.seen.pause, &view.journal.attempt) {
         return Row::C9a.fails(paused(pause));
@@ -150,12 +150,23 @@ fn name_taken(view: &View<'_>) -> Option<Failure> {
     }
 }
 
-/// Whether the request was refused. Which authentication method is chosen for it is known only after discovery.
-fn is_rejected(view: &View<'_>, request: &metadata::Request, provider: &Provider) -> bool {
+/// C9: the request was refused, or its client was. Which authentication method is chosen for it is known only after discovery.
+fn rejected_before(view: &View<'_>, request: &metadata::Request, provider: &Provider) -> Option<Decision> {
+    if view.was_registered() {
+        return None;
+    }
     let spec = &view.object.spec;
-    auth_method::possible(request, spec).any(|request| {
-        view.was_rejected(|| fingerprint(&request, provider))
-            || view.was_substituted(|| substitution::hash(spec, &request, provider))
+    let any = |test: &dyn Fn(&metadata::Request) -> bool| auth_method::possible(request, spec).any(|one| test(&one));
+    if any(&|one| view.was_rejected(|| fingerprint(one, provider))) {
+        return Some(Row::C9.ends(Verdict::Nothing));
+    }
+    if !any(&|one| view.was_substituted(|| substitution::hash(spec, one, provider))) {
+        return None;
+    }
+    Some(if view.is_stalled_for(&[Reason::SubstitutionRejected]) {
+        Row::C9.ends(Verdict::Nothing)
+    } else {
+        Row::C9.fails(substitution::of_former_attempt())
     })
 }
 

@@ -30,6 +30,7 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
         }));
     }
     let decision = doubt(view, record)
+        .or_else(|| change::clearing_refused(view, record))
         .or_else(|| change::take_back(view, record))
         .or_else(|| secret_step(view, record))
         .or_else(|| request_step(view, record));
@@ -147,9 +148,6 @@ fn request_step(view: &View<'_>, record: &Record) -> Option<Decision> {
     let found = view.endpoints.or(provider.known.as_deref());
     if settled && let Some(followed) = record::followed(record, provider, found) {
         return Some(Row::K10c.does(Effect::SaveRecord(Box::new(followed))));
-    }
-    if let Some(saved) = change::clearing_refused(view, record) {
-        return Some(saved);
     }
     let is_fixed = record.management_uri().is_none();
     let unsent = change::unsent(view, record, provider);

@@ -192,8 +192,8 @@ rows! {
             => "verdict: failed (AdoptionNotAllowed, InvalidSpec) / failed (SecretConflict) / read it / verdict: failed / discover / dry-run both Secrets / add the finalizer / read the client with the token: shown, it is the answer to claim (A1)";
         C8c "the provider object rejects substitutions, and its clients are not managed"
             => "verdict: failed (InvalidSpec)";
-        C9 "this very request was rejected by this very provider, the last attempt did not register a client, and no new `reconcile` value asks for another try"
-            => "verdict: nothing";
+        C9 "this very request was rejected by this very provider, or its client was, the last attempt did not register a client, and no new `reconcile` value asks for another try: the status says so / says something else by now"
+            => "verdict: nothing / verdict: failed (SubstitutionRejected)";
         C9a "no attempt opened, and the provider asked for a pause that lasts"
             => "verdict: failed (RateLimited, transient, after the rest)";
         C10 "endpoints unknown"

@@ -17,6 +17,7 @@ mod left_rows;
 mod recreate_rows;
 mod refusal_rows;
 mod restore_rows;
+mod substituted_rows;
 mod template_rows;
 mod verify_rows;
 

@@ -265,32 +265,29 @@ impl View<'_> {
             Reason::InvalidResponse,
             Reason::AlreadyManaged,
         ];
-        self.stalled_for(&refusals, fingerprint)
+        self.is_stalled_for(&refusals) && self.asked_before(fingerprint)
     }
 
     /// Whether a client was given up because exactly this provider substituted values of exactly this request, and nobody asked for
     /// another try since. After an update, the last request was the one to go back to.
+    /// Each try leaves a client behind, so a failure of another kind since then ends nothing: the digest is like no other.
     pub(super) fn was_substituted(&self, hash: impl FnOnce() -> String) -> bool {
-        self.stalled_for(&[Reason::SubstitutionRejected], hash)
+        self.asked_before(hash)
     }
 
-    fn stalled_for(&self, reasons: &[Reason], fingerprint: impl FnOnce() -> String) -> bool {
-        let Some(status) = &self.object.status else {
-            return false;
-        };
-        if asked::is_open(self.object) {
-            return false;
-        }
+    /// Whether the status says that the object is stalled for one of these reasons.
+    pub(super) fn is_stalled_for(&self, reasons: &[Reason]) -> bool {
         let refused = |reason: &str| Reason::parse(reason).is_some_and(|reason| reasons.contains(&reason));
-        let stalled = status
-            .conditions
-            .iter()
-            .any(|c| c.type_ == "Stalled" && c.status == "True" && refused(&c.reason));
-        stalled
-            && status
-                .attempt
-                .as_ref()
-                .is_some_and(|attempt| attempt.request_hash == fingerprint())
+        let conditions = self.object.status.iter().flat_map(|status| &status.conditions);
+        conditions
+            .into_iter()
+            .any(|c| c.type_ == "Stalled" && c.status == "True" && refused(&c.reason))
+    }
+
+    /// Whether the last attempt or update had this digest, and nobody asked for another try since.
+    fn asked_before(&self, digest: impl FnOnce() -> String) -> bool {
+        let attempt = self.object.status.as_ref().and_then(|status| status.attempt.as_ref());
+        !asked::is_open(self.object) && attempt.is_some_and(|attempt| attempt.request_hash == digest())
     }
 
     /// Namespace and name, joined by a dot: a namespace holds none, and there are providers that allow nothing more special.

@@ -21,6 +21,11 @@ pub(super) fn tell(status: &mut OAuthClientStatus, verdict: &Verdict, facts: &Fa
     };
     let about_answer = match verdict {
         Verdict::Ready => true,
+        // What a client keeps is what the answer says.
+        Verdict::Failed(failure) if failure.reason == Reason::SubstitutionRejected => record
+            .rejected
+            .as_ref()
+            .is_some_and(|rejected| rejected.kept && rejected.former.is_none()),
         Verdict::Failed(failure) => {
             matches!(
                 failure.reason,

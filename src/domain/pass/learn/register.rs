@@ -119,8 +119,8 @@ impl State {
         let Answered {
             registration,
             sent,
+            begun,
             hash,
-            ..
         } = *answered;
         let client_id = registration.client_id.clone();
         let dispute = |class, text: String, suspect: bool| {
@@ -166,7 +166,7 @@ impl State {
                     let given_up = claim.named.iter().filter(|named| claim::is_given_up(named));
                     self.journal.superseded = given_up.map(|named| named.secret.clone()).collect();
                 }
-                if let Some(disputed) = self.judge_substitutions(&registration, &sent, &provider, seen.now) {
+                if let Some(disputed) = self.judge_substitutions(&registration, &sent, &provider, (begun, seen.now)) {
                     self.journal.disputed = Some(disputed);
                     return;
                 }
@@ -203,7 +203,7 @@ impl State {
         registration: &Registration,
         sent: &Request,
         provider: &Provider,
-        now: i64,
+        (begun, now): (i64, i64),
     ) -> Option<Box<Disputed>> {
         let first = self.journal.adopts.is_none()
             && self.journal.replaces.is_none()
@@ -214,7 +214,7 @@ impl State {
         }
         let (spec, request) = (&self.object.spec, &self.journal.sent);
         let is_new =
-            claim::is_new(registration, now) || identity::is_echoed(registration, sent, &provider.target.knobs);
+            claim::is_new(registration, begun, now) || identity::is_echoed(registration, sent, &provider.target.knobs);
         let failure = substitution::of_registration(spec, request, registration, provider, is_new)?;
         let hash = substitution::hash(spec, request, provider);
         if !is_new {

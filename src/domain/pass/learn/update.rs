@@ -80,13 +80,6 @@ impl State {
     /// none of the manifest.
     fn clears_otherwise(&self, request: &Request) -> Option<String> {
         let ((record, _), provider) = (self.record()?, self.provider()?);
-        let takes_back = record
-            .rejected
-            .as_ref()
-            .is_some_and(|rejected| rejected.former.is_some());
-        if takes_back {
-            return None;
-        }
         let way = record.cleared.sending.filter(|_| !record.token_is_in_doubt())?;
         let only_clears = record.request == *request;
         let knobs = &provider.target.knobs;

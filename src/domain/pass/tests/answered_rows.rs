@@ -45,6 +45,25 @@ fn w111_k16c_a_method_that_the_provider_replaced_is_not_ready() {
 }
 
 #[test]
+fn w111_k16c_a_method_that_needs_more_than_the_secret_holds_is_not_ready_whoever_chose() {
+    let with = |stated: &str, secret: Option<&str>| {
+        let mut world = World::kept();
+        let mut record = world.matching_record();
+        record.auth_method = Some("client_secret_basic".into());
+        record.client_secret = secret.map(Into::into);
+        record
+            .metadata
+            .insert("token_endpoint_auth_method".into(), json!(stated));
+        let wanted = secret::credentials(&world.parsed(), &record);
+        (world.record, world.secret) = (Some(record), Held::Ours(Box::new(wanted)));
+        world.short()
+    };
+    assert_eq!(with("private_key_jwt", Some("s")), "AuthMethodSubstituted");
+    assert_eq!(with("client_secret_jwt", Some("s")), "Ready");
+    assert_eq!(with("none", Some("s")), "Ready");
+}
+
+#[test]
 fn w111_k11_a_user_who_asks_has_a_request_sent_once_more_whose_values_were_substituted() {
     let world = |stated: &str| {
         let mut world = World::kept().with(|w| {
@@ -273,123 +292,4 @@ fn w117_a2_only_what_an_update_brought_about_is_taken_back() {
     );
     assert_eq!(rejected("a", "b", "b", Substitutions::Reject), None);
     assert_eq!(rejected("a", "b", "other", Substitutions::Accept), None);
-}
-
-/// A client whose update was substituted at a provider that rejects that. `former`: the request to go back to is not accepted again yet.
-fn substituted(former: bool) -> World {
-    let mut world = changed().with(|w| w.journal.object_read = true);
-    let provider = world.provider.as_mut().unwrap();
-    provider.target.substitutions = crate::api::Substitutions::Reject;
-    let request = world.request();
-    let hash = crate::domain::substitution::hash(&world.parsed().spec, &request, world.provider.as_ref().unwrap());
-    world.recorded(|r| {
-        let accepted = r.request.clone();
-        r.rejected = Some(crate::domain::record::Rejected {
-            hash,
-            members: [("scope".into(), "other".into())].into(),
-            former: former.then_some(accepted),
-            kept: false,
-            rotated: false,
-            refused: None,
-        });
-        if former {
-            r.request = request;
-        }
-    })
-}
-
-fn told(world: &World) -> String {
-    let Next::Finish(Verdict::Failed(failure)) = world.next() else {
-        panic!("{}", world.short())
-    };
-    assert_eq!(failure.reason, Reason::SubstitutionRejected);
-    failure.message
-}
-
-#[test]
-fn w117_k12a_a_member_that_only_the_rejected_update_has_set_is_cleared_or_named() {
-    let mut world = substituted(false).recorded(|r| {
-        r.cleared.left.insert("client_uri".into(), json!("https://a/page"));
-        r.cleared.tried = vec![crate::api::Clearing::Omit];
-    });
-    let former = world.record.as_ref().unwrap().request.clone();
-    let mut sent = Vec::new();
-    while let Next::Do(Effect::MarkUpdate(record)) = world.next() {
-        (world.record, world.journal.marked) = (Some(*record), Some("fresh".into()));
-        let Next::Do(Effect::Update { request, body }) = world.next() else {
-            panic!("{}", world.short())
-        };
-        assert_eq!(request, former, "never the rejected one");
-        sent.push(body["client_uri"].clone());
-        // A2: the provider keeps it.
-        let mut kept = answer();
-        kept.metadata.insert("client_uri".into(), json!("https://a/page"));
-        world.journal.answer = Some(Box::new((request, kept)));
-        let Next::Do(Effect::SaveRecord(record)) = world.next() else {
-            panic!("{}", world.short())
-        };
-        let wanted = secret::credentials(&world.parsed(), &record);
-        (world.record, world.secret) = (Some(*record), Held::Ours(Box::new(wanted)));
-        (world.journal.answer, world.journal.marked) = (None, None);
-        assert!(sent.len() < 5, "{sent:?}");
-    }
-    assert_eq!(sent, [json!(null), json!(""), json!("")]);
-    let message = told(&world);
-    assert!(
-        message.contains("keeps the rejected values of spec.clientURI"),
-        "{message}"
-    );
-}
-
-#[test]
-fn w117_a7_k12a_a_former_request_that_is_refused_is_told_as_long_as_that_is_so() {
-    let mut world = substituted(true);
-    let Next::Do(Effect::MarkUpdate(record)) = world.next() else {
-        panic!("{}", world.short())
-    };
-    (world.record, world.journal.refused) = (Some(*record), true);
-    let refused = |class| Failure::new(class, Reason::UpdateRejected, "the logo is unknown");
-    let saved = |class| {
-        let world = World {
-            record: world.record.clone(),
-            ..substituted(true)
-        };
-        let world = world.with(|w| (w.journal.refused, w.journal.failure) = (true, Some(refused(class))));
-        let Next::Do(Effect::SaveRecord(record)) = world.next() else {
-            panic!("{}", world.short())
-        };
-        assert!(record.in_flight.is_none());
-        *record
-    };
-    assert_eq!(
-        saved(Class::Denied).rejected.unwrap().refused,
-        None,
-        "it may be allowed"
-    );
-    let record = saved(Class::Invalid);
-    let after = || {
-        let wanted = secret::credentials(&substituted(true).parsed(), &record);
-        substituted(true).with(|w| (w.record, w.secret) = (Some(record.clone()), Held::Ours(Box::new(wanted))))
-    };
-    let message = told(&after());
-    for part in ["the provider keeps them", "the logo is unknown"] {
-        assert!(message.contains(part), "{message}");
-    }
-    let asked = after().with(|w| w.object["metadata"]["annotations"][names::RECONCILE] = json!("1"));
-    assert_eq!(asked.short(), "MarkUpdate", "a user asks for another try");
-    let edited = after().with(|w| w.provider.as_mut().unwrap().fingerprint = "another".into());
-    assert_eq!(edited.short(), "MarkUpdate", "another provider may accept it");
-    let reverted = after().with(|w| w.object["spec"] = World::kept().object["spec"].clone());
-    assert!(told(&reverted).contains("the logo is unknown"));
-    // The manifest asks for something else: what is substituted then is taken back to what was accepted first.
-    let mut third = after().with(|w| w.object["spec"]["scopes"] = json!(["b"]));
-    assert_eq!(third.short(), "MarkUpdate");
-    let mut answered = answer();
-    answered.metadata.insert("scope".into(), json!("other"));
-    third.journal.answer = Some(Box::new((third.request(), answered)));
-    let Next::Do(Effect::SaveRecord(next)) = third.next() else {
-        panic!("{}", third.short())
-    };
-    let former = |record: &Record| record.rejected.as_ref().unwrap().former.clone();
-    assert_eq!(former(&next), former(&record));
 }
