@@ -10,6 +10,7 @@ use crate::api::ManagementMode;
 
 mod authentication;
 mod followed;
+mod in_flight;
 pub mod made;
 mod nested;
 mod rejected;
@@ -20,6 +21,7 @@ use super::target::Endpoints;
 use super::uri_template;
 
 pub use followed::followed;
+pub use in_flight::InFlight;
 pub use nested::Nested;
 pub use rejected::{RefusedFormer, Rejected};
 
@@ -72,20 +74,6 @@ impl Phase {
         .into_iter()
         .find(|phase| phase.as_str() == text)
     }
-}
-
-/// A management call that was begun and whose answer has not been stored.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct InFlight {
-    /// Digest of the request that was sent.
-    pub request_hash: String,
-    /// The attempt that sends it, which begins with the digest of the process's identity.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub attempt: String,
-    /// Whether an earlier call was in flight when this one was marked: its answer, with a new token perhaps, was never stored.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unanswered: bool,
 }
 
 /// What is known about a registered client. Unknown members are kept, so that an older version does not lose what a newer
@@ -171,6 +159,10 @@ pub struct Record {
     /// When the provider first said during a deletion that it does not know the client, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_since: Option<i64>,
+    /// Whether the provider answered a registration with this client although others may use it: it is deregistered only if a person
+    /// requests that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_dispute: bool,
     /// UID of the object's namespace when the client was registered, where namespaces can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_uid: Option<String>,

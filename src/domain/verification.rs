@@ -49,7 +49,7 @@ pub struct Tried {
 #[must_use]
 pub(crate) fn digest(record: &Record) -> String {
     let generation = record.credential_generation.to_string();
-    let method = record.auth_method().unwrap_or_default();
+    let method = record.applied_auth_method().unwrap_or_default();
     let mut digest = metadata::fingerprint(&metadata::Request::new(), &[&record.client_id, &generation, method]);
     digest.truncate(KEPT);
     digest
@@ -87,7 +87,7 @@ pub(crate) fn next_try(rejections: usize, rejected_for: Duration) -> Option<Dura
 /// Why the credentials of a client cannot be tried, whatever the provider answers.
 #[must_use]
 pub(crate) fn untried(record: &Record, endpoints: &Endpoints) -> Option<String> {
-    let method = record.auth_method().unwrap_or("client_secret_basic");
+    let method = record.applied_auth_method().unwrap_or("client_secret_basic");
     if method == "none" {
         return Some("the client is public, so it has no credentials that could be tried".to_owned());
     }
@@ -146,11 +146,19 @@ pub(crate) fn pending(client_id: &str, wait: Duration) -> Failure {
 
 /// Credentials that were rejected for good.
 #[must_use]
-pub(crate) fn rejected(client_id: &str) -> Failure {
+pub(crate) fn rejected(record: &Record) -> Failure {
+    let client_id = &record.client_id;
+    let advice = match (record.applied_auth_method(), record.auth_method()) {
+        (Some(applied), Some(stated)) if applied != stated => format!(
+            "The provider registered tokenEndpointAuthMethod {stated} instead of {applied}: set spec.tokenEndpointAuthMethod to {stated} and configure \
+             the application for it, or compare the secret at the provider"
+        ),
+        _ => "Compare the authentication method and the secret at the provider".to_owned(),
+    };
     let text = format!(
-        "the provider rejects the credentials of client {client_id} as they are in the Secret, so applications cannot use them. Compare the authentication \
-         method and the secret at the provider, and have them tried again with: kubectl annotate --overwrite oauthclient NAME {}=\"$(date +%s)\"; or have \
-         another client registered in its place with: kubectl annotate --overwrite oauthclient NAME {}={client_id}",
+        "the provider rejects the credentials of client {client_id} as they are in the Secret, so applications cannot use them. {advice}, and have them \
+         tried again with: kubectl annotate --overwrite oauthclient NAME {}=\"$(date +%s)\"; or have another client registered in its place with: kubectl \
+         annotate --overwrite oauthclient NAME {}={client_id}",
         names::RECONCILE,
         names::REPLACE
     );

@@ -113,7 +113,7 @@ mod tests {
         record.endpoints.revocation = Some("https://p/revoke".to_owned());
         let stated = serde_json::json!({"token_endpoint_auth_method": method});
         record.metadata = stated.as_object().unwrap().clone();
-        ProbeCall::of(&record, None)
+        ProbeCall::of(&record, record.auth_method(), None)
     }
 
     #[test]

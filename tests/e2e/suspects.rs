@@ -1,5 +1,6 @@
 //! `oauth-client-operator suspects`, and what becomes of the entries that it shows.
 
+mod disputed;
 mod left;
 
 use std::collections::BTreeMap;

@@ -146,6 +146,25 @@ async fn t245_a_secret_that_the_provider_rejects_is_never_ready_and_tried_four_t
 }
 
 #[tokio::test]
+async fn w170_a_method_that_the_provider_replaced_counts_only_where_the_one_of_the_manifest_works_too() {
+    let site = Site::dialect(dialect("method-replaced")).await.unwrap();
+    let stage = stage("method-replaced").await;
+    stage.apply(&site.manifests).await;
+    let by = |method: &str| format!("{CLIENT}\ntokenEndpointAuthMethod: {method}");
+    stage.apply(&oauth_client("app", &by("client_secret_post"))).await;
+    let object = never_ready(&stage, "app", "SecretRejected").await;
+    let (status, _, message) = verified(&object);
+    assert_eq!(status, "False");
+    let advice = "set spec.tokenEndpointAuthMethod to client_secret_basic";
+    assert!(message.contains(advice), "{message}");
+    stage.apply(&oauth_client("app", &by("client_secret_basic"))).await;
+    assert_eq!(verified(&stage.ready("app").await).0, "True");
+    // Whoever leaves it open reads the method in the Secret.
+    stage.apply(&oauth_client("open", CLIENT)).await;
+    assert_eq!(verified(&stage.ready("open").await).0, "True");
+}
+
+#[tokio::test]
 async fn t245_servers_that_lag_behind_are_waited_for() {
     let site = Site::scriptable().await.unwrap();
     let double = site.double().unwrap();

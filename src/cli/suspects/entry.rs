@@ -32,6 +32,8 @@ pub(super) struct Entry {
     /// When it was entered.
     pub(super) time: Option<String>,
     pub(super) phase: Option<Phase>,
+    /// Whether others may use the client, so that it is deregistered only if a person requests that.
+    pub(super) in_dispute: bool,
     /// Names of the credentials that are kept for a deregistration.
     pub(super) held_credentials: Vec<&'static str>,
     #[serde(skip)]
@@ -108,6 +110,7 @@ impl Found {
             attempt: of_record(|record| record.attempt.clone()).or_else(|| fact("attempt")),
             time: fact("time").or_else(|| created.map(|time| time.0.to_string())),
             phase,
+            in_dispute: record.is_some_and(|record| record.in_dispute),
             held_credentials: record.map(held).unwrap_or_default(),
             revision: SecretRevision::of(&self.secret),
         })

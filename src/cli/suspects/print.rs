@@ -72,6 +72,11 @@ pub(super) fn details(entry: &Entry, namespace: &str) -> String {
 
 fn advice(entry: &Entry) -> &'static str {
     match entry.kind {
+        Kind::Suspect if entry.in_dispute => {
+            "The provider answered a registration with this client, and others may use it, so the operator does not deregister it by itself. If nothing uses \
+             it, run `suspects retry NAME` to have it deregistered. If an application uses it, run `suspects ack NAME`: the client stays, and the credentials \
+             that the entry holds are lost."
+        }
         Kind::Suspect if entry.has_record() => {
             "The client may exist at the provider. The operator tries to deregister it from time to time; `suspects retry NAME` requests a try now. If you \
              delete the client at the provider, or decide to keep it, run `suspects ack NAME`."

@@ -20,6 +20,10 @@ pub(super) async fn look<W: World>(
     if record.phase != Phase::Suspect {
         return Look::Nothing;
     }
+    // Others may use it.
+    if record.in_dispute && !meta.retry {
+        return Look::Nothing;
+    }
     let provider: Box<str> = record.management.provider_uid.as_str().into();
     if before.is_none() && !meta.retry {
         return Look::Suspect { provider, tried: false };

@@ -144,7 +144,7 @@ pub(super) fn update(view: &View<'_>, record: &Record, provider: &Provider, requ
     }
     let (hash, knobs) = (fingerprint(), &provider.target.knobs);
     // The mark is this pass's own, so that nobody else's update is taken for it; or an earlier pass of this process left it, and it
-    // says all that another one would.
+    // says all that another one would. What only says that a token is in doubt is no mark.
     let marked = record.in_flight.as_ref().is_some_and(|in_flight| {
         let left = age.is_none() && in_flight.unanswered && !in_flight.attempt.is_empty();
         in_flight.request_hash == hash && (left || view.journal.marked.as_ref() == Some(&in_flight.attempt))
@@ -190,8 +190,10 @@ pub(super) fn clearing_refused(view: &View<'_>, record: &Record) -> Option<Decis
         .in_flight
         .as_ref()
         .filter(|in_flight| in_flight.attempt == *refused)?;
+    // An earlier update whose answer was lost may have rotated the token all the same.
+    let in_doubt = record.in_flight.as_ref().is_some_and(|in_flight| in_flight.unanswered);
     Some(Row::K11c.does(Effect::SaveRecord(Box::new(Record {
-        in_flight: None,
+        in_flight: in_doubt.then(InFlight::doubt),
         cleared: record.cleared.refused(),
         ..record.clone()
     }))))

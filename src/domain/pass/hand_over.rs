@@ -13,6 +13,7 @@ use crate::domain::identity;
 use crate::domain::metadata::Request;
 use crate::domain::record::Record;
 use crate::domain::record::made::{self, Origin};
+use crate::domain::registration::Registration;
 use crate::domain::substitution;
 
 use super::change;
@@ -27,12 +28,12 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     if journal.answered.is_some() {
         return Some(Row::A1.does(Effect::ClaimAnswer));
     }
-    if let Some(client_id) = journal.disputed.as_ref().and_then(|disputed| disputed.suspect.clone()) {
-        let attempt = journal.attempt.clone();
-        return Some(Row::A1a.does(Effect::EnterSuspect(Suspect {
-            attempt: attempt.unwrap_or_else(|| identity::unknown_attempt(&client_id)),
-            client_id: Some(client_id),
-        })));
+    if let Some(client) = journal
+        .disputed
+        .as_ref()
+        .and_then(|disputed| disputed.suspect.as_deref())
+    {
+        return Some(Row::A1a.does(disputed(view, client)));
     }
     if journal.registration.is_some() {
         return Some(registration(view));
@@ -60,6 +61,21 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
     }
     // A call that was answered with 404: whether the client is there decides what that means.
     journal.nowhere.is_some().then(|| Row::A2e.does(Effect::ReadClient))
+}
+
+/// The entry of a client that is not this object's keeps all that the answer says: its token may be the only one.
+fn disputed(view: &View<'_>, client: &Registration) -> Effect {
+    if let Some(record) = record_of(view, client.clone(), view.journal.sent.clone()) {
+        return Effect::KeepSuspect(Box::new(Record {
+            in_dispute: true,
+            ..record
+        }));
+    }
+    let attempt = view.journal.attempt.clone();
+    Effect::EnterSuspect(Suspect {
+        attempt: attempt.unwrap_or_else(|| identity::unknown_attempt(&client.client_id)),
+        client_id: Some(client.client_id.clone()),
+    })
 }
 
 fn registration(view: &View<'_>) -> Decision {
@@ -131,8 +147,22 @@ fn generation(view: &View<'_>) -> u64 {
 }
 
 /// The registration in hand as a record.
-pub(super) fn in_hand(view: &View<'_>, request: Request) -> Option<Record> {
+fn in_hand(view: &View<'_>, request: Request) -> Option<Record> {
     let registration = view.journal.registration.clone()?;
+    let rejected = match (view.journal.adopts.as_ref(), view.provider) {
+        (None, ProviderView::Resolved(provider)) => {
+            substitution::of_kept(&view.object.spec, &request, &registration, provider)
+        }
+        // What was taken over is judged by the first update.
+        _ => None,
+    };
+    let mut record = record_of(view, registration, request)?;
+    record.rejected = rejected;
+    record.adopted.clone_from(&view.journal.adopts);
+    Some(record)
+}
+
+fn record_of(view: &View<'_>, registration: Registration, request: Request) -> Option<Record> {
     let ProviderView::Resolved(provider) = view.provider else {
         return None;
     };
@@ -146,13 +176,5 @@ pub(super) fn in_hand(view: &View<'_>, request: Request) -> Option<Record> {
         request,
         now: view.seen.now,
     };
-    let rejected = match view.journal.adopts {
-        None => substitution::of_kept(&view.object.spec, &origin.request, &registration, provider),
-        // What was taken over is judged by the first update.
-        Some(_) => None,
-    };
-    let mut record = made::of_registration(&origin, registration);
-    record.rejected = rejected;
-    record.adopted.clone_from(&view.journal.adopts);
-    Some(record)
+    Some(made::of_registration(&origin, registration))
 }

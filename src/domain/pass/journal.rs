@@ -195,8 +195,9 @@ pub struct Answered {
 pub struct Disputed {
     /// Why, and what to do.
     pub failure: Failure,
-    /// The client, if no record names it, so that it has to become a suspect.
-    pub suspect: Option<String>,
+    /// The client, if no record names it, so that it has to become a suspect. The provider may have issued a token for it that nobody
+    /// else has.
+    pub suspect: Option<Box<Registration>>,
     /// Digest of the request and of the provider.
     pub hash: String,
 }

@@ -53,7 +53,7 @@ pub(super) fn verdict(view: &View<'_>, record: &Record) -> Option<Decision> {
     };
     (rejections > 0).then(|| match wait {
         Some(wait) => Row::K16a.fails(verification::pending(&record.client_id, wait)),
-        None => Row::K16b.fails(verification::rejected(&record.client_id)),
+        None => Row::K16b.fails(verification::rejected(record)),
     })
 }
 

@@ -13,6 +13,16 @@ impl Record {
         self.stated_auth_method().or_else(|| method_in(&self.request))
     }
 
+    /// How its application authenticates: by the method that the manifest sets, where the provider states another one that many providers
+    /// accept from the same client; else as the provider states it.
+    #[must_use]
+    pub fn applied_auth_method(&self) -> Option<&str> {
+        let stated = self.auth_method();
+        let set = method_in(&self.request).filter(|_| self.auth_method.is_none());
+        set.filter(|set| stated.is_some_and(|stated| auth_method::are_alike(set, stated)))
+            .or(stated)
+    }
+
     /// What is known of it, for the next request.
     #[must_use]
     pub fn former_auth_method(&self) -> auth_method::Former<'_> {

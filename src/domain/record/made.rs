@@ -108,6 +108,7 @@ pub fn sample(object: &OAuthClient, operator: &Operator) -> Record {
         touched: None,
         accepted: None,
         missing_since: None,
+        in_dispute: false,
         namespace_uid: None,
         taken_by: None,
         taken_from: None,

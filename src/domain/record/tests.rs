@@ -38,6 +38,7 @@ pub(crate) fn record() -> Record {
         touched: None,
         accepted: None,
         missing_since: None,
+        in_dispute: false,
         namespace_uid: None,
         taken_by: None,
         taken_from: None,
@@ -263,4 +264,36 @@ fn t275_an_update_of_all_members_repeats_what_the_provider_added_and_clears_what
     record.cleared.left.insert("added".to_owned(), "x".into());
     let left = Value::Object(made::update_body(wanted.as_object().unwrap(), &record, &knobs));
     assert_eq!(left, requested, "what a manifest asked for before the last update");
+}
+
+#[test]
+fn w170_an_application_uses_the_method_that_its_manifest_sets_where_the_provider_states_an_alike_one() {
+    let applied = |set: Option<&str>, chosen: Option<&str>, stated: Option<&str>| {
+        let mut record = record();
+        for (members, method) in [(&mut record.request, set.or(chosen)), (&mut record.metadata, stated)] {
+            members.remove("token_endpoint_auth_method");
+            if let Some(method) = method {
+                members.insert("token_endpoint_auth_method".into(), method.into());
+            }
+        }
+        record.auth_method = chosen.map(str::to_owned);
+        record.applied_auth_method().map(str::to_owned)
+    };
+    let (basic, post) = (Some("client_secret_basic"), Some("client_secret_post"));
+    for (set, chosen, stated, expected) in [
+        (post, None, basic, post),
+        (basic, None, post, basic),
+        (post, None, post, post),
+        (post, None, None, post),
+        // The Secret names the method to an application whose manifest leaves it open.
+        (None, basic, post, post),
+        // It cannot use that one at all.
+        (post, None, Some("private_key_jwt"), Some("private_key_jwt")),
+        (Some("none"), None, basic, basic),
+        (None, None, basic, basic),
+        (None, None, None, None),
+    ] {
+        let found = applied(set, chosen, stated);
+        assert_eq!(found.as_deref(), expected, "{set:?} {chosen:?} {stated:?}");
+    }
 }

@@ -35,7 +35,7 @@ pub(super) fn note(status: &mut OAuthClientStatus, facts: &Facts<'_>) {
     let again = verification::rejected_again(Some(&*status), credentials);
     let (pending, rejected) = (
         verification::pending(&record.client_id, Duration::ZERO),
-        verification::rejected(&record.client_id),
+        verification::rejected(record),
     );
     let (condition, reason, message) = match outcome {
         Outcome::Accepted => (

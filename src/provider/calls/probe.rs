@@ -45,10 +45,10 @@ pub struct ProbeCall {
 }
 
 impl ProbeCall {
-    /// How the provider is asked. `None`: the client authenticates in a way that cannot be tried.
+    /// How the provider is asked about a client that authenticates by this method. `None`: that cannot be tried.
     #[must_use]
-    pub fn of(record: &Record, provider: Option<Located<'_>>) -> Option<Self> {
-        let method = ClientAuth::parse(record.auth_method().unwrap_or("client_secret_basic"))?;
+    pub fn of(record: &Record, method: Option<&str>, provider: Option<Located<'_>>) -> Option<Self> {
+        let method = ClientAuth::parse(method.unwrap_or("client_secret_basic"))?;
         let client_secret = record.client_secret.clone()?;
         Some(Self {
             revocation: record.endpoints.revocation.clone(),

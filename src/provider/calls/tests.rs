@@ -223,7 +223,7 @@ fn t98_a_client_is_asked_for_with_its_own_credentials() {
     let record = record(A, ManagementMode::Credentials);
     let moved = target(B, "of-b");
     for provider in [None, Located::stated(&moved)] {
-        let call = ProbeCall::of(&record, provider).unwrap();
+        let call = ProbeCall::of(&record, record.auth_method(), provider).unwrap();
         assert_eq!(
             call.endpoints().last(),
             Some((ProbeKind::Token, "https://a.example/token"))

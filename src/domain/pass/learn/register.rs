@@ -126,7 +126,7 @@ impl State {
         let dispute = |class, text: String, suspect: bool| {
             Box::new(Disputed {
                 failure: Failure::new(class, Reason::AlreadyManaged, text),
-                suspect: suspect.then(|| client_id.clone()),
+                suspect: suspect.then(|| Box::new(registration.clone())),
                 hash: hash.clone(),
             })
         };
@@ -220,7 +220,7 @@ impl State {
         if !is_new {
             return Some(Box::new(Disputed {
                 failure,
-                suspect: Some(registration.client_id.clone()),
+                suspect: Some(Box::new(registration.clone())),
                 hash,
             }));
         }

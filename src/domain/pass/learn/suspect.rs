@@ -6,7 +6,7 @@ use crate::api::{AttemptOutcome, Reason, Suspect};
 use crate::domain::api_error::ApiError;
 use crate::domain::breaker::BreakerKind;
 use crate::domain::claim::Named;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Class, Failure};
 use crate::domain::identity;
 use crate::domain::marker;
 use crate::domain::pass::journal::{Compensation, Deregistration, FollowUp};
@@ -62,7 +62,7 @@ impl State {
         let client_id = suspect.client_id.clone();
         let written = failure.is_none();
         if written {
-            self.journal.kept |= kept;
+            self.journal.kept |= kept && self.journal.disputed.is_none();
             self.entered(suspect, seen);
         }
         if compensates {
@@ -75,6 +75,11 @@ impl State {
                 self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
             }
             (None, Some(disputed)) => self.concluded(*disputed),
+            // The token of the client is in hand.
+            (Some(failure), Some(disputed)) if matches!(failure.class, Class::Transient | Class::Conflict) => {
+                self.journal.disputed = Some(disputed);
+                self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
+            }
             (Some(failure), disputed) => {
                 if disputed.is_some() {
                     // What could not be entered as a suspect stays an open attempt.

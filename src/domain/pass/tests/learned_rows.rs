@@ -5,6 +5,7 @@ use secrecy::ExposeSecret as _;
 use super::*;
 use crate::domain::api_error::ApiError;
 use crate::domain::breaker::BreakerKind;
+use crate::domain::pass::journal::Disputed;
 use crate::domain::secret::SecretRevision;
 
 pub(super) fn operator() -> Operator {
@@ -315,4 +316,42 @@ fn t06_only_an_attempt_that_a_process_saw_end_counts_for_the_breaker() {
     assert!(!entered("a1", Some("Unknown"), false), "that was another attempt");
     assert!(entered("a2", Some("Unknown"), false), "the status tells");
     assert!(entered("a1", None, true), "this process knows");
+}
+
+#[test]
+fn w172_a1a_the_answer_in_dispute_stays_in_hand_until_its_entry_is_written() {
+    let operator = operator();
+    let seen = observed(&operator, false);
+    let after = |answer: Result<(), ApiError>| {
+        let mut state = state(&World::kept());
+        state.journal.attempt = Some("a2".into());
+        state.journal.disputed = Some(Box::new(Disputed {
+            failure: Failure::new(Class::Denied, Reason::AlreadyManaged, "it was there before"),
+            suspect: Some(Box::new(super::answer())),
+            hash: "h".into(),
+        }));
+        state.suspect_entered(suspect("a2", Some("id")), true, answer, &seen);
+        state
+    };
+    let away = ApiError::Unavailable {
+        retry_after: None,
+        message: String::new(),
+    };
+    let waits = after(Err(away));
+    assert!(waits.holds_an_answer() && matches!(waits.journal.follow_up, Some(FollowUp::Wait(..))));
+    let written = after(Ok(()));
+    assert!(
+        !written.holds_an_answer() && !written.journal.kept,
+        "the recorded client is another one"
+    );
+    assert_eq!(written.closed.as_ref().unwrap().request_hash, "h");
+    let refused = after(Err(ApiError::Forbidden {
+        message: "no".into(),
+        terminating: false,
+        quota: false,
+    }));
+    assert!(
+        !refused.holds_an_answer() && refused.closed.is_none(),
+        "the attempt stays open"
+    );
 }

@@ -101,3 +101,47 @@ fn w152_a_403_about_a_registration_access_token_ends_its_management_and_nothing_
     };
     assert_eq!(after(rights, own), (false, Some(refused)));
 }
+
+/// The answer to an earlier update was lost, and with it a new token perhaps: that is no reason to stop at the first way of clearing.
+#[test]
+fn w171_k11c_another_way_of_clearing_is_tried_while_the_token_is_in_doubt_and_the_doubt_stays() {
+    let mut world = World::kept().recorded(|record| {
+        record.management.mode = crate::api::ManagementMode::RegistrationAccessToken;
+        record.cleared.left.insert("client_uri".into(), json!("https://a/page"));
+        record.cleared.clears.clone_from(&record.cleared.left);
+        record.cleared.sending = Some(crate::api::Clearing::Null);
+        record.in_flight = Some(crate::domain::record::InFlight {
+            attempt: "fresh".into(),
+            ..crate::domain::record::InFlight::doubt()
+        });
+    });
+    let mut state = resolved(&world);
+    let revision = SecretRevision {
+        uid: "r".into(),
+        resource_version: "1".into(),
+    };
+    state.holds(Box::new(world.record.clone().unwrap()), revision);
+    let refused = CallError {
+        remark: None,
+        ..exists()
+    };
+    state.updated(world.request(), Err(refused));
+    assert_eq!(state.journal.clearing_refused.as_deref(), Some("fresh"));
+    assert!(state.journal.failure.is_none() && !state.journal.refused);
+    world.journal.clearing_refused = state.journal.clearing_refused;
+    let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    assert_eq!(record.cleared.tried, [crate::api::Clearing::Null]);
+    assert!(
+        record.token_is_in_doubt(),
+        "no later 401 is taken for the absence of the client"
+    );
+    // The next way is a mark of its own.
+    (world.journal.clearing_refused, world.journal.marked) = (None, Some(record.in_flight.clone().unwrap().attempt));
+    (world.record, world.journal.object_read) = (Some(*record), true);
+    let Next::Do(Effect::MarkUpdate(record)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    assert!(record.token_is_in_doubt() && !record.in_flight.unwrap().attempt.is_empty());
+}

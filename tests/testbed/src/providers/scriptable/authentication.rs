@@ -38,6 +38,9 @@ pub(super) fn is_authenticated(state: &State, seen: &Seen) -> bool {
     if habit(|quirk| matches!(quirk, Quirk::FormOnly)) && seen.basic().is_some() {
         return false;
     }
+    if habit(|quirk| matches!(quirk, Quirk::HeaderOnly)) && seen.basic().is_none() {
+        return false;
+    }
     let form = decoded(&String::from_utf8_lossy(&seen.body));
     let posted = || Some((form.get("client_id")?.clone(), form.get("client_secret")?.clone()));
     let basic = seen.basic().map(|(id, secret)| (unescaped(&id), unescaped(&secret)));

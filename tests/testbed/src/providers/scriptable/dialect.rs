@@ -86,6 +86,8 @@ pub enum Quirk {
     Hidden(&'static str),
     /// Clients authenticate in the form of the request only, whatever they were registered with.
     FormOnly,
+    /// The same in the `Authorization` header only.
+    HeaderOnly,
     /// Nobody has to authenticate.
     AcceptsAnybody,
     /// A registration says when the client was issued.

@@ -3,8 +3,9 @@
 use super::dialect::Operation::{Delete, Read, Register, Update};
 use super::dialect::{Dialect, Quirk};
 use Quirk::{
-    Absent, AcceptsAnybody, At, Dates, FormOnly, Ignores, IssuesSecret, IssuesToken, Labelled, Lists, Merges, Needs,
-    Omits, Overlooks, Refuses, RefusesValue, Relative, Repeats, States, Stores, Success, Unauthorized, Unlists,
+    Absent, AcceptsAnybody, At, Dates, FormOnly, HeaderOnly, Ignores, IssuesSecret, IssuesToken, Labelled, Lists,
+    Merges, Needs, Omits, Overlooks, Refuses, RefusesValue, Relative, Repeats, States, Stores, Success, Unauthorized,
+    Unlists,
 };
 
 const MANAGED: &[&str] = &["registration_access_token", "registration_client_uri"];
@@ -85,6 +86,7 @@ pub const DIALECTS: &[Dialect] = &[
 pub const DECEPTIVE: &[Dialect] = &[
     row("corrupted-secret", "a proxy that rewrites answers", &[States(Register, "client_secret", r#""corrupted""#)]),
     row("method-ignored", "servers that know one method only", &[FormOnly]),
+    row("method-replaced", "servers that register one method only, and say so", &[Stores("token_endpoint_auth_method", r#""client_secret_basic""#), HeaderOnly]),
     row("accepts-anybody", "servers that answer 200 to every revocation", &[AcceptsAnybody]),
     row("another-client", "servers that take two clients for equal", &[Repeats(None)]),
     row("another-client-dated", "the same, with client_id_issued_at", &[Repeats(Some(1_700_000_000))]),
