@@ -1,9 +1,9 @@
 # A static binary in an image that holds nothing else but certificates. Requires BuildKit, the default of docker build.
 #   docker build -t oauth-client-operator:0.1.0 .
 #
-# The base image is pinned by its exact version. Pin it by digest where your registry is in reach:
+# The base image is pinned by the digest of its index, which covers all platforms. Compare it, or find a newer one:
 #   docker buildx imagetools inspect rust:1.95.0-bookworm
-FROM rust:1.95.0-bookworm AS build
+FROM rust:1.95.0-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1 AS build
 # The toolchain of the image, so that rust-toolchain.toml makes rustup download nothing.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src

@@ -13,6 +13,8 @@ pub(super) struct Causes {
     pub refused: bool,
     /// What went wrong with TLS.
     pub tls: Option<Tls>,
+    /// Whether the name of the host leads nowhere.
+    pub unresolved: bool,
     /// Everything else, in a few words.
     pub words: &'static str,
 }
@@ -26,6 +28,8 @@ pub(super) enum Tls {
     ClientCertificate,
     /// The two have no version of TLS, or no cipher suite, in common.
     Protocol(&'static str),
+    /// What listens there speaks another protocol.
+    Other(&'static str),
 }
 
 impl Causes {
@@ -34,6 +38,7 @@ impl Causes {
         let mut causes = Self {
             refused: false,
             tls: None,
+            unresolved: false,
             words: "no connection",
         };
         let mut cause = error.source();
@@ -64,8 +69,15 @@ impl Causes {
             self.tls = self.tls.or(tls(error));
         }
         if cause.to_string().contains("dns error") {
+            self.unresolved = true;
             self.words = "its name cannot be resolved";
         }
+    }
+
+    /// Whether they tell what listens at an address. Whoever may write an `OAuthProvider` chooses the address, and must not learn that of
+    /// every port that the operator can reach.
+    pub(super) fn tell_of_ports(&self) -> bool {
+        !self.refused && !self.unresolved && matches!(self.tls, None | Some(Tls::Other(_)))
     }
 }
 
@@ -106,7 +118,7 @@ fn tls(error: &rustls::Error) -> Option<Tls> {
         rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
             Tls::Protocol("it breaks off the handshake; it may demand a client certificate or old cipher suites")
         }
-        rustls::Error::InvalidMessage(_) => Tls::Protocol("what it sends is no TLS; it may serve plain http"),
+        rustls::Error::InvalidMessage(_) => Tls::Other("what it sends is no TLS; it may serve plain http"),
         _ => return None,
     })
 }

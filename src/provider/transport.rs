@@ -113,7 +113,8 @@ impl Transport {
         if exchange.namespaced {
             self.policy.namespaced.check(&exchange.url).map_err(not_sent)?;
         }
-        let policy = self.policy.of(exchange.namespaced);
+        let namespaced = exchange.namespaced;
+        let policy = self.policy.of(namespaced);
         if policy.refuses_host(&exchange.url) {
             return Err(not_sent(address_refused(&at, &policy)));
         }
@@ -159,7 +160,7 @@ impl Transport {
         };
         let result = match limits::within(exchange.deadlines.request, answered).await {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(broken(&error, &at, shown, &policy)),
+            Some(Err(error)) => Err(broken(&error, &at, shown, &policy, namespaced)),
             None => {
                 let text = format!("{at} did not answer within {} s", exchange.deadlines.request.as_secs());
                 Err(unanswered(text))
@@ -267,7 +268,7 @@ fn address_refused(at: &str, policy: &EgressPolicy) -> Failure {
 
 /// What an error of the HTTP client means. Its own text is not shown: it differs from one try to the next.
 /// `shown`: the operator has shown a client certificate.
-fn broken(error: &reqwest::Error, at: &str, shown: bool, policy: &EgressPolicy) -> CallError {
+fn broken(error: &reqwest::Error, at: &str, shown: bool, policy: &EgressPolicy, namespaced: bool) -> CallError {
     let causes = Causes::of(error);
     let denied = |reason, text: String| CallError {
         effect: if error.is_connect() {
@@ -294,6 +295,21 @@ fn broken(error: &reqwest::Error, at: &str, shown: bool, policy: &EgressPolicy) 
     if causes.refused {
         return not_sent(address_refused(at, policy));
     }
+    let why = if error.is_timeout() {
+        "no connection in time"
+    } else {
+        causes.words
+    };
+    if namespaced && causes.tell_of_ports() {
+        tracing::debug!(%at, error = why, not_tls = causes.tls.is_some(), "an OAuthProvider cannot be reached");
+        return not_sent(Failure::new(
+            Class::Transient,
+            Reason::ProviderUnavailable,
+            format!(
+                "{at} cannot be reached; for an OAuthProvider, the operator does not report why. Check the host, the port and the network policies"
+            ),
+        ));
+    }
     match causes.tls {
         Some(Tls::Certificate(why)) => {
             let text = format!(
@@ -301,17 +317,12 @@ fn broken(error: &reqwest::Error, at: &str, shown: bool, policy: &EgressPolicy) 
             );
             return denied(Reason::CertificateRejected, text);
         }
-        Some(Tls::Protocol(why)) => {
+        Some(Tls::Protocol(why) | Tls::Other(why)) => {
             let text = format!("the TLS handshake with {at} failed: {why}");
             return denied(Reason::CertificateRejected, text);
         }
         Some(Tls::ClientCertificate) | None => {}
     }
-    let why = if error.is_timeout() {
-        "no connection in time"
-    } else {
-        causes.words
-    };
     not_sent(Failure::new(
         Class::Transient,
         Reason::ProviderUnavailable,

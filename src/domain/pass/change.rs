@@ -95,7 +95,12 @@ pub(super) fn taken_back(
         return None;
     }
     let own = create::fingerprint(&record.request, provider);
-    let is_own = record.in_flight.as_ref().map(|in_flight| in_flight.request_hash == own);
+    // What was refused is not under way any more, even if the answer to an update before it is missing.
+    let is_settled = |hash: &str| hash == own || rejected.refusal(hash).is_some();
+    let is_own = record
+        .in_flight
+        .as_ref()
+        .map(|in_flight| is_settled(&in_flight.request_hash));
     match is_own {
         Some(false) => None,
         Some(true) => Some(update(view, record, provider, record.request.clone())),
@@ -154,10 +159,10 @@ pub(super) fn update(view: &View<'_>, record: &Record, provider: &Provider, requ
             request_hash: hash,
             attempt: view.seen.fresh_attempt.to_owned(),
             unanswered: record.in_flight.is_some(),
+            repairs: record.overtaken.clone(),
         });
         return Row::K15.does(Effect::MarkUpdate(Box::new(Record {
             in_flight,
-            overtaken: None,
             cleared: record.cleared.before(
                 &record.request,
                 &request,
@@ -207,9 +212,15 @@ pub(super) fn under_way(wait: Duration) -> Failure {
 
 /// The record after an accepted update: everything that the answer states, and nothing in flight.
 pub(super) fn after_update(record: &Record, request: &Request, answer: &Registration) -> Record {
+    let repaired = record
+        .in_flight
+        .as_ref()
+        .and_then(|in_flight| in_flight.repairs.as_ref());
     let mut record = Record {
         request: request.clone(),
         in_flight: None,
+        // Another one may have been told of since this one was sent.
+        overtaken: record.overtaken.clone().filter(|attempt| Some(attempt) != repaired),
         missing_since: None,
         cleared: record.cleared.after(&record.request, request, &answer.metadata),
         ..record.clone()

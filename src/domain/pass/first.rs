@@ -40,19 +40,20 @@ pub(super) fn next(view: &View<'_>) -> Option<Decision> {
         return Some(Row::A6.ends(Verdict::Suspended));
     }
     if let (true, RecordView::Present(record)) = (journal.refused, view.record)
-        && record.in_flight.is_some()
-        && !record.token_is_in_doubt()
+        && let Some(in_flight) = &record.in_flight
     {
-        return Some(Row::A7.does(Effect::SaveRecord(Box::new(Record {
-            in_flight: None,
-            rejected: match (view.provider, &journal.failure) {
-                (ProviderView::Resolved(provider), Some(failure)) => {
-                    substitution::after_refusal(record, failure, provider)
-                }
-                _ => record.rejected.clone(),
-            },
-            ..record.clone()
-        }))));
+        let rejected = match (view.provider, &journal.failure) {
+            (ProviderView::Resolved(provider), Some(failure)) => substitution::after_refusal(record, failure, provider),
+            _ => record.rejected.clone(),
+        };
+        let in_doubt = record.token_is_in_doubt();
+        if !in_doubt || rejected != record.rejected {
+            return Some(Row::A7.does(Effect::SaveRecord(Box::new(Record {
+                in_flight: in_doubt.then(|| in_flight.clone()),
+                rejected,
+                ..record.clone()
+            }))));
+        }
     }
     if create::may_be_in_use(view) {
         return Some(Row::A7a.does(create::by_identifier(view)));

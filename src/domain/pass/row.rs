@@ -116,8 +116,8 @@ rows! {
             => "verdict: nothing / failed (NamespaceNotAllowed)";
         A6 "`suspend`"
             => "verdict: suspended";
-        A7 "an update was refused and the record still says that it is in flight, with no earlier one unanswered that may have rotated the token"
-            => "save the record without it";
+        A7 "an update was refused and the record still says that it is in flight, with no earlier one unanswered that may have rotated the token; with one, if the update was the request to go back to"
+            => "save the record without it, and with the refusal of a request to go back to";
         A7a "no record, the provider lets a registration choose its client_id, this one was rejected, the client not looked up since"
             => "look the client up";
         A8 "a step failed"

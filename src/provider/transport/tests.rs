@@ -378,3 +378,58 @@ async fn t297_a_namespaced_provider_is_not_called_where_the_installer_does_not_l
     // A ClusterOAuthProvider is not bound.
     assert_eq!(ask(false, &double.origin).await.unwrap(), 200);
 }
+
+/// Whoever may write an `OAuthProvider` could find out otherwise which ports are open behind the operator.
+#[tokio::test]
+async fn t370_of_a_namespaced_provider_the_failures_to_connect_read_alike() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let plain = server(async |mut stream| {
+        heard(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    })
+    .await;
+    let silent = server(async |mut stream| {
+        heard(&mut stream).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
+    })
+    .await;
+    let dropped = server(async |stream| drop(stream)).await;
+    let failed = async |address: &str, namespaced: bool| {
+        let exchange = Exchange {
+            namespaced,
+            deadlines: Deadlines {
+                connect: Duration::from_millis(500),
+                ..PATIENT
+            },
+            ..exchange(Method::POST, &format!("https://{address}/"))
+        };
+        let error = transport().send(exchange).await.err().unwrap();
+        assert_eq!(error.effect, Effect::NotApplied, "{}", error.failure);
+        let (class, reason) = (error.failure.class, error.failure.reason);
+        (class, reason, error.failure.message.replace(address, "ADDRESS"))
+    };
+    let ports = [&closed, &plain, &silent, &dropped];
+    let told = failed(&closed, true).await;
+    assert_eq!((told.0, told.1), (Class::Transient, Reason::ProviderUnavailable));
+    let mut of_cluster = std::collections::BTreeSet::new();
+    for port in ports {
+        assert_eq!(failed(port, true).await, told);
+        of_cluster.insert(failed(port, false).await.2);
+    }
+    assert!(
+        of_cluster.len() > 2,
+        "of a ClusterOAuthProvider they tell why: {of_cluster:?}"
+    );
+    // What a tenant can mend stays told.
+    let unknown = Exchange {
+        namespaced: true,
+        ..exchange(Method::POST, "https://nowhere.invalid/")
+    };
+    let message = transport().send(unknown).await.err().unwrap().failure.message;
+    assert!(message.contains("its name cannot be resolved"), "{message}");
+}

@@ -220,3 +220,59 @@ fn w117_a2_k1d_an_application_gets_another_secret_before_the_former_request_is_s
         ("CreateCredentials".into(), "MarkUpdate".into())
     );
 }
+
+/// The answer to the take-back before was lost, so its token is in doubt; that the former request is refused is no doubt.
+#[test]
+fn w173_a7_k12a_a_refused_take_back_is_remembered_while_the_token_is_in_doubt() {
+    let mut world = substituted(true);
+    world.record.as_mut().unwrap().management.mode = crate::api::ManagementMode::RegistrationAccessToken;
+    let provider = provider_of(&world);
+    let former = world
+        .record
+        .as_ref()
+        .unwrap()
+        .rejected
+        .as_ref()
+        .unwrap()
+        .former
+        .clone()
+        .unwrap();
+    let hash = substitution::of_former(&former, &provider);
+    let mut world = world.recorded(|r| {
+        r.in_flight = Some(crate::domain::record::InFlight {
+            request_hash: hash.clone(),
+            attempt: "fresh".into(),
+            unanswered: true,
+            repairs: None,
+        });
+    });
+    world.journal.marked = Some("fresh".into());
+    let refusal = Failure::new(Class::Invalid, Reason::UpdateRejected, "no");
+    (world.journal.refused, world.journal.failure) = (true, Some(refusal));
+    let Next::Do(Effect::SaveRecord(record)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    assert!(record.token_is_in_doubt());
+    assert!(record.rejected.as_ref().unwrap().refusal(&hash).is_some());
+    // What the provider has accepted is sent once more, so that the doubt ends; the former request is not.
+    world.record = Some(*record);
+    (world.journal.refused, world.journal.failure) = (false, None);
+    let own = world.record.as_ref().unwrap().request.clone();
+    let Next::Do(Effect::MarkUpdate(record)) = world.next() else {
+        panic!("{}", world.short())
+    };
+    let marked = record.in_flight.as_ref().unwrap();
+    assert_eq!(
+        marked.request_hash,
+        crate::domain::metadata::fingerprint(&own, &[&provider.fingerprint])
+    );
+    // Refused once more, nothing is left to be saved.
+    world.record = Some(*record);
+    let refusal = Failure::new(Class::Invalid, Reason::UpdateRejected, "no");
+    (world.journal.refused, world.journal.failure) = (true, Some(refusal));
+    assert_eq!(world.short(), "UpdateRejected");
+}
+
+fn provider_of(world: &World) -> Provider {
+    world.provider.clone().unwrap()
+}
