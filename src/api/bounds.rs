@@ -9,7 +9,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::auth::SecretBacked;
+use super::auth::SecretRef;
 
 /// Bounds on calls to one provider.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -68,10 +68,39 @@ pub struct Tls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 262_144), regex(pattern = r"-----BEGIN CERTIFICATE-----"))]
     pub ca_bundle: Option<String>,
-    /// Secret that contains the certificates in the key `ca.crt`. It needs the same label and annotation as a Secret with credentials. A
-    /// change takes effect within seconds.
+    /// Secret or ConfigMap that contains the certificates. It needs the same label and annotation as a Secret with credentials. A change takes
+    /// effect within seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_bundle_from: Option<SecretBacked>,
+    pub ca_bundle_from: Option<AuthoritiesFrom>,
+}
+
+/// Where certificates of authorities are. Exactly one member is set.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.secretRef) != has(self.configMapRef)").message("set exactly one of secretRef and configMapRef"))]
+pub struct AuthoritiesFrom {
+    /// The Secret, in the provider's namespace (for a ClusterOAuthProvider: the operator's). The certificates are in its key `ca.crt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRef>,
+    /// The ConfigMap, in the provider's namespace (for a ClusterOAuthProvider: the operator's).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map_ref: Option<ConfigMapRef>,
+}
+
+/// A key of a ConfigMap. There is no namespace member: see the field that holds the reference.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigMapRef {
+    /// Name of the ConfigMap. It needs the label `oauth-client-operator.dev/provider-credentials: "true"`.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub name: String,
+    /// Key that contains the certificates. Default `ca.crt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: Option<String>,
 }
 
 /// Value of a label.

@@ -28,7 +28,7 @@ mod written;
 pub use adopt::{Adopt, TokenRef};
 pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use bearer::{BearerAuth, TokenState, TokenStatus};
-pub use bounds::{AnnotationValue, LabelValue, Rate, RateLimit, Timeouts, Tls};
+pub use bounds::{AnnotationValue, AuthoritiesFrom, ConfigMapRef, LabelValue, Rate, RateLimit, Timeouts, Tls};
 pub use capabilities::{
     Capabilities, DeleteSupport, Kept, OmittedMembers, ProbeSupport, Probes, ReadSupport, Rotation, UpdateSupport,
 };

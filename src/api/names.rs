@@ -40,9 +40,9 @@ pub const RECORD_TYPE: &str = "oauth-client-operator.dev/record";
 pub const IDENTITY: &str = "oauth-client-operator-identity";
 /// Type of that Secret.
 pub const IDENTITY_TYPE: &str = "oauth-client-operator.dev/identity";
-/// Label on a Secret that the operator may use as a provider's credentials; value `"true"`.
+/// Label on a Secret or ConfigMap that the operator may use for a provider object, as credentials or as authorities; value `"true"`.
 pub const PROVIDER_CREDENTIALS: &str = "oauth-client-operator.dev/provider-credentials";
-/// Annotation on such a Secret: space-separated origins that it may be sent to.
+/// Annotation on such an object: space-separated origins that it may be sent to, or used for.
 pub const ALLOWED_ORIGINS: &str = "oauth-client-operator.dev/allowed-origins";
 /// Annotation on such a Secret: when the token in it expires, as RFC 3339 writes a time.
 pub const EXPIRES_AT: &str = "oauth-client-operator.dev/expires-at";

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::auth::{Auth, SecretBacked};
-use super::bounds::{RateLimit, Timeouts, Tls};
+use super::bounds::{AuthoritiesFrom, RateLimit, Timeouts, Tls};
 use super::policies::{Clearing, OnClientLost, OnUnknownOutcome, Substitutions, Verify};
 use super::profile::{Management, Profile};
 use super::provider_status::ProviderStatus;
@@ -293,10 +293,24 @@ impl ProviderSettings {
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let auths = [&self.discovery_auth, &self.registration_auth, &self.management_auth];
         let auths = auths.into_iter().flatten().flat_map(Auth::secrets);
-        let authorities = self.tls.as_ref().and_then(|tls| tls.ca_bundle_from.as_ref());
         let others = [&self.tls_client_auth, &self.software_statement].into_iter().flatten();
-        let others = others.chain(authorities);
-        auths.chain(others.map(|SecretBacked { secret_ref }| secret_ref.name.as_str()))
+        let others = others.map(|SecretBacked { secret_ref }| secret_ref);
+        let authorities = self.authorities().and_then(|from| from.secret_ref.as_ref());
+        auths.chain(others.chain(authorities).map(|secret_ref| secret_ref.name.as_str()))
+    }
+
+    /// Names of all ConfigMaps that are used. A field that is added has to be named here.
+    pub fn config_maps(&self) -> impl Iterator<Item = &str> {
+        let authorities = self.authorities().and_then(|from| from.config_map_ref.as_ref());
+        authorities
+            .into_iter()
+            .map(|config_map_ref| config_map_ref.name.as_str())
+    }
+
+    /// Where the certificates of authorities are, if the object does not hold them itself.
+    #[must_use]
+    pub fn authorities(&self) -> Option<&AuthoritiesFrom> {
+        self.tls.as_ref()?.ca_bundle_from.as_ref()
     }
 }
 

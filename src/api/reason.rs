@@ -90,12 +90,12 @@ reasons! {
     NamespaceNotAllowed => "Ask a cluster administrator to add the namespace to `spec.allowedNamespaces` of the ClusterOAuthProvider.",
     /// The provider object, its issuer or an endpoint is no longer the one that the client was registered at.
     ProviderChanged => "Restore the former issuer in the provider object. To move to another provider, create a new OAuthClient and delete this one.",
-    /// A referenced credential Secret does not exist or lacks a key.
-    CredentialsMissing => "Create the Secret with the keys that the message names.",
+    /// A referenced Secret or ConfigMap does not exist or lacks a usable key.
+    CredentialsMissing => "Create the Secret or ConfigMap with the keys that the message names.",
     /// The provider does not allow that existing clients are taken over.
     AdoptionNotAllowed => "Ask the owner of the provider object to set `allowAdoption`, or remove `spec.adopt`.",
-    /// A referenced credential Secret lacks the consent label or annotation of the operator.
-    ConsentMissing => "Run the kubectl commands in the message if the credentials may be sent to that origin.",
+    /// A referenced Secret or ConfigMap lacks the consent label or annotation of the operator.
+    ConsentMissing => "Run the kubectl commands in the message if the credentials may be sent to that origin, or the certificates used for it.",
     /// The provider refused the credentials of the operator.
     CredentialsRejected => "Replace the token, password or client secret in the credential Secret. An initial access token may have expired or may be used up.",
     /// WebFinger or the metadata document did not give what is needed.
@@ -109,7 +109,7 @@ reasons! {
     /// The operator does not connect to the address of the provider.
     AddressRefused => "Use an address that is neither loopback, link-local nor that of the API server, and https. If the message names `--namespaced-provider-cidrs`, ask a cluster administrator to allow the address range. For tests, run the operator with `--allow-insecure-origins`.",
     /// The certificate of the provider could not be verified.
-    CertificateRejected => "Set `spec.tls.caBundle` of the provider object to the CA of the certificate, or renew the certificate.",
+    CertificateRejected => "Set `spec.tls.caBundle` or `spec.tls.caBundleFrom` of the provider object to the CA of the certificate, or renew the certificate.",
     /// The provider could not be reached, or answered that it cannot serve now.
     ProviderUnavailable => "Check the provider and the network policies. The operator retries.",
     /// The provider asked the operator to slow down.

@@ -17,7 +17,7 @@ const API_VERSION: &str = "oauth-client-operator.dev/v1alpha1";
 type Rule = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 /// Rights in every namespace that is served.
-const SERVED: [Rule; 6] = [
+const SERVED: [Rule; 7] = [
     (GROUP, "oauthclients", "", &["get", "list", "watch", "patch"]),
     (GROUP, "oauthproviders", "", &["get", "list", "watch"]),
     (GROUP, "oauthclients/status", "", &["patch"]),
@@ -28,6 +28,7 @@ const SERVED: [Rule; 6] = [
         "",
         &["get", "list", "watch", "create", "patch", "delete"],
     ),
+    ("", "configmaps", "", &["get", "list", "watch"]),
     ("events.k8s.io", "events", "", &["create"]),
 ];
 

@@ -76,7 +76,7 @@ impl SecretIndex {
         }
     }
 
-    /// Waits until a Secret that may be used as a provider's credentials comes, changes or goes. Whoever awaits it is the only one.
+    /// Waits until a Secret or ConfigMap that provider objects may use comes, changes or goes. Whoever awaits it is the only one.
     pub async fn consent_changed(&self) {
         self.consent_changed.notified().await;
     }

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 use kube::core::ObjectMeta;
 
+use super::consent::{Consent, is_labelled, lists_origins};
 use crate::api::{OAuthClient, names};
 use crate::domain::claim::Named;
 use crate::domain::leftover::Held;
@@ -144,6 +145,17 @@ impl SecretMeta {
         }
     }
 
+    /// What it says of its use by provider objects.
+    #[must_use]
+    pub fn consent(&self) -> Consent {
+        Consent {
+            uid: self.uid.clone(),
+            resource_version: self.resource_version.clone(),
+            labelled: self.provider_credentials,
+            lists_origins: self.allowed_origins,
+        }
+    }
+
     /// The version that this is.
     #[must_use]
     pub fn revision(&self) -> SecretRevision {
@@ -177,8 +189,8 @@ impl SecretMeta {
             client_id: annotation(names::CLIENT_ID).map(|id| id.as_str().into()),
             unknown: annotation(names::OUTCOME).is_some_and(|outcome| outcome == suspect::UNKNOWN),
             role: Role::parse(label(names::SECRET_ROLE)),
-            provider_credentials: label(names::PROVIDER_CREDENTIALS) == Some("true"),
-            allowed_origins: annotation(names::ALLOWED_ORIGINS).is_some_and(|text| !text.trim().is_empty()),
+            provider_credentials: is_labelled(&meta),
+            allowed_origins: lists_origins(&meta),
             retry: annotation(names::RETRY).is_some(),
             deleting: meta.deletion_timestamp.is_some(),
             owner: meta

@@ -6,7 +6,9 @@
 mod bundles;
 mod census;
 mod clients;
+mod config_maps;
 mod connect;
+mod consent;
 mod definitions;
 mod election;
 mod error;
@@ -30,7 +32,9 @@ mod watch;
 
 pub use bundles::StoredBundle;
 pub use clients::{ClientCache, cause};
+pub use config_maps::ConfigMaps;
 pub use connect::{ConnectError, api_token, connect, within};
+pub use consent::Consent;
 pub use definitions::{Definitions, DefinitionsState};
 pub use election::{Leadership, elect};
 pub use error::ApiError;

@@ -1,4 +1,4 @@
-//! Provider objects and namespaces: few, so they are held whole.
+//! Provider objects and namespaces, and the ConfigMaps that provider objects may use: few, so that each is held by its name alone.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -8,6 +8,7 @@ use kube::core::ObjectMeta;
 use serde::de::DeserializeOwned;
 
 use super::census::standing;
+use super::consent::Consent;
 use super::key::{Key, ProviderKey};
 use super::namespaced_cache::{NamespacedCache, Put, Source, Versioned};
 use crate::api::{ClusterOAuthProvider, OAuthProvider, ProviderKind, ProviderSettings, ProviderStatus, TokenState};
@@ -57,11 +58,6 @@ pub(super) trait ProviderObject:
 {
     fn settings(&self) -> &ProviderSettings;
     fn key(namespace: &str, name: &str) -> ProviderKey;
-
-    /// Names of the Secrets that it takes credentials from.
-    fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.settings().secrets()
-    }
 }
 
 impl ProviderObject for OAuthProvider {
@@ -159,12 +155,32 @@ impl<T: Versioned + Clone> Store<T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
-/// The view of both kinds of provider object, and of namespaces.
+
+/// An object that provider objects take credentials or authorities from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Used<'a> {
+    /// The Secret of this name.
+    Secret(&'a str),
+    /// The ConfigMap of this name.
+    ConfigMap(&'a str),
+}
+
+impl Used<'_> {
+    fn is_of(self, settings: &ProviderSettings) -> bool {
+        match self {
+            Self::Secret(name) => settings.secrets().any(|used| used == name),
+            Self::ConfigMap(name) => settings.config_maps().any(|used| used == name),
+        }
+    }
+}
+
+/// The view of both kinds of provider object, of namespaces, and of the ConfigMaps that may be used.
 #[derive(Default)]
 pub struct ProviderCache {
     namespaced: Store<Arc<OAuthProvider>>,
     cluster: Store<Arc<ClusterOAuthProvider>>,
     namespaces: Store<Arc<NamespaceMeta>>,
+    config_maps: Store<Arc<Consent>>,
 }
 
 /// Where the objects of one kind of provider stand.
@@ -201,6 +217,12 @@ impl ProviderCache {
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<Arc<NamespaceMeta>> {
         self.namespaces.get("", name)
+    }
+
+    /// A ConfigMap that provider objects may use.
+    #[must_use]
+    pub fn config_map(&self, namespace: &str, name: &str) -> Option<Arc<Consent>> {
+        self.config_maps.get(namespace, name)
     }
 
     /// Every provider object.
@@ -269,19 +291,23 @@ impl ProviderCache {
         first
     }
 
-    /// The provider objects that take credentials from a Secret.
-    pub(super) fn using(&self, namespace: &str, secret: &str, operator_namespace: &str) -> Vec<ProviderKey> {
+    /// The provider objects that use an object of this namespace.
+    pub(super) fn using(&self, namespace: &str, used: Used<'_>, operator_namespace: &str) -> Vec<ProviderKey> {
         let namespaced = self.namespaced.in_namespace(namespace).into_iter();
-        let namespaced = namespaced.filter(|(_, provider)| provider.secrets().any(|name| name == secret));
+        let namespaced = namespaced.filter(|(_, provider)| used.is_of(provider.settings()));
         let mut found: Vec<_> = namespaced
             .map(|(key, _)| ProviderKey::namespaced(&key.namespace, &key.name))
             .collect();
         if namespace == operator_namespace {
             let cluster = self.cluster.in_namespace("").into_iter();
-            let cluster = cluster.filter(|(_, provider)| provider.secrets().any(|name| name == secret));
+            let cluster = cluster.filter(|(_, provider)| used.is_of(provider.settings()));
             found.extend(cluster.map(|(key, _)| ProviderKey::cluster(&key.name)));
         }
         found
+    }
+
+    pub(super) const fn config_maps(&self) -> &Store<Arc<Consent>> {
+        &self.config_maps
     }
 
     pub(super) const fn namespaces(&self) -> &Store<Arc<NamespaceMeta>> {
@@ -312,5 +338,10 @@ mod tests {
         let settings: ProviderSettings =
             serde_json::from_value(json!({"tls": {"caBundleFrom": {"secretRef": {"name": "s"}}}})).unwrap();
         assert_eq!(settings.secrets().collect::<Vec<_>>(), ["s"]);
+        assert_eq!(settings.config_maps().count(), 0);
+        let settings: ProviderSettings =
+            serde_json::from_value(json!({"tls": {"caBundleFrom": {"configMapRef": {"name": "m"}}}})).unwrap();
+        assert_eq!(settings.config_maps().collect::<Vec<_>>(), ["m"]);
+        assert_eq!(settings.secrets().count(), 0);
     }
 }

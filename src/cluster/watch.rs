@@ -5,6 +5,7 @@
 //! longer than [`PATIENCE`].
 
 mod backoff;
+mod consented;
 mod health;
 mod hub;
 mod listening;

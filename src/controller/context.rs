@@ -12,7 +12,7 @@ use crate::api::{OAuthClient, ProviderKind, ProviderSettings, ProviderStatus, Re
 use crate::bounded::Bounded;
 use crate::clock::Clock;
 use crate::cluster::{
-    ClientCache, Events, Health, Key, Leadership, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets,
+    ClientCache, ConfigMaps, Events, Health, Key, Leadership, Objects, ProviderCache, ProviderKey, SecretIndex, Secrets,
 };
 use crate::domain::failure::{Class, Failure};
 use crate::domain::pass::{Operator, Provider};
@@ -59,6 +59,7 @@ pub(super) struct Context {
     pub namespaced: bool,
     pub objects: Objects,
     pub secrets: Secrets,
+    pub config_maps: ConfigMaps,
     pub index: Arc<SecretIndex>,
     pub clients: Arc<ClientCache>,
     pub providers: Arc<ProviderCache>,
@@ -133,19 +134,10 @@ impl Context {
     /// A provider object, ready to be called.
     pub(super) async fn provider(&self, key: &ProviderKey) -> Result<Arc<Provider>, Failure> {
         let (uid, generation, settings) = self.provider_object(key)?;
-        let namespace = self.credentials_namespace(key);
-        let known = |name: &str| self.index.provider_credentials(namespace, name);
         let source = Source {
-            secrets: &self.secrets,
-            cache: &self.credentials,
-            namespace,
-            known: &known,
-            kept: None,
             uid: &uid,
-            refusals: self.transport.refusals(),
-            now: self.clock.now(),
             issuer: settings.expected_issuer.as_deref().or(settings.issuer.as_deref()),
-            service_tokens: &self.service_tokens,
+            ..self.source(key)
         };
         let mut provider = resolve::resolve(key, &uid, generation, &settings, &source).await?;
         let known = self.discovery.known(&provider.uid, &provider.fingerprint);
@@ -153,15 +145,33 @@ impl Context {
         Ok(Arc::new(provider))
     }
 
-    /// Namespace of the credentials Secrets of a provider object.
-    pub(super) fn credentials_namespace<'a>(&'a self, key: &'a ProviderKey) -> &'a str {
+    /// Where the credentials of a provider object are read, without what the object itself says.
+    pub(super) fn source<'a>(&'a self, key: &'a ProviderKey) -> Source<'a> {
+        Source {
+            secrets: &self.secrets,
+            config_maps: &self.config_maps,
+            index: &self.index,
+            providers: &self.providers,
+            cache: &self.credentials,
+            namespace: self.credentials_namespace(key),
+            kept: None,
+            uid: "",
+            refusals: self.transport.refusals(),
+            now: self.clock.now(),
+            issuer: None,
+            service_tokens: &self.service_tokens,
+        }
+    }
+
+    /// Namespace of the Secrets and ConfigMaps of a provider object.
+    fn credentials_namespace<'a>(&'a self, key: &'a ProviderKey) -> &'a str {
         match key.kind {
             ProviderKind::OAuthProvider => &key.namespace,
             ProviderKind::ClusterOAuthProvider => &self.here.namespace,
         }
     }
 
-    /// Changes whenever the provider object of this UID or one of its credentials Secrets does.
+    /// Changes whenever the provider object of this UID or one of its Secrets and ConfigMaps does.
     pub(super) fn provider_revision(&self, uid: &str) -> Option<String> {
         let keys = self.providers.keys().into_iter();
         let (key, (_, generation, settings)) = keys
@@ -169,12 +179,18 @@ impl Context {
             .map(|(object, key)| (key, object))
             .find(|(_, (found, _, _))| found == uid)?;
         let namespace = self.credentials_namespace(&key);
-        let versions = settings.secrets().map(|name| {
+        let secrets = settings.secrets().map(|name| {
             let meta = self.index.provider_credentials(namespace, name);
-            meta.map(|meta| meta.resource_version.to_string()).unwrap_or_default()
+            meta.map(|meta| meta.resource_version.clone()).unwrap_or_default()
+        });
+        let config_maps = settings.config_maps().map(|name| {
+            let consent = self.providers.config_map(namespace, name);
+            consent
+                .map(|consent| consent.resource_version.clone())
+                .unwrap_or_default()
         });
         let mut revision = generation.to_string();
-        for version in versions {
+        for version in secrets.chain(config_maps) {
             revision.push('/');
             revision.push_str(&version);
         }
@@ -292,7 +308,7 @@ impl Context {
         }
     }
 
-    /// Forgets what is kept of provider objects and Secrets that do not exist any more.
+    /// Forgets what is kept of provider objects, Secrets and ConfigMaps that do not exist any more.
     pub(super) fn forget_the_gone(&self) {
         let uid = |key: &ProviderKey| self.provider_object(key).ok().map(|(uid, _, _)| uid);
         let uids: HashSet<String> = self.providers.keys().iter().filter_map(uid).collect();
@@ -302,8 +318,7 @@ impl Context {
         self.pauses.retain(|uid| uids.contains(uid));
         self.comparisons.retain(|key| self.provider_object(key).is_ok());
         self.breakers.retain(|uid| uids.contains(uid));
-        self.credentials
-            .retain(|namespace, name| self.index.provider_credentials(namespace, name).is_some());
+        self.credentials.forget_the_gone(&self.index, &self.providers);
     }
 
     pub(super) fn check_namespace(&self, key: &ProviderKey, namespace: &str) -> Result<(), Failure> {

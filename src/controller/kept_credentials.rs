@@ -210,20 +210,7 @@ impl Context {
         let object = self.provider_object(key).ok();
         let now = object.as_ref().map(|(uid, _, _)| uid.clone());
         self.note_vanished(|uid, of| of == key && Some(uid) != now.as_deref());
-        let namespace = self.credentials_namespace(key);
-        let known = |name: &str| self.index.provider_credentials(namespace, name);
-        let source = Source {
-            secrets: &self.secrets,
-            cache: &self.credentials,
-            namespace,
-            known: &known,
-            kept: None,
-            uid: "",
-            refusals: self.transport.refusals(),
-            now: self.clock.now(),
-            issuer: None,
-            service_tokens: &self.service_tokens,
-        };
+        let source = self.source(key);
         let former = self.kept.of(key).into_iter();
         for (uid, kept) in former.filter(|(uid, _)| Some(uid) != now.as_ref()) {
             match credentials::read_all(key, &kept.settings, &source).await {
@@ -310,22 +297,14 @@ impl Context {
             Some((_, generation, settings)) => (generation, Arc::new(settings)),
             None => (kept.generation, kept.settings),
         };
-        let namespace = self.credentials_namespace(&kept.key);
-        let known = |name: &str| self.index.provider_credentials(namespace, name);
         let source = Source {
-            secrets: &self.secrets,
-            cache: &self.credentials,
-            namespace,
-            known: &known,
             kept: Some(StandIn {
                 secrets: &kept.secrets,
                 provider_gone,
             }),
             uid,
-            refusals: self.transport.refusals(),
-            now: self.clock.now(),
             issuer: settings.expected_issuer.as_deref().or(settings.issuer.as_deref()),
-            service_tokens: &self.service_tokens,
+            ..self.source(&kept.key)
         };
         match resolve::resolve(&kept.key, uid, generation, &settings, &source).await {
             Ok(provider) => {

@@ -2,7 +2,7 @@
 //! every client was compared with.
 //!
 //! It covers UID and generation of the object (and with the generation inline authorities), and of the Secrets that it names the
-//! values in use and the consent; of a Secret with authorities, their digest; and the endpoints that discovery found. What it covers of Secrets is keyed: a plain digest in a status would tell whoever reads it whether
+//! values in use and the consent; of a Secret or ConfigMap with authorities, their digest; and the endpoints that discovery found. What it covers of Secrets is keyed: a plain digest in a status would tell whoever reads it whether
 //! a guessed password is the right one. The key is made when the first provider object has credentials.
 
 use std::sync::Arc;

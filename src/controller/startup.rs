@@ -14,8 +14,8 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{self, AdminError};
 use crate::bounded::Bounded;
 use crate::cluster::{
-    self, ConnectError, Definitions, Events, Identifier, IdentityError, Leadership, Objects, ProviderKey, Scope,
-    Secrets, Streams, Watches,
+    self, ConfigMaps, ConnectError, Definitions, Events, Identifier, IdentityError, Leadership, Objects, ProviderKey,
+    Scope, Secrets, Streams, Watches,
 };
 use crate::domain::installation::Installation;
 use crate::domain::metadata;
@@ -235,6 +235,7 @@ fn context(
         },
         objects: Objects::new(client.clone(), Arc::clone(&watches.clients), Arc::clone(&metrics)),
         secrets: Secrets::new(client.clone(), Arc::clone(&watches.secrets), Arc::clone(&metrics)),
+        config_maps: ConfigMaps::new(client.clone()),
         health: watches.health,
         leadership,
         holder: holder(&settings.identity),

@@ -197,7 +197,7 @@ closed! {
 }
 
 closed! {
-    /// A kind of object that is watched. Secrets are watched by two labels.
+    /// A kind of object that is watched. Secrets are watched by two labels, ConfigMaps by one of them.
     Watched {
         /// `OAuthClient`.
         OAuthClient,
@@ -211,6 +211,8 @@ closed! {
         Secret,
         /// Secrets that may be used as a provider's credentials.
         ProviderCredentials,
+        /// ConfigMaps that may be used as a provider's authorities.
+        ConfigMap,
     }
 }
 

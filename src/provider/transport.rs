@@ -28,8 +28,7 @@ use super::{auth, origin};
 /// How long a connection may idle. A provider that closes it at the same moment would make a POST an unknown outcome.
 const IDLE: Duration = Duration::from_secs(1);
 /// Why no HTTP client can be made.
-const NO_AUTHORITY: &str =
-    "spec.tls.caBundle of the provider (or the Secret of spec.tls.caBundleFrom) contains no usable certificate";
+const NO_AUTHORITY: &str = "spec.tls.caBundle of the provider (or the Secret or ConfigMap of spec.tls.caBundleFrom) contains no usable certificate";
 /// Most HTTP clients that are kept.
 const MOST_CLIENTS: usize = 256;
 
@@ -313,7 +312,7 @@ fn broken(error: &reqwest::Error, at: &str, shown: bool, policy: &EgressPolicy, 
     match causes.tls {
         Some(Tls::Certificate(why)) => {
             let text = format!(
-                "the certificate of {at} is not trusted ({why}); if a private authority issued it, put its certificate into spec.tls.caBundle of the provider, or into the Secret of spec.tls.caBundleFrom"
+                "the certificate of {at} is not trusted ({why}); if a private authority issued it, put its certificate into spec.tls.caBundle of the provider, or into the Secret or ConfigMap of spec.tls.caBundleFrom"
             );
             return denied(Reason::CertificateRejected, text);
         }

@@ -161,7 +161,7 @@ async fn t14_versions_that_are_compacted_away_are_listed_anew_without_the_provid
     scene.many(5).await;
     scene.many_ready(5).await;
     let (before, lists) = (provider.place(), scene.count(|asked| asked.verb == "list"));
-    let resources = ["oauthclients", "oauthproviders", "secrets"];
+    let resources = ["oauthclients", "oauthproviders", "secrets", "configmaps"];
     let rules = resources.map(|resource| scene.proxy.once(step::watch(resource), Action::ExpiredWatch));
     scene.proxy.cut();
     for rule in &rules {

@@ -7,6 +7,7 @@ mod admission;
 mod admission_policies;
 mod adopt;
 mod api_server;
+mod authorities;
 mod bad_input;
 mod bundles;
 mod calls;

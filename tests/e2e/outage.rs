@@ -36,9 +36,14 @@ async fn t118_the_watches_are_back_within_seconds_of_an_outage_although_their_ve
     scene.proxy.go_down();
     // The waits of a doubling backoff are far above the bound below by then.
     tokio::time::sleep(Duration::from_secs(25)).await;
-    let expired: Vec<_> = [("oauthclients", 1), ("oauthproviders", 1), ("secrets", 3)]
-        .map(|(resource, watches)| scene.proxy.times(watches, step::watch(resource), Action::ExpiredWatch))
-        .into();
+    let expired: Vec<_> = [
+        ("oauthclients", 1),
+        ("oauthproviders", 1),
+        ("secrets", 3),
+        ("configmaps", 1),
+    ]
+    .map(|(resource, watches)| scene.proxy.times(watches, step::watch(resource), Action::ExpiredWatch))
+    .into();
     scene.stage.apply(&oauth_client("app", &edited("after"))).await;
     let back = Instant::now();
     scene.proxy.come_up();
@@ -52,7 +57,7 @@ async fn t118_the_watches_are_back_within_seconds_of_an_outage_although_their_ve
     .await;
     let took = back.elapsed();
     assert!(took < Duration::from_secs(30), "{took:?}");
-    assert_eq!(expired.iter().map(testbed::proxy::Hits::hits).sum::<usize>(), 5);
+    assert_eq!(expired.iter().map(testbed::proxy::Hits::hits).sum::<usize>(), 6);
     scene.judge().await;
 }
 

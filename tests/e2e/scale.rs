@@ -107,10 +107,16 @@ async fn t93_secrets_that_are_not_ours_are_never_asked_for() {
     let stage = Stage::new("strangers").await;
     stage.apply(&site.manifests).await;
     burst(&stage, 3).await;
-    let many = |request: &Request| request.resource == "secrets" && matches!(request.verb.as_str(), "list" | "watch");
-    let asked = stage.requests(mark).await.filter(many);
-    assert!(!asked.is_empty());
-    for request in &asked {
+    let asked = stage.requests(mark).await;
+    let many = |resource: &str| {
+        let fits =
+            |request: &Request| request.resource == resource && matches!(request.verb.as_str(), "list" | "watch");
+        asked.clone().filter(fits)
+    };
+    let asked = [many("secrets"), many("configmaps")];
+    assert!(asked.iter().all(|asked| !asked.is_empty()));
+    let asked = asked.iter().flatten();
+    for request in asked {
         assert!(request.uri.contains("labelSelector="), "{}", request.uri);
     }
 }

@@ -276,7 +276,7 @@ fn explained(kind: Watched, error: &watcher::Error) -> String {
             if status.code == 404
                 && !matches!(
                     kind,
-                    Watched::Secret | Watched::ProviderCredentials | Watched::Namespace
+                    Watched::Secret | Watched::ProviderCredentials | Watched::ConfigMap | Watched::Namespace
                 ) =>
         {
             format!("the API server does not serve {kind:?}; install the CRDs")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::core::{NamespaceResourceScope, ObjectMeta, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
@@ -13,9 +13,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 
 use super::super::guard::Guarded;
-use super::super::index::{Change, Family};
+use super::super::index::Family;
 use super::super::key::{Key, ProviderKey};
-use super::super::meta::SecretMeta;
 use super::super::namespaced_cache::Put;
 use super::super::provider_cache::{NamespaceMeta, ProviderCache, ProviderObject, Stores};
 use super::backoff::{Backoff, is_expired};
@@ -44,7 +43,7 @@ pub(super) struct Hub {
 }
 
 /// What a watch sees.
-enum WatchEvent<K> {
+pub(super) enum WatchEvent<K> {
     /// A list begins.
     Begin,
     /// An object was listed or changed.
@@ -84,6 +83,7 @@ impl Hub {
         self.providers::<OAuthProvider>(Watched::OAuthProvider, namespace, pulse, api);
         self.secrets(client, namespace, Watched::Secret, Family::Written);
         self.secrets(client, namespace, Watched::ProviderCredentials, Family::Consented);
+        self.config_maps(client, namespace);
     }
 
     fn clients(self: &Arc<Self>, client: &Client, namespace: Option<&str>) {
@@ -199,30 +199,8 @@ impl Hub {
         });
     }
 
-    fn secrets(self: &Arc<Self>, client: &Client, namespace: Option<&str>, kind: Watched, family: Family) {
-        let only = namespace.map(str::to_owned);
-        let mut epoch = 0;
-        let pulse = self.pulse(kind, namespace);
-        let api = within::<PartialObjectMeta<Secret>>(&self.listening(&pulse, client), namespace);
-        self.follow(pulse, api, Some(family.selector()), move |hub, sight| {
-            let index = &hub.watches.secrets;
-            let changes = match sight {
-                WatchEvent::Begin => {
-                    epoch = index.begin(family);
-                    Vec::new()
-                }
-                WatchEvent::Seen(object) => index.seen(family, object.metadata, epoch).into_iter().collect(),
-                WatchEvent::Gone(object) => index.gone(family, &object.metadata).into_iter().collect(),
-                WatchEvent::Complete => index.sweep(family, only.as_deref(), epoch),
-            };
-            for change in changes {
-                hub.secret_changed(family, &change);
-            }
-        });
-    }
-
     /// Begins to look after the watch of a kind in one namespace, or in all.
-    fn pulse(&self, kind: Watched, namespace: Option<&str>) -> Arc<Pulse> {
+    pub(super) fn pulse(&self, kind: Watched, namespace: Option<&str>) -> Arc<Pulse> {
         let name = match namespace {
             Some(namespace) => format!("{kind:?} in {namespace}"),
             None => format!("{kind:?}"),
@@ -231,7 +209,7 @@ impl Hub {
     }
 
     /// Runs one watch for as long as the operator runs.
-    fn follow<K, F>(self: &Arc<Self>, pulse: Arc<Pulse>, api: Api<K>, labels: Option<&str>, mut see: F)
+    pub(super) fn follow<K, F>(self: &Arc<Self>, pulse: Arc<Pulse>, api: Api<K>, labels: Option<&str>, mut see: F)
     where
         K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
         F: FnMut(&Hub, WatchEvent<K>) + Send + 'static,
@@ -292,7 +270,7 @@ impl Hub {
     }
 
     /// A client for the watch that is looked after.
-    fn listening(&self, pulse: &Arc<Pulse>, client: &Client) -> Client {
+    pub(super) fn listening(&self, pulse: &Arc<Pulse>, client: &Client) -> Client {
         listening(&self.watches.health, pulse, client)
     }
 
@@ -325,48 +303,15 @@ impl Hub {
 
     /// A provider object, or something that it takes from, may not be what it was. Whoever works on provider objects compares
     /// their clients.
-    fn provider_changed(&self, key: &ProviderKey) {
+    pub(super) fn provider_changed(&self, key: &ProviderKey) {
         if !*self.open.borrow() {
             return;
         }
         let _ = self.providers.send(key.clone());
     }
-
-    fn secret_changed(&self, family: Family, change: &Change) {
-        let Some(meta) = change.new.as_ref().or(change.old.as_ref()) else {
-            return;
-        };
-        match family {
-            Family::Consented => {
-                self.watches.secrets.note_consent();
-                for provider in self
-                    .watches
-                    .providers
-                    .using(&meta.namespace, &meta.name, &self.operator_namespace)
-                {
-                    self.provider_changed(&provider);
-                }
-            }
-            Family::Written => {
-                let whose = |meta: &Arc<SecretMeta>| {
-                    self.watches
-                        .clients
-                        .by_uid(meta.concerns()?)
-                        .map(|object| Key::of(&object))
-                };
-                let (before, after) = (change.old.as_ref().and_then(whose), change.new.as_ref().and_then(whose));
-                if let Some(key) = before.filter(|key| Some(key) != after.as_ref()) {
-                    self.trigger(key, Cause::Secret(None));
-                }
-                if let (Some(key), Some(meta)) = (after, &change.new) {
-                    self.trigger(key, Cause::Secret(Some(meta.revision())));
-                }
-            }
-        }
-    }
 }
 
-fn key_of(metadata: &ObjectMeta) -> Key {
+pub(super) fn key_of(metadata: &ObjectMeta) -> Key {
     Key::new(
         metadata.namespace.as_deref().unwrap_or_default(),
         metadata.name.as_deref().unwrap_or_default(),
@@ -374,7 +319,7 @@ fn key_of(metadata: &ObjectMeta) -> Key {
 }
 
 /// Objects of one namespace, or of all.
-fn within<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+pub(super) fn within<K>(client: &Client, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {

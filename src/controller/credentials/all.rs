@@ -1,4 +1,4 @@
-//! Every Secret of a provider object at once, in order to keep what it holds.
+//! Every Secret and ConfigMap of a provider object at once, in order to keep what they hold.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use crate::api::{ProviderSettings, Reason, SecretBacked};
 use crate::cluster::ProviderKey;
 use crate::domain::failure::Failure;
 
-use super::{AUTHORITIES, CachedSecret, Members, Named, STATEMENT, Source, TLS, Value, named, own, presented, read};
+use super::{CachedObject, Named, STATEMENT, Source, TLS, Value, Wanted, named, own, presented, read};
 
-/// What was read of all Secrets of a provider object: only the named keys, each value usable.
+/// What was read of all Secrets and ConfigMaps of a provider object: only the named keys, each value usable.
 #[derive(Clone, Debug, Default)]
-pub(in crate::controller) struct AllRead(Vec<(Named, Arc<CachedSecret>)>);
+pub(in crate::controller) struct AllRead(Vec<(Named, Arc<CachedObject>)>);
 
-/// Why not all Secrets of a provider object were read.
+/// Why not all of them were read.
 #[derive(Debug)]
 pub(in crate::controller) enum Unread {
     /// One of them does not exist.
@@ -23,7 +23,7 @@ pub(in crate::controller) enum Unread {
     Failed(Failure),
 }
 
-/// Reads every credentials Secret of a provider object.
+/// Reads every Secret and ConfigMap of a provider object.
 pub(in crate::controller) async fn read_all(
     key: &ProviderKey,
     settings: &ProviderSettings,
@@ -34,7 +34,7 @@ pub(in crate::controller) async fn read_all(
         ("registrationAuth", &settings.registration_auth),
         ("managementAuth", &settings.management_auth),
     ];
-    let mut used: Vec<(&str, Vec<&str>, Members)> = Vec::new();
+    let mut used: Vec<(&str, Vec<&str>, Wanted)> = Vec::new();
     for (field, auth) in fields {
         let Some(auth) = auth else { continue };
         if own(auth).is_some() {
@@ -42,27 +42,32 @@ pub(in crate::controller) async fn read_all(
             continue;
         }
         let (_, members) = named(auth).ok_or(Unread::Withdrawn)?;
-        used.push((field, auth.secrets().collect(), members));
+        used.push((field, auth.secrets().collect(), Wanted::Secret(members)));
     }
     if let Some(SecretBacked { secret_ref }) = &settings.tls_client_auth {
-        used.push((presented::CERTIFICATE, vec![&secret_ref.name], TLS));
+        used.push((presented::CERTIFICATE, vec![&secret_ref.name], Wanted::Secret(TLS)));
     }
     if let Some(SecretBacked { secret_ref }) = &settings.software_statement {
-        used.push((presented::SOFTWARE_STATEMENT, vec![&secret_ref.name], STATEMENT));
+        used.push((
+            presented::SOFTWARE_STATEMENT,
+            vec![&secret_ref.name],
+            Wanted::Secret(STATEMENT),
+        ));
     }
-    if let Some(SecretBacked { secret_ref }) = settings.tls.as_ref().and_then(|tls| tls.ca_bundle_from.as_ref()) {
-        used.push((presented::CA_BUNDLE, vec![&secret_ref.name], AUTHORITIES));
+    if let Some(from) = settings.authorities() {
+        let (name, wanted, _) = presented::holder(from).ok_or(Unread::Withdrawn)?;
+        used.push((presented::CA_BUNDLE, vec![name], wanted));
     }
     let (mut all, mut gone, mut failed) = (AllRead::default(), false, None);
-    for (field, secrets, members) in used {
+    for (field, names, wanted) in used {
         // Of several tokens one is enough.
         let (mut found, mut missing, mut withdrawn) = (false, false, false);
-        for name in secrets {
-            match read(key, field, name, members, source).await {
+        for name in names {
+            match read(key, field, name, wanted.clone(), source).await {
                 Ok(held) if held.values.iter().all(|value| matches!(value, Value::Usable(_))) => {
                     found = true;
-                    all.0
-                        .push(((source.namespace.to_owned(), name.to_owned(), members), held));
+                    let slot = (source.namespace.to_owned(), name.to_owned(), wanted.clone());
+                    all.0.push((slot, held));
                 }
                 Ok(_) => withdrawn = true,
                 Err(failure) => match failure.reason {
@@ -72,7 +77,7 @@ pub(in crate::controller) async fn read_all(
                 },
             }
         }
-        // A Secret whose owner has withdrawn the consent may come after one that is gone.
+        // One whose owner has withdrawn the consent may come after one that is gone.
         if withdrawn && !found {
             return Err(Unread::Withdrawn);
         }
@@ -86,7 +91,7 @@ pub(in crate::controller) async fn read_all(
 }
 
 impl AllRead {
-    pub(super) fn of(&self, slot: &Named) -> Option<Arc<CachedSecret>> {
+    pub(super) fn of(&self, slot: &Named) -> Option<Arc<CachedObject>> {
         let found = self.0.iter().find(|(named, _)| named == slot);
         found.map(|(_, held)| Arc::clone(held))
     }
@@ -96,7 +101,7 @@ impl AllRead {
         let (authorities, others) = self
             .0
             .drain(..)
-            .partition(|((_, _, members), _)| *members == AUTHORITIES);
+            .partition(|((_, _, wanted), _)| wanted.holds_authorities());
         self.0 = others;
         Self(authorities)
     }

@@ -7,7 +7,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::target::Credentials;
 
 use super::cached::Expiry;
-use super::{BEARER, Source, read};
+use super::{BEARER, Source, Wanted, read};
 
 /// Reads the tokens of a provider object. A Secret that cannot be used is passed over as long as another one can. The versions of the
 /// Secrets are added to `versions`.
@@ -57,8 +57,8 @@ pub(super) async fn tokens(
 }
 
 async fn token(key: &ProviderKey, field: &str, name: &str, source: &Source<'_>) -> Result<ListedToken, Failure> {
-    let held = read(key, field, name, BEARER, source).await?;
-    let secret = format!("{}/{name}", source.namespace);
+    let held = read(key, field, name, Wanted::Secret(BEARER), source).await?;
+    let secret = format!("Secret {}/{name}", source.namespace);
     let value = held.value(key, field, &secret, (0, BEARER[0]))?;
     let (stated, remark) = match &held.expires_at {
         Expiry::Unstated => (None, None),

@@ -1,8 +1,8 @@
-//! What is kept of a credentials Secret: the named keys, and what is wrong with them.
+//! What is kept of a Secret or ConfigMap: the named keys, and what is wrong with them.
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::api::{Reason, names};
@@ -24,9 +24,9 @@ pub(super) const TLS_CERTIFICATE: &str = "tls.crt";
 pub(super) const TLS_KEY: &str = "tls.key";
 pub(super) const AUTHORITY: &str = "ca.crt";
 
-/// What is kept of a Secret.
+/// What is kept of a Secret or ConfigMap.
 #[derive(Debug)]
-pub(super) struct CachedSecret {
+pub(super) struct CachedObject {
     pub resource_version: String,
     pub allowed_origins: Option<Vec<String>>,
     /// What its owner says of the expiry of the token.
@@ -75,9 +75,8 @@ pub(super) enum Value {
     Unfit(&'static str, &'static str),
 }
 
-impl CachedSecret {
-    pub(super) fn of(secret: &Secret, members: &[&str]) -> Self {
-        let origins = secret.annotations().get(names::ALLOWED_ORIGINS);
+impl CachedObject {
+    pub(super) fn of_secret(secret: &Secret, members: &[&str]) -> Self {
         let value = |member: &&str| {
             let bytes = secret.data.as_ref().and_then(|data| data.get(*member));
             bytes.map_or(Value::Absent, |bytes| Value::named(member, &bytes.0))
@@ -94,13 +93,31 @@ impl CachedSecret {
         }
         Self {
             resource_version: secret.resource_version().unwrap_or_default(),
-            allowed_origins: origins.map(|text| text.split_whitespace().map(str::to_owned).collect()),
+            allowed_origins: origins(secret),
             expires_at: Expiry::of(secret),
             values,
         }
     }
 
-    /// The value of a key, by its number. `field`: the field that needs it. `secret`: namespace and name.
+    /// The authorities in one key of a ConfigMap.
+    pub(super) fn of_config_map(map: &ConfigMap, member: &str) -> Self {
+        let text = map
+            .data
+            .as_ref()
+            .and_then(|data| data.get(member))
+            .map(String::as_bytes);
+        // A tool puts a value there that it does not take for text.
+        let binary = || Some(map.binary_data.as_ref()?.get(member)?.0.as_slice());
+        let value = text.or_else(binary).map_or(Value::Absent, Value::of_authorities);
+        Self {
+            resource_version: map.resource_version().unwrap_or_default(),
+            allowed_origins: origins(map),
+            expires_at: Expiry::Unstated,
+            values: vec![value],
+        }
+    }
+
+    /// The value of a key, by its number. `field`: the field that needs it. `holder`: kind, namespace and name of the object.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -108,16 +125,21 @@ impl CachedSecret {
         &self,
         key: &ProviderKey,
         field: &str,
-        secret: &str,
+        holder: &str,
         (index, member): (usize, &str),
     ) -> Result<SecretString, Failure> {
-        let what = format!("the key {member} in Secret {secret}");
+        let what = format!("the key {member} in {holder}");
         let text = match &self.values[index] {
             Value::Usable(value) => return Ok(value.clone()),
             Value::Absent => format!("{key}: spec.{field} needs {what}; add it"),
             Value::TooLong(bytes, most) => {
                 format!(
-                    "{key}: spec.{field} uses {what}, which has {bytes} bytes, more than the limit of {most}; set it to the credential and nothing else"
+                    "{key}: spec.{field} uses {what}, which has {bytes} bytes, more than the limit of {most}; set it to {} and nothing else",
+                    if *most == LONGEST_BUNDLE {
+                        "the certificates that the provider needs"
+                    } else {
+                        "the credential"
+                    }
                 )
             }
             Value::Unprintable => {
@@ -142,12 +164,8 @@ impl CachedSecret {
 
 impl Value {
     pub(super) fn named(member: &str, bytes: &[u8]) -> Self {
-        let longest = if member == AUTHORITY { LONGEST_BUNDLE } else { LONGEST };
         let (check, wanted): (fn(&SecretString) -> _, _) = match member {
-            AUTHORITY => (
-                check_authorities,
-                "the certificates of the authorities in PEM, without a private key",
-            ),
+            AUTHORITY => return Self::of_authorities(bytes),
             PRIVATE_KEY => (
                 provider::check_signing_key,
                 "a private key in PEM, RSA of 2048 bits or more, or of the curve P-256",
@@ -156,6 +174,20 @@ impl Value {
             TLS_KEY => (provider::check_tls_key, "the private key of the certificate in PEM"),
             _ => return Self::of(bytes),
         };
+        Self::checked(bytes, LONGEST, check, wanted)
+    }
+
+    pub(super) fn of_authorities(bytes: &[u8]) -> Self {
+        let wanted = "the certificates of the authorities in PEM, without a private key";
+        Self::checked(bytes, LONGEST_BUNDLE, check_authorities, wanted)
+    }
+
+    fn checked(
+        bytes: &[u8],
+        longest: usize,
+        check: impl Fn(&SecretString) -> Result<(), &'static str>,
+        wanted: &'static str,
+    ) -> Self {
         if bytes.len() > longest {
             return Self::TooLong(bytes.len(), longest);
         }
@@ -184,7 +216,13 @@ impl Value {
     }
 }
 
-/// A record keeps the bundle, and others than the owner of the Secret read it.
+/// What the owner of an object lists.
+fn origins(object: &impl ResourceExt) -> Option<Vec<String>> {
+    let text = object.annotations().get(names::ALLOWED_ORIGINS)?;
+    Some(text.split_whitespace().map(str::to_owned).collect())
+}
+
+/// A record keeps the bundle, and others than the owner of the object read it.
 fn check_authorities(pem: &SecretString) -> Result<(), &'static str> {
     if pem.expose_secret().contains("PRIVATE KEY-----") {
         return Err("a bundle with a private key");
@@ -212,8 +250,61 @@ mod tests {
     }
 
     #[test]
+    fn t352_of_a_config_map_the_named_key_is_kept_wherever_it_is_and_says_what_is_wrong_with_it() {
+        let certificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+        let key = "-----BEGIN EC PRIVATE KEY-----\nAA==\n-----END EC PRIVATE KEY-----\n";
+        let map: ConfigMap = serde_json::from_value(serde_json::json!({
+            "metadata": {"resourceVersion": "7", "annotations": {names::ALLOWED_ORIGINS: "https://a https://b"}},
+            "data": {"ca.crt": certificate, "keyed": format!("{certificate}{key}"), "long": certificate.repeat(5000), "other": "x".repeat(900_000)},
+            "binaryData": {"binary": k8s_openapi::ByteString(certificate.into()), "jks": k8s_openapi::ByteString(vec![0xfe, 0xed])},
+        }))
+        .unwrap();
+        for member in ["ca.crt", "binary"] {
+            let held = CachedObject::of_config_map(&map, member);
+            assert!(
+                matches!(&held.values[..], [Value::Usable(pem)] if pem.expose_secret() == certificate),
+                "{member}"
+            );
+            assert_eq!(
+                (
+                    held.resource_version.as_str(),
+                    held.allowed_origins.as_ref().unwrap().len()
+                ),
+                ("7", 2)
+            );
+            assert!(held.weight() < 1024, "{}", held.weight());
+        }
+        let provider = ProviderKey::namespaced("shop", "id");
+        for (member, parts) in [
+            ("absent", ["needs the key absent in ConfigMap shop/ca; add it", ""]),
+            (
+                "keyed",
+                ["which is a bundle with a private key", "without a private key"],
+            ),
+            ("jks", ["which is no certificate in PEM", "in PEM"]),
+            (
+                "long",
+                [
+                    "more than the limit of 262144",
+                    "set it to the certificates that the provider needs",
+                ],
+            ),
+        ] {
+            let held = CachedObject::of_config_map(&map, member);
+            let failure = held
+                .value(&provider, "tls.caBundleFrom", "ConfigMap shop/ca", (0, member))
+                .unwrap_err();
+            assert_eq!(failure.reason, Reason::CredentialsMissing);
+            for part in parts {
+                assert!(failure.message.contains(part), "{failure}");
+            }
+            assert!(!failure.message.contains("BEGIN"), "{failure}");
+        }
+    }
+
+    #[test]
     fn t269_a_credential_that_is_too_long_is_named_with_its_limit() {
-        let held = CachedSecret {
+        let held = CachedObject {
             resource_version: String::new(),
             allowed_origins: None,
             expires_at: Expiry::Unstated,
@@ -221,7 +312,7 @@ mod tests {
         };
         let key = ProviderKey::namespaced("shop", "id");
         let failure = held
-            .value(&key, "registrationAuth", "shop/a", (0, "token"))
+            .value(&key, "registrationAuth", "Secret shop/a", (0, "token"))
             .unwrap_err();
         for part in [
             "spec.registrationAuth",

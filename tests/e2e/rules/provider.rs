@@ -134,6 +134,30 @@ pub(super) fn providers() -> Vec<Case> {
             json!({"tls": {"caBundleFrom": {"secretRef": {"name": "a..b"}}}}),
             json!({"tls": {"caBundleFrom": named}}),
         ),
+        case(
+            ".spec.tls.caBundleFrom",
+            "set exactly one of secretRef and configMapRef",
+            json!({"tls": {"caBundleFrom": {"secretRef": {"name": "a"}, "configMapRef": {"name": "a"}}}}),
+            json!({"tls": {"caBundleFrom": {"configMapRef": {"name": "a"}}}}),
+        ),
+        case(
+            ".spec.tls.caBundleFrom",
+            "set exactly one of secretRef and configMapRef",
+            json!({"tls": {"caBundleFrom": {}}}),
+            json!({"tls": {"caBundleFrom": named}}),
+        ),
+        case(
+            ".spec.tls.caBundleFrom.configMapRef.name",
+            PATTERN,
+            json!({"tls": {"caBundleFrom": {"configMapRef": {"name": "a..b"}}}}),
+            json!({"tls": {"caBundleFrom": {"configMapRef": {"name": "a.b"}}}}),
+        ),
+        case(
+            ".spec.tls.caBundleFrom.configMapRef.key",
+            PATTERN,
+            json!({"tls": {"caBundleFrom": {"configMapRef": {"name": "a", "key": "a/b"}}}}),
+            json!({"tls": {"caBundleFrom": {"configMapRef": {"name": "a", "key": "ca-bundle_1.crt"}}}}),
+        ),
     ];
     for field in ["tlsClientAuth", "softwareStatement"] {
         cases.push(case(

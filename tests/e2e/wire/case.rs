@@ -213,6 +213,11 @@ impl Case {
 
     /// Waits until the provider object is not Ready for this reason; the message.
     pub async fn provider_failed(&self, reason: &str) -> String {
+        self.provider_failed_with(reason, "").await
+    }
+
+    /// The same with a message that says this.
+    pub async fn provider_failed_with(&self, reason: &str, part: &str) -> String {
         let found = async || {
             let object = self.stage.providers().get(self.name).await.unwrap();
             let ready = object
@@ -221,9 +226,10 @@ impl Case {
                 .into_iter()
                 .find(|condition| condition.type_ == "Ready")?;
             let judged = ready.observed_generation == object.metadata.generation;
-            (judged && ready.status == "False" && ready.reason == reason).then_some(ready.message)
+            let says = ready.status == "False" && ready.reason == reason && ready.message.contains(part);
+            (judged && says).then_some(ready.message)
         };
-        eventually(&format!("provider {} fails with {reason}", self.name), found).await
+        eventually(&format!("provider {} fails with {reason}: {part}", self.name), found).await
     }
 
     /// Waits until the provider object is Ready.

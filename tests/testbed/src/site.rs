@@ -14,7 +14,7 @@ use crate::providers::{
 };
 use crate::proxy::Proxy;
 
-pub use manifests::{basic, bearer, ca_bundle, client_credentials, consented, oauth_client, oauth_provider};
+pub use manifests::{basic, bearer, ca_bundle, client_credentials, consented, oauth_client, oauth_provider, trusted};
 
 /// What a provider lets the operator and the application do beyond registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,10 +29,20 @@ fn object(kind: &str, name: &str, spec: &str) -> String {
 /// A Secret whose owner consents to its being sent to an origin.
 #[must_use]
 pub fn consented(name: &str, origin: &str, data: &[(&str, &str)]) -> String {
+    with_consent("Secret", "stringData", name, origin, data)
+}
+
+/// A ConfigMap whose owner consents to its authorities being used for an origin.
+#[must_use]
+pub fn trusted(name: &str, origin: &str, data: &[(&str, &str)]) -> String {
+    with_consent("ConfigMap", "data", name, origin, data)
+}
+
+fn with_consent(kind: &str, member: &str, name: &str, origin: &str, data: &[(&str, &str)]) -> String {
     let data = indented(data.iter().map(|(key, value)| format!("{key}: \"{value}\"")));
     format!(
-        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  labels:\n    oauth-client-operator.dev/provider-credentials: \
-         \"true\"\n  annotations:\n    oauth-client-operator.dev/allowed-origins: {origin}\nstringData:\n{data}---\n"
+        "apiVersion: v1\nkind: {kind}\nmetadata:\n  name: {name}\n  labels:\n    oauth-client-operator.dev/provider-credentials: \
+         \"true\"\n  annotations:\n    oauth-client-operator.dev/allowed-origins: {origin}\n{member}:\n{data}---\n"
     )
 }
 
