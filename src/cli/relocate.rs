@@ -43,9 +43,9 @@ impl Move {
             }
             Ok(report) => {
                 println!(
-                    "Moved {} records and suspects and {} Secrets with provider credentials to namespace {to}; {} OAuthClients name it now. Start the \
-                     operator in namespace {to}.",
-                    report.records, report.credentials, report.markers
+                    "Moved {} records and suspects, {} Secrets with provider credentials and {} ConfigMaps with certificates of providers to \
+                     namespace {to}; {} OAuthClients name it now. Start the operator in namespace {to}.",
+                    report.records, report.credentials, report.config_maps, report.markers
                 );
                 ExitCode::SUCCESS
             }

@@ -1,5 +1,5 @@
-//! Moves an installation to another namespace: its identity, its records and suspects, the credentials of its `ClusterOAuthProvider`
-//! objects, and the markers of the `OAuthClient` objects, which name the namespace of the record.
+//! Moves an installation to another namespace: its identity, its records and suspects, the credentials and authorities of its
+//! `ClusterOAuthProvider` objects, and the markers of the `OAuthClient` objects, which name the namespace of the record.
 //!
 //! Invariants, whatever step the process is killed at:
 //! - At most one operator may act, and none while a move is incomplete. Both namespaces are closed before anything is copied: by the
@@ -67,6 +67,8 @@ pub struct Report {
     pub markers: usize,
     /// Secrets with the credentials of cluster providers.
     pub credentials: usize,
+    /// ConfigMaps with their authorities.
+    pub config_maps: usize,
 }
 
 /// How far an earlier run of the same move came.
@@ -118,6 +120,7 @@ impl Mover {
         }
         let mut report = Report {
             credentials: self.copy_credentials().await?,
+            config_maps: self.copy_config_maps().await?,
             ..Report::default()
         };
         for _ in 0..ROUNDS {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::names;
@@ -90,7 +90,7 @@ impl Relocation {
     #[must_use]
     pub fn copy(&self, source: &Secret) -> Secret {
         let mut annotations = source.metadata.annotations.clone().unwrap_or_default();
-        annotations.insert(names::MOVED_FROM.to_owned(), self.origin(source));
+        annotations.insert(names::MOVED_FROM.to_owned(), self.origin(&source.metadata));
         self.copied(source, source.metadata.labels.clone(), annotations)
     }
 
@@ -98,18 +98,32 @@ impl Relocation {
     /// of other programs, which would act on them.
     #[must_use]
     pub fn copy_of_credentials(&self, source: &Secret) -> Secret {
-        let of = |map: &Option<BTreeMap<String, String>>, name: &str| {
-            let value = map.as_ref().and_then(|map| map.get(name)).cloned();
-            value.map(|value| (name.to_owned(), value))
-        };
-        let labels = of(&source.metadata.labels, names::PROVIDER_CREDENTIALS)
-            .into_iter()
-            .collect();
-        let mut annotations: BTreeMap<_, _> = of(&source.metadata.annotations, names::ALLOWED_ORIGINS)
-            .into_iter()
-            .collect();
-        annotations.insert(names::MOVED_FROM.to_owned(), self.origin(source));
+        let (labels, annotations) = self.consenting(&source.metadata);
         self.copied(source, Some(labels), annotations)
+    }
+
+    /// A ConfigMap with the authorities of a `ClusterOAuthProvider`, likewise.
+    #[must_use]
+    pub fn copy_of_config_map(&self, source: &ConfigMap) -> ConfigMap {
+        let (labels, annotations) = self.consenting(&source.metadata);
+        ConfigMap {
+            metadata: self.placed(&source.metadata, Some(labels), annotations),
+            data: source.data.clone(),
+            binary_data: source.binary_data.clone(),
+            immutable: source.immutable,
+        }
+    }
+
+    /// Labels and annotations that give the consent of this object's owner.
+    fn consenting(&self, source: &ObjectMeta) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+        let (label, origins) = consent(source);
+        let labels = label.map(|value| (names::PROVIDER_CREDENTIALS.to_owned(), value));
+        let origins = origins.map(|value| (names::ALLOWED_ORIGINS.to_owned(), value));
+        let origin = (names::MOVED_FROM.to_owned(), self.origin(source));
+        (
+            labels.into_iter().collect(),
+            origins.into_iter().chain([origin]).collect(),
+        )
     }
 
     /// Whether a Secret of the new namespace was made from this one, so that it may be written again.
@@ -120,11 +134,26 @@ impl Relocation {
             .annotations
             .as_ref()
             .and_then(|all| all.get(names::MOVED_FROM));
-        from == Some(&self.origin(source))
+        from == Some(&self.origin(&source.metadata))
     }
 
-    fn origin(&self, source: &Secret) -> String {
-        format!("{}/{}", self.from, source.metadata.uid.as_deref().unwrap_or_default())
+    fn origin(&self, source: &ObjectMeta) -> String {
+        format!("{}/{}", self.from, source.uid.as_deref().unwrap_or_default())
+    }
+
+    fn placed(
+        &self,
+        source: &ObjectMeta,
+        labels: Option<BTreeMap<String, String>>,
+        annotations: BTreeMap<String, String>,
+    ) -> ObjectMeta {
+        ObjectMeta {
+            name: source.name.clone(),
+            namespace: Some(self.to.clone()),
+            labels,
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        }
     }
 
     fn copied(
@@ -134,13 +163,7 @@ impl Relocation {
         annotations: BTreeMap<String, String>,
     ) -> Secret {
         Secret {
-            metadata: ObjectMeta {
-                name: source.metadata.name.clone(),
-                namespace: Some(self.to.clone()),
-                labels,
-                annotations: Some(annotations),
-                ..ObjectMeta::default()
-            },
+            metadata: self.placed(&source.metadata, labels, annotations),
             type_: source.type_.clone(),
             data: source.data.clone(),
             immutable: source.immutable,
@@ -173,14 +196,23 @@ pub(crate) fn same(one: &Secret, other: &Secret) -> bool {
 /// Whether both Secrets hold the same credentials, and their owner allows the same.
 #[must_use]
 pub(crate) fn consents_to_the_same(one: &Secret, other: &Secret) -> bool {
-    let said = |secret: &Secret| {
-        let of =
-            |map: &Option<BTreeMap<String, String>>, name: &str| map.as_ref().and_then(|map| map.get(name)).cloned();
-        let label = of(&secret.metadata.labels, names::PROVIDER_CREDENTIALS);
-        let origins = of(&secret.metadata.annotations, names::ALLOWED_ORIGINS);
-        (secret.data.clone(), label, origins)
-    };
+    one.data == other.data && consent(&one.metadata) == consent(&other.metadata)
+}
+
+/// The same for ConfigMaps with authorities.
+#[must_use]
+pub(crate) fn trusts_the_same(one: &ConfigMap, other: &ConfigMap) -> bool {
+    let said = |map: &ConfigMap| (map.data.clone(), map.binary_data.clone(), consent(&map.metadata));
     said(one) == said(other)
+}
+
+/// Label and annotation by which an owner allows provider objects to use an object.
+fn consent(meta: &ObjectMeta) -> (Option<String>, Option<String>) {
+    let of = |map: &Option<BTreeMap<String, String>>, name: &str| map.as_ref().and_then(|map| map.get(name)).cloned();
+    (
+        of(&meta.labels, names::PROVIDER_CREDENTIALS),
+        of(&meta.annotations, names::ALLOWED_ORIGINS),
+    )
 }
 
 fn judge(holder: &str, own: &str, left: Option<&str>) -> Holder {
@@ -284,6 +316,45 @@ mod tests {
             changed(|secret| secret.metadata.annotations = None),
         ] {
             assert!(!consents_to_the_same(&credentials, &other));
+        }
+    }
+
+    #[test]
+    fn t354_a_config_map_of_authorities_is_copied_whole_with_its_consent_alone() {
+        let source: ConfigMap = serde_json::from_value(serde_json::json!({
+            "metadata": {
+                "name": "ca", "namespace": "old", "uid": "u", "resourceVersion": "7",
+                "labels": {names::PROVIDER_CREDENTIALS: "true", "app.kubernetes.io/managed-by": "Helm"},
+                "annotations": {"meta.helm.sh/release-name": "r"},
+            },
+            "data": {"ca.crt": "one"}, "binaryData": {"other": "dA=="}, "immutable": true,
+        }))
+        .unwrap();
+        let copy = relocation().copy_of_config_map(&source);
+        assert_eq!(
+            serde_json::to_value(&copy).unwrap(),
+            serde_json::json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {
+                    "name": "ca", "namespace": "new",
+                    "labels": {names::PROVIDER_CREDENTIALS: "true"}, "annotations": {names::MOVED_FROM: "old/u"},
+                },
+                "data": {"ca.crt": "one"}, "binaryData": {"other": "dA=="}, "immutable": true,
+            })
+        );
+        assert!(trusts_the_same(&copy, &source), "foreign labels do not count");
+        for change in [
+            |map: &mut ConfigMap| map.data = None,
+            |map: &mut ConfigMap| map.binary_data = None,
+            |map: &mut ConfigMap| map.metadata.labels = None,
+            |map: &mut ConfigMap| {
+                let allowed = (names::ALLOWED_ORIGINS.to_owned(), "https://p".to_owned());
+                map.metadata.annotations.as_mut().unwrap().extend([allowed]);
+            },
+        ] {
+            let mut other = source.clone();
+            change(&mut other);
+            assert!(!trusts_the_same(&copy, &other));
         }
     }
 }

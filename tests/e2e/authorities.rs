@@ -1,16 +1,19 @@
-//! Certificate authorities from a ConfigMap: whose consent they need, what a start after a change does, and what is left when they go with
-//! everything else.
+//! Certificate authorities from a ConfigMap: whose consent they need, what a start after a change does, what is left when they go with
+//! everything else, and where they are for a provider of the whole cluster.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kube::api::ListParams;
+use testbed::control_plane::{ControlPlane, ControlPlaneOptions};
+use testbed::operator::{Operator, OperatorOptions};
 use testbed::providers::{Persona, ScriptableProvider};
 use testbed::site::{Site, oauth_client, oauth_provider, trusted};
 use testbed::tls::Authority;
 
 use crate::page::{Shell, commands};
 use crate::scene::{CLIENT, edited};
-use crate::stage::{Stage, eventually, plane};
+use crate::stage::{BINARY, Stage, eventually, plane, rights};
 
 const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 const LABEL: &str = "oauth-client-operator.dev/provider-credentials";
@@ -255,4 +258,104 @@ async fn t353_a_consent_that_the_owner_of_the_config_map_withdraws_ends_the_keep
         stage.operator.log()
     );
     assert_eq!(stage.suspects().await.len(), 1);
+}
+
+/// The cluster-wide form, on a control plane of its own, before and after its installation is moved.
+#[tokio::test]
+async fn t354_the_config_map_of_a_cluster_wide_provider_is_the_operators_and_moves_with_it() {
+    let plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+    let kubectl = async |args: &[&str], input: &str| plane.kubectl_with(args, input).await.unwrap().stdout().unwrap();
+    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
+    kubectl(&["apply", "--server-side", "-k", crds], "").await;
+    for namespace in ["system", "moved", "shop"] {
+        plane.create_namespace(namespace).await.unwrap();
+    }
+    let start = async |home: &str| {
+        let options = OperatorOptions {
+            binary: BINARY.into(),
+            manifests: vec![rights(home, &[]).await],
+            ..OperatorOptions::new(home, &[])
+        };
+        Operator::start(&plane, options).await.unwrap()
+    };
+    let operator = start("system").await;
+    let double = double().await;
+    let provider = provider(&double)
+        .replace("kind: OAuthProvider", "kind: ClusterOAuthProvider")
+        .replacen("spec:\n", "spec:\n  allowedNamespaces: {names: [shop]}\n", 1);
+    let apply = async |namespace: &str, manifests: &str| {
+        kubectl(&["-n", namespace, "apply", "-f", "-"], manifests).await;
+    };
+    // Without the annotation, as for its credentials.
+    let origins = format!(
+        "  annotations:\n    oauth-client-operator.dev/allowed-origins: {}\n",
+        double.url()
+    );
+    let config_map = |pem: &str| config_map(&double, pem).replace(&origins, "");
+    let app = async |path: &str| {
+        let client = oauth_client("app", &edited(path));
+        apply(
+            "shop",
+            &client.replace("providerRef:\n", "providerRef:\n    kind: ClusterOAuthProvider\n"),
+        )
+        .await;
+    };
+    let is = async |path: &str| {
+        let wanted = format!("https://app.example/{path}");
+        eventually(&format!("the client is {path}"), async || {
+            let clients = double.clients();
+            (clients.len() == 1 && clients.values().all(|client| client["redirect_uris"][0] == wanted)).then_some(())
+        })
+        .await;
+    };
+    // A tenant's ConfigMap of that name is none of the provider's.
+    apply("shop", &config_map(double.ca().unwrap())).await;
+    apply("shop", &provider).await;
+    app("one").await;
+    let reason = [
+        "-n",
+        "shop",
+        "get",
+        "oac",
+        "app",
+        "-o",
+        "jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}",
+    ];
+    eventually("the operator's namespace has none", async || {
+        (kubectl(&reason, "").await == "CredentialsMissing").then_some(())
+    })
+    .await;
+    apply("system", &config_map(double.ca().unwrap())).await;
+    is("one").await;
+
+    operator.stop().await.unwrap();
+    let moved = async || {
+        let output = tokio::process::Command::new(BINARY)
+            .args(["move", "--from", "system", "--to", "moved", "--timeout", "90"])
+            .env("KUBECONFIG", plane.kubeconfig())
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
+    };
+    // One that says something else is not overwritten.
+    apply("moved", &config_map("another")).await;
+    let (succeeded, said) = moved().await;
+    assert!(
+        !succeeded && said.contains("ConfigMap ca with certificates of a provider exists in both namespaces"),
+        "{said}"
+    );
+    kubectl(&["-n", "moved", "delete", "configmap", "ca"], "").await;
+    let (succeeded, said) = moved().await;
+    assert!(succeeded && said.contains("1 ConfigMaps with certificates"), "{said}");
+    let operator = start("moved").await;
+    app("two").await;
+    is("two").await;
+    let next = replaced(&double).await;
+    apply("moved", &config_map(next.pem())).await;
+    app("three").await;
+    is("three").await;
+    operator.stop().await.unwrap();
 }

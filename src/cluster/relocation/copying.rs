@@ -1,8 +1,13 @@
-//! The Secrets of a move: copied, compared, removed.
+//! The Secrets and ConfigMaps of a move: copied, compared, removed.
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
+use std::fmt::Debug;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{DeleteParams, ListParams, Preconditions};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::super::connect::within;
@@ -12,53 +17,77 @@ use super::super::secrets::SecretRevision;
 use super::{MoveError, Mover, failed, params};
 use crate::api::names;
 use crate::domain::bundle;
-use crate::domain::relocation::{BUNDLES, ROLES, Relocation, consents_to_the_same, same};
+use crate::domain::relocation::{BUNDLES, ROLES, Relocation, consents_to_the_same, same, trusts_the_same};
+
+/// A kind whose objects are copied.
+pub(super) trait Moved:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize
+{
+}
+
+impl Moved for Secret {}
+impl Moved for ConfigMap {}
 
 impl Mover {
     /// Copies the credentials of cluster providers that are not in the new namespace. The originals stay: they are not the operator's.
     pub(super) async fn copy_credentials(&self) -> Result<usize, MoveError> {
+        let copy = |source: &Secret| self.relocation.copy_of_credentials(source);
+        self.copy_consented("provider credentials", copy, consents_to_the_same)
+            .await
+    }
+
+    /// The same for the ConfigMaps with their authorities.
+    pub(super) async fn copy_config_maps(&self) -> Result<usize, MoveError> {
+        let copy = |source: &ConfigMap| self.relocation.copy_of_config_map(source);
+        self.copy_consented("certificates of a provider", copy, trusts_the_same)
+            .await
+    }
+
+    async fn copy_consented<K: Moved>(
+        &self,
+        what: &str,
+        copy: impl Fn(&K) -> K,
+        same: impl Fn(&K, &K) -> bool,
+    ) -> Result<usize, MoveError> {
         let selector = format!("{}=true", names::PROVIDER_CREDENTIALS);
+        let (kind, api) = (K::kind(&()), self.api::<K>(&self.relocation.to));
         let mut count = 0;
-        for head in self.list(&selector).await? {
-            let Some(source) = self.original(&head).await? else {
+        for name in self.list::<K>(&selector).await? {
+            let Some(source) = self.original::<K>(&name).await? else {
                 continue;
             };
-            let copy = self.relocation.copy_of_credentials(&source);
-            match within(self.secrets(&self.relocation.to).create(&params(), &copy)).await {
+            let copy = copy(&source);
+            match within(api.create(&params(), &copy)).await {
                 Ok(_) => {
                     self.written(true);
                     count += 1;
+                    continue;
                 }
-                Err(ApiError::AlreadyExists) => self.check_credentials(&head, &copy).await?,
-                Err(source) => return Err(self.not_copied(&head, source)),
+                Err(ApiError::AlreadyExists) => {}
+                Err(source) => return Err(self.not_copied::<K>(&name, source)),
+            }
+            // What is in the new namespace already may be used only if it is that of the old one: it may have been replaced, and the
+            // consent withdrawn, since an earlier move.
+            let existing = within(api.get(&name)).await;
+            if !same(&existing.map_err(|error| self.not_copied::<K>(&name, error))?, &copy) {
+                let Relocation { from, to } = &self.relocation;
+                return Err(MoveError::Refused(format!(
+                    "{kind} {name} with {what} exists in both namespaces and differs; compare the data, the label and the annotation {}, delete the \
+                     one in namespace {to} if the one in namespace {from} is right, then repeat the command",
+                    names::ALLOWED_ORIGINS
+                )));
             }
         }
         Ok(count)
     }
 
-    /// Credentials that are in the new namespace already may be used only if they are those of the old one: a token may have been
-    /// replaced, and a consent withdrawn, since an earlier move.
-    async fn check_credentials(&self, name: &str, copy: &Secret) -> Result<(), MoveError> {
-        let existing = within(self.secrets(&self.relocation.to).get(name)).await;
-        let existing = existing.map_err(|error| self.not_copied(name, error))?;
-        if consents_to_the_same(&existing, copy) {
-            return Ok(());
-        }
-        let Relocation { from, to } = &self.relocation;
-        Err(MoveError::Refused(format!(
-            "Secret {name} with provider credentials exists in both namespaces and differs; compare the data, the label and the annotation \
-             {}, delete the one in namespace {to} if the one in namespace {from} is right, then repeat the command",
-            names::ALLOWED_ORIGINS
-        )))
-    }
-
     /// Makes every record, suspect and CA bundle of the old namespace exist in the new one, a bundle before what refers to it. The versions that were copied.
     pub(super) async fn copy_records(&self) -> Result<Vec<(String, SecretRevision)>, MoveError> {
         let mut copied = Vec::new();
-        let mut names = self.list(BUNDLES).await?;
-        names.extend(self.list(ROLES).await?);
+        let mut names = self.list::<Secret>(BUNDLES).await?;
+        names.extend(self.list::<Secret>(ROLES).await?);
         for name in names {
-            if let Some(source) = self.original(&name).await? {
+            if let Some(source) = self.original::<Secret>(&name).await? {
                 self.copy(&name, &source).await?;
                 copied.push((name, SecretRevision::of(&source)));
             }
@@ -75,10 +104,10 @@ impl Mover {
                 return Ok(());
             }
             Err(ApiError::AlreadyExists) => {}
-            Err(error) => return Err(self.not_copied(name, error)),
+            Err(error) => return Err(self.not_copied::<Secret>(name, error)),
         }
         let existing = within(secrets.get(name)).await;
-        let existing = existing.map_err(|error| self.not_copied(name, error))?;
+        let existing = existing.map_err(|error| self.not_copied::<Secret>(name, error))?;
         if same(&existing, &copy) {
             return Ok(());
         }
@@ -90,7 +119,7 @@ impl Mover {
             )));
         }
         // The copy that was just read is older than this look, and the original still exists: no operator has used the copy.
-        if self.original(name).await?.is_none() {
+        if self.original::<Secret>(name).await?.is_none() {
             return Ok(());
         }
         let patch = json!({
@@ -129,24 +158,26 @@ impl Mover {
         Ok(changed)
     }
 
-    /// Names of the Secrets of the old namespace.
-    async fn list(&self, selector: &str) -> Result<Vec<String>, MoveError> {
-        let from = &self.relocation.from;
-        let found = heads(&self.secrets(from), ListParams::default().labels(selector)).await;
-        let found = found.map_err(|source| failed(format!("list Secrets in namespace {from}"), source))?;
+    /// Names of the objects of the old namespace.
+    async fn list<K: Moved>(&self, selector: &str) -> Result<Vec<String>, MoveError> {
+        let (from, kind) = (&self.relocation.from, K::kind(&()));
+        let found = heads(&self.api::<K>(from), ListParams::default().labels(selector)).await;
+        let found = found.map_err(|source| failed(format!("list {kind}s in namespace {from}"), source))?;
         Ok(found.iter().map(ResourceExt::name_any).collect())
     }
 
-    async fn original(&self, name: &str) -> Result<Option<Secret>, MoveError> {
-        let from = &self.relocation.from;
-        let found = within(self.secrets(from).get_opt(name)).await;
-        found.map_err(|source| failed(format!("get Secret {from}/{name}"), source))
+    async fn original<K: Moved>(&self, name: &str) -> Result<Option<K>, MoveError> {
+        let (from, kind) = (&self.relocation.from, K::kind(&()));
+        let found = within(self.api::<K>(from).get_opt(name)).await;
+        found.map_err(|source| failed(format!("get {kind} {from}/{name}"), source))
     }
 
-    fn not_copied(&self, name: &str, source: ApiError) -> MoveError {
-        failed(
-            format!("copy Secret {name} to namespace {}", self.relocation.to),
-            source,
-        )
+    fn api<K: Moved>(&self, namespace: &str) -> Api<K> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    fn not_copied<K: Moved>(&self, name: &str, source: ApiError) -> MoveError {
+        let step = format!("copy {} {name} to namespace {}", K::kind(&()), self.relocation.to);
+        failed(step, source)
     }
 }
