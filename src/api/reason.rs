@@ -74,8 +74,8 @@ reasons! {
     NotVerifiable => "Nothing to do. The message has the cause. To check the credentials, let the application authenticate.",
     /// The endpoints of the provider are known.
     Discovered => "Nothing to do.",
-    /// Work has begun and has not failed.
-    Progressing => "Wait. If it lasts, look at the log of the operator.",
+    /// Work has begun or waits for its turn, and has not failed.
+    Progressing => "Wait. If the message names a rate limit that is lower than what the provider allows, raise `spec.rateLimit` of the provider object. Otherwise, if it lasts, look at the log of the operator.",
     /// A failure that may be temporary; the operator retries.
     ProgressingWithRetry => "Read the message of the condition. Fix what it names, or wait for the next try.",
     /// `spec.suspend` is set: the operator processes only deletion.

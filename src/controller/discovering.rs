@@ -24,11 +24,7 @@ impl Context {
         }
         let (uid, fingerprint) = (&provider.uid, &provider.fingerprint);
         let found = self.discovery.look(&self.transport, uid, fingerprint, &provider.target);
-        let found = found.await;
-        if let Err(error) = &found {
-            self.pauses.note(uid, error);
-        }
-        found
+        found.await.map_err(|error| self.pauses.noted(uid, error))
     }
 
     /// The endpoints that count: what the look found, or what was found before if the look failed in a way that may pass.

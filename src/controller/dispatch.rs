@@ -164,7 +164,11 @@ impl Dispatcher {
     }
 
     fn permit_came(&mut self, key: Key) {
-        if self.slots.get_mut(&key).is_some_and(Slot::on_permit) {
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        if slot.on_permit() {
+            if let Some(timer) = slot.timer.take() {
+                self.timers.try_remove(&timer);
+            }
             self.queue(key);
         }
     }
@@ -221,8 +225,9 @@ impl Dispatcher {
                     "the operator failed while working on this object",
                 ))
             });
-            cx.metrics.reconciled(outcome(&end), begun.elapsed());
-            let (written, turn) = (world.written(), world.left_for());
+            let turn = world.left_for().filter(|_| pass.waits() && end != End::Gone);
+            cx.metrics.reconciled(outcome(&end, turn.is_some()), begun.elapsed());
+            let written = world.written();
             let _ = ended.send(Ended {
                 key,
                 end,
@@ -242,7 +247,7 @@ impl Dispatcher {
             begun,
         } = ended;
         let Some(slot) = self.slots.get_mut(&key) else { return };
-        let failed = matches!(end, End::Retry(_));
+        let failed = failure(&end, turn.is_some()).is_some();
         let settled = matches!(&end, End::Retry(failure) if is_settled(failure));
         let after = slot.finish(failed, written);
         // A failure that its status does not show would be forgotten by a restart.
@@ -252,10 +257,22 @@ impl Dispatcher {
         };
         if let Some(turn) = turn {
             slot.leave(turn);
-            return match after {
-                After::Pass => self.queue(key),
-                After::End | After::Soon => self.cx.queue.enter(&key, Work::Waiting),
+            if after == After::Pass || slot.on_permit() {
+                return self.queue(key);
+            }
+            self.cx.queue.enter(&key, Work::Waiting);
+            // A deletion is judged when its time is over, wherever it stands in the queue.
+            let wait = |failure: &Failure| {
+                let within = failure.look_within();
+                within.or_else(|| backoff::delay(failure, slot.failures(), self.cx.chance()))
             };
+            if let End::Retry(failure) = &end
+                && let Some(wait) = wait(failure)
+            {
+                let wait = self.cx.clock.real(wait).max(Duration::from_millis(10));
+                slot.timer = Some(self.timers.insert(key, wait));
+            }
+            return;
         }
         if slot.looked_deep() && (!failed || settled || unsettled()) {
             self.cx.comparisons.compared(&key, begun);
@@ -296,10 +313,19 @@ fn is_settled(failure: &Failure) -> bool {
     matches!(failure.reason, Reason::SecretExpired | Reason::NotVerifiable)
 }
 
-fn outcome(end: &End) -> Outcome {
+/// How a pass ended, which may have ended to wait for its permit.
+fn outcome(end: &End, waits: bool) -> Outcome {
+    match failure(end, waits) {
+        None => Outcome::Settled,
+        Some(failure) => failure.class.into(),
+    }
+}
+
+/// What the pass failed by. Whoever waits has not failed, but is looked at within a time.
+fn failure(end: &End, waits: bool) -> Option<&Failure> {
     match end {
-        End::Rest | End::Gone => Outcome::Settled,
-        End::Retry(failure) => failure.class.into(),
+        End::Rest | End::Gone => None,
+        End::Retry(failure) => Some(failure).filter(|failure| !waits || failure.look_within().is_none()),
     }
 }
 

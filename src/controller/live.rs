@@ -25,7 +25,7 @@ use crate::domain::failure::Failure;
 use crate::domain::identity::object_key;
 use crate::domain::metadata::hex;
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::pass::{Operator, Pause, Provider};
+use crate::domain::pass::{Operator, Pause, Provider, Queued};
 use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
@@ -61,7 +61,7 @@ pub(super) struct Live<'a> {
     /// Whether the pass has sent something that changes the cluster or the provider.
     has_written: AtomicBool,
     /// What is known of the permits that the pass needs.
-    permitting: limits::Permitting,
+    permitting: limits::Permitting<'a>,
 }
 
 impl Deref for Live<'_> {
@@ -347,7 +347,7 @@ impl World for Live<'_> {
         lock(&self.proven_templates).insert(template.to_owned(), ());
     }
 
-    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Option<Permit>> {
+    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Result<Permit, Queued>> {
         self.permitted(object, provider)
     }
 

@@ -30,15 +30,6 @@ pub struct Pass<'a, W: World> {
     call: Option<Box<ManagementCall>>,
 }
 
-/// Whether an effect may begin.
-enum Admitted {
-    Yes,
-    /// Not any more.
-    No,
-    /// In another pass, when there is a permit.
-    Later,
-}
-
 impl<'a, W: World> Pass<'a, W> {
     /// A pass over `object`, with what the watches know of its surroundings.
     pub fn new(world: &'a W, object: Arc<OAuthClient>, deep: bool) -> Self {
@@ -73,6 +64,11 @@ impl<'a, W: World> Pass<'a, W> {
         (self.world, self.permit.as_ref(), self.claim.as_ref())
     }
 
+    /// Whether it ended, or ends, because its permit to call the provider has not come.
+    pub(super) fn waits(&self) -> bool {
+        self.state.waits()
+    }
+
     /// Runs until there is nothing more to do.
     pub(super) async fn run(&mut self) -> End {
         loop {
@@ -91,16 +87,12 @@ impl<'a, W: World> Pass<'a, W> {
         tracing::debug!(object = %self.key, row = ?decision.row, next = ?decision.next, "step");
         match decision.next {
             Next::Do(effect) => {
-                match self.admits(&effect).await {
-                    Admitted::Yes => {
-                        Box::pin(self.perform(effect)).await;
-                        self.note();
-                        if !self.state.needs_claim() {
-                            self.claim = None;
-                        }
+                if self.admits(&effect).await {
+                    Box::pin(self.perform(effect)).await;
+                    self.note();
+                    if !self.state.needs_claim() {
+                        self.claim = None;
                     }
-                    Admitted::No => {}
-                    Admitted::Later => return Some(End::Rest),
                 }
                 None
             }
@@ -125,28 +117,27 @@ impl<'a, W: World> Pass<'a, W> {
         pass::next(&seen, &self.state)
     }
 
-    /// Takes what the effect needs, last thing before it begins.
+    /// Takes what the effect needs, last thing before it begins. Whether it may.
     ///
     /// Thousands of passes may wait here for a permit at the same time, so nothing of an effect takes room yet.
-    async fn admits(&mut self, effect: &Effect) -> Admitted {
+    async fn admits(&mut self, effect: &Effect) -> bool {
         let admission = effect.admission();
         if admission == Admission::Free {
             self.permit = None;
-            return Admitted::Yes;
+            return true;
         }
         if self.permit.is_none()
             && let Some(provider) = Box::pin(self.provider_to_ask()).await
         {
-            self.permit = Box::pin(self.world.permit(self.state.object(), &provider)).await;
-            if self.permit.is_none() {
-                return Admitted::Later;
+            match Box::pin(self.world.permit(self.state.object(), &provider)).await {
+                Ok(permit) => self.permit = Some(permit),
+                Err(queued) => {
+                    self.state.queued(queued);
+                    return false;
+                }
             }
         }
-        if admission != Admission::PermitAndLeadership || self.world.may_begin() {
-            Admitted::Yes
-        } else {
-            Admitted::No
-        }
+        admission != Admission::PermitAndLeadership || self.world.may_begin()
     }
 
     /// The provider whose permit is needed; that of a client which is managed without its credentials is looked up here.

@@ -56,15 +56,25 @@ impl Pauses {
         lasting.count()
     }
 
-    /// Takes in how a call to a provider ended.
-    pub(super) fn note(&self, provider: &str, error: &CallError) {
+    /// Takes in how a call to a provider ended. If that asks for a pause, the message then says until when nothing is sent.
+    pub(super) fn noted(&self, provider: &str, mut error: CallError) -> CallError {
+        if self.note(provider, &error)
+            && let Some(pause) = self.of(provider)
+        {
+            error.failure.message = format!("{}; {}", error.failure.message, pause.nothing_is_sent());
+        }
+        error
+    }
+
+    /// Whether a call that ended so asks for a pause.
+    fn note(&self, provider: &str, error: &CallError) -> bool {
         let asks = match error.status {
             Some(status) => matches!(status, 429 | 503),
             // The token endpoint asked for it: the call itself was not sent.
             None => error.failure.class == Class::Transient,
         };
         let Some(wait) = error.failure.retry_after.filter(|wait| asks && !wait.is_zero()) else {
-            return;
+            return false;
         };
         let wait = self.clock.real(wait.min(LONGEST_WISH));
         let end = End {
@@ -76,6 +86,7 @@ impl Pauses {
         if ends.get(provider).is_none_or(|known| known.at < end.at) {
             ends.insert(provider.to_owned(), end);
         }
+        true
     }
 
     /// Forgets the provider objects that do not exist any more.
@@ -101,6 +112,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::domain::failure::Failure;
+    use crate::domain::status::rfc3339;
 
     use super::*;
 
@@ -142,6 +154,36 @@ mod tests {
             pauses.note("a", &error);
             assert!(pauses.of("a").is_none(), "{error:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t148_whoever_is_asked_to_wait_says_until_when() {
+        let pauses = Pauses::new(Clock::default());
+        let year = 365 * 24 * 3600;
+        let told = pauses.noted("a", answer(503, Some(year))).failure.message;
+        let pause = pauses.of("a").unwrap();
+        assert_eq!(pause.rest, LONGEST_WISH, "no provider is left alone for a year");
+        assert_eq!(
+            told,
+            format!("x; nothing is sent to it before {}", rfc3339(pause.until))
+        );
+        assert_eq!(
+            pauses.noted("a", answer(429, Some(1))).failure.message,
+            told,
+            "the longer one counts"
+        );
+        assert_eq!(
+            pauses.noted("b", answer(429, None)).failure.message,
+            "x",
+            "it does not say how long"
+        );
+        let lost = CallError {
+            status: None,
+            effect: Effect::Unknown,
+            ..answer(429, None)
+        };
+        assert_eq!(pauses.noted("b", lost).failure.message, "x");
+        assert!(pauses.of("b").is_none(), "an answer that is lost asks for nothing");
     }
 
     #[tokio::test(start_paused = true)]

@@ -67,21 +67,6 @@ impl Permits {
         self.enqueue(provider, namespace, limits).wait().await
     }
 
-    /// The same, for whoever has other work: `None` if there is no permit within `longest`. What is not taken costs the others
-    /// nothing.
-    pub(super) async fn acquire_within(
-        &self,
-        provider: &Arc<str>,
-        namespace: &Arc<str>,
-        limits: Limits,
-        longest: Duration,
-    ) -> Option<Permit> {
-        if self.until_start(provider, limits) > longest {
-            return None;
-        }
-        self.enqueue(provider, namespace, limits).wait_within(longest).await
-    }
-
     /// Stands in the queue for a permit, for as long as the answer lives.
     pub(super) fn enqueue(&self, provider: &Arc<str>, namespace: &Arc<str>, limits: Limits) -> Arc<Turn> {
         let turn = Arc::new(Turn::new(provider.clone()));
@@ -198,12 +183,15 @@ impl Permits {
         });
     }
 
-    /// How long it is until the rate allows the next call.
-    fn until_start(&self, provider: &str, limits: Limits) -> Duration {
+    /// About how long a place in the queue has to wait for the rate, if nobody leaves and no namespace joins; `None`: it has come, or there
+    /// is no rate.
+    pub(super) fn until_turn(&self, turn: &Turn, namespace: &str) -> Option<Duration> {
         let lanes = self.lock();
-        let last = lanes.get(provider).and_then(|lane| lane.last_start);
-        let start = last.map(|last| last + limits.spacing);
-        start.map_or(Duration::ZERO, |start| start.saturating_duration_since(Instant::now()))
+        let lane = lanes.get(turn.provider())?;
+        let start = lane.next_start()?;
+        let before = u32::try_from(lane.before(turn, namespace)?).unwrap_or(u32::MAX);
+        let wait = lane.limits.spacing.saturating_mul(before);
+        Some(start.saturating_duration_since(Instant::now()).saturating_add(wait))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Lane>> {
@@ -230,6 +218,17 @@ impl Lane {
     fn next_start(&self) -> Option<Instant> {
         let spacing = Some(self.limits.spacing).filter(|spacing| !spacing.is_zero())?;
         Some(self.last_start? + spacing)
+    }
+
+    /// How many of those that wait come before this place, as the turns are now.
+    fn before(&self, turn: &Turn, namespace: &str) -> Option<usize> {
+        let own = self.turns.iter().position(|(name, _)| **name == *namespace)?;
+        let (_, waiters) = self.turns.get(own)?;
+        // Mostly it is the last one.
+        let round = waiters.iter().rposition(|waiter| std::ptr::eq(waiter.as_ptr(), turn))?;
+        let others = self.turns.iter().enumerate().filter(|(at, _)| *at != own);
+        let earlier = others.map(|(at, (_, waiters))| waiters.len().min(round + usize::from(at < own)));
+        Some(round + earlier.sum::<usize>())
     }
 
     /// Notes that a call begins. One that begins a little late does not delay those after it.

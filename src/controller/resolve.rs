@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::{ProviderKind, ProviderSettings, Reason};
 use crate::cluster::ProviderKey;
 use crate::domain::failure::{Class, Failure};
-use crate::domain::pass::Provider;
+use crate::domain::pass::{Provider, Rate};
 use crate::domain::target::{Deadlines, Location, Target};
 use crate::domain::{duration, metadata, profile};
 
@@ -87,29 +87,40 @@ pub(super) async fn resolve(
     })
 }
 
+/// The rate that a provider object allows, or its profile, and by how much calls are begun more slowly.
+fn allowed(settings: &ProviderSettings) -> Option<(Rate, f64)> {
+    let limit = settings.rate_limit.as_ref();
+    let rate = |count: i32, period: Duration| {
+        let count = u32::try_from(count).ok().filter(|count| *count > 0)?;
+        Some(Rate { count, period })
+    };
+    let per = limit.and_then(|limit| limit.per.as_ref()).and_then(|per| {
+        let period = duration::parse(&per.period)?.min(LONGEST_PERIOD);
+        // Calls do not arrive as evenly as they begin.
+        Some((rate(per.count, period)?, MARGIN))
+    });
+    per.or_else(|| {
+        let own = limit.and_then(|limit| limit.per_minute).filter(|count| *count > 0);
+        let preset = || i32::try_from(settings.profile.preset().per_minute?).ok();
+        Some((rate(own.or_else(preset)?, Duration::from_mins(1))?, 1.0))
+    })
+}
+
+/// The rate that a provider object allows, or its profile.
+pub(super) fn rate(settings: &ProviderSettings) -> Option<Rate> {
+    allowed(settings).map(|(rate, _)| rate)
+}
+
 /// Bounds on calls to a provider.
 pub(super) fn limits(settings: &ProviderSettings) -> Limits {
     let limit = settings.rate_limit.clone().unwrap_or_default();
-    let spacing = |count: i32, period: Duration| {
-        let count = u32::try_from(count).ok().filter(|count| *count > 0)?;
-        Some(period / count)
-    };
-    let per = limit.per.and_then(|per| {
-        let period = duration::parse(&per.period)?.min(LONGEST_PERIOD);
-        // Calls do not arrive as evenly as they begin.
-        Some(spacing(per.count, period)?.mul_f64(MARGIN))
-    });
-    let per_minute = || {
-        let own = limit.per_minute.filter(|count| *count > 0);
-        let preset = || i32::try_from(settings.profile.preset().per_minute?).ok();
-        spacing(own.or_else(preset)?, Duration::from_mins(1))
-    };
+    let spacing = |(rate, margin): (Rate, f64)| (rate.period / rate.count).mul_f64(margin);
     let concurrency = limit.concurrency.and_then(|n| usize::try_from(n).ok());
     let concurrency = concurrency.unwrap_or(CONCURRENCY);
     Limits {
         concurrency,
         share: concurrency,
-        spacing: per.or_else(per_minute).unwrap_or_default(),
+        spacing: allowed(settings).map(spacing).unwrap_or_default(),
     }
 }
 

@@ -96,10 +96,12 @@ impl Slot {
         self.enqueue(false)
     }
 
-    /// The permit has come for which its last pass ended. Whether the object is to be queued.
+    /// A permit has come for the object. Whether it is to be queued: not if a pass has taken the place in the queue meanwhile, which knows
+    /// of the permit, or has given it up and failed since.
     #[must_use]
     pub(super) fn on_permit(&mut self) -> bool {
-        self.enqueue(false)
+        let waits = self.turn.as_ref().is_some_and(|turn| turn.has_come());
+        waits && self.enqueue(false)
     }
 
     /// The pass that ended did so to wait for a permit. If it was to look deep, the next one has to.
@@ -294,21 +296,51 @@ mod tests {
         }
     }
 
-    #[test]
-    fn t256_a_deep_look_that_ended_to_wait_for_a_permit_is_made_when_the_permit_comes() {
+    fn places() -> (super::super::permits::Permit, Arc<Turn>) {
         let limits = super::super::permits::Limits {
             concurrency: 1,
             share: 1,
             spacing: std::time::Duration::ZERO,
         };
-        let turn = super::super::permits::Permits::default().enqueue(&"p".into(), &"a".into(), limits);
+        let permits = super::super::permits::Permits::default();
+        let first = permits.enqueue(&"p".into(), &"a".into(), limits);
+        (first.take().unwrap(), permits.enqueue(&"p".into(), &"a".into(), limits))
+    }
+
+    #[test]
+    fn t256_a_deep_look_that_ended_to_wait_for_a_permit_is_made_when_the_permit_comes() {
+        let (first, turn) = places();
         let mut slot = Slot::default();
         assert!(slot.on_trigger(Cause::Provider));
         assert!(slot.start());
         assert_eq!(slot.finish(false, Vec::new()), After::End);
         slot.leave(turn);
+        assert!(!slot.on_permit(), "it has not come");
+        drop(first);
         assert!(slot.on_permit() && !slot.on_permit(), "it stands in the queue once");
         assert!(slot.start());
         assert_eq!(slot.failures(), 0);
+    }
+
+    /// The pass that a trigger began has taken the place, and failed before it needed the permit.
+    #[test]
+    fn t363_a_permit_that_comes_late_ends_no_wait_after_a_failure() {
+        let (first, turn) = places();
+        let mut slot = at_work();
+        assert_eq!(slot.finish(false, Vec::new()), After::End);
+        slot.leave(turn);
+        assert!(slot.on_trigger(shows("1")));
+        slot.start();
+        let taken = slot.turn.take().unwrap();
+        drop(first);
+        assert!(taken.has_come());
+        assert!(!slot.on_permit());
+        assert_eq!(
+            slot.finish(true, Vec::new()),
+            After::End,
+            "no other pass follows at once"
+        );
+        assert!(!slot.on_permit(), "it waits for its next try");
+        assert!(slot.on_timer());
     }
 }

@@ -6,16 +6,15 @@
 
 mod deletion;
 mod label;
+mod places;
+mod run;
 mod suspects;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use crate::api::{ManagementMode, OAuthClient, Reason};
-use crate::cluster::{Key, Role, SecretMeta, SecretRevision};
+use crate::api::{ManagementMode, Reason};
+use crate::cluster::{Role, SecretMeta, SecretRevision};
 use crate::domain::backoff;
 use crate::domain::claim::Withheld;
 use crate::domain::failure::{Class, Failure};
@@ -27,13 +26,16 @@ use crate::floods;
 use crate::metrics::SuspectResult;
 
 use super::claim;
-use super::context::Context;
-use super::live::Live;
 use super::management;
 use super::world::World;
 
+pub(super) use places::Places;
+pub(super) use run::run;
+
 /// Time between two looks at the records, in memory.
 const EVERY: Duration = Duration::from_secs(30);
+/// Time between two looks at a record that waits for a permit, which is looked at anyhow when the permit comes.
+const WAITING: Duration = Duration::from_mins(10);
 
 /// What the sweeper remembers of the records, by the name of their Secret. Instants are times since the sweeper began.
 pub type SweepState = HashMap<Box<str>, SweepEntry>;
@@ -71,6 +73,8 @@ enum Look {
     Settled(SuspectResult),
     /// This process may begin nothing more.
     Stopped,
+    /// It waits for a permit to call the provider.
+    Waits,
     /// A suspect, and how long it is left alone; it was tried, or has just been met.
     Suspect { provider: Box<str>, tried: bool },
 }
@@ -91,52 +95,8 @@ enum Ended {
     Unknown(Failure),
     /// This process may begin nothing more.
     Stopped,
-}
-
-/// Sweeps until told to stop.
-pub(super) async fn run(cx: Arc<Context>) {
-    let mut looks = SweepState::new();
-    let begun = Instant::now();
-    loop {
-        tokio::select! {
-            () = cx.stopping.cancelled() => return,
-            () = cx.clock.sleep(EVERY) => {}
-        }
-        if !cx.leadership.leads() || !cx.is_complete() {
-            continue;
-        }
-        let mut metas = cx.index.records_and_suspects();
-        // Labels first: nothing is deregistered before all records carry them.
-        metas.sort_by_key(|meta| !label::is_missing(meta));
-        let names: HashSet<&str> = metas.iter().map(|meta| &*meta.name).collect();
-        looks.retain(|name, _| names.contains(&**name));
-        for meta in metas {
-            if cx.stopping.is_cancelled() || !cx.leadership.leads() {
-                break;
-            }
-            let now = cx.clock.since(begun);
-            // Nobody waits for it, so it has a turn of its own.
-            let world = Live::new(&cx, &meta.namespace);
-            if due(&world, &meta, &looks).is_some_and(|at| at <= now) {
-                let look = sweep(&world, &meta, &mut looks, now, cx.chance());
-                let settled = tokio::select! {
-                    settled = look => settled,
-                    // It waits, and has begun nothing that must end.
-                    () = world.given_up() => return,
-                };
-                if let Some(result) = settled {
-                    cx.metrics.suspect_settled(result);
-                    // An own deletion causes no event that wakes it.
-                    cx.comparisons.settled(owner(&meta, |uid| cx.clients.by_uid(uid)));
-                }
-            }
-        }
-    }
-}
-
-/// The object that a suspect is about, if it lives.
-fn owner(meta: &SecretMeta, find: impl Fn(&str) -> Option<Arc<OAuthClient>>) -> Option<Key> {
-    meta.concerns().and_then(find).map(|object| Key::of(&object))
+    /// It waits for a permit to call the provider.
+    Waits,
 }
 
 /// When a record or suspect is to be looked at: at once, later, or not before it changes.
@@ -216,6 +176,13 @@ pub async fn sweep<W: World>(
             ..looked(Some(
                 now + backoff::suspect_delay(if tried { failures } else { 0 }, chance),
             ))
+        },
+        Look::Waits => SweepEntry {
+            failures: failures - 1,
+            provider: before
+                .and_then(|before| before.provider)
+                .map(|(provider, _)| (provider.clone(), world.provider_revision(&provider))),
+            ..looked(Some(now + WAITING))
         },
         Look::Later(failure) => later(failure),
         Look::NotRemoved(failure) => SweepEntry {
@@ -303,8 +270,7 @@ async fn end<W: World>(world: &W, record: &Record, own: &str) -> Ended {
     };
     // One permit covers the whole chain: discovery, token and DELETE.
     let Some(_permit) = world.permit_for(record, provider.as_deref()).await else {
-        let text = "the provider is busy with other calls";
-        return Ended::Unknown(Failure::new(Class::Transient, Reason::ProgressingWithRetry, text));
+        return Ended::Waits;
     };
     if !may_begin(world) {
         return Ended::Stopped;

@@ -16,7 +16,7 @@ use crate::domain::breaker::BreakerKind;
 use crate::domain::claim::Named;
 use crate::domain::failure::Failure;
 use crate::domain::outcome::{CallError, Deletion};
-use crate::domain::pass::{Operator, Pause, Provider, Row};
+use crate::domain::pass::{Operator, Pause, Provider, Queued, Row};
 use crate::domain::probe::Probed;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
@@ -167,9 +167,9 @@ pub trait World: Send + Sync {
     fn is_proven(&self, template: &str) -> bool;
     /// Notes that it has.
     fn prove(&self, template: &str);
-    /// A permit to call it; `None`: the pass ends here, and another one begins with the permit.
-    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Option<Self::Permit>>;
-    /// A permit to call the provider of a recorded client, whose provider object may be gone; `None`: it was too busy for a while.
+    /// A permit to call it; an error: the pass ends here, and another one begins with the permit.
+    fn permit(&self, object: &OAuthClient, provider: &Provider) -> impl Answer<Result<Self::Permit, Queued>>;
+    /// A permit to call the provider of a recorded client, whose provider object may be gone; `None`: another look begins with the permit.
     fn permit_for(&self, record: &Record, provider: Option<&Provider>) -> impl Answer<Option<Self::Permit>>;
     /// Its endpoints.
     fn discover(&self, provider: &Provider) -> impl Answer<Result<Endpoints, CallError>>;

@@ -25,6 +25,19 @@ pub fn parse(text: &str) -> Option<Duration> {
     (!text.is_empty()).then_some(total)
 }
 
+/// The same the other way round, in whole seconds.
+#[must_use]
+pub fn text(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
+    let parts = parts.iter().filter(|(number, _)| *number > 0);
+    let text = parts
+        .map(|(number, unit)| format!("{number}{unit}"))
+        .collect::<Vec<_>>()
+        .concat();
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +53,10 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(Duration::from_millis(millis)), "{text}");
         }
+        for same in ["90m", "24h", "1h30m5s", "0s"] {
+            assert_eq!(parse(&text(parse(same).unwrap())), parse(same), "{same}");
+        }
+        assert_eq!(text(Duration::from_hours(1)), "1h");
         for text in ["", "5", "s", "1d", "-1s", "1.5s", "99999999999999999999s"] {
             assert_eq!(parse(text), None, "{text}");
         }

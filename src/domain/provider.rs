@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::api::Reason;
 
+use super::duration;
 use super::failure::{Class, Failure};
 use super::target::{Endpoints, Target};
 use super::time::rfc3339;
@@ -19,14 +20,56 @@ pub struct Pause {
 }
 
 impl Pause {
+    /// Until when the provider is left alone.
+    #[must_use]
+    pub fn nothing_is_sent(self) -> String {
+        format!("nothing is sent to it before {}", rfc3339(self.until))
+    }
+
     /// Why nothing is sent while it lasts.
     #[must_use]
     pub fn failure(self, reason: Reason) -> Failure {
         let text = format!(
-            "the provider asked the operator to slow down, so nothing is sent to it before {}",
-            rfc3339(self.until)
+            "the provider asked the operator to slow down, so {}",
+            self.nothing_is_sent()
         );
         Failure::new(Class::Transient, reason, text).after(Some(self.rest))
+    }
+}
+
+/// A rate that a provider object allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Calls.
+    pub count: u32,
+    /// The time for so many.
+    pub period: Duration,
+}
+
+/// A call that has to wait for its turn, because others come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The rate that makes it wait, and about when its turn comes, in seconds since the epoch; `None`: it waits for a moment, because
+    /// as many calls are under way as may be.
+    pub rate: Option<(Rate, i64)>,
+}
+
+/// How the reason for a wait begins.
+pub(super) const WAITS: &str = "the client waits for its turn";
+
+impl Rate {
+    /// Why a call waits, as it is said for as long as the limit stays the same.
+    pub(super) fn waits(self) -> String {
+        format!(
+            "{WAITS}: the rate limit of the provider object is {} calls per {}",
+            self.count,
+            duration::text(self.period)
+        )
+    }
+
+    /// The same, and about when the wait is over.
+    pub(super) fn waits_until(self, until: i64) -> String {
+        format!("{}; its turn is expected at about {}", self.waits(), rfc3339(until))
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use kube::ResourceExt;
 use kube::api::ListParams;
+use oauth_client_operator::api::OAuthClient;
 use serde_json::json;
 use testbed::providers::{Fault, Persona, Reply, ScriptableProvider};
 use testbed::site::{consented, oauth_client, oauth_provider};
@@ -48,7 +50,7 @@ async fn t255_a_wait_that_a_token_endpoint_asks_for_holds_for_every_client_of_th
         let list = stage.clients().list(&ListParams::default()).await.unwrap();
         let waits = list.items.iter().filter_map(|object| condition(object, "Ready"));
         let waits = waits.filter(|ready| ready.message.contains("nothing is sent to it before 20"));
-        (waits.count() >= CLIENTS - 1).then_some(())
+        (waits.count() == CLIENTS).then_some(())
     })
     .await;
     busy.store(false, Ordering::Relaxed);
@@ -97,4 +99,65 @@ async fn t256_an_object_that_waits_for_a_permit_is_deleted_at_once_and_a_limit_t
     stage.apply(&oauth_provider(&provider(100_000))).await;
     stage.ready(&waiting[1]).await;
     assert_eq!(double.clients().len(), 2);
+}
+
+/// Ten calls in ten minutes, at ten times the speed: one every six seconds.
+#[tokio::test]
+async fn t360_a_deletion_that_waits_ends_in_time_and_the_sweeper_ends_its_tombstone_while_others_wait() {
+    const WAITING: usize = 40;
+    let double = ScriptableProvider::start(Persona::Plain).await.unwrap();
+    let stage = Stage::with("low-rate", |options| options.args.push("--time-scale=10".to_owned())).await;
+    let provider = format!("issuer: {}\n", double.url());
+    stage.apply(&oauth_provider(&provider)).await;
+    stage
+        .apply(&oauth_client("deleted", &format!("{CLIENT}\ndeletionTimeout: 40s")))
+        .await;
+    let client_id = stage.ready("deleted").await.status.unwrap().client_id.unwrap();
+    let limited = format!("{provider}rateLimit: {{per: {{count: 10, period: 10m}}}}\n");
+    stage.apply(&oauth_provider(&limited)).await;
+    stage.apply(&clients(WAITING)).await;
+    let waiting = eventually("clients say that they wait", async || {
+        let list = stage.clients().list(&ListParams::default()).await.unwrap();
+        let waits = list.items.into_iter().filter(|object| {
+            let ready = condition(object, "Ready");
+            ready.is_some_and(|ready| ready.reason == "Progressing")
+        });
+        let waits: Vec<_> = waits.collect();
+        (waits.len() >= WAITING - 5).then_some(waits)
+    })
+    .await;
+    let ready = condition(&waiting[0], "Ready").unwrap();
+    assert!(
+        ready.message.starts_with(
+            "the client waits for its turn: the rate limit of the provider object is 10 calls per 10m; its turn is expected at about 20"
+        ),
+        "{}",
+        ready.message
+    );
+    let begun = Instant::now();
+    stage.kubectl(&["delete", "oac", "deleted", "--wait=false"]).await;
+    stage.gone("deleted").await;
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(20), "it waited for {took:?}");
+    assert!(stage.warned("deleted", "DeletionTimedOut").await.contains(&client_id));
+    assert!(double.clients().contains_key(&client_id), "nothing was sent");
+    eventually("the sweeper deregisters the client", async || {
+        (!double.clients().contains_key(&client_id)).then_some(())
+    })
+    .await;
+    let last = waiting.iter().max_by_key(|object| expected(object)).unwrap();
+    let now = stage.oauth_client(&last.name_any()).await;
+    assert_eq!(
+        (now.resource_version(), double.clients().len() < WAITING),
+        (last.resource_version(), true),
+        "others wait, and have nothing more to say"
+    );
+}
+
+/// When its turn is expected.
+fn expected(object: &OAuthClient) -> String {
+    let message = condition(object, "Ready")
+        .map(|ready| ready.message.clone())
+        .unwrap_or_default();
+    message.rsplit(' ').next().unwrap_or_default().to_owned()
 }

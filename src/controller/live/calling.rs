@@ -42,7 +42,7 @@ impl Context {
 }
 
 impl Live<'_> {
-    /// Calls the provider, unless it asked for a pause, and notes the pause that its answer asks for.
+    /// Calls the provider, unless it asked for a pause, and takes in the pause that its answer asks for.
     pub(super) async fn calling<T>(
         &self,
         operation: Operation,
@@ -51,9 +51,8 @@ impl Live<'_> {
         self.unless_paused()?;
         let begun = Instant::now();
         let before = self.refusals();
-        let result = call.await;
+        let result = call.await.map_err(|error| self.noted(error));
         self.note_tokens(before.as_ref());
-        self.note_pause(&result);
         self.counted(operation, begun, result)
     }
 
@@ -141,9 +140,12 @@ impl Live<'_> {
         }
     }
 
-    pub(super) fn note_pause<T>(&self, result: &Result<T, CallError>) {
-        if let (Some((provider, _)), Err(error)) = (&*lock(&self.provider), result) {
-            self.pauses.note(provider, error);
+    /// Takes in the pause that an answer asks for.
+    fn noted(&self, error: CallError) -> CallError {
+        let provider = lock(&self.provider).as_ref().map(|(uid, _)| uid.clone());
+        match provider {
+            Some(provider) => self.pauses.noted(&provider, error),
+            None => error,
         }
     }
 

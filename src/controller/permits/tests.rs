@@ -85,7 +85,7 @@ async fn t153_whoever_has_other_work_waits_no_longer_than_it_says_and_takes_noth
     let permits = Permits::default();
     let soon = async |limits| {
         let longest = Duration::from_secs(5);
-        permits.acquire_within(&provider, &a, limits, longest).await
+        permits.enqueue(&provider, &a, limits).wait_within(longest).await
     };
     let held = permits.acquire(&provider, &b, ONE).await;
     let begun = Instant::now();
@@ -98,10 +98,10 @@ async fn t153_whoever_has_other_work_waits_no_longer_than_it_says_and_takes_noth
         ..ONE
     };
     drop(soon(slow).await.unwrap());
+    let begun = Instant::now();
     for _ in 0..3 {
         assert!(soon(slow).await.is_none(), "the rate allows no call so soon");
     }
-    let begun = Instant::now();
     drop(permits.acquire(&provider, &b, slow).await);
     assert_eq!(begun.elapsed(), Duration::from_mins(1), "no call was begun meanwhile");
     assert_eq!(permits.lock().values().map(|lane| lane.in_use).sum::<usize>(), 0);
@@ -185,6 +185,42 @@ async fn t256_a_waiter_that_does_something_else_is_called_when_its_permit_comes(
     assert_eq!(permits.counts(), (1, 0));
     drop(turn);
     assert_eq!(permits.counts(), (0, 0), "a permit that nobody took is free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t362_the_end_of_a_wait_for_the_rate_is_known() {
+    let (provider, a, b) = names();
+    let permits = Permits::default();
+    let minutes = |turn: &Turn, namespace| permits.until_turn(turn, namespace).map(|wait| wait.as_secs() / 60);
+    let held = permits.acquire(&provider, &a, ONE).await;
+    let crowded = permits.enqueue(&provider, &a, ONE);
+    assert_eq!(minutes(&crowded, &a), None, "no rate makes it wait");
+    drop((held, crowded));
+    drop(permits.acquire(&provider, &a, SLOW).await);
+    let of_a: Vec<_> = (0..4).map(|_| permits.enqueue(&provider, &a, SLOW)).collect();
+    let of_b: Vec<_> = (0..2).map(|_| permits.enqueue(&provider, &b, SLOW)).collect();
+    let told = |turns: &[Arc<Turn>], namespace| turns.iter().map(|turn| minutes(turn, namespace)).collect::<Vec<_>>();
+    let expected = [[3, 9, 15, 18].map(Some).to_vec(), [6, 12].map(Some).to_vec()];
+    assert_eq!([told(&of_a, &a), told(&of_b, &b)], expected);
+    let begun = Instant::now();
+    for (turn, minutes) in of_a.iter().zip([3, 9, 15, 18]) {
+        drop(turn.wait().await);
+        assert_eq!(begun.elapsed().as_secs(), minutes * 60);
+    }
+    assert_eq!(minutes(&of_a[0], &a), None, "it has come");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t361_whoever_does_something_else_is_called_although_the_permit_came_before() {
+    let (provider, a, _) = names();
+    let permits = Permits::default();
+    let (sender, mut called) = tokio::sync::mpsc::unbounded_channel();
+    let turn = permits.enqueue(&provider, &a, SLOW);
+    assert!(turn.has_come());
+    let key = crate::cluster::Key::new("", "provider");
+    turn.call(Calls { key, sender });
+    assert_eq!(called.recv().await.unwrap().to_string(), "/provider");
+    assert!(turn.take().is_some() && !turn.has_come());
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,6 +42,16 @@ impl Turn {
         }
     }
 
+    /// The provider that it is for.
+    pub(in crate::controller) fn provider(&self) -> &Arc<str> {
+        &self.provider
+    }
+
+    /// Whether the permit has come, and nobody has taken it.
+    pub(in crate::controller) fn has_come(&self) -> bool {
+        lock(&self.state).permit.is_some()
+    }
+
     /// Whether it is for a permit of this provider.
     pub(in crate::controller) fn is_of(&self, provider: &str) -> bool {
         *self.provider == *provider
@@ -72,6 +82,13 @@ impl Turn {
         let mut state = lock(&self.state);
         state.calls = Some(calls);
         state.permit.take()
+    }
+
+    /// The same; if it has come, the waiter is called now.
+    pub(in crate::controller) fn call(&self, calls: Calls) {
+        if let Some(permit) = self.or_call(calls) {
+            self.give(permit);
+        }
     }
 
     pub(super) fn give(&self, permit: Permit) {

@@ -30,9 +30,13 @@ fn patience(ended: &Ended) -> Option<Duration> {
         // Its own deletion has waited for them already.
         Ended::Impossible(failure) if pass::lacks_credentials(failure) => Some(CONFIRM_AFTER),
         Ended::Not(CallError { failure, .. }) | Ended::Impossible(failure) if lasts(failure) => Some(GIVE_UP_AFTER),
-        Ended::Done | Ended::InUse(_) | Ended::Not(_) | Ended::Impossible(_) | Ended::Unknown(_) | Ended::Stopped => {
-            None
-        }
+        Ended::Done
+        | Ended::InUse(_)
+        | Ended::Not(_)
+        | Ended::Impossible(_)
+        | Ended::Unknown(_)
+        | Ended::Stopped
+        | Ended::Waits => None,
     }
 }
 
@@ -68,6 +72,7 @@ pub(super) async fn look<W: World>(
                         "a client is not deregistered: the record of another OAuthClient uses it");
                 }
                 Ended::Stopped => return Look::Stopped,
+                Ended::Waits => return Look::Waits,
                 Ended::Unclear | Ended::Not(_) | Ended::Impossible(_) if is_over => {
                     if let Err(error) = keep(world, record, is_left(&ended, record)).await {
                         return Look::Later(error.failure(&text(meta)));

@@ -54,6 +54,7 @@ pub(super) async fn look<W: World>(
         }
         Ended::Unknown(failure) => return Look::Later(failure),
         Ended::Stopped => return Look::Stopped,
+        Ended::Waits => return Look::Waits,
     };
     match removed(world, meta, revision).await {
         Look::Done => Look::Settled(result),

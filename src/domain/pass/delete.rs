@@ -13,6 +13,7 @@ use crate::domain::secret;
 use super::effect::{Decision, Effect, Next, Verdict};
 use super::first;
 use super::journal::Deregistration;
+use super::queue;
 use super::row::Row;
 use super::view::{CredentialsView, ProviderView, RecordView, View};
 use super::{UNDER_WAY, create, template};
@@ -50,6 +51,9 @@ fn decide(view: &View<'_>) -> Decision {
             _ => Row::D1.ends(Verdict::Gone),
         };
     }
+    if let Some(decision) = queue::deletion(view) {
+        return decision;
+    }
     match view.record {
         RecordView::Unseen | RecordView::Absent { live: false } => {
             stopped(view).unwrap_or_else(|| Row::D2.does(Effect::ReadRecord))
@@ -58,7 +62,7 @@ fn decide(view: &View<'_>) -> Decision {
         RecordView::Unreadable if timed_out(view) => stopped(view).unwrap_or_else(|| unreadable(view)),
         RecordView::Unreadable => Row::D6.fails(blocked(&first::unreadable(view), None)),
         RecordView::Present(record) if is_of_others(view, record) => {
-            if timed_out(view) {
+            if timed_out(view) && !view.journal.not_let_go {
                 return Row::D6a.does(Effect::RemoveFinalizer);
             }
             let text = view.seen.operator.held.clone();
@@ -341,7 +345,7 @@ fn without_credentials(view: &View<'_>, record: &Record, failure: &Failure) -> D
 }
 
 /// D14 and D15 for the step of this pass that failed, if one did.
-fn stopped(view: &View<'_>) -> Option<Decision> {
+pub(super) fn stopped(view: &View<'_>) -> Option<Decision> {
     view.journal.failure.as_ref().map(|failure| delayed(view, failure))
 }
 
@@ -349,14 +353,16 @@ fn delayed(view: &View<'_>, failure: &Failure) -> Decision {
     if failure.class == Class::Conflict {
         return Row::D15.fails(failure.clone());
     }
-    if timed_out(view) && (has_tombstone(view) || is_refusal(failure) && was_blocked(view)) {
+    // What failed in removing the finalizer is tried again after a wait.
+    let may_let_go = timed_out(view) && !view.journal.not_let_go;
+    if may_let_go && (has_tombstone(view) || is_refusal(failure) && was_blocked(view)) {
         return Row::D14.does(Effect::RemoveFinalizer);
     }
     Row::D15.fails(blocked(&failure.message, failure.retry_after))
 }
 
 /// Whether a record tells the sweeper what is left to do.
-fn has_tombstone(view: &View<'_>) -> bool {
+pub(super) fn has_tombstone(view: &View<'_>) -> bool {
     matches!(view.record, RecordView::Present(record) if record.phase != Phase::Registered)
 }
 
@@ -375,14 +381,14 @@ const fn is_refusal(failure: &Failure) -> bool {
     matches!(failure.class, Class::Denied | Class::Invalid | Class::Bug)
 }
 
-fn blocked(cause: &str, wait: Option<Duration>) -> Failure {
+pub(super) fn blocked(cause: &str, wait: Option<Duration>) -> Failure {
     let message = format!(
         "the client is not deregistered yet: {cause}; deletion is tried again until spec.deletionTimeout has passed"
     );
     Failure::new(Class::Transient, Reason::DeletionBlocked, message).after(wait)
 }
 
-fn timed_out(view: &View<'_>) -> bool {
+pub(super) fn timed_out(view: &View<'_>) -> bool {
     view.seen.deleting_for >= timeout(view.object)
 }
 

@@ -67,6 +67,8 @@ impl State {
     /// The end that a verdict is; `None`: the object is gone, which is not the end.
     pub fn ends(&mut self, verdict: Verdict, seen: &Observed<'_>) -> Option<End> {
         match verdict {
+            // The permit calls for the next pass, and the end of the time that a deletion has.
+            Verdict::Failed(failure) if self.only_waits(&failure) => Some(End::Rest),
             Verdict::Failed(failure) => Some(End::Retry(failure)),
             Verdict::Gone => {
                 self.is_gone();
@@ -76,6 +78,11 @@ impl State {
             Verdict::Ready => Some(verify::again(&View::of(seen, self)).map_or(End::Rest, End::Retry)),
             Verdict::Nothing | Verdict::Suspended => Some(End::Rest),
         }
+    }
+
+    /// Whether nothing but the permit calls for another pass.
+    const fn only_waits(&self, failure: &Failure) -> bool {
+        self.journal.queued.is_some() && self.journal.failure.is_none() && failure.look_within_seconds.is_none()
     }
 
     fn facts(&self, seen: &Observed<'_>) -> Facts<'_> {
@@ -136,6 +143,8 @@ impl State {
             let changed = before.as_ref().is_none_or(|(s, r, _)| *s != status || *r != reason);
             let reason = Reason::parse(&reason).unwrap_or(Reason::InternalError);
             match status.as_str() {
+                // Nothing has failed.
+                "False" if reason == Reason::Progressing => {}
                 "False" if changed => self.note(Note::Warn(reason, message)),
                 "True" if changed => self.note(Note::Tell(reason, message)),
                 _ => {}

@@ -12,6 +12,7 @@ use crate::domain::failure::Failure;
 use crate::domain::metadata::Request;
 use crate::domain::outcome::CallError;
 use crate::domain::probe::{Control, Probed};
+use crate::domain::provider::Queued;
 use crate::domain::record::Record;
 use crate::domain::registration::Registration;
 use crate::domain::restore::Earlier;
@@ -106,6 +107,10 @@ pub struct Journal {
     pub shown: Option<Shown>,
     /// How the deregistration of this pass ended.
     pub deregistration: Option<Deregistration>,
+    /// What this pass waits for before it may call the provider: it ends, and another one begins with the permit.
+    pub queued: Option<Queued>,
+    /// Whether the finalizer could not be removed.
+    pub not_let_go: bool,
     /// The step that failed last.
     pub failure: Option<Failure>,
 }

@@ -23,6 +23,7 @@ mod journal;
 mod keep;
 mod learn;
 mod observed;
+mod queue;
 mod recreate;
 mod restore;
 mod row;
@@ -45,17 +46,18 @@ pub use learn::{AnswerClaim, earlier, stored};
 pub use observed::{Note, Observed, SecretOwner, Watched, WatchedSecret};
 pub use row::{Part, Row};
 pub use state::{State, StoredRecord};
-pub use view::{CredentialsView, Operator, Pause, Provider, ProviderView, RecordView, View};
+pub use view::{CredentialsView, Operator, Pause, Provider, ProviderView, Queued, Rate, RecordView, View};
 
 /// Time in which a registration that another replica began has ended and is recorded, whatever its provider's deadline.
 const UNDER_WAY: Duration = Duration::from_mins(1);
 
 /// What is asked of every object, in this order. The last part has an answer for everything.
-const PARTS: [fn(&View<'_>) -> Option<Decision>; 8] = [
+const PARTS: [fn(&View<'_>) -> Option<Decision>; 9] = [
     hand_over::next,
     first::elsewhere,
     restore::finish,
     delete::next,
+    queue::next,
     first::next,
     keep::next,
     restore::begin,

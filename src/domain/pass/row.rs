@@ -70,6 +70,8 @@ rows! {
             => "the pass ends";
         B7 "the write of the status failed"
             => "the pass ends";
+        B8 "the permit to call the provider has not come, and the object is not under deletion, or its timeout has not passed: a rate limit is the cause, and this is the first verdict on the generation, or the last one said so / else"
+            => "verdict: failed (Progressing / DeletionBlocked), once / the pass ends; in both cases another one begins with the permit, and when the timeout has passed";
     }
     First {
         A1 "a registration's answer came, and nobody claimed its client yet"

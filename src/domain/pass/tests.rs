@@ -14,6 +14,7 @@ mod follow_rows;
 mod keep_rows;
 mod learned_rows;
 mod left_rows;
+mod queue_rows;
 mod recreate_rows;
 mod refusal_rows;
 mod restore_rows;

@@ -12,7 +12,7 @@ use crate::domain::expiry;
 use crate::domain::failure::Failure;
 use crate::domain::marker::{self, Marker};
 pub use crate::domain::operator::Operator;
-pub use crate::domain::provider::{Pause, Provider};
+pub use crate::domain::provider::{Pause, Provider, Queued, Rate};
 use crate::domain::record::Record;
 use crate::domain::status;
 use crate::domain::target::Endpoints;

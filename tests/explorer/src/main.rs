@@ -281,6 +281,11 @@ mod planted {
     }
 
     #[test]
+    fn t360_a_deletion_that_waits_for_its_permit_past_its_timeout_is_found() {
+        println!("{}", found(Plant::DeafToTheTimeout));
+    }
+
+    #[test]
     fn a_lost_client_that_is_replaced_against_the_policy_is_found() {
         println!("{}", found(Plant::LostClientReplaced));
     }

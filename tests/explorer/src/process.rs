@@ -26,6 +26,7 @@ use super::{interrupt, run};
 mod calls;
 mod claim;
 mod faults;
+mod permit;
 mod plant;
 mod records;
 mod world;

@@ -66,6 +66,10 @@ pub(super) struct Work {
     /// Version of the object that was looked at because its secret had expired.
     pub expired: Option<String>,
     pub failures: u32,
+    /// Whether its pass has had a permit: it waits for no other.
+    pub permitted: bool,
+    /// When the permit comes that its pass ends for.
+    pub queued: Option<i64>,
     /// Whether a deep look failed, so that the next one is deep too.
     pub owed: bool,
     /// The attempt of the marker that it wrote last.

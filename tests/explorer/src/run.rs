@@ -133,9 +133,20 @@ pub(super) fn compares(state: &State) -> bool {
 /// What a pass leaves behind in its process.
 pub(super) fn settle(state: &mut State, (who, what): (usize, usize), end: Option<&pass::End>) {
     let now = state.now;
+    let deaf = state.plant == Some(Plant::DeafToTheTimeout);
     let work = &mut state.replicas[who].work[what];
     work.timer = None;
-    if let Some(pass::End::Retry(failure)) = end {
+    let queued = work.queued.take();
+    let within = match end {
+        Some(pass::End::Retry(failure)) => failure.look_within(),
+        _ => None,
+    };
+    if let Some(until) = queued
+        && (within.is_some() || matches!(end, Some(pass::End::Rest)))
+    {
+        let within = within.filter(|_| !deaf).map(|within| now + seconds(within));
+        work.timer = Some(within.map_or(until, |within| within.min(until)));
+    } else if let Some(pass::End::Retry(failure)) = end {
         work.failures += 1;
         let wait = backoff::delay(failure, work.failures, 1.0);
         work.timer = wait.map(|wait| now + seconds(wait));
@@ -155,6 +166,8 @@ pub(super) fn one_pass(
     let object = {
         let mut state = lock(shared);
         state.passes += 1;
+        let work = &mut state.replicas[who].work[what];
+        (work.permitted, work.queued) = (false, None);
         let State { replicas, schedule, .. } = &*state;
         schedule.tell(|| {
             format!(

@@ -131,11 +131,11 @@ const PLAIN: Scenario = Scenario {
 
 use Step::{
     Abandon, AllowRestore, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong,
-    AskPause, CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider,
-    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, MoveEndpoints, Narrow, OmitMember,
-    OthersFail, Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace,
-    ReplaceClient, Restore, RestoreAll, RestoreElsewhere, RestoreUnlabelled, RevertProvider, Sicken, Terminate, Vanish,
-    Widen, WipeStatus,
+    AskPause, CloneCluster, CorruptRecord, Crowd, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit,
+    EditProvider, ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, MoveEndpoints, Narrow,
+    OmitMember, OthersFail, Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename,
+    Replace, ReplaceClient, Restore, RestoreAll, RestoreElsewhere, RestoreUnlabelled, RevertProvider, Sicken,
+    Terminate, Vanish, Widen, WipeStatus,
 };
 
 macro_rules! scenarios {
@@ -244,6 +244,8 @@ scenarios! {
     "lost client held and replaced": [Apply(1), ApplySecond(1), LoseFirst, Apply(2), ReplaceClient], wide: true, second: Some(APPS), lost: OnClientLost::Hold, excuses: &["ManagementLost", "ClientMissing", "ClientLost"];
     "operator stopped": [Apply(1), Apply(2), Delete], wide: true, stops: true;
     "waiting for a permit": [Apply(1), Apply(2), Delete], wide: true, queues: true;
+    "deletion whose permit does not come": [Apply(1), Crowd, Delete], queues: true;
+    "update and deletion whose permit does not come": [Apply(1), Crowd, Apply(2), Crowd, Delete], wide: true, queues: true;
     "suspended": [Apply(1), ApplySuspended(2), Apply(2)], wide: true, excuses: &["Suspended"];
     "suspended, changed and resumed": [Apply(1), ApplySuspended(1), Apply(2)], wide: true;
     "client replaced": [Apply(1), Regenerate, ReplaceClient, Delete], wide: true;

@@ -45,6 +45,8 @@ pub(super) enum Choice {
     OtherObject,
     /// 429, with a `Retry-After`: the provider asks for a pause.
     AsksPause,
+    /// The permit does not come for longer than a deletion waits.
+    NoPermit,
     /// The process is told to stop.
     Stops,
     /// The user's next step comes now.

@@ -38,6 +38,8 @@ pub(super) struct State {
     pub backup: Option<Arc<Secret>>,
     /// Whether an event told that a deletion let go of a client.
     pub let_go: bool,
+    /// When the next permit comes.
+    pub crowded_until: i64,
     /// What a process did that may not.
     pub trespasses: Vec<String>,
     /// Client of production when it was cloned.
@@ -111,6 +113,7 @@ impl State {
             uncompared: false,
             backup: None,
             let_go: false,
+            crowded_until: 0,
             trespasses: Vec::new(),
             production: None,
             replicas,
@@ -235,7 +238,16 @@ impl State {
             .hash(&mut hasher);
         (&self.production, self.unfinished.len()).hash(&mut hasher);
         let pause = self.provider.pause_until.map(|until| (until - self.now).max(0));
-        (self.offered, self.uncompared, self.let_go, self.trespasses.len(), pause).hash(&mut hasher);
+        let crowded = (self.crowded_until - self.now).max(0);
+        (
+            self.offered,
+            self.uncompared,
+            self.let_go,
+            self.trespasses.len(),
+            pause,
+            crowded,
+        )
+            .hash(&mut hasher);
         hasher.finish()
     }
 

@@ -98,6 +98,8 @@ pub(super) enum Step {
     Free,
     /// The provider asks for a pause of some minutes.
     AskPause,
+    /// So many others wait for calls of the provider that the next permit comes after longer than a deletion waits.
+    Crowd,
     /// Other objects of the namespace have attempts of which nobody knows how they ended.
     OthersFail,
     /// The provider loses the client of the first object alone.
@@ -119,6 +121,9 @@ pub(super) enum Step {
 /// Seconds for which the provider asks to be left alone.
 pub(super) const PAUSE: i64 = 300;
 
+/// Seconds until the next permit comes, after [`Step::Crowd`].
+pub(super) const CROWDED: i64 = 600;
+
 /// The finalizer of [`Step::ApplyHeld`].
 const THEIR_FINALIZER: &str = "others.example/hold";
 
@@ -127,11 +132,11 @@ pub(super) const RENAMED: &str = "renamed";
 
 use Step::{
     Abandon, AllowRestore, Apply, ApplyBoth, ApplyHeld, ApplyInClone, ApplySecond, ApplySuspended, ApplyWrong,
-    AskPause, CloneCluster, CorruptRecord, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit, EditProvider,
-    ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, MoveEndpoints, Narrow, OmitMember,
-    OthersFail, Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename, Replace,
-    ReplaceClient, Restore, RestoreAll, RestoreElsewhere, RestoreUnlabelled, RevertProvider, Sicken, Terminate, Vanish,
-    Widen, WipeStatus,
+    AskPause, CloneCluster, CorruptRecord, Crowd, Delete, DeleteInClone, DeleteSecond, DeleteSecret, Edit,
+    EditProvider, ForeignSecret, Free, Hold, LoseFirst, LoseProvider, LoseRecords, MendRecord, MoveEndpoints, Narrow,
+    OmitMember, OthersFail, Recover, Regenerate, Release, RemakeElsewhere, RemakeProvider, RemoveProvider, Rename,
+    Replace, ReplaceClient, Restore, RestoreAll, RestoreElsewhere, RestoreUnlabelled, RevertProvider, Sicken,
+    Terminate, Vanish, Widen, WipeStatus,
 };
 
 /// Does one step.
@@ -293,6 +298,7 @@ fn widen(step: Step, state: &mut State) {
             }
         }
         AskPause => state.provider.pause_until = Some(now + PAUSE),
+        Crowd => state.crowded_until = now + CROWDED,
         OthersFail => {
             let clock = state.clock();
             for replica in &mut state.replicas {

@@ -43,6 +43,8 @@ impl State {
         match answer {
             Ok(Some(object)) if object.uid() == self.object.uid() => {
                 self.journal.failure = None;
+                self.journal.not_let_go = false;
+                self.journal.queued = None;
                 self.journal.refused = false;
                 self.journal.kept = false;
                 self.journal.confirmed = None;
@@ -197,7 +199,10 @@ impl State {
                     .retain(|finalizer| finalizer != names::FINALIZER);
                 self.object = Arc::new(object);
             }
-            Err(error) => self.object_written(Err(error)),
+            Err(error) => {
+                self.object_written(Err(error));
+                self.journal.not_let_go = self.journal.failure.is_some();
+            }
         }
         self.tell_deferred();
     }

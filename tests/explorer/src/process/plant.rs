@@ -56,6 +56,8 @@ pub(crate) enum Plant {
     NoMark,
     /// A lost client is replaced, whatever the provider object says.
     LostClientReplaced,
+    /// A deletion that waits for its permit is not looked at when its timeout has passed.
+    DeafToTheTimeout,
 }
 
 impl Process {

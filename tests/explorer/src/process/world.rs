@@ -15,7 +15,7 @@ use oauth_client_operator::domain::claim::Named;
 use oauth_client_operator::domain::failure::{Class, Failure};
 use oauth_client_operator::domain::marker::Marker;
 use oauth_client_operator::domain::outcome::{CallError, Deletion};
-use oauth_client_operator::domain::pass::{Operator, Pause, Provider, Row};
+use oauth_client_operator::domain::pass::{Operator, Pause, Provider, Queued, Row};
 use oauth_client_operator::domain::probe::Probed;
 use oauth_client_operator::domain::record::Record;
 use oauth_client_operator::domain::registration::Registration;
@@ -229,6 +229,7 @@ impl World for Process {
         let written = self
             .write("finalizer off", |cluster| cluster.remove_finalizer(object))
             .await?;
+        self.ends_in_time(object);
         self.note(object);
         Ok(written.map(|object| OAuthClient::clone(&object)))
     }
@@ -349,15 +350,12 @@ impl World for Process {
 
     fn prove(&self, _: &str) {}
 
-    async fn permit(&self, _: &OAuthClient, _: &Provider) -> Option<()> {
-        if self.state().scenario.queues {
-            self.choose("permit", &[]);
-        }
-        Some(())
+    async fn permit(&self, _: &OAuthClient, _: &Provider) -> Result<(), Queued> {
+        self.permitted()
     }
 
     async fn permit_for(&self, _: &Record, _: Option<&Provider>) -> Option<()> {
-        Some(())
+        (!self.is_crowded()).then_some(())
     }
 
     async fn discover(&self, provider: &Provider) -> Result<Endpoints, CallError> {
