@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::policies::Clearing;
 use super::profile::ManagementMode;
 
 /// What the provider was seen to do. A member that is not set was not observed yet.
@@ -26,6 +27,14 @@ pub struct Capabilities {
     /// What became of members that an update left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted_members: Option<OmittedMembers>,
+    /// How an update takes out a member that the manifest no longer sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearing: Option<ClearingWays>,
+    /// Members that answers stated with other values than were asked for, by their names on the wire; those of `extraMetadata` do not
+    /// count. Empty: answers stated what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(inner(length(max = 64)), length(max = 64))]
+    pub substitutes: Option<Vec<String>>,
     /// Whether answers hold another registration access token than before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration_access_token: Option<Rotation>,
@@ -35,6 +44,20 @@ pub struct Capabilities {
     /// What the endpoints at which clients authenticate tell about credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<Probes>,
+}
+
+/// How an update takes out a member that the manifest no longer sets.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClearingWays {
+    /// Values of `management.clearing` with which updates took members out, and of which none has failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub works: Vec<Clearing>,
+    /// Values with which an update left a member in, or was refused where the rest of the request was accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub fails: Vec<Clearing>,
 }
 
 /// Whether a value stays the same over an operation.

@@ -30,7 +30,8 @@ pub use auth::{Auth, HeaderAuth, SecretBacked, SecretRef};
 pub use bearer::{BearerAuth, TokenState, TokenStatus};
 pub use bounds::{AnnotationValue, AuthoritiesFrom, ConfigMapRef, LabelValue, Rate, RateLimit, Timeouts, Tls};
 pub use capabilities::{
-    Capabilities, DeleteSupport, Kept, OmittedMembers, ProbeSupport, Probes, ReadSupport, Rotation, UpdateSupport,
+    Capabilities, ClearingWays, DeleteSupport, Kept, OmittedMembers, ProbeSupport, Probes, ReadSupport, Rotation,
+    UpdateSupport,
 };
 pub use client::{
     Attempt, AttemptOutcome, DeletionPolicy, KeyNames, OAuthClient, OAuthClientSpec, OAuthClientStatus, ProviderKind,

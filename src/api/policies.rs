@@ -34,7 +34,7 @@ pub enum Verify {
 }
 
 /// How an update takes out a member that the manifest no longer sets.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Clearing {
     /// The request leaves it out.
     Omit,

@@ -5,12 +5,13 @@
 
 use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
 
 use crate::api::{
-    Capabilities, DeleteSupport, Kept, ManagementMode, OAuthClient, OmittedMembers, ProbeSupport, Probes,
+    Capabilities, Clearing, ClearingWays, DeleteSupport, Kept, ManagementMode, OAuthClient, ProbeSupport, Probes,
     ProviderStatus, ReadSupport, Rotation, UpdateSupport, names,
 };
+
+mod members;
 
 use super::metadata::Request;
 use super::outcome::{CallError, Deletion};
@@ -84,6 +85,15 @@ pub(crate) fn of_registration(answer: &Result<Registration, CallError>) -> Capab
     }
 }
 
+/// What a registration tells that is known to have made this client, so that the answer is about nothing but the request.
+#[must_use]
+pub(crate) fn of_own_registration(request: &Request, registration: &Registration) -> Capabilities {
+    Capabilities {
+        substitutes: members::substitutes(request, &registration.metadata),
+        ..Capabilities::default()
+    }
+}
+
 /// What the answer to a read of a recorded client tells.
 #[must_use]
 pub(crate) fn of_read(record: &Record, answer: &Result<Registration, CallError>) -> Capabilities {
@@ -103,9 +113,15 @@ pub(crate) fn of_read(record: &Record, answer: &Result<Registration, CallError>)
     }
 }
 
-/// What the answer to an update of a recorded client tells. `body`: what was sent.
+/// What the answer to an update of a recorded client tells. `request`: what was asked for. `body`: what was sent, which also has what
+/// takes members out.
 #[must_use]
-pub(crate) fn of_update(record: &Record, body: &Request, answer: &Result<Registration, CallError>) -> Capabilities {
+pub(crate) fn of_update(
+    record: &Record,
+    request: &Request,
+    body: &Request,
+    answer: &Result<Registration, CallError>,
+) -> Capabilities {
     match answer {
         Ok(answer) if answer.client_id == record.client_id => Capabilities {
             management: managed(record),
@@ -114,13 +130,24 @@ pub(crate) fn of_update(record: &Record, body: &Request, answer: &Result<Registr
             } else {
                 UpdateSupport::Put
             }),
-            omitted_members: omitted(record, body, answer),
+            omitted_members: members::omitted(record, body, &answer.metadata),
+            clearing: members::clearing(record, body, &answer.metadata),
+            substitutes: members::substitutes(request, &answer.metadata),
             registration_access_token: on_update(token(record, answer)),
             client_secret: on_update(secret(record, answer)),
             ..Capabilities::default()
         },
         Err(error) if refusal::is_unsupported(error) => no_updates(),
         Ok(_) | Err(_) => Capabilities::default(),
+    }
+}
+
+/// A refused update that asked for nothing but to take members out in this way.
+#[must_use]
+pub(crate) fn refused_clearing(way: Clearing) -> Capabilities {
+    Capabilities {
+        clearing: Some(members::failed(way)),
+        ..Capabilities::default()
     }
 }
 
@@ -209,6 +236,15 @@ fn merged(known: &Capabilities, seen: &Capabilities) -> Capabilities {
         update: known.update.max(seen.update),
         delete: known.delete.max(seen.delete),
         omitted_members: known.omitted_members.max(seen.omitted_members),
+        clearing: both(known.clearing.as_ref(), seen.clearing.as_ref(), |known, seen| {
+            let fails = members::all(&known.fails, &seen.fails);
+            let mut works = members::all(&known.works, &seen.works);
+            works.retain(|way| !fails.contains(way));
+            ClearingWays { works, fails }
+        }),
+        substitutes: both(known.substitutes.as_ref(), seen.substitutes.as_ref(), |known, seen| {
+            members::all(known, seen)
+        }),
         registration_access_token: rotation(&known.registration_access_token, &seen.registration_access_token),
         client_secret: rotation(&known.client_secret, &seen.client_secret),
         probes: both(known.probes.as_ref(), seen.probes.as_ref(), |known, seen| Probes {
@@ -268,32 +304,6 @@ fn kept(before: &SecretString, after: Option<&SecretString>) -> Kept {
     match after {
         Some(after) if after.expose_secret() != before.expose_secret() => Kept::Changed,
         _ => Kept::Same,
-    }
-}
-
-/// What became of the members that the former request had and this one lacks: only of those that the provider showed, and only by an
-/// answer that shows members.
-fn omitted(record: &Record, body: &Request, answer: &Registration) -> Option<OmittedMembers> {
-    let shows = body.keys().any(|name| answer.metadata.contains_key(name));
-    let was_shown = |name: &str, value: &Value| !is_empty(value) && record.metadata.get(name) == Some(value);
-    let left_out = record.request.iter();
-    let left_out = left_out.filter(|(name, value)| !body.contains_key(*name) && was_shown(name, value));
-    left_out
-        .filter_map(|(name, value)| match answer.metadata.get(name) {
-            Some(now) if now == value => Some(OmittedMembers::Kept),
-            Some(now) if !is_empty(now) => None,
-            _ => shows.then_some(OmittedMembers::Cleared),
-        })
-        .max()
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

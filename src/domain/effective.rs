@@ -68,6 +68,14 @@ pub(crate) fn substituted(
     answer: &Map<String, Value>,
 ) -> Vec<String> {
     let set = metadata::set_members(spec);
+    let mut changed = changed(request, answer);
+    changed.retain(|member| set.contains(member));
+    changed
+}
+
+/// Members of a request that an answer states with other values.
+#[must_use]
+pub(crate) fn changed(request: &Map<String, Value>, answer: &Map<String, Value>) -> Vec<String> {
     let differences = between(request, answer).into_iter();
     let other = differences.filter(|difference| difference.stated == Stated::Other);
     let method = |of: &Map<String, Value>| Some(stated(of, metadata::AUTH_METHOD)?.as_str()?.to_owned());
@@ -79,7 +87,6 @@ pub(crate) fn substituted(
     other
         .filter(|difference| !is_alike(&difference.member))
         .map(|difference| difference.member)
-        .filter(|member| set.contains(member))
         .collect()
 }
 

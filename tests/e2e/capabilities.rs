@@ -48,6 +48,8 @@ async fn cases(traffic: Traffic) -> Vec<Case> {
             "update": "Put",
             "delete": "Supported",
             "omittedMembers": "Cleared",
+            "clearing": {"works": ["Omit"]},
+            "substitutes": [],
             "registrationAccessToken": {"onUpdate": token_on_update},
             "clientSecret": {"onUpdate": "Same"},
             "probes": {"revocation": "TellsClients"},
@@ -55,6 +57,7 @@ async fn cases(traffic: Traffic) -> Vec<Case> {
     };
     let mut keycloak = full("Changed");
     keycloak["omittedMembers"] = json!("Kept");
+    keycloak["clearing"] = json!({"fails": ["Omit", "Null"], "works": ["Empty"]});
     keycloak["probes"] = json!({"introspection": "TellsClients"});
     let mut all = vec![
         Case::new("oidc-provider", Site::oidc_provider().await.unwrap(), full("Same")),
@@ -71,6 +74,7 @@ async fn cases(traffic: Traffic) -> Vec<Case> {
                 "read": "Supported",
                 "update": "Unsupported",
                 "delete": "Unsupported",
+                "substitutes": [],
                 "registrationAccessToken": {"onRead": "Same"},
                 "clientSecret": {"onRead": "Same"},
                 "probes": {"revocation": "TellsClients"},

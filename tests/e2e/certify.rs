@@ -96,12 +96,15 @@ async fn real_servers() -> Vec<Case> {
             "update": "Put",
             "delete": "Supported",
             "omittedMembers": omitted,
+            "clearing": {"works": ["Omit"]},
+            "substitutes": [],
             "registrationAccessToken": {"onRead": "Same", "onUpdate": token_on_update},
             "clientSecret": {"onRead": "Same", "onUpdate": "Same"},
             "probes": {"revocation": "TellsSecrets"},
         }),
     };
     let mut keycloak = case("keycloak", Site::keycloak("certify").await.unwrap(), "Changed", "Kept");
+    keycloak.expected["clearing"] = json!({"fails": ["Omit", "Null"], "works": ["Empty"]});
     keycloak.expected["probes"] = json!({"introspection": "TellsSecrets"});
     vec![
         case("oidc-provider", Site::oidc_provider().await.unwrap(), "Same", "Cleared"),

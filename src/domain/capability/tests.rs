@@ -1,7 +1,7 @@
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::api::Reason;
+use crate::api::{OmittedMembers, Reason};
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::Effect;
 use crate::domain::record::tests::record;
@@ -71,6 +71,7 @@ fn t299_an_update_tells_its_form_and_what_is_new_after_it() {
     let seen = of_update(
         &record(),
         &Request::new(),
+        &Request::new(),
         &answer(Some("s3cret"), Some("other"), &json!({})),
     );
     assert_eq!(seen.update, Some(UpdateSupport::Put));
@@ -78,7 +79,12 @@ fn t299_an_update_tells_its_form_and_what_is_new_after_it() {
     let token = seen.registration_access_token.unwrap();
     assert_eq!((token.on_update, token.on_read), (Some(Kept::Changed), None));
     let body = members(&json!({"client_secret": "s3cret"}));
-    let seen = of_update(&record(), &body, &answer(Some("other"), None, &json!({})));
+    let seen = of_update(
+        &record(),
+        &Request::new(),
+        &body,
+        &answer(Some("other"), None, &json!({})),
+    );
     assert_eq!(seen.update, Some(UpdateSupport::PutWithSecret));
     assert_eq!(seen.client_secret.unwrap().on_update, Some(Kept::Changed));
     assert_eq!(
@@ -88,7 +94,12 @@ fn t299_an_update_tells_its_form_and_what_is_new_after_it() {
     );
     let mut public = record();
     public.client_secret = None;
-    let seen = of_update(&public, &Request::new(), &answer(None, None, &json!({})));
+    let seen = of_update(
+        &public,
+        &Request::new(),
+        &Request::new(),
+        &answer(None, None, &json!({})),
+    );
     assert_eq!(seen.client_secret, None, "there is none that could change");
 }
 
@@ -103,7 +114,7 @@ fn t299_a_refusal_tells_something_only_if_it_says_that_the_operation_is_not_offe
         (Some(500), true),
         (None, true),
     ] {
-        let update = of_update(&record(), &Request::new(), &refused(status));
+        let update = of_update(&record(), &Request::new(), &Request::new(), &refused(status));
         let read = of_read(&record(), &refused(status));
         let delete = of_deletion(&record(), true, &refused(status));
         let expected = |unsupported: Capabilities| if offered { Capabilities::default() } else { unsupported };
@@ -115,7 +126,7 @@ fn t299_a_refusal_tells_something_only_if_it_says_that_the_operation_is_not_offe
     other.client_id = "another".to_owned();
     assert_eq!(of_read(&record(), &Ok(other.clone())), Capabilities::default());
     assert_eq!(
-        of_update(&record(), &Request::new(), &Ok(other)),
+        of_update(&record(), &Request::new(), &Request::new(), &Ok(other)),
         Capabilities::default(),
         "an answer about another client tells nothing"
     );
@@ -135,8 +146,9 @@ fn t299_a_member_that_an_update_leaves_out_is_cleared_or_kept() {
     record.request = members(&json!({"client_name": "a", "policy_uri": "https://a/"}));
     record.metadata = record.request.clone();
     let body = members(&json!({"client_name": "a"}));
-    let after =
-        |record: &Record, metadata: Value| of_update(record, &body, &answer(None, None, &metadata)).omitted_members;
+    let after = |record: &Record, metadata: Value| {
+        of_update(record, &body, &body, &answer(None, None, &metadata)).omitted_members
+    };
     let kept = after(&record, json!({"client_name": "a", "policy_uri": "https://a/"}));
     assert_eq!(kept, Some(OmittedMembers::Kept));
     for gone in [
@@ -181,10 +193,12 @@ fn t300_two_observations_merge_to_the_same_in_either_order_and_then_nothing_is_n
         of_update(
             &record(),
             &Request::new(),
+            &Request::new(),
             &answer(Some("new"), Some("t0ken"), &json!({})),
         ),
         of_update(
             &record(),
+            &Request::new(),
             &Request::new(),
             &answer(Some("s3cret"), Some("new"), &json!({})),
         ),
@@ -195,6 +209,13 @@ fn t300_two_observations_merge_to_the_same_in_either_order_and_then_nothing_is_n
         of_deletion(&record(), true, &Ok(Deletion::Done)),
         of_probe(Probed::Accepted(ProbeKind::Token)),
         of_probe(Probed::AcceptsAnybody(ProbeKind::Revocation)),
+        worked(Clearing::Null),
+        worked(Clearing::Omit),
+        refused_clearing(Clearing::Omit),
+        refused_clearing(Clearing::Empty),
+        substituting(&[]),
+        substituting(&["scope"]),
+        substituting(&["client_name", "scope"]),
     ];
     let mut known = Capabilities::default();
     for one in &all {
@@ -224,6 +245,82 @@ fn t300_two_observations_merge_to_the_same_in_either_order_and_then_nothing_is_n
     assert_eq!(known.delete, Some(DeleteSupport::Supported));
     let secret = known.client_secret.unwrap();
     assert_eq!(secret.on_update, Some(Kept::Changed), "one change is proof");
+    assert_eq!(
+        known.clearing,
+        Some(ClearingWays {
+            works: vec![Clearing::Null],
+            fails: vec![Clearing::Omit, Clearing::Empty],
+        }),
+        "a way that failed once does not work"
+    );
+}
+
+fn worked(way: Clearing) -> Capabilities {
+    Capabilities {
+        clearing: Some(ClearingWays {
+            works: vec![way],
+            fails: vec![],
+        }),
+        ..Capabilities::default()
+    }
+}
+
+fn substituting(names: &[&str]) -> Capabilities {
+    Capabilities {
+        substitutes: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+        ..Capabilities::default()
+    }
+}
+
+#[test]
+fn t355_what_contradicts_an_earlier_observation_replaces_it() {
+    let status = of_issuer("https://p", merged(&worked(Clearing::Omit), &substituting(&[])));
+    let seen = |capabilities: Capabilities| Seen {
+        issuer: "https://p".to_owned(),
+        capabilities,
+        certified: None,
+    };
+    let shown = |capabilities: Capabilities| {
+        let news = news(&status, None, seen(capabilities)).unwrap();
+        let mut next = status.clone();
+        show(&status, &mut next, Some(&news));
+        next.capabilities.unwrap()
+    };
+    let failed = shown(refused_clearing(Clearing::Omit)).clearing.unwrap();
+    assert_eq!((failed.works, failed.fails), (vec![], vec![Clearing::Omit]));
+    let other = shown(worked(Clearing::Null)).clearing.unwrap();
+    assert_eq!(other.works, [Clearing::Omit, Clearing::Null]);
+    let scope = shown(substituting(&["scope"]));
+    assert_eq!(scope.substitutes, substituting(&["scope"]).substitutes);
+    let unchanged = substituting(&[]);
+    assert_eq!(
+        news(&of_issuer("https://p", scope), None, seen(unchanged)),
+        None,
+        "another client did not ask for a value that the provider changes"
+    );
+}
+
+#[test]
+fn t355_an_update_and_a_registration_tell_what_became_of_the_members() {
+    let request = members(&json!({"client_name": "a", "scope": "x y"}));
+    let stated = json!({"client_name": "a", "scope": "x"});
+    let scope = substituting(&["scope"]);
+    let made = answer(None, None, &stated).unwrap();
+    assert_eq!(of_own_registration(&request, &made), scope);
+    assert_eq!(
+        of_registration(&Ok(made)).substitutes,
+        None,
+        "it may be about another client"
+    );
+    let mut record = record();
+    record.metadata = members(&json!({"client_name": "a", "logo_uri": "l"}));
+    record.cleared.sending = Some(Clearing::Null);
+    record.cleared.clears = members(&json!({"logo_uri": "l"}));
+    let mut body = request.clone();
+    body.insert("logo_uri".to_owned(), Value::Null);
+    let seen = of_update(&record, &request, &body, &answer(None, None, &stated));
+    assert_eq!(seen.substitutes, scope.substitutes);
+    assert_eq!(seen.clearing, worked(Clearing::Null).clearing);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! From what a run met, and what the provider was seen to do, to results and settings.
 
 use crate::api::{
-    DeleteSupport, Kept, ManagementMode, OmittedMembers, ProbeSupport, ReadSupport, Reason, Rotation, SecretInUpdate,
-    UpdateMembers, UpdateSupport,
+    Clearing, DeleteSupport, Kept, ManagementMode, OmittedMembers, ProbeSupport, ReadSupport, Reason, Rotation,
+    SecretInUpdate, UpdateMembers, UpdateSupport,
 };
 
 use super::{Feature, Run, Step, Verdict};
@@ -89,7 +89,7 @@ fn wrong_secret(run: &Run) -> Feature {
 
 /// What the operator copes without.
 pub(super) fn extended(run: &Run) -> Vec<Feature> {
-    let mut all = vec![management(run)];
+    let mut all = vec![requested(run), management(run)];
     if let Some(why) = unmanaged(run) {
         for name in [
             "Read",
@@ -200,15 +200,46 @@ fn update(run: &Run) -> Feature {
 
 fn cleared(run: &Run) -> Feature {
     const NAME: &str = "ClearedMembers";
-    match (run.capabilities.omitted_members, &run.cleared) {
-        (Some(OmittedMembers::Cleared), _) => feature(NAME, Verdict::Supported, ""),
-        (Some(OmittedMembers::Kept), _) => feature(
+    let ways = run.capabilities.clearing.clone().unwrap_or_default();
+    let omitted = run.capabilities.omitted_members;
+    // They are in the order in which the operator tries them.
+    match ways.works.first() {
+        Some(Clearing::Omit) => feature(NAME, Verdict::Supported, ""),
+        Some(way) => {
+            let (value, setting) = match way {
+                Clearing::Omit | Clearing::Null => ("null", "spec.management.clearing: Null"),
+                Clearing::Empty => ("an empty value", "spec.management.clearing: Empty"),
+                Clearing::Default => ("the default value", "spec.management.clearing: Default"),
+            };
+            let note = format!("a member is removed by an update that has {value} for it");
+            feature(NAME, Verdict::Deviates, note).set(Some(setting).filter(|_| run.knobs.clearing.is_none()))
+        }
+        None if !ways.fails.is_empty() || omitted == Some(OmittedMembers::Kept) => feature(
             NAME,
             Verdict::Deviates,
             "a member that is removed from the manifest stays at the provider",
         ),
-        (None, Step::Skipped(why)) => feature(NAME, Verdict::Skipped, why.clone()),
-        (None, _) => feature(NAME, Verdict::Skipped, "the provider did not show the member"),
+        None if omitted == Some(OmittedMembers::Cleared) => feature(NAME, Verdict::Supported, ""),
+        None => match &run.cleared {
+            Step::Skipped(why) => feature(NAME, Verdict::Skipped, why.clone()),
+            Step::Done | Step::Failed { .. } => feature(NAME, Verdict::Skipped, "the provider did not show the member"),
+        },
+    }
+}
+
+/// Whether the provider registers what is asked for.
+fn requested(run: &Run) -> Feature {
+    const NAME: &str = "RequestedValues";
+    match run.capabilities.substitutes.as_deref() {
+        None => feature(NAME, Verdict::Skipped, "no answer showed a member that was asked for"),
+        Some([]) => feature(NAME, Verdict::Supported, ""),
+        Some(members) => {
+            let note = format!(
+                "the provider registers other values of {}; status.effective of an OAuthClient shows them",
+                members.join(", ")
+            );
+            feature(NAME, Verdict::Deviates, note)
+        }
     }
 }
 

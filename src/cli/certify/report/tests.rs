@@ -1,7 +1,7 @@
 use super::*;
 use crate::api::{
-    DeleteSupport, Kept, ManagementMode, OmittedMembers, ProbeSupport, Probes, Profile, ReadSupport, Reason, Rotation,
-    SecretInUpdate, UpdateSupport,
+    Clearing, ClearingWays, DeleteSupport, Kept, ManagementMode, OmittedMembers, ProbeSupport, Probes, Profile,
+    ReadSupport, Reason, Rotation, SecretInUpdate, UpdateSupport,
 };
 use crate::domain::profile::knobs;
 
@@ -26,10 +26,19 @@ fn run() -> Run {
             update: Some(UpdateSupport::Put),
             delete: Some(DeleteSupport::Supported),
             omitted_members: Some(OmittedMembers::Cleared),
+            clearing: Some(ways(&[Clearing::Omit], &[])),
+            substitutes: Some(Vec::new()),
             registration_access_token: Some(same()),
             client_secret: Some(same()),
             probes: probes(ProbeSupport::TellsSecrets),
         },
+    }
+}
+
+fn ways(works: &[Clearing], fails: &[Clearing]) -> ClearingWays {
+    ClearingWays {
+        works: works.to_vec(),
+        fails: fails.to_vec(),
     }
 }
 
@@ -74,7 +83,7 @@ fn failed(reason: Reason) -> Step {
 fn t303_a_provider_that_does_as_the_specifications_say_needs_no_setting() {
     let report = Report::of(&run());
     assert!(report.passed && report.skipped.is_empty(), "{report:#?}");
-    assert_eq!((report.core.len(), report.extended.len()), (4, 7));
+    assert_eq!((report.core.len(), report.extended.len()), (4, 8));
     assert!(report.core.iter().all(|feature| feature.result == Verdict::Passed));
     assert!(
         report
@@ -121,7 +130,10 @@ fn t303_each_deviation_names_the_setting_that_answers_it() {
             (Verdict::Deviates, None),
         ),
         (
-            seen(|c| c.omitted_members = Some(OmittedMembers::Kept)),
+            seen(|c| {
+                c.omitted_members = Some(OmittedMembers::Kept);
+                c.clearing = None;
+            }),
             "ClearedMembers",
             (Verdict::Deviates, None),
         ),
@@ -248,4 +260,48 @@ fn t303_a_refused_management_auth_is_no_provider_without_management() {
     let setting = Some("spec.management.mode: None");
     assert_eq!(told(&by_token, "Management"), (Verdict::Unsupported, setting));
     assert_eq!(told(&by_token, "Update"), (Verdict::Skipped, None));
+}
+
+#[test]
+fn t355_the_way_of_clearing_and_what_is_substituted_are_told() {
+    use Clearing::{Default, Empty, Null, Omit};
+    let cleared = |works: &[Clearing], fails: &[Clearing]| {
+        with(|run| {
+            run.capabilities.omitted_members = Some(OmittedMembers::Kept);
+            run.capabilities.clearing = Some(ways(works, fails));
+        })
+    };
+    for (works, fails, setting) in [
+        (&[Null][..], &[Omit][..], Some("spec.management.clearing: Null")),
+        (&[Empty], &[Omit, Null], Some("spec.management.clearing: Empty")),
+        (
+            &[Default],
+            &[Omit, Null, Empty],
+            Some("spec.management.clearing: Default"),
+        ),
+        (&[], &[Omit, Null, Empty, Default], None),
+    ] {
+        let mut run = cleared(works, fails);
+        assert_eq!(told(&run, "ClearedMembers"), (Verdict::Deviates, setting));
+        run.knobs.clearing = works.first().copied();
+        assert_eq!(told(&run, "ClearedMembers").1, None, "it is set already");
+    }
+    let unseen = with(|run| (run.capabilities.clearing, run.capabilities.omitted_members) = (None, None));
+    assert_eq!(told(&unseen, "ClearedMembers").0, Verdict::Skipped);
+
+    let substitutes = |members: Option<&[&str]>| {
+        let names = |members: &[&str]| members.iter().map(|name| (*name).to_owned()).collect();
+        with(|run| run.capabilities.substitutes = members.map(names))
+    };
+    assert_eq!(told(&substitutes(None), "RequestedValues").0, Verdict::Skipped);
+    let changed = substitutes(Some(&["client_name", "scope"]));
+    assert_eq!(told(&changed, "RequestedValues"), (Verdict::Deviates, None));
+    assert!(Report::of(&changed).text().contains("client_name, scope"));
+    let mut unmanaged = changed;
+    unmanaged.knobs.management = ManagementMode::None;
+    assert_eq!(
+        told(&unmanaged, "RequestedValues").0,
+        Verdict::Deviates,
+        "a registration tells it"
+    );
 }

@@ -84,6 +84,9 @@ impl<W: World> Pass<'_, W> {
         };
         let seen = observe::observed(self.world, &self.state, "");
         self.state.answer_claimed(&claim, &seen, |uid| self.world.name_of(uid));
+        if let (Some(shown), Some(endpoints)) = (self.state.shown_by_registration(), self.state.endpoints()) {
+            self.world.observed(&endpoints.issuer, &shown);
+        }
     }
 
     async fn adopt(&mut self, adoption: Adoption) {
@@ -204,9 +207,12 @@ impl<W: World> Pass<'_, W> {
         match self.management(record).await {
             Ok(Some(call)) => {
                 let answer = self.world.update(&call, body).await;
-                self.saw(|record| capability::of_update(record, body, &answer));
+                self.saw(|record| capability::of_update(record, &request, body, &answer));
                 self.call = Some(Box::new(call));
-                self.state.updated(request, answer);
+                self.state.updated(request.clone(), answer);
+                if let Some(shown) = self.state.shown_by_refusal(&request) {
+                    self.saw(|_| shown);
+                }
             }
             Ok(None) => {}
             Err(failure) => self.state.update_not_sent(failure),

@@ -16,7 +16,8 @@ mod update;
 
 use std::time::Duration;
 
-use crate::api::Reason;
+use crate::api::{Capabilities, Reason};
+use crate::domain::capability;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::probe::{Control, Probed};
 use crate::domain::target::Endpoints;
@@ -69,6 +70,13 @@ impl State {
             Ok(endpoints) => self.endpoints = Some(Box::new(endpoints)),
             Err(failure) => self.journal.failure = Some(failure),
         }
+    }
+
+    /// What the registration in hand shows of its provider. A client that is taken over was asked for by others.
+    #[must_use]
+    pub fn shown_by_registration(&self) -> Option<Capabilities> {
+        let made = self.journal.registration.as_ref().filter(|_| !self.adopts())?;
+        Some(capability::of_own_registration(&self.journal.sent, made))
     }
 
     /// The client's own credentials were tried; `control`: another client's, where these were rejected.

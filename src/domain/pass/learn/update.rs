@@ -1,6 +1,7 @@
 //! Answers to an update.
 
-use crate::api::{AttemptOutcome, Clearing, ManagementMode, Reason, UpdateMembers};
+use crate::api::{AttemptOutcome, Capabilities, Clearing, ManagementMode, Reason, UpdateMembers};
+use crate::domain::capability;
 use crate::domain::correction;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::metadata::{self, Request};
@@ -87,6 +88,16 @@ impl State {
         let demands = || knobs.update_members == UpdateMembers::All && !record.cleared.tried.contains(&way);
         let learns = knobs.clearing.is_none() && (way != Clearing::Omit || demands());
         (only_clears || learns).then(|| self.update_in_flight().map(str::to_owned))?
+    }
+
+    /// What the refusal of this update shows of its provider, if it asked for nothing but what had been accepted before, without the members
+    /// that it was to clear.
+    #[must_use]
+    pub fn shown_by_refusal(&self, request: &Request) -> Option<Capabilities> {
+        let (record, _) = self.record().filter(|(record, _)| record.request == *request)?;
+        let refused = self.journal.clearing_refused.as_deref();
+        let way = record.cleared.sending.filter(|_| refused == self.update_in_flight())?;
+        refused.map(|_| capability::refused_clearing(way))
     }
 
     /// The client was read after its update was answered with 404.

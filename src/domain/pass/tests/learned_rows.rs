@@ -355,3 +355,51 @@ fn w172_a1a_the_answer_in_dispute_stays_in_hand_until_its_entry_is_written() {
         "the attempt stays open"
     );
 }
+
+/// What is claimed for another object, or was registered by somebody else, may state anything.
+#[test]
+fn t355_only_a_registration_of_its_own_tells_what_the_provider_substitutes() {
+    let mut state = state(&World::fresh());
+    assert_eq!(state.shown_by_registration(), None);
+    state.journal.sent = World::fresh().request();
+    let mut made = registration();
+    made.metadata.insert("client_name".into(), json!("other"));
+    state.journal.registration = Some(made);
+    let shown = state.shown_by_registration().unwrap();
+    assert_eq!(shown.substitutes, Some(vec!["client_name".to_owned()]));
+    state.journal.adopts = Some("client".into());
+    assert_eq!(state.shown_by_registration(), None);
+}
+
+#[test]
+fn t355_a_refusal_tells_of_a_way_of_clearing_only_if_nothing_else_was_asked_for() {
+    let world = World::kept().recorded(|record| {
+        record.in_flight = Some(InFlight {
+            attempt: "fresh".into(),
+            ..InFlight::default()
+        });
+        record.cleared.sending = Some(crate::api::Clearing::Null);
+    });
+    let mut state = state(&world);
+    state.record = StoredRecord::Present {
+        record: Box::new(world.record.clone().unwrap()),
+        revision: SecretRevision {
+            uid: "r".into(),
+            resource_version: "1".into(),
+        },
+    };
+    let request = world.request();
+    assert_eq!(state.shown_by_refusal(&request), None, "it was not refused for that");
+    state.journal.clearing_refused = Some("earlier".into());
+    assert_eq!(state.shown_by_refusal(&request), None, "another update");
+    state.journal.clearing_refused = Some("fresh".into());
+    let shown = state.shown_by_refusal(&request).unwrap().clearing.unwrap();
+    assert_eq!((shown.works.len(), shown.fails), (0, vec![crate::api::Clearing::Null]));
+    let mut other = request;
+    other.insert("client_name".into(), json!("other"));
+    assert_eq!(
+        state.shown_by_refusal(&other),
+        None,
+        "it may be the name that was refused"
+    );
+}

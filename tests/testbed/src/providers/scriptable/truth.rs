@@ -1,14 +1,29 @@
 //! The truth about a dialect: which capabilities an honest observer reports, from its quirks alone.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::dialect::Operation::{Delete, Read, Register, Update};
 use super::dialect::{Dialect, Operation, Quirk};
 
+/// Members that every client of the tests asks for, and those that its update then takes out.
+const ASKED: [&str; 6] = [
+    "application_type",
+    "client_name",
+    "grant_types",
+    "redirect_uris",
+    "response_types",
+    "token_endpoint_auth_method",
+];
+const TAKEN_OUT: [&str; 2] = ["client_uri", "policy_uri"];
+/// The only value of these that a dialect may store instead and that is what was asked for.
+const METHOD: &str = r#""client_secret_basic""#;
+
 /// What is done with one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Traffic {
-    /// Registered, tried, updated without a member that it had, deregistered.
+    /// Registered, tried, updated without members that it had, deregistered.
     Ordinary,
     /// The same, read as well, and tried with a wrong secret.
     Certified,
@@ -36,6 +51,7 @@ impl Dialect {
             (false, Traffic::Certified) => "TellsSecrets",
         };
         all.insert("probes".to_owned(), json!({"revocation": tells}));
+        all.insert("substitutes".to_owned(), json!(self.substitutes()));
         let managed = (returns_token || administered) && !self.provider.contains("mode: None");
         if !managed {
             return Value::Object(all);
@@ -49,6 +65,7 @@ impl Dialect {
                 "omittedMembers".to_owned(),
                 json!(if merges { "Kept" } else { "Cleared" }),
             );
+            all.insert("clearing".to_owned(), self.clearing(merges));
         } else if update.is_some_and(says_unsupported) {
             all.insert("update".to_owned(), json!("Unsupported"));
         }
@@ -97,6 +114,49 @@ impl Dialect {
             }
         }
         Value::Object(all)
+    }
+
+    /// Members that an answer has with other values than were asked for.
+    fn substitutes(&self) -> BTreeSet<&'static str> {
+        let asked = |member: &&str| ASKED.contains(member) || TAKEN_OUT.contains(member);
+        let changed = self.quirks.iter().filter_map(|quirk| match *quirk {
+            Quirk::Stores(member, value) | Quirk::States(Register | Update, member, value) => {
+                (value != METHOD).then_some(member)
+            }
+            _ => None,
+        });
+        changed.filter(asked).collect()
+    }
+
+    /// The ways of clearing up to the first that works: members left out, null, an empty value, and the default, which is none for these.
+    fn clearing(&self, merges: bool) -> Value {
+        let passed_over = |value: &str| {
+            self.has(|quirk| match quirk {
+                Quirk::Overlooks(values) => values.contains(&value),
+                Quirk::RefusesValue(Update, refused, ..) => refused == value,
+                _ => false,
+            })
+        };
+        let empty = merges && passed_over(r#""""#);
+        let fails = [
+            ("Omit", merges),
+            ("Null", merges && passed_over("null")),
+            ("Empty", empty),
+            ("Default", empty),
+        ];
+        let tried: Vec<&str> = fails
+            .iter()
+            .take_while(|(_, fails)| *fails)
+            .map(|(way, _)| *way)
+            .collect();
+        let mut ways = Map::new();
+        if let Some((way, _)) = fails.get(tried.len()) {
+            ways.insert("works".to_owned(), json!([way]));
+        }
+        if !tried.is_empty() {
+            ways.insert("fails".to_owned(), json!(tried));
+        }
+        Value::Object(ways)
     }
 
     fn has(&self, fits: impl Fn(Quirk) -> bool) -> bool {
