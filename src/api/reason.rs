@@ -105,7 +105,7 @@ reasons! {
     /// The metadata of the provider names no registration endpoint.
     RegistrationUnsupported => "Enable dynamic client registration at the provider, or set `spec.endpoints.registration` of the provider object.",
     /// An endpoint has an origin that is not allowed.
-    OriginNotAllowed => "If the origin belongs to the provider, add it to `spec.endpoints.allowedOrigins` of the provider object. If the message names `--namespaced-providers` or `--namespaced-provider-origins`, use a ClusterOAuthProvider, or ask a cluster administrator to allow the origin.",
+    OriginNotAllowed => "If the origin belongs to the provider, add it to `spec.endpoints.allowedOrigins` of the provider object. If the message names `--namespaced-providers` or `--namespaced-provider-origins`, use a ClusterOAuthProvider, or ask a cluster administrator to allow the origin. If it names the ServiceAccount token of the operator, `allowedOrigins` does not apply: use credentials from a Secret there.",
     /// The operator does not connect to the address of the provider.
     AddressRefused => "Use an address that is neither loopback, link-local nor that of the API server, and https. If the message names `--namespaced-provider-cidrs`, ask a cluster administrator to allow the address range. For tests, run the operator with `--allow-insecure-origins`.",
     /// The certificate of the provider could not be verified.

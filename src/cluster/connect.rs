@@ -1,6 +1,7 @@
 //! The connection to the API server, and the deadline of every call over it.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::header::{HeaderValue, USER_AGENT};
@@ -59,12 +60,39 @@ pub async fn connect() -> Result<Client, ConnectError> {
     })
 }
 
-/// The bearer token that the calls of the API server carry, as it is now; none if they carry another kind of credentials.
-pub async fn api_token() -> Option<SecretString> {
-    let auth = Config::infer().await.ok()?.auth_info;
-    match auth.token_file {
-        Some(file) => std::fs::read_to_string(file).ok().map(SecretString::from),
-        None => auth.token,
+/// The bearer token that the calls of the API server carry; none if they carry another kind of credentials.
+#[derive(Debug, Default)]
+pub struct ApiToken {
+    file: Option<PathBuf>,
+    fixed: Option<SecretString>,
+}
+
+impl ApiToken {
+    /// The token of the configuration that [`connect`] uses.
+    pub async fn infer() -> Self {
+        let auth = Config::infer().await.map(|config| config.auth_info).unwrap_or_default();
+        Self {
+            file: auth.token_file.map(PathBuf::from),
+            fixed: auth.token,
+        }
+    }
+
+    /// A token that is in this file.
+    #[cfg(test)]
+    pub(crate) const fn in_file(file: PathBuf) -> Self {
+        Self {
+            file: Some(file),
+            fixed: None,
+        }
+    }
+
+    /// The token as it is now: one in a file is replaced from time to time.
+    #[must_use]
+    pub fn read(&self) -> Option<SecretString> {
+        match &self.file {
+            Some(file) => std::fs::read_to_string(file).ok().map(SecretString::from),
+            None => self.fixed.clone(),
+        }
     }
 }
 

@@ -33,7 +33,7 @@ mod watch;
 pub use bundles::StoredBundle;
 pub use clients::{ClientCache, cause};
 pub use config_maps::ConfigMaps;
-pub use connect::{ConnectError, api_token, connect, within};
+pub use connect::{ApiToken, ConnectError, connect, within};
 pub use consent::Consent;
 pub use definitions::{Definitions, DefinitionsState};
 pub use election::{Leadership, elect};

@@ -9,6 +9,7 @@ use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 use crate::api::Reason;
+use crate::clock::Clock;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::registration::Registration;
@@ -16,6 +17,8 @@ use crate::domain::target::{AuthScheme, ClientProof, Credentials};
 
 use super::origin;
 
+/// How a refusal of an origin begins, see [`check_origin`].
+pub(super) const PROVIDER_CREDENTIALS: &str = "the provider's credentials may not be sent to";
 /// Credentials shorter than this occur in ordinary text: a text that holds one need not repeat it.
 const SHORTEST_SECRET: usize = 8;
 
@@ -78,17 +81,26 @@ pub(super) fn check_consent(credentials: &Credentials, url: &Url, origins: &[Str
             return Ok(());
         }
         let text = format!(
-            "the operator's ServiceAccount token is sent only to the origin of the issuer, never to {}; use another kind of credentials for this provider",
+            "the operator's ServiceAccount token is sent only to the origin of the issuer, never to {}, and spec.endpoints.allowedOrigins of the provider \
+             does not apply to it; use credentials from a Secret there: basic, bearer, header or clientCredentials",
             origin::of(url)
         );
         return Err(Failure::new(Class::Denied, Reason::OriginNotAllowed, text));
     }
-    check_origin(
-        "the provider's credentials may not be sent to",
-        credentials.origins.as_deref(),
-        url,
-        origins,
-    )
+    check_origin(PROVIDER_CREDENTIALS, credentials.origins.as_deref(), url, origins)
+}
+
+/// Whether one of the credentials that are used in turn may be sent to `url`, see [`check_consent`].
+///
+/// # Errors
+/// None of them may; why the first may not.
+pub(super) fn check_turn(credentials: &Credentials, url: &Url, origins: &[String]) -> Result<(), Failure> {
+    let turn = credentials.in_turn(Clock::default().now());
+    let mut checks: Vec<_> = turn.iter().map(|used| check_consent(used, url, origins)).collect();
+    if checks.is_empty() || checks.iter().any(Result::is_ok) {
+        return Ok(());
+    }
+    checks.swap_remove(0)
 }
 
 /// The same for anything that comes from a Secret whose owner lists origins. `what`: the beginning of the refusal.

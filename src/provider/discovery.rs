@@ -254,6 +254,10 @@ impl Transport {
         ) {
             return Ok(endpoint.clone());
         }
+        // To list the origin would not help.
+        if target.registration.issuer_only {
+            auth::check_consent(&target.registration, &url, &[])?;
+        }
         Err(elsewhere("the registration endpoint", &url))
     }
 }

@@ -112,7 +112,8 @@ impl Transport {
         }
         let at = origin::of(&url);
         let text = format!(
-            "the provider wants this client to be managed at {at}, which is neither the issuer's origin nor one of spec.endpoints.allowedOrigins of the provider"
+            "the provider wants this client to be managed at {at}, which is neither the issuer's origin nor one of spec.endpoints.allowedOrigins of the provider; \
+             add it there if it belongs to the provider"
         );
         Err(Failure::new(Class::Denied, Reason::OriginNotAllowed, text))
     }

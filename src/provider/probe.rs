@@ -40,7 +40,7 @@ impl Transport {
 
     async fn probe_at(&self, call: &ProbeCall, kind: ProbeKind, endpoint: &str) -> Result<Probed, CallError> {
         let (route, site) = (call.route(), call.route().site());
-        let url = token::endpoint(endpoint, site.issuer, site.allowed_origins, &self.policy).map_err(not_sent)?;
+        let url = token::endpoint(endpoint, &site, route.credentials(), &self.policy).map_err(not_sent)?;
         let exchange = Exchange {
             method: Method::POST,
             url,

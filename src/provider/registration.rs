@@ -1,11 +1,17 @@
 //! Registration of a client (RFC 7591 section 3): one POST.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use serde_json::{Map, Value};
+use url::Url;
 
+use crate::api::ManagementMode;
+use crate::domain::failure::Failure;
 use crate::domain::outcome::CallError;
 use crate::domain::registration::Registration;
 use crate::domain::target::{Endpoints, Target};
+use crate::domain::uri_template;
 
 use super::asked::Asked;
 use super::calls::Located;
@@ -34,7 +40,9 @@ impl Transport {
         let mut spoken = auth::spoken(&target.registration);
         spoken.extend(auth::spoken(&target.discovery));
         spoken.extend(auth::spoken(&target.management));
-        let origins = Located::discovered(target, endpoints).map_err(not_sent)?.origins();
+        let located = Located::discovered(target, endpoints).map_err(not_sent)?;
+        let origins = located.origins();
+        self.check_reach(target, located, &url).map_err(not_sent)?;
         let statement = target.presented.software_statement.as_ref();
         let request = stated(request, statement, &url, &origins).map_err(not_sent)?;
         spoken.extend(auth::written(&request));
@@ -71,4 +79,27 @@ impl Transport {
             ..registration
         })
     }
+
+    /// Whether the credentials may go to the registration endpoint at `url` and, if they also manage the client that is to be registered, to
+    /// where that is done: nothing is registered that could never be changed or deregistered.
+    fn check_reach(&self, target: &Target, provider: Located<'_>, url: &Url) -> Result<(), Failure> {
+        if target.registration.issuer_only {
+            auth::check_consent(&target.registration, url, &[])?;
+        }
+        if target.knobs.management != ManagementMode::Credentials {
+            return Ok(());
+        }
+        let template = &target.knobs.uri_template;
+        let uri = uri_template::expand(template, url.as_str(), "id", &BTreeMap::new());
+        provider.route(None).check_all(&uri, &self.policy).map_err(|failure| {
+            let text = "nothing was registered, because the operator could not manage the client with managementAuth of the provider";
+            Failure {
+                message: format!("{text}: {}", failure.message),
+                ..failure
+            }
+        })
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,14 +52,22 @@ pub(super) struct Answered {
     pub spoken: Vec<SecretString>,
 }
 
-/// The token endpoint as it may be called: at the issuer's origin or an allowed one.
+/// The token endpoint as it may be called: at the issuer's origin or an allowed one, and with credentials that are for the issuer only there.
 ///
 /// # Errors
 /// It lies elsewhere, or is no URL that may be called.
-pub(super) fn endpoint(text: &str, issuer: &str, allowed: &[String], policy: &EgressPolicy) -> Result<Url, Failure> {
+pub(super) fn endpoint(
+    text: &str,
+    site: &Site<'_>,
+    credentials: &Credentials,
+    policy: &EgressPolicy,
+) -> Result<Url, Failure> {
     let url = origin::callable("the token endpoint", text, policy)?;
-    let allowed = allowed.iter().map(String::as_str);
-    if origin::is_among(&url, [issuer].into_iter().chain(allowed)) {
+    if credentials.issuer_only {
+        return auth::check_consent(credentials, &url, &[]).map(|()| url);
+    }
+    let allowed = site.allowed_origins.iter().map(String::as_str);
+    if origin::is_among(&url, [site.issuer].into_iter().chain(allowed)) {
         return Ok(url);
     }
     let text = format!(
@@ -185,7 +193,7 @@ impl Transport {
             );
             return Err(no_token(Failure::new(Class::Denied, Reason::DiscoveryFailed, text)));
         };
-        let url = endpoint(text, site.issuer, site.allowed_origins, &self.policy).map_err(no_token)?;
+        let url = endpoint(text, site, exchange.credentials, &self.policy).map_err(no_token)?;
         let at = origin::of(&url);
         let request = TokenRequest::new(grant, exchange, &url, site).map_err(no_token)?;
         let asked = Instant::now();

@@ -4,6 +4,7 @@
 
 mod keycloak;
 mod keys;
+mod managed;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::api::{Capabilities, Condition, OAuthClient, Reason, Verify};
+use crate::api::{Capabilities, Condition, OAuthClient, ProviderSettings, Reason, Verify};
 use crate::domain::{capability, profile, status};
 
 use super::Problem;
@@ -37,6 +37,7 @@ pub(super) async fn drive(cluster: &Cluster, plan: &Plan) -> Result<Run, Problem
         provider: cluster.provider_text(),
         profile: provider.settings.profile.name(),
         knobs: profile::settings(&provider.settings),
+        own_token: own_token(&provider.settings),
         tries: provider.settings.verify == Verify::Auto,
         issuer: None,
         client_id: None,
@@ -54,6 +55,16 @@ pub(super) async fn drive(cluster: &Cluster, plan: &Plan) -> Result<Run, Problem
     let status = cluster.provider().await?.status;
     (run.issuer, run.capabilities) = (status.issuer, status.capabilities.unwrap_or_default());
     Ok(run)
+}
+
+fn own_token(settings: &ProviderSettings) -> bool {
+    let all = [
+        &settings.discovery_auth,
+        &settings.registration_auth,
+        &settings.management_auth,
+    ];
+    let mut all = all.into_iter().flatten();
+    all.any(|auth| auth.service_account_token.is_some())
 }
 
 fn skipped() -> Step {

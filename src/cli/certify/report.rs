@@ -36,6 +36,8 @@ pub(super) struct Run {
     pub profile: String,
     /// Settings of the profile, with what the object overrides.
     pub knobs: Knobs,
+    /// Whether the provider object uses the operator's own ServiceAccount token.
+    pub own_token: bool,
     /// Whether credentials are tried at all.
     pub tries: bool,
     pub issuer: Option<String>,

@@ -6,11 +6,11 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::api::Reason;
-use crate::clock::Clock;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::record::Record;
-use crate::domain::target::{ClientCertificate, Credentials, Deadlines, SoftwareStatement};
-use crate::provider::token::Site;
+use crate::domain::target::{AuthScheme, ClientCertificate, Credentials, Deadlines, SoftwareStatement};
+use crate::provider::egress::EgressPolicy;
+use crate::provider::token::{self, Site};
 use crate::provider::{auth, origin};
 
 use super::{Located, deadlines, issued, secrets};
@@ -18,7 +18,7 @@ use super::{Located, deadlines, issued, secrets};
 impl Located<'_> {
     /// How the provider is called with the credentials of its management. `token`: where they buy a token, if discovery did not
     /// tell.
-    pub(super) fn route(self, token: Option<&String>) -> Route {
+    pub(in crate::provider) fn route(self, token: Option<&String>) -> Route {
         let found = self.endpoints.and_then(|endpoints| endpoints.token.as_ref());
         Route {
             credentials: self.target.management.clone(),
@@ -103,7 +103,8 @@ impl Route {
             // It is never called, and whoever tries says why.
             return Ok(());
         };
-        if !origin::is_among(&url, self.origins.iter().map(String::as_str)) {
+        let is_listed = origin::is_among(&url, self.origins.iter().map(String::as_str));
+        if !is_listed && !self.credentials.issuer_only {
             let text = format!(
                 "the client is managed at {}, which is no origin of its provider now, so the provider's credentials are not sent there; add the origin to \
                  spec.endpoints.allowedOrigins of the provider, or remove the client at the provider yourself",
@@ -111,16 +112,30 @@ impl Route {
             );
             return Err(Failure::new(Class::Denied, Reason::ProviderChanged, text));
         }
-        // Of several tokens one is enough.
-        let turn = self.credentials.in_turn(Clock::default().now());
-        let checks = turn
-            .iter()
-            .map(|credentials| auth::check_consent(credentials, &url, &self.origins));
-        let mut checks: Vec<_> = checks.collect();
-        if checks.iter().any(Result::is_ok) {
-            return Ok(());
+        auth::check_turn(&self.credentials, &url, &self.origins)
+    }
+
+    /// Whether the provider's credentials may go wherever the management of a client at this address needs them.
+    ///
+    /// # Errors
+    /// They may not, or the address may not be called.
+    pub(in crate::provider) fn check_all(&self, uri: &str, policy: &EgressPolicy) -> Result<(), Failure> {
+        // A host that only an answer tells is checked when it is known.
+        let is_known = |url: &Url| !origin::of(url).contains('{');
+        if Url::parse(uri).is_ok_and(|url| is_known(&url)) {
+            let url = origin::callable("the address of the client", uri, policy)?;
+            let is_listed = origin::is_among(&url, self.origins.iter().map(String::as_str));
+            if !is_listed && !self.credentials.issuer_only {
+                return auth::check_origin(auth::PROVIDER_CREDENTIALS, None, &url, &self.origins);
+            }
+            auth::check_turn(&self.credentials, &url, &self.origins)?;
         }
-        checks.swap_remove(0)
+        if let (AuthScheme::ClientCredentials(_), Some(token)) = (&self.credentials.scheme, &self.token_endpoint) {
+            let site = self.site();
+            let url = token::endpoint(token, &site, &self.credentials, policy)?;
+            auth::check_consent(&self.credentials, &url, &self.origins)?;
+        }
+        Ok(())
     }
 
     pub(in crate::provider) const fn credentials(&self) -> &Credentials {

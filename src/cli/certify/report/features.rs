@@ -25,29 +25,33 @@ impl Feature {
 /// Without these no application can use a client.
 pub(super) fn core(run: &Run) -> Vec<Feature> {
     vec![
-        of_step("Discovery", &run.discovered),
-        of_step("Registration", &run.registered),
-        of_step("Credentials", &run.verified),
+        of_step(run, "Discovery", &run.discovered),
+        of_step(run, "Registration", &run.registered),
+        of_step(run, "Credentials", &run.verified),
         wrong_secret(run),
     ]
 }
 
-fn of_step(name: &'static str, step: &Step) -> Feature {
+fn of_step(run: &Run, name: &'static str, step: &Step) -> Feature {
     match step {
         Step::Done => feature(name, Verdict::Passed, ""),
         Step::Failed { reason, message } => {
-            feature(name, Verdict::Failed, format!("{reason}: {message}")).set(remedy(reason))
+            feature(name, Verdict::Failed, format!("{reason}: {message}")).set(remedy(run, reason))
         }
         Step::Skipped(why) => feature(name, Verdict::Skipped, why.clone()),
     }
 }
 
 /// The settings that answer a refusal.
-fn remedy(reason: &str) -> Option<&'static str> {
+fn remedy(run: &Run, reason: &str) -> Option<&'static str> {
     Some(match Reason::parse(reason)? {
         Reason::CredentialsMissing | Reason::ConsentMissing | Reason::CredentialsRejected => "spec.registrationAuth",
         Reason::RegistrationUnsupported => "spec.endpoints.registration",
         Reason::IssuerMismatch => "spec.expectedIssuer",
+        // It may go to the origin of the issuer only.
+        Reason::OriginNotAllowed if run.own_token => {
+            "credentials from a Secret instead of serviceAccountToken where the message names that, else spec.endpoints.allowedOrigins"
+        }
         Reason::OriginNotAllowed => "spec.endpoints.allowedOrigins",
         Reason::CertificateRejected => "spec.tls.caBundle",
         Reason::NamespaceNotAllowed => "spec.allowedNamespaces",
@@ -190,7 +194,7 @@ fn update(run: &Run) -> Feature {
         }
         (_, Step::Failed { reason, message }) => {
             let all = run.knobs.update_members == UpdateMembers::All;
-            let setting = remedy(reason).filter(|_| !(all && reason == Reason::UpdateRejected.as_str()));
+            let setting = remedy(run, reason).filter(|_| !(all && reason == Reason::UpdateRejected.as_str()));
             feature(NAME, Verdict::Failed, format!("{reason}: {message}")).set(setting)
         }
         (_, Step::Skipped(why)) => feature(NAME, Verdict::Skipped, why.clone()),

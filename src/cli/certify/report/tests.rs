@@ -11,6 +11,7 @@ fn run() -> Run {
         provider: "OAuthProvider shop/id".to_owned(),
         profile: "rfc7592".to_owned(),
         knobs: knobs(Profile::Rfc7592),
+        own_token: false,
         tries: true,
         issuer: Some("https://p".to_owned()),
         client_id: Some("id".to_owned()),
@@ -304,4 +305,17 @@ fn t355_the_way_of_clearing_and_what_is_substituted_are_told() {
         Verdict::Deviates,
         "a registration tells it"
     );
+}
+
+#[test]
+fn t359_no_setting_is_proposed_that_does_not_apply_to_the_token_of_the_service_account() {
+    let elsewhere = |own_token| {
+        with(|run| {
+            run.own_token = own_token;
+            run.registered = failed(Reason::OriginNotAllowed);
+        })
+    };
+    let setting = |own_token| told(&elsewhere(own_token), "Registration").1.unwrap();
+    assert_eq!(setting(false), "spec.endpoints.allowedOrigins");
+    assert!(setting(true).starts_with("credentials from a Secret instead of serviceAccountToken"));
 }
