@@ -2,6 +2,7 @@
 
 mod client;
 mod provider;
+mod trust;
 
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use oauth_client_operator::api::{crds, rules};

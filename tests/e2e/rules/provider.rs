@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::trust::trust;
 use super::{Case, NO_EXCHANGE, PATTERN, case, one};
 
 #[allow(clippy::too_many_lines, reason = "a table")]
@@ -116,49 +117,8 @@ pub(super) fn providers() -> Vec<Case> {
             json!({"discoveryAuth": {"clientCredentials": named}}),
             json!({"discoveryAuth": {"basic": named}}),
         ),
-        case(
-            ".spec.tls.caBundle",
-            PATTERN,
-            json!({"tls": {"caBundle": "none"}}),
-            json!({"tls": {"caBundle": "-----BEGIN CERTIFICATE-----"}}),
-        ),
-        case(
-            ".spec.tls",
-            "set either caBundle or caBundleFrom, not both",
-            json!({"tls": {"caBundle": "-----BEGIN CERTIFICATE-----", "caBundleFrom": named}}),
-            json!({"tls": {"caBundleFrom": named}}),
-        ),
-        case(
-            ".spec.tls.caBundleFrom.secretRef.name",
-            PATTERN,
-            json!({"tls": {"caBundleFrom": {"secretRef": {"name": "a..b"}}}}),
-            json!({"tls": {"caBundleFrom": named}}),
-        ),
-        case(
-            ".spec.tls.caBundleFrom",
-            "set exactly one of secretRef and configMapRef",
-            json!({"tls": {"caBundleFrom": {"secretRef": {"name": "a"}, "configMapRef": {"name": "a"}}}}),
-            json!({"tls": {"caBundleFrom": {"configMapRef": {"name": "a"}}}}),
-        ),
-        case(
-            ".spec.tls.caBundleFrom",
-            "set exactly one of secretRef and configMapRef",
-            json!({"tls": {"caBundleFrom": {}}}),
-            json!({"tls": {"caBundleFrom": named}}),
-        ),
-        case(
-            ".spec.tls.caBundleFrom.configMapRef.name",
-            PATTERN,
-            json!({"tls": {"caBundleFrom": {"configMapRef": {"name": "a..b"}}}}),
-            json!({"tls": {"caBundleFrom": {"configMapRef": {"name": "a.b"}}}}),
-        ),
-        case(
-            ".spec.tls.caBundleFrom.configMapRef.key",
-            PATTERN,
-            json!({"tls": {"caBundleFrom": {"configMapRef": {"name": "a", "key": "a/b"}}}}),
-            json!({"tls": {"caBundleFrom": {"configMapRef": {"name": "a", "key": "ca-bundle_1.crt"}}}}),
-        ),
     ];
+    cases.extend(trust());
     for field in ["tlsClientAuth", "softwareStatement"] {
         cases.push(case(
             &format!(".spec.{field}.secretRef.name"),
