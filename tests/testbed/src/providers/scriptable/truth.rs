@@ -19,6 +19,8 @@ const ASKED: [&str; 6] = [
 const TAKEN_OUT: [&str; 2] = ["client_uri", "policy_uri"];
 /// The only value of these that a dialect may store instead and that is what was asked for.
 const METHOD: &str = r#""client_secret_basic""#;
+/// What an answer says of a member that it says nothing of.
+const NOTHING: [&str; 3] = ["null", r#""""#, "{}"];
 
 /// What is done with one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +123,7 @@ impl Dialect {
         let asked = |member: &&str| ASKED.contains(member) || TAKEN_OUT.contains(member);
         let changed = self.quirks.iter().filter_map(|quirk| match *quirk {
             Quirk::Stores(member, value) | Quirk::States(Register | Update, member, value) => {
-                (value != METHOD).then_some(member)
+                (value != METHOD && !NOTHING.contains(&value)).then_some(member)
             }
             _ => None,
         });
