@@ -299,10 +299,13 @@ fn the_matrix_of_providers_shows_the_golden_rows() {
          server registered with another value than it was asked for.\n\
          - **token** and **token after it**: whether the credentials in the Secret obtain an access token.\n\
          - **new secret**: whether the update issued a new `client_secret`. The operator writes it to the Secret.\n\
+         - **clearing**: the value of `management.clearing` with which the update removed `client_uri` and `policy_uri`, or *none*.\n\
+         - **substitutes**: the members that the server registered with other values than it was asked for, or *none*. \
+         [Capabilities](../certify.md#capabilities) describes both.\n\
          - **deletion**: *deleted*, or *left, listed*: the client stays at the provider and \
          `oauth-client-operator suspects list` shows it.\n\
          - **without its token**: the result of an update and of a deletion if the registration access token is no longer valid.\n\
-         - `-`: does not apply.\n\n\
+         - `-`: does not apply, or was not observed.\n\n\
          The second token request of a client at idpyoidc fails with an error of that server (500).\n\n\
          ## Servers\n\n{}\n\
          ## Emulated servers\n\n\

@@ -17,10 +17,13 @@ use testbed::site::Site;
 use crate::stage::{Stage, condition, is, judged};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/lifecycle.tsv");
-const HEADER: &str = "kind\tserver\tversion\tfound by\tregistration\tas requested\ttoken\tupdate\tnew secret\ttoken after it\tdeletion\twithout its token";
+const HEADER: &str = "kind\tserver\tversion\tfound by\tregistration\tas requested\ttoken\tupdate\tnew secret\ttoken after it\tclearing\tsubstitutes\tdeletion\twithout its token";
 
 /// A grant that needs no browser, so that the credentials can be used.
 const SPEC: &str = "grantTypes: [client_credentials]\nredirectURIs: ['https://app.example/PATH']";
+
+/// Members that the update removes.
+const REMOVED: &str = "clientURI: https://app.example/\npolicyURI: https://app.example/policy";
 
 /// Reasons that pass by themselves.
 const PASSING: [&str; 4] = ["Progressing", "ProviderUnavailable", "RateLimited", "ClientMissing"];
@@ -31,6 +34,8 @@ struct Server {
     name: String,
     version: &'static str,
     site: Site,
+    /// Members that its client has until the update.
+    removed: &'static str,
     seen: BTreeMap<&'static str, String>,
     /// Client identifiers by the names of their objects.
     ids: BTreeMap<String, String>,
@@ -43,9 +48,15 @@ impl Server {
             name: name.to_owned(),
             version,
             site,
+            removed: REMOVED,
             seen: BTreeMap::new(),
             ids: BTreeMap::new(),
         }
+    }
+
+    /// A server that refuses what it does not know.
+    fn without_optional_members(self) -> Self {
+        Self { removed: "", ..self }
     }
 
     fn manifests(&self) -> String {
@@ -60,8 +71,10 @@ impl Server {
         format!("{}-lost", self.name)
     }
 
+    /// Its second path comes without the members that the first one has besides.
     fn client(&self, name: &str, path: &str) -> String {
-        let spec = format!("clientName: {name}\n{}", SPEC.replace("PATH", path));
+        let more = if path == "one" { self.removed } else { "" };
+        let spec = format!("clientName: {name}\n{}\n{more}", SPEC.replace("PATH", path));
         self.site.client_named(&self.name, name, &spec)
     }
 
@@ -120,7 +133,7 @@ async fn servers() -> Vec<Server> {
             Site::oidc_provider_with(unmanaged).await.unwrap(),
         ),
         Server::new("double", "wso2", "DCR v1.1", Site::wso2_v1_1().await.unwrap()),
-        Server::new("double", "wso2-legacy", "5.x", Site::wso2_legacy().await.unwrap()),
+        Server::new("double", "wso2-legacy", "5.x", Site::wso2_legacy().await.unwrap()).without_optional_members(),
         Server::new(
             "double",
             "plain",
@@ -327,6 +340,42 @@ async fn deleted(stage: &Stage, servers: &mut [Server]) {
     }
 }
 
+/// What `status.capabilities` of the provider objects says of members, at the end.
+async fn reported(stage: &Stage, servers: &mut [Server]) {
+    for server in servers {
+        let provider = stage
+            .providers()
+            .get(&format!("provider-{}", server.name))
+            .await
+            .unwrap();
+        let capabilities = provider
+            .status
+            .and_then(|status| status.capabilities)
+            .unwrap_or_default();
+        if let Some(ways) = capabilities.clearing {
+            let works: Vec<String> = ways.works.iter().map(|way| format!("{way:?}")).collect();
+            server.saw(
+                "clearing",
+                if works.is_empty() {
+                    "none".to_owned()
+                } else {
+                    works.join(", ")
+                },
+            );
+        }
+        if let Some(members) = capabilities.substitutes {
+            server.saw(
+                "substitutes",
+                if members.is_empty() {
+                    "none".to_owned()
+                } else {
+                    members.join(", ")
+                },
+            );
+        }
+    }
+}
+
 /// A row that differs is either a change of the operator, which is then to be explained, or of a server.
 #[tokio::test]
 async fn w100_every_server_dialect_and_profile_shows_its_golden_row() {
@@ -339,6 +388,7 @@ async fn w100_every_server_dialect_and_profile_shows_its_golden_row() {
     changed(&stage, &mut servers).await;
     without_tokens(&stage, &mut servers).await;
     deleted(&stage, &mut servers).await;
+    reported(&stage, &mut servers).await;
     let rows: Vec<String> = servers.iter().map(Server::row).collect();
     let table = format!("{HEADER}\n{}\n", rows.join("\n"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
