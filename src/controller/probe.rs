@@ -16,7 +16,7 @@ use super::world::World;
 pub(super) async fn look<W: World>(world: &W, state: &State) -> Option<(Probed, Option<Control>)> {
     let (record, _) = state.record()?;
     let located = located(state);
-    let call = ProbeCall::of(&as_discovered(state, record), state.tried_method(record), located);
+    let call = ProbeCall::of(&as_discovered(state, record), record.applied_auth_method(), located);
     let probed = match &call {
         Some(call) => world.probe(call).await,
         None => Probed::Unclear,
@@ -71,7 +71,7 @@ async fn control<W: World>(
         let Some(proves) = compares(own, accepted, &record) else {
             continue;
         };
-        let Some(call) = ProbeCall::of(&as_discovered(state, &record), record.auth_method(), located) else {
+        let Some(call) = ProbeCall::of(&as_discovered(state, &record), record.applied_auth_method(), located) else {
             continue;
         };
         match world.probe(&call.only(kind)).await {

@@ -159,10 +159,10 @@ pub(super) fn update(view: &View<'_>, record: &Record, provider: &Provider, requ
             request_hash: hash,
             attempt: view.seen.fresh_attempt.to_owned(),
             unanswered: record.in_flight.is_some(),
-            repairs: record.overtaken.clone(),
         });
         return Row::K15.does(Effect::MarkUpdate(Box::new(Record {
             in_flight,
+            overtaken: None,
             cleared: record.cleared.before(
                 &record.request,
                 &request,
@@ -212,15 +212,9 @@ pub(super) fn under_way(wait: Duration) -> Failure {
 
 /// The record after an accepted update: everything that the answer states, and nothing in flight.
 pub(super) fn after_update(record: &Record, request: &Request, answer: &Registration) -> Record {
-    let repaired = record
-        .in_flight
-        .as_ref()
-        .and_then(|in_flight| in_flight.repairs.as_ref());
     let mut record = Record {
         request: request.clone(),
         in_flight: None,
-        // Another one may have been told of since this one was sent.
-        overtaken: record.overtaken.clone().filter(|attempt| Some(attempt) != repaired),
         missing_since: None,
         cleared: record.cleared.after(&record.request, request, &answer.metadata),
         ..record.clone()

@@ -300,17 +300,6 @@ impl State {
         self.journal.disowned
     }
 
-    /// The method by which the client's own credentials are tried: its application's, or the one that the provider states where it is to
-    /// be found out whether the client is there.
-    #[must_use]
-    pub fn tried_method<'a>(&self, record: &'a Record) -> Option<&'a str> {
-        if self.journal.disowned {
-            record.auth_method()
-        } else {
-            record.applied_auth_method()
-        }
-    }
-
     /// Whether a provider has issued something that is stored nowhere yet.
     #[must_use]
     pub fn holds_an_answer(&self) -> bool {

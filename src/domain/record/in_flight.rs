@@ -14,9 +14,6 @@ pub struct InFlight {
     /// Whether an earlier call was in flight when this one was marked: its answer, with a new token perhaps, was never stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unanswered: bool,
-    /// The update of another replica that may have arrived after a newer one: if this one is accepted, that is made good.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repairs: Option<String>,
 }
 
 impl InFlight {

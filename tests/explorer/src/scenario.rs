@@ -244,7 +244,7 @@ scenarios! {
     "lost client held and replaced": [Apply(1), ApplySecond(1), LoseFirst, Apply(2), ReplaceClient], wide: true, second: Some(APPS), lost: OnClientLost::Hold, excuses: &["ManagementLost", "ClientMissing", "ClientLost"];
     "operator stopped": [Apply(1), Apply(2), Delete], wide: true, stops: true;
     "waiting for a permit": [Apply(1), Apply(2), Delete], wide: true, queues: true;
-    "deletion whose permit does not come": [Apply(1), Crowd, Delete], queues: true;
+    "deletion whose permit does not come": [Apply(1), Crowd, Delete], wide: true, queues: true;
     "update and deletion whose permit does not come": [Apply(1), Crowd, Apply(2), Crowd, Delete], wide: true, queues: true;
     "suspended": [Apply(1), ApplySuspended(2), Apply(2)], wide: true, excuses: &["Suspended"];
     "suspended, changed and resumed": [Apply(1), ApplySuspended(1), Apply(2)], wide: true;

@@ -103,7 +103,6 @@ impl World {
                 request_hash: "h".into(),
                 attempt: bytes.one_of(&["", "fresh-0", "a2"]).into(),
                 unanswered: bytes.flip(),
-                repairs: None,
             });
             record.missing_since = bytes.rarely(4).then_some(1);
             if bytes.flip() {

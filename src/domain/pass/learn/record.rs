@@ -126,13 +126,11 @@ impl State {
             Err(_) if self.journal.answer.is_some() || self.journal.brought.is_some() => {
                 self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
             }
-            // Nothing but this pass knows that its update was overtaken.
-            Err(ref error) if self.journal.overtaken.is_some() && !matches!(error, ApiError::NotFound) => {
-                self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
-            }
             Err(error) if self.gone => self.tombstone_failed(&error, seen),
-            // The client is deregistered, and nothing but this pass knows it.
-            Err(ApiError::Unavailable { .. }) if self.journal.deregistration == Some(Deregistration::Done) => {
+            // The client is deregistered, or an update overtaken, and nothing but this pass knows it.
+            Err(ApiError::Unavailable { .. })
+                if self.journal.deregistration == Some(Deregistration::Done) || self.journal.overtaken.is_some() =>
+            {
                 self.journal.follow_up = Some(FollowUp::Wait(STORE_AGAIN, None));
             }
             // The refusal that the read was made for counts more.

@@ -82,7 +82,8 @@ impl State {
     fn clears_otherwise(&self, request: &Request) -> Option<String> {
         let ((record, _), provider) = (self.record()?, self.provider()?);
         let way = record.cleared.sending?;
-        let only_clears = record.request == *request;
+        // Where all ways were tried, one of them is sent again.
+        let only_clears = record.request == *request && !record.cleared.tried.contains(&way);
         let knobs = &provider.target.knobs;
         // Where an update lacks a member, a provider that demands all of them may refuse that.
         let demands = || knobs.update_members == UpdateMembers::All && !record.cleared.tried.contains(&way);

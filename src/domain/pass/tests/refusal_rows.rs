@@ -145,3 +145,37 @@ fn w171_k11c_another_way_of_clearing_is_tried_while_the_token_is_in_doubt_and_th
     };
     assert!(record.token_is_in_doubt() && !record.in_flight.unwrap().attempt.is_empty());
 }
+
+/// Where every way was tried, one of them is sent again with the rest of the request. That it is refused too ends it.
+#[test]
+fn w171_a_way_of_clearing_that_was_tried_before_is_not_refused_for_ever() {
+    let after = |tried: Vec<crate::api::Clearing>| {
+        let world = World::kept().recorded(|record| {
+            record.management.mode = crate::api::ManagementMode::RegistrationAccessToken;
+            record.cleared.left.insert("client_uri".into(), json!("https://a/page"));
+            record.cleared.sending = Some(crate::api::Clearing::Omit);
+            record.cleared.tried = tried;
+            record.in_flight = Some(crate::domain::record::InFlight {
+                attempt: "fresh".into(),
+                ..crate::domain::record::InFlight::doubt()
+            });
+        });
+        let mut state = resolved(&world);
+        let revision = SecretRevision {
+            uid: "r".into(),
+            resource_version: "1".into(),
+        };
+        let record = world.record.clone().unwrap();
+        let request = record.request.clone();
+        state.holds(Box::new(record), revision);
+        let refused = CallError {
+            remark: None,
+            ..exists()
+        };
+        state.updated(request, Err(refused));
+        (state.journal.clearing_refused.is_some(), state.journal.refused)
+    };
+    use crate::api::Clearing::{Default, Empty, Null, Omit};
+    assert_eq!(after(vec![]), (true, false));
+    assert_eq!(after(vec![Omit, Null, Empty, Default]), (false, true));
+}

@@ -243,7 +243,6 @@ fn w173_a7_k12a_a_refused_take_back_is_remembered_while_the_token_is_in_doubt() 
             request_hash: hash.clone(),
             attempt: "fresh".into(),
             unanswered: true,
-            repairs: None,
         });
     });
     world.journal.marked = Some("fresh".into());
