@@ -149,11 +149,12 @@ fn w171_k11c_another_way_of_clearing_is_tried_while_the_token_is_in_doubt_and_th
 /// Where every way was tried, one of them is sent again with the rest of the request. That it is refused too ends it.
 #[test]
 fn w171_a_way_of_clearing_that_was_tried_before_is_not_refused_for_ever() {
+    use crate::api::Clearing::{Default, Empty, Null, Omit};
     let after = |tried: Vec<crate::api::Clearing>| {
         let world = World::kept().recorded(|record| {
             record.management.mode = crate::api::ManagementMode::RegistrationAccessToken;
             record.cleared.left.insert("client_uri".into(), json!("https://a/page"));
-            record.cleared.sending = Some(crate::api::Clearing::Omit);
+            record.cleared.sending = Some(Omit);
             record.cleared.tried = tried;
             record.in_flight = Some(crate::domain::record::InFlight {
                 attempt: "fresh".into(),
@@ -175,7 +176,6 @@ fn w171_a_way_of_clearing_that_was_tried_before_is_not_refused_for_ever() {
         state.updated(request, Err(refused));
         (state.journal.clearing_refused.is_some(), state.journal.refused)
     };
-    use crate::api::Clearing::{Default, Empty, Null, Omit};
     assert_eq!(after(vec![]), (true, false));
     assert_eq!(after(vec![Omit, Null, Empty, Default]), (false, true));
 }
