@@ -68,8 +68,8 @@ pub struct Tls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 262_144), regex(pattern = r"-----BEGIN CERTIFICATE-----"))]
     pub ca_bundle: Option<String>,
-    /// Secret or ConfigMap that contains the certificates. It needs the same label and annotation as a Secret with credentials. A change takes
-    /// effect within seconds.
+    /// Secret or ConfigMap that contains the certificates. It needs the same label as a Secret with credentials and, for an
+    /// OAuthProvider, the same annotation. A change takes effect within seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle_from: Option<AuthoritiesFrom>,
 }

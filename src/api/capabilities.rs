@@ -27,11 +27,11 @@ pub struct Capabilities {
     /// What became of members that an update left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted_members: Option<OmittedMembers>,
-    /// How an update takes out a member that the manifest no longer sets.
+    /// Ways to remove a member that the manifest no longer sets, as observed in answers to updates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clearing: Option<ClearingWays>,
-    /// Members that answers stated with other values than were asked for, by their names on the wire; those of `extraMetadata` do not
-    /// count. Empty: answers stated what was asked for.
+    /// Members that the provider registered with other values than requested, by their names on the wire, without those of `extraMetadata`.
+    /// Empty: no other values were observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(inner(length(max = 64)), length(max = 64))]
     pub substitutes: Option<Vec<String>>,
@@ -46,15 +46,15 @@ pub struct Capabilities {
     pub probes: Option<Probes>,
 }
 
-/// How an update takes out a member that the manifest no longer sets.
+/// Ways to remove a member that the manifest no longer sets.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ClearingWays {
-    /// Values of `management.clearing` with which updates took members out, and of which none has failed.
+    /// Values of `management.clearing` that removed the members and have not failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub works: Vec<Clearing>,
-    /// Values with which an update left a member in, or was refused where the rest of the request was accepted.
+    /// Values that did not remove a member, or whose update was refused although the rest of the request was accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub fails: Vec<Clearing>,

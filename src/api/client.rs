@@ -51,7 +51,7 @@ use super::written::{Binding, SecretVersion};
         name = "Retrying",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Reconciling\")].status",
-        description = "True if something fails and is tried again, also while the client is Ready"
+        description = "True if something fails and is tried again, or waits for the rate limit of the provider, also while the client is Ready"
     ),
     printcolumn(
         name = "Provider",

@@ -42,7 +42,8 @@ pub const IDENTITY: &str = "oauth-client-operator-identity";
 pub const IDENTITY_TYPE: &str = "oauth-client-operator.dev/identity";
 /// Label on a Secret or ConfigMap that the operator may use for a provider object, as credentials or as authorities; value `"true"`.
 pub const PROVIDER_CREDENTIALS: &str = "oauth-client-operator.dev/provider-credentials";
-/// Annotation on such an object: space-separated origins that it may be sent to, or used for.
+/// Annotation on such an object: space-separated origins that credentials may be sent to. An object with authorities of an `OAuthProvider`
+/// must have it, too; its value is not compared with anything, because certificates are sent nowhere.
 pub const ALLOWED_ORIGINS: &str = "oauth-client-operator.dev/allowed-origins";
 /// Annotation on such a Secret: when the token in it expires, as RFC 3339 writes a time.
 pub const EXPIRES_AT: &str = "oauth-client-operator.dev/expires-at";

@@ -95,7 +95,7 @@ reasons! {
     /// The provider does not allow that existing clients are taken over.
     AdoptionNotAllowed => "Ask the owner of the provider object to set `allowAdoption`, or remove `spec.adopt`.",
     /// A referenced Secret or ConfigMap lacks the consent label or annotation of the operator.
-    ConsentMissing => "Run the kubectl commands in the message if the credentials may be sent to that origin, or the certificates used for it.",
+    ConsentMissing => "Run the kubectl commands in the message if the credentials may be sent to that origin, or the certificates may be used for the provider.",
     /// The provider refused the credentials of the operator.
     CredentialsRejected => "Replace the token, password or client secret in the credential Secret. An initial access token may have expired or may be used up.",
     /// WebFinger or the metadata document did not give what is needed.
@@ -105,9 +105,9 @@ reasons! {
     /// The metadata of the provider names no registration endpoint.
     RegistrationUnsupported => "Enable dynamic client registration at the provider, or set `spec.endpoints.registration` of the provider object.",
     /// An endpoint has an origin that is not allowed.
-    OriginNotAllowed => "If the origin belongs to the provider, add it to `spec.endpoints.allowedOrigins` of the provider object. If the message names `--namespaced-providers` or `--namespaced-provider-origins`, use a ClusterOAuthProvider, or ask a cluster administrator to allow the origin. If it names the ServiceAccount token of the operator, `allowedOrigins` does not apply: use credentials from a Secret there.",
+    OriginNotAllowed => "If the origin belongs to the provider, add it to `spec.endpoints.allowedOrigins` of the provider object. If the message names `--namespaced-providers` or `--namespaced-provider-origins`, use a ClusterOAuthProvider, or ask a cluster administrator to allow the origin. If it names the ServiceAccount token of the operator, `allowedOrigins` does not apply: for that endpoint, use credentials from a Secret.",
     /// The operator does not connect to the address of the provider.
-    AddressRefused => "Use an address that is neither loopback, link-local nor that of the API server, and https. If the message names `--namespaced-provider-cidrs`, ask a cluster administrator to allow the address range. For tests, run the operator with `--allow-insecure-origins`.",
+    AddressRefused => "Use an address that is neither loopback, link-local nor the cluster IP of the API server, and https. If the message names `--namespaced-provider-cidrs`, ask a cluster administrator to allow the address range. For tests, run the operator with `--allow-insecure-origins`.",
     /// The certificate of the provider could not be verified.
     CertificateRejected => "Set `spec.tls.caBundle` or `spec.tls.caBundleFrom` of the provider object to the CA of the certificate, or renew the certificate.",
     /// The provider could not be reached, or answered that it cannot serve now.

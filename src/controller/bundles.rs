@@ -48,8 +48,9 @@ impl Default for Bundles {
 impl Bundles {
     /// The record or suspect to create: with a reference, if its bundle is stored.
     pub(super) async fn reduced(&self, cx: &Context, tenant: &str, secret: &Secret) -> Option<Secret> {
-        let record = secret.data.as_ref()?.get(record::DATA_KEY)?;
-        let Detached { record, pem, digest } = bundle::detach(&record.0)?;
+        let data = secret.data.as_ref()?;
+        let key = record::key(|key| data.contains_key(key))?;
+        let Detached { record, pem, digest } = bundle::detach(record::json_in(secret)?)?;
         if !self.ensure(cx, tenant, &pem, &digest).await {
             return None;
         }
@@ -57,7 +58,7 @@ impl Bundles {
         reduced
             .data
             .get_or_insert_default()
-            .insert(record::DATA_KEY.to_owned(), ByteString(record));
+            .insert(key.to_owned(), ByteString(record));
         let labels = reduced.metadata.labels.get_or_insert_default();
         labels.insert(names::BUNDLE.to_owned(), digest);
         Some(reduced)
@@ -65,15 +66,16 @@ impl Bundles {
 
     /// The same for the patch of a record.
     pub(super) async fn reduced_patch(&self, cx: &Context, tenant: &str, mut patch: Value) -> Value {
-        let Some(stored) = patch.pointer("/data").and_then(|data| data.get(record::DATA_KEY)) else {
+        let data = &patch["data"];
+        let Some(key) = record::key(|key| data.get(key).is_some()) else {
             return patch;
         };
-        let Ok(ByteString(record)) = serde_json::from_value(stored.clone()) else {
+        let Ok(ByteString(record)) = serde_json::from_value(data[key].clone()) else {
             return patch;
         };
         let label = match bundle::detach(&record) {
             Some(Detached { record, pem, digest }) if self.ensure(cx, tenant, &pem, &digest).await => {
-                patch["data"][record::DATA_KEY] = json!(ByteString(record));
+                patch["data"][key] = json!(ByteString(record));
                 Some(digest)
             }
             Some(_) => None,
@@ -88,7 +90,11 @@ impl Bundles {
     /// # Errors
     /// The bundle cannot be read now.
     pub(super) async fn complete(&self, cx: &Context, mut secret: Secret) -> Result<Secret, ApiError> {
-        let record = secret.data.as_mut().and_then(|data| data.get_mut(record::DATA_KEY));
+        let record = secret.data.as_mut();
+        let record = record.and_then(|data| {
+            let key = record::key(|key| data.contains_key(key))?;
+            data.get_mut(key)
+        });
         let Some((record, digest)) =
             record.and_then(|record| bundle::reference(&record.0).map(|digest| (record, digest)))
         else {

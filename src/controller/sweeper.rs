@@ -20,7 +20,7 @@ use crate::domain::claim::Withheld;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::{CallError, Deletion};
 use crate::domain::pass::{CONFIRM_AFTER, StoredRecord, stored};
-use crate::domain::record::Record;
+use crate::domain::record::{Phase, Record};
 use crate::domain::uri_template::Shown;
 use crate::floods;
 use crate::metrics::SuspectResult;
@@ -50,8 +50,10 @@ pub struct SweepEntry {
     pub again: Option<Duration>,
     /// When the client was first refused to be deregistered, by the provider or by what is known of it, or its credentials were missed.
     pub refused: Option<Duration>,
-    /// Whether the client is deregistered, and only its record is left to remove.
-    deregistered: bool,
+    /// Whether only this version of the Secret is left to remove.
+    pub settled: bool,
+    /// The attempt whose client this process has deregistered, whatever another one has written of it since.
+    pub deregistered: Option<Box<str>>,
     /// The provider object of a suspect, and its revision when it was looked at: another one is worth a try.
     provider: Option<(Box<str>, Option<String>)>,
 }
@@ -64,8 +66,8 @@ enum Look {
     Nothing,
     /// It has to be looked at again.
     Later(Failure),
-    /// The client is deregistered, and its record could not be removed.
-    NotRemoved(Failure),
+    /// The record could not be removed, of which nothing else is left to do; the attempt whose client is deregistered.
+    NotRemoved(Failure, Option<Box<str>>),
     /// The client was refused to be deregistered. What may be about the provider, not about the client, comes with its failure and
     /// is looked at again after the wait of that.
     Refused(Option<Failure>),
@@ -131,12 +133,14 @@ pub async fn sweep<W: World>(
     let before = looks.get(&*meta.name).cloned();
     let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
     let refused = before.as_ref().and_then(|before| before.refused);
+    let deregistered = before.as_ref().and_then(|before| before.deregistered.clone());
     let looked = |again: Option<Duration>| SweepEntry {
         resource_version: meta.resource_version.clone(),
         failures,
         again,
         refused,
-        deregistered: false,
+        settled: false,
+        deregistered: deregistered.clone(),
         provider: None,
     };
     let later = |failure: Failure| {
@@ -185,8 +189,9 @@ pub async fn sweep<W: World>(
             ..looked(Some(now + WAITING))
         },
         Look::Later(failure) => later(failure),
-        Look::NotRemoved(failure) => SweepEntry {
-            deregistered: true,
+        Look::NotRemoved(failure, deregistered) => SweepEntry {
+            settled: true,
+            deregistered,
             ..later(failure)
         },
     };
@@ -208,10 +213,12 @@ async fn look<W: World>(world: &W, meta: &SecretMeta, before: Option<&SweepEntry
     if record.cluster_id != world.here().cluster_id || world.here().held.is_some() {
         return Look::Nothing;
     }
-    // Another Secret may have taken the name since.
+    // Another Secret may have taken the name since, or another client its record.
+    let done = before.and_then(|before| before.deregistered.as_deref());
+    let done = done.filter(|attempt| *attempt == record.attempt && record.phase == Phase::Deleting);
     let same = |before: &SweepEntry| *before.resource_version == *revision.resource_version;
-    if before.is_some_and(|before| before.deregistered && same(before)) {
-        return removed(world, meta, &revision).await;
+    if done.is_some() || before.is_some_and(|before| before.settled && same(before)) {
+        return removed(world, meta, &revision, done).await;
     }
     if meta.role == Role::Suspect {
         return suspects::look(world, meta, &record, &revision, before).await;
@@ -240,10 +247,16 @@ fn object(record: &Record) -> String {
 }
 
 /// Removes the record or suspect of a client that is settled.
-async fn removed<W: World>(world: &W, meta: &SecretMeta, revision: &SecretRevision) -> Look {
+/// `deregistered`: the attempt whose client this process has deregistered.
+async fn removed<W: World>(
+    world: &W,
+    meta: &SecretMeta,
+    revision: &SecretRevision,
+    deregistered: Option<&str>,
+) -> Look {
     match world.delete_secret(&meta.namespace, &meta.name, revision).await {
         Ok(()) => Look::Done,
-        Err(error) => Look::NotRemoved(error.failure(&text(meta))),
+        Err(error) => Look::NotRemoved(error.failure(&text(meta)), deregistered.map(Into::into)),
     }
 }
 

@@ -55,13 +55,13 @@ pub struct Queued {
 }
 
 /// How the reason for a wait begins.
-pub(super) const WAITS: &str = "the client waits for its turn";
+pub(super) const WAITS: &str = "the client waits for the rate limit";
 
 impl Rate {
     /// Why a call waits, as it is said for as long as the limit stays the same.
     pub(super) fn waits(self) -> String {
         format!(
-            "{WAITS}: the rate limit of the provider object is {} calls per {}",
+            "{WAITS} of its provider: {} calls per {}",
             self.count,
             duration::text(self.period)
         )
@@ -69,7 +69,11 @@ impl Rate {
 
     /// The same, and about when the wait is over.
     pub(super) fn waits_until(self, until: i64) -> String {
-        format!("{}; its turn is expected at about {}", self.waits(), rfc3339(until))
+        format!(
+            "{}. The call is expected at about {}; to change the limit, set spec.rateLimit of the provider object",
+            self.waits(),
+            rfc3339(until)
+        )
     }
 }
 

@@ -14,6 +14,7 @@ mod in_flight;
 pub mod made;
 mod nested;
 mod rejected;
+mod stored;
 
 use super::clearing::Cleared;
 use super::registration::Registration;
@@ -24,12 +25,10 @@ pub use followed::followed;
 pub use in_flight::InFlight;
 pub use nested::Nested;
 pub use rejected::{RefusedFormer, Rejected};
+pub use stored::{DATA_KEY, DISPUTED_KEY, json_in, key};
 
 /// Version of the record's form.
 pub const SCHEMA_VERSION: u32 = 1;
-
-/// Key of the record in its Secret.
-pub const DATA_KEY: &str = "record.json";
 
 /// Where a record is in its life.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]

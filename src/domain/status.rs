@@ -320,7 +320,12 @@ impl Conditions<'_> {
             self.set("Stalled", "True", failure.reason, &failure.message);
         } else {
             self.remove("Stalled");
-            self.set("Reconciling", "True", Reason::ProgressingWithRetry, &failure.message);
+            let reason = match failure.reason {
+                // Nothing has failed.
+                Reason::Progressing => Reason::Progressing,
+                _ => Reason::ProgressingWithRetry,
+            };
+            self.set("Reconciling", "True", reason, &failure.message);
         }
     }
 

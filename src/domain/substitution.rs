@@ -176,7 +176,7 @@ pub(crate) fn of_former_attempt() -> Failure {
     let text = format!(
         "the provider registered other values than the manifest sets when this request was sent, and spec.substitutions of the provider is Reject, so it is \
          not sent again. Change the manifest, ask the owner of the provider object to set substitutions to Accept, or set the annotation {} to a new value \
-         to have it sent again and the values named",
+         to send the request again; the condition then names the values",
         names::RECONCILE
     );
     Failure::new(Class::Invalid, Reason::SubstitutionRejected, text)

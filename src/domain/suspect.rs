@@ -92,7 +92,12 @@ pub fn secret(entry: &Entry<'_>, namespace: &str) -> Result<Secret, serde_json::
             in_flight: None,
             ..record.clone()
         };
-        data.insert(record::DATA_KEY.to_owned(), ByteString(kept.to_json()?));
+        let key = if kept.in_dispute {
+            record::DISPUTED_KEY
+        } else {
+            record::DATA_KEY
+        };
+        data.insert(key.to_owned(), ByteString(kept.to_json()?));
     }
     Ok(Secret {
         metadata: ObjectMeta {
@@ -155,6 +160,30 @@ mod tests {
         let annotations = BTreeMap::from([(names::CLIENT_ID.to_owned(), record.client_id.clone())]);
         assert_eq!(*secret.annotations(), annotations, "it is known that there is a client");
         assert_eq!(data["issuer"].0, record.endpoints.issuer.as_bytes());
+    }
+
+    /// Whoever rolls back has an operator that would deregister it.
+    #[test]
+    fn w172_the_record_of_a_client_in_dispute_is_none_to_an_earlier_version() {
+        let disputed = Record {
+            in_dispute: true,
+            ..record()
+        };
+        let suspect = of(&disputed);
+        let entry = Entry {
+            owner: &disputed.owner,
+            suspect: &suspect,
+            issuer: None,
+            provider: None,
+            record: Some(&disputed),
+            left: false,
+            outcome: None,
+            now: 0,
+        };
+        let secret = secret(&entry, "system").unwrap();
+        assert!(!secret.data.as_ref().unwrap().contains_key("record.json"));
+        let kept = Record::from_json(record::json_in(&secret).unwrap()).unwrap();
+        assert!(kept.in_dispute && kept.same_credentials(&disputed));
     }
 
     #[test]

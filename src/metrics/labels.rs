@@ -255,7 +255,7 @@ closed! {
     Permitted {
         /// It is in use.
         InUse,
-        /// It is waited for.
+        /// A pass waits for it.
         Waiting,
     }
 }

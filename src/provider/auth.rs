@@ -81,8 +81,8 @@ pub(super) fn check_consent(credentials: &Credentials, url: &Url, origins: &[Str
             return Ok(());
         }
         let text = format!(
-            "the operator's ServiceAccount token is sent only to the origin of the issuer, never to {}, and spec.endpoints.allowedOrigins of the provider \
-             does not apply to it; use credentials from a Secret there: basic, bearer, header or clientCredentials",
+            "the operator's ServiceAccount token is sent only to the origin of the issuer, not to {}; spec.endpoints.allowedOrigins of the provider does \
+             not change this. For this endpoint, use credentials from a Secret: basic, bearer, header or clientCredentials",
             origin::of(url)
         );
         return Err(Failure::new(Class::Denied, Reason::OriginNotAllowed, text));

@@ -13,7 +13,7 @@ pub(super) struct Causes {
     pub refused: bool,
     /// What went wrong with TLS.
     pub tls: Option<Tls>,
-    /// Whether the name of the host leads nowhere.
+    /// Whether the name of the host cannot be resolved.
     pub unresolved: bool,
     /// Everything else, in a few words.
     pub words: &'static str,
@@ -116,9 +116,11 @@ fn tls(error: &rustls::Error) -> Option<Tls> {
             Tls::Protocol("it offers no TLS 1.2 or 1.3 with a cipher suite that the operator knows")
         }
         rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
-            Tls::Protocol("it breaks off the handshake; it may demand a client certificate or old cipher suites")
+            Tls::Protocol("the server aborted the handshake; it may demand a client certificate or old cipher suites")
         }
-        rustls::Error::InvalidMessage(_) => Tls::Other("what it sends is no TLS; it may serve plain http"),
+        rustls::Error::InvalidMessage(_) => {
+            Tls::Other("the server does not speak TLS on this port; it may serve plain http")
+        }
         _ => return None,
     })
 }

@@ -15,7 +15,7 @@ use super::namespaced::NamespacedProviders;
 pub struct EgressPolicy {
     /// Whether plain http and loopback addresses are allowed. For tests.
     pub allow_insecure_origins: bool,
-    /// Addresses that are never dialled: those of the API server.
+    /// Addresses that are never dialled: the cluster IP of the API server.
     pub refused: Vec<IpAddr>,
     /// What namespaced providers may reach of the rest.
     pub namespaced: NamespacedProviders,

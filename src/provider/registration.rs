@@ -92,7 +92,8 @@ impl Transport {
         let template = &target.knobs.uri_template;
         let uri = uri_template::expand(template, url.as_str(), "id", &BTreeMap::new());
         provider.route(None).check_all(&uri, &self.policy).map_err(|failure| {
-            let text = "nothing was registered, because the operator could not manage the client with managementAuth of the provider";
+            let text = "nothing was registered, because the client could not be managed with spec.managementAuth of the provider, or with \
+                        spec.registrationAuth where that is not set";
             Failure {
                 message: format!("{text}: {}", failure.message),
                 ..failure

@@ -294,13 +294,13 @@ fn broken(error: &reqwest::Error, at: &str, shown: bool, policy: &EgressPolicy, 
     if causes.refused {
         return not_sent(address_refused(at, policy));
     }
-    let why = if error.is_timeout() {
-        "no connection in time"
-    } else {
-        causes.words
+    let why = match causes.tls {
+        Some(Tls::Other(why)) => why,
+        _ if error.is_timeout() => "no connection in time",
+        _ => causes.words,
     };
     if namespaced && causes.tell_of_ports() {
-        tracing::debug!(%at, error = why, not_tls = causes.tls.is_some(), "an OAuthProvider cannot be reached");
+        tracing::debug!(origin = at, error = why, "an OAuthProvider cannot be reached");
         return not_sent(Failure::new(
             Class::Transient,
             Reason::ProviderUnavailable,

@@ -19,8 +19,8 @@ const LONGEST_ID: usize = 4096;
 /// Why an answer holds no registration. The text repeats nothing of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undecodable {
-    /// It is no JSON object, or one with a member twice.
-    #[error("is no JSON object, or has a member twice")]
+    /// It is not a JSON object, or contains a member twice.
+    #[error("is not a JSON object, or contains a member twice")]
     NoObject,
     /// There is no `client_id`, or none that can be used.
     #[error("has no usable client_id")]

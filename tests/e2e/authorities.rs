@@ -161,8 +161,8 @@ async fn t352_a_config_map_that_changes_while_no_operator_runs_counts_from_the_n
     // What is beside the certificates makes no difference.
     stage.operator.stop().await.unwrap();
     stage.kubectl(&["annotate", "configmap", "ca", "team=blue"]).await;
-    stage.operator.restart().await.unwrap();
     let calls = double.count("PUT", "");
+    stage.operator.restart().await.unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!((compared(&stage).await, double.count("PUT", "")), (Some(after), calls));
     stage.ready("app").await;

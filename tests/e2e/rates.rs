@@ -129,7 +129,7 @@ async fn t360_a_deletion_that_waits_ends_in_time_and_the_sweeper_ends_its_tombst
     let ready = condition(&waiting[0], "Ready").unwrap();
     assert!(
         ready.message.starts_with(
-            "the client waits for its turn: the rate limit of the provider object is 10 calls per 10m; its turn is expected at about 20"
+            "the client waits for the rate limit of its provider: 10 calls per 10m. The call is expected at about 20"
         ),
         "{}",
         ready.message

@@ -78,7 +78,10 @@ async fn delete(stage: &Stage, name: &str) {
 /// Values that no output may hold: everything secret in records and suspects.
 async fn secrets(stage: &Stage) -> Vec<String> {
     let all = stage.kept().list(&ListParams::default()).await.unwrap().items;
-    let records = all.iter().filter_map(|secret| secret.data.as_ref()?.get("record.json"));
+    let records = all.iter().filter_map(|secret| {
+        let data = secret.data.as_ref()?;
+        data.get("record.json").or_else(|| data.get("disputed-record.json"))
+    });
     let records = records.map(|bytes| serde_json::from_slice::<Value>(&bytes.0).unwrap());
     records
         .flat_map(|record| MEMBERS.map(|member| record[member].as_str().map(str::to_owned)))

@@ -63,8 +63,7 @@ impl Found {
             Role::Record => Held::Record,
             Role::Credentials | Role::Other => return None,
         };
-        let bytes = secret.data.as_ref().and_then(|data| data.get(record::DATA_KEY));
-        let record = bytes.and_then(|bytes| Record::from_json(&bytes.0).ok());
+        let record = record::json_in(&secret).and_then(|json| Record::from_json(json).ok());
         Some(Self { secret, held, record })
     }
 

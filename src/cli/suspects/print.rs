@@ -74,8 +74,8 @@ fn advice(entry: &Entry) -> &'static str {
     match entry.kind {
         Kind::Suspect if entry.in_dispute => {
             "The provider answered a registration with this client, and others may use it, so the operator does not deregister it by itself. If nothing uses \
-             it, run `suspects retry NAME` to have it deregistered. If an application uses it, run `suspects ack NAME`: the client stays, and the credentials \
-             that the entry holds are lost."
+             it, run `suspects retry NAME` to have it deregistered. If an OAuthClient should use it, set spec.adopt. If something else uses it, run `suspects ack \
+             NAME`: the client stays, and the credentials that the entry holds are lost."
         }
         Kind::Suspect if entry.has_record() => {
             "The client may exist at the provider. The operator tries to deregister it from time to time; `suspects retry NAME` requests a try now. If you \

@@ -123,8 +123,8 @@ fn of_issuer(
     }
     if let Some(at) = bearer::expires_at(&token, None).filter(|at| *at <= now) {
         let why = format!(
-            "the token in {} expired at {}, so it is not sent; the kubelet replaces it long before that: look at the kubelet and the clock of the \
-             operator's node",
+            "the token in {} expired at {} and is not sent. The kubelet usually replaces it long before; check the kubelet and the clock of the node that \
+             runs the operator",
             path.display(),
             rfc3339(at)
         );
@@ -253,7 +253,7 @@ mod tests {
         );
         assert!(
             !lacks_credentials(&expired),
-            "a client that is being deleted would be let go"
+            "its client would stay at the provider when its object is deleted"
         );
     }
 }

@@ -57,6 +57,7 @@ pub(super) async fn look<W: World>(
     revision: &SecretRevision,
     refused_for: Option<Duration>,
 ) -> Look {
+    let mut deregistered = None;
     match record.phase {
         Phase::Deleted => {}
         Phase::Deleting => {
@@ -65,6 +66,7 @@ pub(super) async fn look<W: World>(
             let is_over = patience.is_some_and(|patience| patience.is_zero() || refused_for >= Some(patience));
             match ended {
                 Ended::Done => {
+                    deregistered = Some(record.attempt.as_str());
                     tracing::info!(client_id = %record.client_id, "a deletion that outlived its object is finished");
                 }
                 Ended::InUse(_) => {
@@ -94,7 +96,7 @@ pub(super) async fn look<W: World>(
             return Look::Nothing;
         }
     }
-    removed(world, meta, revision).await
+    removed(world, meta, revision, deregistered).await
 }
 
 /// The client stays at the provider, as far as anybody knows: a suspect says so, and holds its record. `left`: the provider

@@ -56,7 +56,7 @@ pub(super) async fn look<W: World>(
         Ended::Stopped => return Look::Stopped,
         Ended::Waits => return Look::Waits,
     };
-    match removed(world, meta, revision).await {
+    match removed(world, meta, revision, None).await {
         Look::Done => Look::Settled(result),
         other => other,
     }

@@ -77,7 +77,7 @@ rows! {
         A1 "a registration's answer came, and nobody claimed its client yet"
             => "claim it, with all that names the client (part \"One owner\")";
         A1a "it is another object's client, or was there before"
-            => "enter a suspect with its client_id, where no record names it; then verdict: failed (AlreadyManaged)";
+            => "enter a suspect with all that the answer says of it, in dispute, where no record names it; then verdict: failed (AlreadyManaged)";
         A1b "a registration is in hand, and its record was refused because another one is there"
             => "read the record: of the same attempt or client, it counts; of the client that is replaced, go on; else it can never be stored";
         A1c "a registration is in hand that replaces the client of the record (part R)"

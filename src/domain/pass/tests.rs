@@ -14,12 +14,14 @@ mod follow_rows;
 mod keep_rows;
 mod learned_rows;
 mod left_rows;
+mod overtaken_rows;
 mod queue_rows;
 mod recreate_rows;
 mod refusal_rows;
 mod restore_rows;
 mod substituted_rows;
 mod template_rows;
+mod unsent_rows;
 mod verify_rows;
 
 use std::time::Duration;

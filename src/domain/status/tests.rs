@@ -341,6 +341,18 @@ fn long_messages_are_cut_between_characters() {
     assert_eq!(truncated(&format!("x{}", "é".repeat(600))).len(), 1023);
 }
 
+/// An alert counts those that fail.
+#[test]
+fn t362_a_ready_client_that_waits_for_its_turn_does_not_fail() {
+    let status = failed(&ready(), Class::Transient, Reason::Progressing);
+    let told = |type_: &str| {
+        let condition = condition(&status, type_).unwrap();
+        (condition.status.clone(), condition.reason.clone())
+    };
+    assert_eq!(told("Ready").0, "True");
+    assert_eq!(told("Reconciling"), ("True".to_owned(), "Progressing".to_owned()));
+}
+
 #[test]
 fn t240_nothing_that_may_pass_keeps_an_expired_secret_ready() {
     let record = record();

@@ -62,7 +62,7 @@ async fn t356_nothing_is_registered_that_the_credentials_of_the_provider_may_not
     let failure = refused(&target, &found).await;
     assert_eq!(failure.reason, Reason::OriginNotAllowed);
     assert!(
-        failure.message.contains("could not manage the client") && failure.message.contains(&elsewhere.origin),
+        failure.message.contains("the client could not be managed") && failure.message.contains(&elsewhere.origin),
         "{failure}"
     );
 
@@ -153,7 +153,7 @@ async fn t359_a_refusal_of_an_origin_names_what_applies_to_the_token_of_the_serv
         assert!(
             failure
                 .message
-                .contains("allowedOrigins of the provider does not apply to it")
+                .contains("spec.endpoints.allowedOrigins of the provider does not change this")
                 && failure.message.contains("credentials from a Secret")
                 && !failure.message.contains("add the origin"),
             "{failure}"

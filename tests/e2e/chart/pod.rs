@@ -54,6 +54,29 @@ async fn t128_kustomize_adds_the_network_policy_of_the_chart() {
     let values = ["networkPolicy.enabled=true".to_owned()];
     let (kustomized, helm) = (kustomized_with("network-policy").await, rendered(&values).await);
     let kind = "NetworkPolicy";
+    let ports = |rule: &Value| {
+        rule["ports"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|port| format!("{}/{}", port["port"], port["protocol"]))
+            .collect::<Vec<_>>()
+    };
+    let egress: Vec<_> = spec(&kustomized, kind)["egress"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(ports)
+        .collect();
+    let tcp = |port: u16| format!(r#"{port}/"TCP""#);
+    assert_eq!(
+        egress,
+        [
+            vec![tcp(443), tcp(6443)],
+            vec![r#"53/"UDP""#.to_owned(), tcp(53)],
+            vec![tcp(443)]
+        ]
+    );
     assert_eq!(spec(&kustomized, kind), spec(&helm, kind));
     let selected = spec(&kustomized, kind)["podSelector"]["matchLabels"].take();
     let labels = spec(&kustomized, "Deployment")["template"]["metadata"]["labels"].take();

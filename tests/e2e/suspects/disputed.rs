@@ -27,7 +27,8 @@ async fn w172_a_client_that_was_there_before_keeps_its_token_and_is_deregistered
     stage.apply(&oauth_client("app", CLIENT)).await;
     stage.failed("app", "AlreadyManaged").await;
     let entry = stage.suspects().await.remove(0);
-    let kept: serde_json::Value = serde_json::from_slice(&entry.data.as_ref().unwrap()["record.json"].0).unwrap();
+    let kept: serde_json::Value =
+        serde_json::from_slice(&entry.data.as_ref().unwrap()["disputed-record.json"].0).unwrap();
     assert_eq!(
         [&kept["clientId"], &kept["registrationAccessToken"], &kept["inDispute"]],
         [&json!("older"), &token, &json!(true)]

@@ -1,5 +1,6 @@
 //! Providers that register other values than a manifest sets, where their object says `substitutions: Reject`.
 
+use kube::api::ListParams;
 use serde_json::{Value, json};
 use testbed::providers::{DIALECTS, Dialect, Fault, Persona, Quirk, Reply, ScriptableProvider};
 
@@ -114,6 +115,23 @@ fn w116_a_rejected_client_that_may_be_in_use_is_not_deregistered() {
         is_suspect(case, &double).await;
         assert_eq!((count(&double, "POST"), count(&double, "DELETE")), (1, 0));
         judge(case, &double, &["SubstitutionRejected"]).await;
+        // Nor by the sweeper: only a person has it deregistered.
+        let entries = ListParams::default().labels("oauth-client-operator.dev/role=suspect");
+        let entry = case
+            .stage
+            .kept()
+            .list(&entries)
+            .await
+            .unwrap()
+            .items
+            .into_iter()
+            .find(|entry| {
+                let object = entry.data.as_ref().and_then(|data| data.get("object"));
+                object.is_some_and(|object| object.0.ends_with(b"/w116u"))
+            });
+        let data = entry.unwrap().data.unwrap();
+        let kept: Value = serde_json::from_slice(&data["disputed-record.json"].0).unwrap();
+        assert!(kept["inDispute"] == true && kept["registrationAccessToken"].is_string());
     });
 }
 

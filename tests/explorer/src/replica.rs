@@ -346,6 +346,7 @@ impl Replica {
         looks.sort_by_key(|(uid, _)| *uid);
         for (uid, looked) in looks {
             (uid, looked.failures, relative(looked.again), relative(looked.refused)).hash(hasher);
+            (looked.settled, &looked.deregistered).hash(hasher);
         }
         self.view.hash(cluster, hasher);
     }

@@ -50,7 +50,7 @@ fn remedy(run: &Run, reason: &str) -> Option<&'static str> {
         Reason::IssuerMismatch => "spec.expectedIssuer",
         // It may go to the origin of the issuer only.
         Reason::OriginNotAllowed if run.own_token => {
-            "credentials from a Secret instead of serviceAccountToken where the message names that, else spec.endpoints.allowedOrigins"
+            "credentials from a Secret if the message names the ServiceAccount token; otherwise spec.endpoints.allowedOrigins"
         }
         Reason::OriginNotAllowed => "spec.endpoints.allowedOrigins",
         Reason::CertificateRejected => "spec.tls.caBundle",

@@ -317,5 +317,5 @@ fn t359_no_setting_is_proposed_that_does_not_apply_to_the_token_of_the_service_a
     };
     let setting = |own_token| told(&elsewhere(own_token), "Registration").1.unwrap();
     assert_eq!(setting(false), "spec.endpoints.allowedOrigins");
-    assert!(setting(true).starts_with("credentials from a Secret instead of serviceAccountToken"));
+    assert!(setting(true).starts_with("credentials from a Secret if the message names the ServiceAccount token"));
 }

@@ -17,8 +17,7 @@ use super::STORE_AGAIN;
 #[must_use]
 pub fn stored(secret: &Secret) -> StoredRecord {
     let revision = SecretRevision::of(secret);
-    let bytes = secret.data.as_ref().and_then(|data| data.get(record::DATA_KEY));
-    match bytes.and_then(|bytes| Record::from_json(&bytes.0).ok()) {
+    match record::json_in(secret).and_then(|json| Record::from_json(json).ok()) {
         Some(record) if record.schema_version <= record::SCHEMA_VERSION => StoredRecord::Present {
             record: Box::new(record),
             revision,
@@ -29,8 +28,8 @@ pub fn stored(secret: &Secret) -> StoredRecord {
 
 /// The version of the record's form, if a newer program wrote it.
 pub(super) fn newer_schema(secret: &Secret) -> Option<u32> {
-    let bytes = secret.data.as_ref()?.get(record::DATA_KEY)?;
-    Record::schema_version_of(&bytes.0).filter(|version| *version > record::SCHEMA_VERSION)
+    let json = record::json_in(secret)?;
+    Record::schema_version_of(json).filter(|version| *version > record::SCHEMA_VERSION)
 }
 
 impl State {

@@ -99,10 +99,10 @@ fn an_update_of_unknown_end_is_sent_again() {
 }
 
 #[test]
-fn k9_a_provider_that_is_gone_changes_nothing_at_rest() {
-    let gone = || Err(Failure::new(Class::Denied, Reason::ProviderNotFound, "x"));
-    assert_eq!(changed().with(|w| w.provider = gone()).short(), "ProviderNotFound");
-    assert_eq!(World::kept().with(|w| w.provider = gone()).short(), "Ready");
+fn k9_a_provider_that_was_deleted_changes_nothing_at_rest() {
+    let deleted = || Err(Failure::new(Class::Denied, Reason::ProviderNotFound, "x"));
+    assert_eq!(changed().with(|w| w.provider = deleted()).short(), "ProviderNotFound");
+    assert_eq!(World::kept().with(|w| w.provider = deleted()).short(), "Ready");
 }
 
 #[test]
@@ -339,35 +339,6 @@ fn k7_a_verdict_about_another_client_says_nothing_of_this_one() {
     );
     let judged = replaced().with(|w| w.object["status"]["clientID"] = json!("new"));
     assert_eq!(judged.short(), "Ready");
-}
-
-#[test]
-fn k11_an_overtaken_update_is_sent_again() {
-    let overtaken = || {
-        World::kept().recorded(|r| r.overtaken = Some("a2".into())).with(|w| {
-            let wanted = secret::credentials(&w.parsed(), w.record.as_ref().unwrap());
-            w.secret = Held::Ours(Box::new(wanted));
-        })
-    };
-    assert_eq!(overtaken().short(), "ReadObject");
-    let Next::Do(Effect::MarkUpdate(marked)) = overtaken().with(|w| w.journal.object_read = true).next() else {
-        panic!("{}", overtaken().short())
-    };
-    assert!(
-        marked.overtaken.is_none() && marked.in_flight.is_some(),
-        "the update that follows covers it"
-    );
-}
-
-#[test]
-fn a2f_an_update_that_was_overtaken_is_told_to_the_successor() {
-    let late = World::kept().with(|w| w.journal.overtaken = Some("a2".into()));
-    let Next::Do(Effect::SaveRecord(record)) = late.next() else {
-        panic!("{}", late.short())
-    };
-    let before = late.record.as_ref().unwrap();
-    assert_eq!(record.overtaken.as_deref(), Some("a2"));
-    assert_eq!(record.credential_generation, before.credential_generation + 1);
 }
 
 #[test]

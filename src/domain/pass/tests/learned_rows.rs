@@ -1,7 +1,5 @@
 //! Rows that follow from answers.
 
-use secrecy::ExposeSecret as _;
-
 use super::*;
 use crate::domain::api_error::ApiError;
 use crate::domain::breaker::BreakerKind;
@@ -143,91 +141,6 @@ fn b6_a_deregistration_is_saved_before_the_operator_stops() {
     assert_eq!(next(&seen, &state).row, Row::B6);
 }
 
-/// The same at a provider that rotates tokens: the successor's update was refused with the old one, so what came late is the only copy.
-#[test]
-fn a2f_a_token_that_came_after_a_newer_update_had_begun_is_stored() {
-    let operator = operator();
-    let seen = observed(&operator, false);
-    let world = World::kept();
-    let rotated = |token: &str| {
-        let mut record = world.matching_record();
-        record.registration_access_token = Some(token.into());
-        record
-    };
-    for (stored, kept) in [("before", "late"), ("successor's", "successor's")] {
-        let mut state = state(&world);
-        state.holds(Box::new(rotated("before")), revision("1"));
-        state.journal.marked = Some("own".into());
-        state.journal.answer = Some(Box::new((world.request(), answer())));
-        state.record_saved(Box::new(rotated("late")), Err(ApiError::Conflict), &seen);
-        let mut newer = rotated(stored);
-        newer.in_flight = Some(InFlight {
-            attempt: "successor".into(),
-            ..InFlight::default()
-        });
-        let newer = crate::domain::secret::record(&newer, "system").unwrap();
-        state.record_read(Ok(Some(newer)), &seen);
-        let decision = next(&seen, &state);
-        assert_eq!(decision.row, Row::A2f);
-        let Next::Do(Effect::SaveRecord(record)) = decision.next else {
-            panic!("it is saved");
-        };
-        let token = record.registration_access_token.as_ref().unwrap();
-        assert_eq!(token.expose_secret(), kept);
-        assert_eq!(record.in_flight.as_ref().unwrap().attempt, "successor");
-
-        if kept != "late" {
-            continue;
-        }
-        // It stays in hand however the write fails. Where the record is gone, it is written anew.
-        let away = ApiError::Unavailable {
-            retry_after: None,
-            message: String::new(),
-        };
-        let mut fails = state.clone();
-        fails.record_saved(record.clone(), Err(away), &seen);
-        assert!(matches!(fails.journal.follow_up, Some(FollowUp::Wait(..))) && fails.journal.brought.is_some());
-        let mut removed = state.clone();
-        removed.record_saved(record.clone(), Err(ApiError::NotFound), &seen);
-        let mut removed_and_read = state.clone();
-        removed_and_read.record_saved(record.clone(), Err(ApiError::Conflict), &seen);
-        removed_and_read.record_read(Ok(None), &seen);
-        for state in [removed, removed_and_read] {
-            let Some(FollowUp::Vanished(wanted)) = &state.journal.follow_up else {
-                panic!("{:?}", state.journal.follow_up)
-            };
-            assert!(wanted.same_credentials(&record));
-        }
-    }
-}
-
-/// A former leader's answer comes when the record tells of its successor's update.
-#[test]
-fn a2a_an_answer_that_comes_after_a_newer_update_is_not_forgotten() {
-    let operator = operator();
-    let seen = observed(&operator, false);
-    let world = World::kept();
-    let mut state = state(&world);
-    state.holds(Box::new(world.matching_record()), revision("1"));
-    state.journal.marked = Some("own".into());
-    state.journal.answer = Some(Box::new((world.request(), answer())));
-    let wanted = Box::new(world.matching_record());
-    state.record_saved(wanted, Err(ApiError::Conflict), &seen);
-    let mut newer = world.matching_record();
-    newer.in_flight = Some(InFlight {
-        attempt: "successor".into(),
-        ..InFlight::default()
-    });
-    let newer = crate::domain::secret::record(&newer, "system").unwrap();
-    state.record_read(Ok(Some(newer)), &seen);
-    assert!(state.journal.answer.is_none());
-    assert_eq!(state.journal.overtaken.as_deref(), Some("own"));
-    assert!(
-        state.holds_an_answer(),
-        "it is told even after the leadership has ended"
-    );
-}
-
 #[test]
 fn a2d_what_a_read_brought_survives_a_write_that_fails() {
     let operator = operator();
@@ -245,11 +158,7 @@ fn a2d_what_a_read_brought_survives_a_write_that_fails() {
     let mut state = state(&world);
     state.holds(Box::new(world.matching_record()), revision("1"));
     state.journal.follow_up = Some(FollowUp::Save(rotated()));
-    let away = ApiError::Unavailable {
-        retry_after: None,
-        message: String::new(),
-    };
-    state.record_saved(rotated(), Err(away), &seen);
+    state.record_saved(rotated(), Err(away()), &seen);
     assert!(state.holds_an_answer() && matches!(state.journal.follow_up, Some(FollowUp::Wait(..))));
     state.waited();
     assert!(token(&state).is_some(), "after the wait it is saved again");
@@ -287,7 +196,14 @@ fn c8a_a_client_that_is_taken_over_is_never_compensated() {
     }
 }
 
-fn revision(resource_version: &str) -> crate::domain::secret::SecretRevision {
+pub(super) fn away() -> ApiError {
+    ApiError::Unavailable {
+        retry_after: None,
+        message: String::new(),
+    }
+}
+
+pub(super) fn revision(resource_version: &str) -> crate::domain::secret::SecretRevision {
     crate::domain::secret::SecretRevision {
         uid: "r".into(),
         resource_version: resource_version.into(),
@@ -333,11 +249,7 @@ fn w172_a1a_the_answer_in_dispute_stays_in_hand_until_its_entry_is_written() {
         state.suspect_entered(suspect("a2", Some("id")), true, answer, &seen);
         state
     };
-    let away = ApiError::Unavailable {
-        retry_after: None,
-        message: String::new(),
-    };
-    let waits = after(Err(away));
+    let waits = after(Err(away()));
     assert!(waits.holds_an_answer() && matches!(waits.journal.follow_up, Some(FollowUp::Wait(..))));
     let written = after(Ok(()));
     assert!(

@@ -1,8 +1,7 @@
 //! Row B8: a pass that waits for its turn to call the provider.
 
-use super::learned_rows::{observed, operator};
+use super::learned_rows::{away, observed, operator};
 use super::*;
-use crate::domain::api_error::ApiError;
 use crate::domain::secret::SecretRevision;
 
 const HOURLY: Rate = Rate {
@@ -51,8 +50,8 @@ fn t362_b8_a_client_that_waits_for_the_rate_says_so_once() {
     assert_eq!((first.class, first.reason), (Class::Transient, Reason::Progressing));
     assert_eq!(
         first.message,
-        "the client waits for its turn: the rate limit of the provider object is 20 calls per 1h; its turn is expected at about \
-         1970-01-12T15:46:40Z"
+        "the client waits for the rate limit of its provider: 20 calls per 1h. The call is expected at about 1970-01-12T15:46:40Z; to change the limit, \
+         set spec.rateLimit of the provider object"
     );
     let later = told(world);
     assert_eq!(verdict(&later).message, first.message, "a later estimate is no news");
@@ -181,10 +180,6 @@ fn t364_a_finalizer_that_cannot_be_removed_when_the_time_is_over_is_removed_afte
         deleting_for: Duration::from_hours(1),
         ..observed(&operator, false)
     };
-    let unavailable = || ApiError::Unavailable {
-        retry_after: None,
-        message: String::new(),
-    };
     let world = World::dying();
     let record = world.matching_record();
     for (phase, cluster_id) in [
@@ -210,7 +205,7 @@ fn t364_a_finalizer_that_cannot_be_removed_when_the_time_is_over_is_removed_afte
             panic!("{phase:?}: {:?}", next(&seen, &state))
         };
         state.begin(&effect, &seen);
-        state.finalizer_removed(Err(unavailable()));
+        state.finalizer_removed(Err(away()));
         let Next::Finish(verdict @ Verdict::Failed(_)) = next(&seen, &state).next else {
             panic!("{phase:?}: {:?}", next(&seen, &state))
         };

@@ -353,7 +353,7 @@ fn w113_r4c_another_client_gets_no_method_that_the_provider_no_longer_supports()
     assert_eq!(
         sent(None, &both),
         "client_secret_post",
-        "its application goes on working"
+        "its application can authenticate as before"
     );
     assert_eq!(sent(None, &["client_secret_basic"]), "client_secret_basic");
     assert_eq!(sent(None, &["none"]), "AuthMethodUnsupported");

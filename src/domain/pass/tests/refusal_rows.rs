@@ -1,10 +1,10 @@
 //! What an answer that refuses a registration or an update leads to.
 
-use super::learned_rows::state;
+use super::learned_rows::{revision, state};
 use super::*;
+use crate::api::Clearing;
 use crate::domain::outcome::{CallError, Effect as Applied, Fault, Remark};
 use crate::domain::pass::state::State;
-use crate::domain::secret::SecretRevision;
 
 /// A refusal of metadata that says that the client exists.
 fn exists() -> CallError {
@@ -77,11 +77,7 @@ fn w152_a_403_about_a_registration_access_token_ends_its_management_and_nothing_
     let after = |error: CallError, mode: crate::api::ManagementMode| {
         let world = World::kept().recorded(|record| record.management.mode = mode);
         let mut state = resolved(&world);
-        let revision = SecretRevision {
-            uid: "r".into(),
-            resource_version: "1".into(),
-        };
-        state.holds(Box::new(world.record.clone().unwrap()), revision);
+        state.holds(Box::new(world.record.clone().unwrap()), revision("1"));
         state.updated(world.request(), Err(error));
         (
             state.journal.disowned,
@@ -102,37 +98,42 @@ fn w152_a_403_about_a_registration_access_token_ends_its_management_and_nothing_
     assert_eq!(after(rights, own), (false, Some(refused)));
 }
 
-/// The answer to an earlier update was lost, and with it a new token perhaps: that is no reason to stop at the first way of clearing.
-#[test]
-fn w171_k11c_another_way_of_clearing_is_tried_while_the_token_is_in_doubt_and_the_doubt_stays() {
-    let mut world = World::kept().recorded(|record| {
+/// A client of which a member is cleared in this way while the answer to an earlier update is missing, and the pass after the provider
+/// has refused that.
+fn refused_in_doubt(sending: Clearing, tried: Vec<Clearing>) -> (World, State) {
+    let world = World::kept().recorded(|record| {
         record.management.mode = crate::api::ManagementMode::RegistrationAccessToken;
         record.cleared.left.insert("client_uri".into(), json!("https://a/page"));
         record.cleared.clears.clone_from(&record.cleared.left);
-        record.cleared.sending = Some(crate::api::Clearing::Null);
+        (record.cleared.sending, record.cleared.tried) = (Some(sending), tried);
         record.in_flight = Some(crate::domain::record::InFlight {
             attempt: "fresh".into(),
             ..crate::domain::record::InFlight::doubt()
         });
     });
     let mut state = resolved(&world);
-    let revision = SecretRevision {
-        uid: "r".into(),
-        resource_version: "1".into(),
-    };
-    state.holds(Box::new(world.record.clone().unwrap()), revision);
+    let record = world.record.clone().unwrap();
+    let request = record.request.clone();
+    state.holds(Box::new(record), revision("1"));
     let refused = CallError {
         remark: None,
         ..exists()
     };
-    state.updated(world.request(), Err(refused));
+    state.updated(request, Err(refused));
+    (world, state)
+}
+
+/// With the answer a new token may have been lost: that is no reason to stop at the first way of clearing.
+#[test]
+fn w171_k11c_another_way_of_clearing_is_tried_while_the_token_is_in_doubt_and_the_doubt_stays() {
+    let (mut world, state) = refused_in_doubt(Clearing::Null, Vec::new());
     assert_eq!(state.journal.clearing_refused.as_deref(), Some("fresh"));
     assert!(state.journal.failure.is_none() && !state.journal.refused);
     world.journal.clearing_refused = state.journal.clearing_refused;
     let Next::Do(Effect::SaveRecord(record)) = world.next() else {
         panic!("{}", world.short())
     };
-    assert_eq!(record.cleared.tried, [crate::api::Clearing::Null]);
+    assert_eq!(record.cleared.tried, [Clearing::Null]);
     assert!(
         record.token_is_in_doubt(),
         "no later 401 is taken for the absence of the client"
@@ -149,33 +150,10 @@ fn w171_k11c_another_way_of_clearing_is_tried_while_the_token_is_in_doubt_and_th
 /// Where every way was tried, one of them is sent again with the rest of the request. That it is refused too ends it.
 #[test]
 fn w171_a_way_of_clearing_that_was_tried_before_is_not_refused_for_ever() {
-    use crate::api::Clearing::{Default, Empty, Null, Omit};
-    let after = |tried: Vec<crate::api::Clearing>| {
-        let world = World::kept().recorded(|record| {
-            record.management.mode = crate::api::ManagementMode::RegistrationAccessToken;
-            record.cleared.left.insert("client_uri".into(), json!("https://a/page"));
-            record.cleared.sending = Some(Omit);
-            record.cleared.tried = tried;
-            record.in_flight = Some(crate::domain::record::InFlight {
-                attempt: "fresh".into(),
-                ..crate::domain::record::InFlight::doubt()
-            });
-        });
-        let mut state = resolved(&world);
-        let revision = SecretRevision {
-            uid: "r".into(),
-            resource_version: "1".into(),
-        };
-        let record = world.record.clone().unwrap();
-        let request = record.request.clone();
-        state.holds(Box::new(record), revision);
-        let refused = CallError {
-            remark: None,
-            ..exists()
-        };
-        state.updated(request, Err(refused));
+    let after = |tried| {
+        let (_, state) = refused_in_doubt(Clearing::Omit, tried);
         (state.journal.clearing_refused.is_some(), state.journal.refused)
     };
-    assert_eq!(after(vec![]), (true, false));
-    assert_eq!(after(vec![Omit, Null, Empty, Default]), (false, true));
+    let all = vec![Clearing::Omit, Clearing::Null, Clearing::Empty, Clearing::Default];
+    assert_eq!((after(Vec::new()), after(all)), ((true, false), (false, true)));
 }

@@ -10,6 +10,7 @@ mod exchange;
 mod payload;
 mod plain;
 mod profiles;
+mod quirk;
 mod serve;
 mod truth;
 mod wso2;
@@ -26,12 +27,12 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use authentication::{access_token, is_authenticated};
-pub use dialect::{Dialect, OPERATOR, Operation, Quirk};
 pub use dialects::{DECEPTIVE, DIALECTS};
 pub use exchange::{Fault, Reply, Seen};
 use exchange::{decoded, unescaped};
 use payload::Payload;
 pub use profiles::PROFILES;
+pub use quirk::{Dialect, OPERATOR, Operation, Quirk};
 pub use truth::Traffic;
 
 use super::ProviderError;

@@ -1,7 +1,7 @@
 //! The table of dialects: a new one is one row. No code names a row.
 
-use super::dialect::Operation::{Delete, Read, Register, Update};
-use super::dialect::{Dialect, Quirk};
+use super::quirk::Operation::{Delete, Read, Register, Update};
+use super::quirk::{Dialect, Quirk};
 use Quirk::{
     Absent, AcceptsAnybody, At, Dates, FormOnly, HeaderOnly, Ignores, IssuesSecret, IssuesToken, Labelled, Lists,
     Merges, Needs, Omits, Overlooks, Refuses, RefusesValue, Relative, Repeats, States, Stores, Success, Unauthorized,

@@ -1,8 +1,8 @@
 //! Servers that have a profile and come as no package that a test could fetch: each as the deviations that are known of it, from its
 //! documentation or its source. No code names a row.
 
-use super::dialect::Operation::{Delete, Read, Register, Update};
-use super::dialect::{Dialect, Quirk};
+use super::quirk::Operation::{Delete, Read, Register, Update};
+use super::quirk::{Dialect, Quirk};
 use Quirk::{
     Absent, Administered, At, Bought, Hidden, Ignores, IssuesSecret, IssuesToken, Needs, Omits, Refuses, States,
     Stores, Success, Unauthorized, UniqueNames, Unlists,

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::dialect::Operation::{Delete, Read, Register, Update};
-use super::dialect::{Dialect, Operation, Quirk};
+use super::quirk::Operation::{Delete, Read, Register, Update};
+use super::quirk::{Dialect, Operation, Quirk};
 
 /// Members that every client of the tests asks for, and those that its update then takes out.
 const ASKED: [&str; 6] = [
