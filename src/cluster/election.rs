@@ -186,10 +186,10 @@ impl Election {
     }
 
     fn lead(&mut self) {
-        let was = self.leadership.leads();
         let until = self.candidate.leads_until().map_or(0, millis);
-        self.leadership.until.store(until, Ordering::SeqCst);
-        if !was {
+        let before = self.leadership.until.swap(until, Ordering::SeqCst);
+        // Asked after the change: whoever saw that the former time was over is told of a new term.
+        if before <= millis(self.now()) {
             tracing::info!("became leader");
             self.terms.send_modify(|terms| *terms += 1);
         }

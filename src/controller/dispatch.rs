@@ -120,7 +120,12 @@ impl Dispatcher {
         }
     }
 
+    /// What triggers while another replica leads is dropped: everything is looked at when this one takes office. If it were queued, it would
+    /// begin with the term and not continue its wait.
     fn trigger(&mut self, trigger: Trigger) {
+        if !self.cx.leadership.leads() {
+            return;
+        }
         if trigger.cause == Cause::Spec && self.is_left_alone(&trigger.key) {
             return;
         }
@@ -137,7 +142,7 @@ impl Dispatcher {
     /// all failing objects would call their providers at once.
     fn is_left_alone(&mut self, key: &Key) -> bool {
         let known = self.slots.get(key);
-        if !self.cx.leadership.leads() || known.is_some_and(|slot| !slot.is_resumed()) {
+        if known.is_some_and(|slot| !slot.is_resumed()) {
             return false;
         }
         let (clock, chance) = (self.cx.clock, self.cx.chance());
