@@ -67,12 +67,17 @@ impl Dice {
 /// Kills the operator and starts it again, at a time that nothing chose: so many milliseconds from now at most. Most kills come when
 /// work is under way, some before the start is over.
 async fn strike(operator: &mut Operator, dice: &mut Dice, longest: u64) -> Result<(), Failure> {
+    strike_down(operator, dice, longest).await?;
+    Ok(operator.relaunch().await?)
+}
+
+/// Kills the operator at such a time.
+async fn strike_down(operator: &mut Operator, dice: &mut Dice, longest: u64) -> Result<(), Failure> {
     if dice.below(8) > 0 {
         operator.ready().await?;
     }
     tokio::time::sleep(Duration::from_millis(dice.below(longest))).await;
-    operator.kill9().await?;
-    Ok(operator.relaunch().await?)
+    Ok(operator.kill9().await?)
 }
 
 /// Keeps a log for whoever looks into what a campaign found.

@@ -1,18 +1,19 @@
 //! The operator is killed at random, again and again, while users are at work; the provider rotates registration access
 //! tokens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
 
-use super::{Dice, Failure, Ground, Report, keep_log, load, strike};
+use super::{Dice, Failure, Ground, Report, keep_log, load, strike_down};
 use crate::control_plane::ControlPlane;
 use crate::operator::Operator;
 use crate::progress::say;
-use crate::promises::{self, Leftovers, Object, REGISTERED};
+use crate::promises::{self, Leftovers, Object, REGISTERED, Suspected};
 use crate::providers::OidcProviderOptions;
 use crate::site::Site;
 
@@ -55,12 +56,12 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
     let mut users = Dice(plan.seed);
     let work = load::until(&stop, &ground, plan.objects, &mut users, Duration::from_millis(15));
     let deaths = async {
-        let killed = kill(&mut operator, plan).await;
+        let killed = kill(&mut operator, &ground, plan).await;
         stop.store(true, Ordering::Relaxed);
         killed
     };
     let (done, killed) = tokio::join!(work, deaths);
-    let (done, ()) = (done?, killed?);
+    let (done, cut_off) = (done?, killed?);
     operator.restart().await?;
     report.figure(format!(
         "seed {}, {} kills in {} s, {done:?}",
@@ -72,7 +73,7 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
     let rested = Instant::now();
     let left = settled(&ground, &site, plan).await?;
     report.figure(format!("at rest {} s later", rested.elapsed().as_secs()));
-    judge(&mut report, &site, left, plan).await?;
+    judge(&mut report, &site, left, &cut_off, plan).await?;
     if !report.violations.is_empty() {
         keep_log("kills", &operator.log())?;
     }
@@ -80,16 +81,26 @@ pub async fn run(plane: &ControlPlane, binary: &Path, plan: Plan) -> Result<Repo
     Ok(report)
 }
 
-/// Kills and starts again, at times that nothing chose.
-async fn kill(operator: &mut Operator, plan: Plan) -> Result<(), Failure> {
+/// Kills and starts again, at times that nothing chose. The attempts at registering that were open at a kill: several objects have one at
+/// the same time.
+async fn kill(operator: &mut Operator, ground: &Ground<'_>, plan: Plan) -> Result<BTreeSet<String>, Failure> {
     let mut dice = Dice(plan.seed ^ 0x6b69_6c6c);
+    let mut cut_off = BTreeSet::new();
     for number in 1..=plan.kills {
-        strike(operator, &mut dice, 700).await?;
+        strike_down(operator, &mut dice, 700).await?;
+        cut_off.extend(ground.seen(0).await?.iter().filter_map(attempt_of));
+        operator.relaunch().await?;
         if number % 20 == 0 {
             say(format!("{number} of {} kills", plan.kills));
         }
     }
-    Ok(())
+    Ok(cut_off)
+}
+
+/// The attempt that an object says is open: `<uid>/<attempt>/...`.
+fn attempt_of(object: &Value) -> Option<String> {
+    let journal = object["metadata"]["annotations"]["oauth-client-operator.dev/create-pending"].as_str()?;
+    journal.split('/').nth(1).map(str::to_owned)
 }
 
 /// What is left once nothing more is to be expected: every object is there and judged, every deletion is over.
@@ -127,8 +138,22 @@ async fn settled(ground: &Ground<'_>, site: &Site, plan: Plan) -> Result<Leftove
     }
 }
 
-async fn judge(report: &mut Report, site: &Site, mut left: Leftovers, plan: Plan) -> Result<(), Failure> {
-    left.deadly_faults = plan.kills;
+async fn judge(
+    report: &mut Report,
+    site: &Site,
+    mut left: Leftovers,
+    cut_off: &BTreeSet<String>,
+    plan: Plan,
+) -> Result<(), Failure> {
+    left.deadly_faults = cut_off.len();
+    for suspect in &left.suspects {
+        if suspect.client_id.is_none() && !cut_off.contains(&suspect.attempt) {
+            let Suspected { object, attempt, .. } = suspect;
+            let needless = format!("P2: the suspect of {object} is about attempt {attempt}, which no kill cut off");
+            report.violations.push(needless);
+        }
+    }
+    report.figure(format!("{} attempts were open at a kill", cut_off.len()));
     left.excuses = EXCUSES.iter().map(|&reason| reason.to_owned()).collect();
     report.violations.extend(promises::broken(&left));
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
