@@ -17,3 +17,4 @@ pub mod metrics;
 pub mod provider;
 mod supervisor;
 mod telemetry;
+mod traces;

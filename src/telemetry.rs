@@ -5,9 +5,12 @@ use std::sync::OnceLock;
 use clap::ValueEnum;
 use tracing::Metadata;
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::fmt::format::{self, JsonFields};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
+
+use crate::traces::WithIds;
 
 /// What is logged without `RUST_LOG`.
 const DEFAULT: &str = "info";
@@ -64,8 +67,23 @@ pub(crate) fn init(format: Format) {
     let filter = filter.and(filter_fn(is_no_answer));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
-        Format::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
-        Format::Text => lines.with_ansi(false).with_filter(filter).boxed(),
+        Format::Json => {
+            let json = format::Format::default().json().flatten_event(true);
+            let json = WithIds {
+                lines: json,
+                json: true,
+            };
+            let lines = lines.event_format(json).fmt_fields(JsonFields::new());
+            lines.with_filter(filter).boxed()
+        }
+        Format::Text => {
+            let text = format::Format::default().with_ansi(false);
+            let text = WithIds {
+                lines: text,
+                json: false,
+            };
+            lines.with_ansi(false).event_format(text).with_filter(filter).boxed()
+        }
     };
     if Registry::default().with(lines).try_init().is_ok() {
         let _ = FILTER.set(handle);

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use oauth_client_operator::api::Reason;
 
-/// What every line has.
-const ALWAYS: [&str; 4] = ["timestamp", "level", "target", "message"];
+/// What every line has, and what a line has in the course of a span.
+const ALWAYS: [&str; 6] = ["timestamp", "level", "target", "message", "trace_id", "span_id"];
 
 fn sources(directory: &Path) -> Vec<PathBuf> {
     fs::read_dir(directory)

@@ -12,6 +12,7 @@ use crate::controller::{self, Settings};
 use crate::domain::metadata::hex;
 use crate::provider::{Mode, NamespacedProviders};
 use crate::telemetry::{self, Format};
+use crate::traces::{Collector, Traces};
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
@@ -74,6 +75,10 @@ pub(super) struct Run {
     /// Form of the log
     #[arg(long, value_enum, default_value_t = Format::Json)]
     log_format: Format,
+    /// Send a trace of each reconcile to this collector, by OTLP over HTTP (protobuf): http://HOST:PORT or https://HOST:PORT, with a path if
+    /// it is not /v1/traces. Off by default
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
     /// Publish Normal events too; each is one more write to the API server
     #[arg(long)]
     normal_events: bool,
@@ -86,8 +91,11 @@ impl Run {
     /// Runs until SIGTERM or SIGINT, then until what is in flight is stored.
     pub(super) fn run(self) -> ExitCode {
         telemetry::init(self.log_format);
-        let settings = match self.settings() {
-            Ok(settings) => settings,
+        // Not parsed with the other arguments: an error of theirs shows the whole text, which may hold credentials.
+        let collector = self.otlp_endpoint.as_deref().map(str::parse).transpose();
+        let collector = collector.map_err(|error| format!("--otlp-endpoint: {error}"));
+        let (collector, settings) = match collector.and_then(|collector| Ok((collector, self.settings()?))) {
+            Ok(known) => known,
             Err(error) => {
                 tracing::error!("{error}");
                 return ExitCode::FAILURE;
@@ -97,7 +105,7 @@ impl Run {
             Ok(runtime) => runtime,
             Err(code) => return code,
         };
-        match runtime.block_on(controller::run(settings)) {
+        match runtime.block_on(traced(collector, settings)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tracing::error!("{error}");
@@ -132,6 +140,16 @@ impl Run {
             clock: Clock::scaled(self.time_scale),
         })
     }
+}
+
+/// Runs the operator, with traces if there is a collector for them.
+async fn traced(collector: Option<Collector>, settings: Settings) -> Result<(), String> {
+    let traces = collector.as_ref().map(Traces::start).transpose()?;
+    let ended = controller::run(settings).await;
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
+    ended.map_err(|error| error.to_string())
 }
 
 /// Issuer and file. A file name may hold an equals sign, and an issuer no query.

@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::guard::Guarded;
 use crate::api::{ClusterOAuthProvider, OAuthClient, OAuthClientStatus, OAuthProvider, ProviderStatus, names};
 use crate::metrics::{Metrics, Verb, Written};
+use crate::traces;
 
 /// Reads and writes of the operator's own kinds.
 ///
@@ -121,7 +122,9 @@ impl Objects {
             ..PatchParams::default()
         };
         let api = self.api(namespace_of(object));
-        let result = within(api.patch(name_of(object), &params, &Patch::Merge(patch))).await;
+        let patch = Patch::Merge(patch);
+        let write = within(api.patch(name_of(object), &params, &patch));
+        let result = traces::write(Verb::Patch, Written::Object, write).await;
         self.metrics.write(Verb::Patch, Written::Object, result.is_ok());
         Ok(self.note(result?.readable()?))
     }
@@ -134,7 +137,9 @@ impl Objects {
     {
         let params = PatchParams::apply(names::STATUS_FIELD_MANAGER).force();
         let body = status_body(object, status);
-        let result = within(api.patch_status(name_of(object), &params, &Patch::Apply(&body))).await;
+        let patch = Patch::Apply(&body);
+        let write = within(api.patch_status(name_of(object), &params, &patch));
+        let result = traces::write(Verb::Patch, Written::Status, write).await;
         self.metrics.write(Verb::Patch, Written::Status, result.is_ok());
         result
     }

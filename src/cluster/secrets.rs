@@ -20,6 +20,7 @@ use crate::domain::record::Phase;
 use crate::domain::restore::Listed;
 pub use crate::domain::secret::SecretRevision;
 use crate::metrics::{Metrics, Verb, Written};
+use crate::traces;
 
 /// Asks for the metadata of the answer only (`PartialObjectMetadata`).
 const METADATA: HeaderValue = HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
@@ -129,7 +130,7 @@ impl Secrets {
     /// # Errors
     /// [`ApiError::AlreadyExists`] if the name is taken.
     pub async fn create(&self, secret: &Secret) -> Result<SecretRevision, ApiError> {
-        let result = self.post(secret, false).await;
+        let result = traces::write(Verb::Create, Written::Secret, self.post(secret, false)).await;
         self.metrics.write(Verb::Create, Written::Secret, result.is_ok());
         result.map(|head| self.note(head))
     }
@@ -152,7 +153,7 @@ impl Secrets {
         };
         let patch = Patch::Merge(guarded(patch, current));
         let request = requests(namespace).patch(name, &params, &patch);
-        let result = self.send(request).await;
+        let result = traces::write(Verb::Patch, Written::Secret, self.send(request)).await;
         self.metrics.write(Verb::Patch, Written::Secret, result.is_ok());
         result.map(|head| self.note(head))
     }
@@ -170,7 +171,7 @@ impl Secrets {
             ..DeleteParams::default()
         };
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let result = within(api.delete(name, &params)).await;
+        let result = traces::write(Verb::Delete, Written::Secret, within(api.delete(name, &params))).await;
         let known = matches!(result, Ok(_) | Err(ApiError::NotFound));
         self.metrics.write(Verb::Delete, Written::Secret, known);
         match result {

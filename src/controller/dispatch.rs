@@ -18,6 +18,7 @@ use crate::domain::failure::{Class, Failure};
 use crate::domain::resumption::{self, Resumption};
 use crate::domain::status;
 use crate::metrics::{Outcome, Work};
+use crate::traces;
 
 use super::context::Context;
 use super::fair_queue::FairQueue;
@@ -52,6 +53,8 @@ struct Ended {
     written: Vec<SecretRevision>,
     /// When the pass began.
     begun: Instant,
+    /// The span of the pass, for what is logged about its end.
+    span: traces::Span,
 }
 
 impl Dispatcher {
@@ -213,13 +216,14 @@ impl Dispatcher {
         };
         self.tasks.spawn(async move {
             let begun = Instant::now();
+            let span = traces::pass("OAuthClient", &key, attempt);
             let world = Live::new(&cx, &key.namespace)
                 .for_object(&key, &object, attempt)
                 .with_turn(turn, calls);
             let mut pass = Pass::new(&world, object, deep);
             let end = tokio::select! {
                 biased;
-                end = AssertUnwindSafe(pass.run()).catch_unwind() => end,
+                end = span.during(AssertUnwindSafe(pass.run()).catch_unwind()) => end,
                 () = world.given_up() => Ok(End::Rest),
             };
             // What a panic says may hold anything, so it is not repeated.
@@ -231,7 +235,14 @@ impl Dispatcher {
                 ))
             });
             let turn = world.left_for().filter(|_| pass.waits() && end != End::Gone);
-            cx.metrics.reconciled(outcome(&end, turn.is_some()), begun.elapsed());
+            let outcome = outcome(&end, turn.is_some());
+            cx.metrics.reconciled(outcome, begun.elapsed());
+            span.tell("outcome", outcome.as_str());
+            if let Some(failure) = failure(&end, turn.is_some()) {
+                span.tell("reason", failure.reason.as_str());
+                span.fail();
+            }
+            span.end();
             let written = world.written();
             let _ = ended.send(Ended {
                 key,
@@ -239,6 +250,7 @@ impl Dispatcher {
                 turn,
                 written,
                 begun,
+                span,
             });
         });
     }
@@ -250,7 +262,9 @@ impl Dispatcher {
             turn,
             written,
             begun,
+            span,
         } = ended;
+        let _logged = span.enter();
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let failed = failure(&end, turn.is_some()).is_some();
         let settled = matches!(&end, End::Retry(failure) if is_settled(failure));

@@ -15,6 +15,8 @@ use crate::domain::capability;
 use crate::domain::failure::Failure;
 use crate::domain::target::Endpoints;
 use crate::domain::{backoff, status};
+use crate::metrics::Outcome;
+use crate::traces;
 
 use super::comparisons::Comparison;
 use super::context::Context;
@@ -145,19 +147,20 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
         cx.comparisons.look_at(cx.clients.of_provider(key));
         return None;
     }
-    let mut failures = 0;
+    let mut failures: u32 = 0;
     let mut comparison = None;
     while cx.leadership.leads() {
         let uid = cx.provider_object(key).map(|(uid, _, _)| uid).unwrap_or_default();
         let refusals = cx.transport.refusals().version(&uid);
-        let provider = cx.provider_with_tokens(key).await;
+        let span = look_begins(key, failures.saturating_add(1));
+        let provider = span.during(cx.provider_with_tokens(key)).await;
         let tokens = cx.token_statuses(key, &provider);
         let found = match &provider {
-            Ok(provider) => cx.look(provider).await.map_err(|error| error.failure),
+            Ok(provider) => span.during(cx.look(provider)).await.map_err(|error| error.failure),
             Err(failure) => Err(failure.clone()),
         };
         let endpoints = found.as_ref().map(|found| &*found.endpoints);
-        let compared = match revision::of(cx, key, &provider, endpoints.ok()).await {
+        let compared = match span.during(revision::of(cx, key, &provider, endpoints.ok())).await {
             Ok(revision) => {
                 compare(cx, key, revision, &mut comparison);
                 Ok(())
@@ -166,7 +169,10 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
         };
         let done = comparison.as_ref().filter(|comparison| comparison.is_done());
         let revision = done.map(|comparison| comparison.revision.clone());
-        let written = write(cx, key, endpoints, revision.as_deref(), tokens.as_deref()).await;
+        let writing = write(cx, key, endpoints, revision.as_deref(), tokens.as_deref());
+        let written = span.during(writing).await;
+        tell(&span, found.as_ref().err(), written.as_ref().err());
+        drop(span);
         if let (Ok(()), Some(revision)) = (&written, &revision) {
             cx.comparisons.written(key, revision);
             comparison = None;
@@ -208,6 +214,32 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
         }
     }
     None
+}
+
+/// The span of one look at a provider.
+fn look_begins(key: &ProviderKey, attempt: u32) -> traces::Span {
+    let (namespace, name) = (&key.namespace, &key.name);
+    match key.kind {
+        ProviderKind::OAuthProvider => traces::pass("OAuthProvider", &format_args!("{namespace}/{name}"), attempt),
+        ProviderKind::ClusterOAuthProvider => traces::pass("ClusterOAuthProvider", name, attempt),
+    }
+}
+
+/// Says in its span how a look at a provider ended.
+fn tell(span: &traces::Span, failed: Option<&Failure>, unwritten: Option<&ApiError>) {
+    let outcome = match (failed, unwritten) {
+        (Some(failure), _) => failure.class.into(),
+        (None, Some(ApiError::Conflict)) => Outcome::Conflict,
+        (None, Some(_)) => Outcome::Transient,
+        (None, None) => Outcome::Settled,
+    };
+    span.tell("outcome", outcome.as_str());
+    if let Some(failure) = failed {
+        span.tell("reason", failure.reason.as_str());
+    }
+    if outcome != Outcome::Settled {
+        span.fail();
+    }
 }
 
 /// Begins to compare the clients of a provider object with its revision, if that is due.

@@ -14,6 +14,8 @@ use crate::api::Reason;
 use crate::domain::failure::{Class, Failure};
 use crate::domain::outcome::CallError;
 use crate::domain::target::{Endpoints, Location, Target};
+use crate::metrics::Operation;
+use crate::traces;
 
 use self::documents::{Document, Documents};
 use self::fetch::Kind;
@@ -70,7 +72,7 @@ impl Transport {
             before: before.map_or(&[], |before| &before.documents),
             now: Vec::new(),
         };
-        let result = self.find(target, &mut documents).await;
+        let result = traces::asking(Operation::Discover.as_str(), self.find(target, &mut documents)).await;
         self.counter.note_discovery(&result, begun);
         result.map_err(|error| auth::discreet(error, &spoken))
     }

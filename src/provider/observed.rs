@@ -8,6 +8,7 @@ use http::Method;
 
 use crate::domain::outcome::CallError;
 use crate::metrics::{Answer as Status, Metrics, Operation};
+use crate::traces::{self, Span};
 
 use super::exchange::{Answer, Body, Exchange};
 
@@ -21,15 +22,18 @@ const TOKEN: [&[u8]; 2] = [
 pub(super) struct Seen {
     method: Method,
     operation: Option<Operation>,
+    span: Span,
 }
 
 impl Seen {
-    pub(super) fn of(exchange: &Exchange<'_>) -> Self {
+    /// `origin`: where it is sent.
+    pub(super) fn of(exchange: &Exchange<'_>, origin: &str) -> Self {
         let operation = match &exchange.body {
             Some(Body::Form(form)) if TOKEN.iter().any(|token| form.starts_with(token)) => Some(Operation::Token),
             _ => None,
         };
         Self {
+            span: traces::call(&exchange.method, origin, operation.map(Operation::as_str)),
             method: exchange.method.clone(),
             operation,
         }
@@ -53,7 +57,12 @@ impl Counter {
 
     /// Notes how a request ended.
     pub(super) fn note_request(&self, seen: &Seen, origin: &str, result: &Result<Answer, CallError>, begun: Instant) {
-        let Seen { method, operation } = seen;
+        let Seen {
+            method,
+            operation,
+            span,
+        } = seen;
+        let _logged = span.enter();
         if let Some(operation) = operation {
             let answer = match result {
                 Ok(answer) => Status::of(Some(answer.status)),
@@ -64,9 +73,12 @@ impl Counter {
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match result {
             Ok(Answer { status, .. }) => {
+                span.tell("status", i64::from(*status));
                 tracing::debug!(%method, origin, status, duration_ms, "provider answered");
             }
             Err(error) => {
+                span.tell("reason", error.failure.reason.as_str());
+                span.fail();
                 let error = &error.failure.message;
                 tracing::debug!(%method, origin, error, duration_ms, "provider did not answer");
             }

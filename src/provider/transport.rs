@@ -127,7 +127,7 @@ impl Transport {
         }
         let client = self.client(&exchange, connect).map_err(not_sent)?;
         let shown = exchange.certificate.is_some();
-        let seen = Seen::of(&exchange);
+        let seen = Seen::of(&exchange, &at);
         let url = exchange.url.clone();
         let mut request = client
             .request(exchange.method, exchange.url)

@@ -67,6 +67,7 @@ mod suspects;
 mod tenancy;
 mod tenants;
 mod tokens;
+mod traces;
 mod uninstall;
 mod vanished;
 mod verified;

@@ -18,6 +18,7 @@ use crate::domain::registration::Registration;
 use crate::domain::target::Endpoints;
 use crate::metrics::{Answer, Change, Operation};
 use crate::provider::{ManagementCall, ProbeCall};
+use crate::traces;
 
 use super::Live;
 
@@ -51,7 +52,8 @@ impl Live<'_> {
         self.unless_paused()?;
         let begun = Instant::now();
         let before = self.refusals();
-        let result = call.await.map_err(|error| self.noted(error));
+        let result = traces::asking(operation.as_str(), call).await;
+        let result = result.map_err(|error| self.noted(error));
         self.note_tokens(before.as_ref());
         self.counted(operation, begun, result)
     }
