@@ -111,6 +111,10 @@ async fn next_question(learned: &mut mpsc::UnboundedReceiver<ProviderKey>, looks
     }
 }
 
+/// First wait for a view that lags behind; doubled each time, for where the right to watch went with the object, the view never learns that it is
+/// gone.
+const VIEW_LAGS: Duration = Duration::from_millis(200);
+
 /// Keeps the credentials of a provider, as every replica does, and judges it, as the leader does.
 async fn work(cx: &Context, key: &ProviderKey, judged: &AtomicBool, rests: &Resting) {
     // First, because it takes the credentials for both from the API server, and nothing else.
@@ -199,7 +203,7 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
         };
         failures += 1;
         let wait = match &failure {
-            None => Some(Duration::from_millis(200)),
+            None => Some(VIEW_LAGS.saturating_mul(1 << (failures - 1).min(10))),
             Some(failure) => backoff::delay(failure, failures, cx.chance()),
         };
         match wait {

@@ -45,7 +45,11 @@ pub fn delay(failure: &Failure, failures: u32, random: f64) -> Option<Duration> 
         Class::Invalid => None,
         // Nothing but another secret ends it, and that comes with a change of the object.
         Class::Denied if failure.reason == Reason::SecretExpired => None,
-        Class::Conflict => Some(SHORTEST.mul_f64(spread)),
+        // The view that an API server contradicts may never learn better: the right to watch can go with the object.
+        Class::Conflict => {
+            let doubled = SHORTEST.saturating_mul(1 << failures.saturating_sub(1).min(12));
+            Some(doubled.min(RECHECK).mul_f64(spread))
+        }
         Class::Denied if is_unwatched(failure.reason) => Some(RECHECK.mul_f64(spread)),
         Class::Denied | Class::Bug => Some(slow(failures).mul_f64(spread)),
         Class::Transient | Class::Ambiguous => {
@@ -120,6 +124,12 @@ mod tests {
         assert_eq!(wait(1), Duration::from_secs(1));
         assert_eq!(wait(4), Duration::from_secs(8));
         assert_eq!(wait(40), LONGEST);
+    }
+
+    #[test]
+    fn t74_a_view_that_stays_wrong_is_tried_ever_more_seldom() {
+        let seconds = |n| delay(&failure(Class::Conflict), n, 1.0).unwrap().as_secs();
+        assert_eq!([1, 2, 3, 6, 7, 40].map(seconds), [1, 2, 4, 32, 60, 60]);
     }
 
     #[test]
