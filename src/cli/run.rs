@@ -105,7 +105,10 @@ impl Run {
             Ok(runtime) => runtime,
             Err(code) => return code,
         };
-        match runtime.block_on(traced(collector, settings)) {
+        let ended = runtime.block_on(traced(collector, settings));
+        // What was to be stored is stored. A look-up of a name that goes on would hold the end up.
+        runtime.shutdown_background();
+        match ended {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tracing::error!("{error}");

@@ -187,9 +187,7 @@ impl Election {
 
     fn lead(&mut self) {
         let until = self.candidate.leads_until().map_or(0, millis);
-        let before = self.leadership.until.swap(until, Ordering::SeqCst);
-        // Asked after the change: whoever saw that the former time was over is told of a new term.
-        if before <= millis(self.now()) {
+        if extend(&self.leadership.until, until, || millis(self.now())) {
             tracing::info!("became leader");
             self.terms.send_modify(|terms| *terms += 1);
         }
@@ -214,6 +212,13 @@ impl Election {
         }
         Ok(())
     }
+}
+
+/// Moves the end of a term. Whether a new term begins: the time is read after the change, so if anybody saw that the former term was over, this sees
+/// it too.
+fn extend(until: &AtomicU64, next: u64, now: impl FnOnce() -> u64) -> bool {
+    let before = until.swap(next, Ordering::SeqCst);
+    before <= now()
 }
 
 fn millis(time: Duration) -> u64 {
@@ -254,5 +259,23 @@ pub(super) fn object_of(lease: &Lease, old: Option<Object>) -> Object {
             lease_transitions: Some(lease.transitions),
             ..LeaseSpec::default()
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t40_a_term_that_ends_while_it_is_extended_is_followed_by_a_new_one() {
+        let until = AtomicU64::new(10);
+        assert!(!extend(&until, 20, || 9));
+        // It ends at the last moment at which somebody can see the former time.
+        let ends = extend(&until, 30, || {
+            assert_eq!(until.load(Ordering::SeqCst), 30, "nobody sees the former time any more");
+            20
+        });
+        assert!(ends);
+        assert!(extend(&AtomicU64::new(0), 30, || 0), "the first");
     }
 }

@@ -123,8 +123,8 @@ impl Dispatcher {
         }
     }
 
-    /// What triggers while another replica leads is dropped: everything is looked at when this one takes office. If it were queued, it would
-    /// begin with the term and not continue its wait.
+    /// Drops triggers while this replica does not lead: it looks at every object when its term begins. An object that is queued before would
+    /// not continue its wait.
     fn trigger(&mut self, trigger: Trigger) {
         if !self.cx.leadership.leads() {
             return;
@@ -308,7 +308,7 @@ impl Dispatcher {
                 self.rest(&key);
             }
             End::Retry(failure) => {
-                let (failures, chance) = (slot.failures(), self.cx.chance());
+                let (failures, chance) = (slot.in_a_row(failure.class), self.cx.chance());
                 let wait = match after {
                     After::Soon => Some(backoff::delay_of_news(&failure, failures, chance)),
                     After::End | After::Pass => backoff::delay(&failure, failures, chance),

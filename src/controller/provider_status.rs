@@ -111,9 +111,15 @@ async fn next_question(learned: &mut mpsc::UnboundedReceiver<ProviderKey>, looks
     }
 }
 
-/// First wait for a view that lags behind; doubled each time, for where the right to watch went with the object, the view never learns that it is
-/// gone.
+/// First wait for a view that lags behind.
 const VIEW_LAGS: Duration = Duration::from_millis(200);
+
+/// Wait after so many conflicts in a row, for a view that lags behind. It doubles: if the right to watch ends with the object, the view never
+/// shows that the object is gone.
+fn until_view_follows(conflicts: u32) -> Duration {
+    let doubled = VIEW_LAGS.saturating_mul(1 << conflicts.saturating_sub(1).min(12));
+    doubled.min(backoff::RECHECK)
+}
 
 /// Keeps the credentials of a provider, as every replica does, and judges it, as the leader does.
 async fn work(cx: &Context, key: &ProviderKey, judged: &AtomicBool, rests: &Resting) {
@@ -151,7 +157,7 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
         cx.comparisons.look_at(cx.clients.of_provider(key));
         return None;
     }
-    let mut failures: u32 = 0;
+    let (mut failures, mut lags): (u32, u32) = (0, 0);
     let mut comparison = None;
     while cx.leadership.leads() {
         let uid = cx.provider_object(key).map(|(uid, _, _)| uid).unwrap_or_default();
@@ -175,8 +181,16 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
         let revision = done.map(|comparison| comparison.revision.clone());
         let writing = write(cx, key, endpoints, revision.as_deref(), tokens.as_deref());
         let written = span.during(writing).await;
-        tell(&span, found.as_ref().err(), written.as_ref().err());
+        tell(
+            &span,
+            found.as_ref().err().or(compared.as_ref().err()),
+            written.as_ref().err(),
+        );
         drop(span);
+        lags = match &written {
+            Err(ApiError::Conflict) => lags.saturating_add(1),
+            _ => 0,
+        };
         if let (Ok(()), Some(revision)) = (&written, &revision) {
             cx.comparisons.written(key, revision);
             comparison = None;
@@ -201,9 +215,9 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
                 Err(failure) => Some(failure),
             },
         };
-        failures += 1;
+        failures += u32::from(failure.is_some());
         let wait = match &failure {
-            None => Some(VIEW_LAGS.saturating_mul(1 << (failures - 1).min(10))),
+            None => Some(until_view_follows(lags)),
             Some(failure) => backoff::delay(failure, failures, cx.chance()),
         };
         match wait {
@@ -234,8 +248,9 @@ fn tell(span: &traces::Span, failed: Option<&Failure>, unwritten: Option<&ApiErr
     let outcome = match (failed, unwritten) {
         (Some(failure), _) => failure.class.into(),
         (None, Some(ApiError::Conflict)) => Outcome::Conflict,
+        // The object was deleted meanwhile.
+        (None, None | Some(ApiError::NotFound)) => Outcome::Settled,
         (None, Some(_)) => Outcome::Transient,
-        (None, None) => Outcome::Settled,
     };
     span.tell("outcome", outcome.as_str());
     if let Some(failure) = failed {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_util::time::delay_queue;
 
 use crate::cluster::{Cause, SecretRevision};
+use crate::domain::failure::Class;
 
 use super::permits::Turn;
 
@@ -34,6 +35,8 @@ pub(super) struct Slot {
     /// What the last pass wrote.
     written: Vec<SecretRevision>,
     failures: u32,
+    /// The last of them that ended with a conflict, in a row.
+    conflicts: u32,
     /// Whether it waits as it did before this process began to lead, and no pass has looked at it since.
     resumed: bool,
     /// Digest of the failure that was logged last.
@@ -61,7 +64,7 @@ impl Slot {
     #[must_use]
     pub(super) fn on_trigger(&mut self, cause: Cause) -> bool {
         if matches!(cause, Cause::Spec | Cause::Provider | Cause::Asked) {
-            self.failures = 0;
+            (self.failures, self.conflicts) = (0, 0);
         }
         let deep = matches!(cause, Cause::Provider | Cause::Asked | Cause::Resync);
         match cause {
@@ -155,11 +158,41 @@ impl Slot {
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }
+
+    /// Takes in how a pass failed. How many failures its wait is for: a conflict after an outage is no reason to wait for long.
+    pub(super) fn in_a_row(&mut self, class: Class) -> u32 {
+        if class == Class::Conflict {
+            self.conflicts = self.conflicts.saturating_add(1);
+            return self.conflicts;
+        }
+        self.conflicts = 0;
+        self.failures
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn t74_a_conflict_after_other_failures_is_the_first_of_its_row() {
+        let mut slot = Slot::default();
+        let mut thrice = |class| {
+            [(); 3].map(|()| {
+                let _ = slot.start();
+                let _ = slot.finish(true, Vec::new());
+                slot.in_a_row(class)
+            })
+        };
+        assert_eq!(thrice(Class::Transient), [1, 2, 3]);
+        assert_eq!(thrice(Class::Conflict), [1, 2, 3]);
+        assert_eq!(thrice(Class::Transient), [7, 8, 9]);
+        assert_eq!(thrice(Class::Conflict), [1, 2, 3]);
+        assert!(slot.on_trigger(Cause::Spec));
+        let _ = slot.start();
+        let _ = slot.finish(true, Vec::new());
+        assert_eq!(slot.in_a_row(Class::Conflict), 1);
+    }
 
     fn version(resource_version: &str) -> SecretRevision {
         SecretRevision {

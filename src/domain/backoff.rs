@@ -45,7 +45,7 @@ pub fn delay(failure: &Failure, failures: u32, random: f64) -> Option<Duration> 
         Class::Invalid => None,
         // Nothing but another secret ends it, and that comes with a change of the object.
         Class::Denied if failure.reason == Reason::SecretExpired => None,
-        // The view that an API server contradicts may never learn better: the right to watch can go with the object.
+        // The view may stay out of date: the right to watch can end with the object.
         Class::Conflict => {
             let doubled = SHORTEST.saturating_mul(1 << failures.saturating_sub(1).min(12));
             Some(doubled.min(RECHECK).mul_f64(spread))

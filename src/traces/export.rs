@@ -18,8 +18,8 @@ use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig a
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfig, BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, Span, SpanData, SpanExporter as Export,
-    SpanProcessor,
+    BatchConfig, BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData,
+    SpanExporter as Export, SpanProcessor,
 };
 use reqwest::{Client, redirect};
 use tokio::runtime::Handle;
@@ -57,7 +57,9 @@ impl FromStr for Collector {
             return Err(wrong);
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("credentials do not belong into the URL; set OTEL_EXPORTER_OTLP_HEADERS in the environment");
+            return Err(
+                "the URL must not contain credentials; set the environment variable OTEL_EXPORTER_OTLP_HEADERS",
+            );
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(wrong);
@@ -76,7 +78,7 @@ impl Traces {
     /// Makes spans from now on. Once a process, and within the runtime that sends them.
     ///
     /// # Errors
-    /// The environment holds settings of the exporter that cannot be used, or there is no HTTP client.
+    /// The exporter or its HTTP client cannot be made.
     pub(crate) fn start(collector: &Collector) -> Result<Self, String> {
         let wrong = |error: &dyn std::fmt::Display| format!("--otlp-endpoint: traces cannot be sent: {error}");
         let trouble = Arc::<Trouble>::default();
@@ -113,6 +115,7 @@ impl Traces {
             .build();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(Bounded { batches, trouble })
+            .with_sampler(Sampler::AlwaysOn)
             .with_resource(resource)
             .build();
         let _ = TRACER.set(provider.tracer("oauth-client-operator"));
@@ -150,14 +153,15 @@ struct Trouble {
 
 impl Trouble {
     fn begins(&self, error: &str) {
-        if self.said.swap(true, Ordering::Relaxed) || !floods::admits("spans dropped") {
+        if self.said.load(Ordering::Relaxed) || !floods::admits("spans dropped") {
             tracing::debug!(error, "spans are not sent, as before");
-        } else {
-            tracing::warn!(
-                error,
-                "spans are not sent to the collector of --otlp-endpoint; they are dropped until it takes them"
-            );
+            return;
         }
+        self.said.store(true, Ordering::Relaxed);
+        tracing::warn!(
+            error,
+            "spans are not sent to the collector of --otlp-endpoint; they are dropped until the collector accepts them"
+        );
     }
 
     fn ends(&self) {
@@ -190,7 +194,7 @@ impl SpanProcessor for Bounded {
         if waiting.fetch_add(1, Ordering::Relaxed) >= QUEUE {
             waiting.fetch_sub(1, Ordering::Relaxed);
             self.trouble.lose(1);
-            return self.trouble.begins("the collector takes them too slowly");
+            return self.trouble.begins("the queue of spans is full");
         }
         self.batches.on_end(span);
     }

@@ -85,7 +85,8 @@ async fn t373_each_pass_is_one_trace_with_its_calls_and_no_secret() {
     let (spans, log) = (collector.spans(), lines(&scene));
 
     for span in spans.iter().filter(|span| span.parent.is_empty()) {
-        let known = span.name.starts_with("reconcile ") || span.name == "Discover" || span.attributes.is_empty();
+        let background = ["Discover", "Token", "Create Secret", "Patch Secret", "Delete Secret"];
+        let known = span.name.starts_with("reconcile ") || background.contains(&span.name.as_str());
         assert!(known, "{span:?}");
     }
     let passes = passes(&spans, &app);
@@ -99,7 +100,7 @@ async fn t373_each_pass_is_one_trace_with_its_calls_and_no_secret() {
             "{root:?}"
         );
         assert_eq!(root.text("kind"), "OAuthClient");
-        assert_eq!(root.number("attempt"), Some(1), "{root:?}");
+        assert!(root.number("attempt") >= Some(1), "{root:?}");
         for call in calls {
             seen.entry(call.name.clone()).or_insert_with(|| (*call).clone());
         }
@@ -114,7 +115,7 @@ async fn t373_each_pass_is_one_trace_with_its_calls_and_no_secret() {
             .unwrap_or_else(|| panic!("no {operation}: {seen:#?}"));
         assert_eq!(call.text("method"), method, "{call:?}");
         assert_eq!(call.number("status"), Some(status), "{call:?}");
-        assert_eq!(call.number("attempt"), Some(1), "{call:?}");
+        assert!(call.number("attempt") >= Some(1), "{call:?}");
         assert!(call.text("origin").starts_with("http://127.0.0.1:"), "{call:?}");
         assert!(call.number("duration_ms").is_some(), "{call:?}");
     }
@@ -202,16 +203,18 @@ async fn t374_a_collector_that_is_away_or_never_answers_costs_one_line() {
         assert_eq!(told[0]["level"], "WARN");
         if name == "refuses" {
             refuses.meet(Manner::Takes);
+            // At rest nothing is sent.
+            scene.stage.apply(&oauth_client("app-0", &edited("again"))).await;
             let again = eventually("it is told that spans are sent again", async || {
                 let mut lines = lines(&scene).into_iter();
                 lines.find(|line| line["message"] == "spans are sent again")
             });
-            assert!(again.await["dropped"].as_u64().unwrap() > 0);
+            assert!(again.await["dropped"].as_u64().unwrap() > 20);
         }
         let begun = std::time::Instant::now();
         let status = scene.stage.operator.stop().await.unwrap();
         assert!(
-            status.success() && begun.elapsed() < Duration::from_secs(30),
+            status.success() && begun.elapsed() < Duration::from_secs(8),
             "{name}: {:?}",
             begun.elapsed()
         );

@@ -88,6 +88,8 @@ async fn kill(operator: &mut Operator, ground: &Ground<'_>, plan: Plan) -> Resul
     let mut cut_off = BTreeSet::new();
     for number in 1..=plan.kills {
         strike_down(operator, &mut dice, 700).await?;
+        // The API server may still take in what was sent before.
+        tokio::time::sleep(Duration::from_millis(300)).await;
         cut_off.extend(ground.seen(0).await?.iter().filter_map(attempt_of));
         operator.relaunch().await?;
         if number % 20 == 0 {
@@ -97,10 +99,13 @@ async fn kill(operator: &mut Operator, ground: &Ground<'_>, plan: Plan) -> Resul
     Ok(cut_off)
 }
 
-/// The attempt that an object says is open: `<uid>/<attempt>/...`.
+/// The attempt of an object (`<uid>/<attempt>/...`) of which its status does not tell how it ended.
 fn attempt_of(object: &Value) -> Option<String> {
     let journal = object["metadata"]["annotations"]["oauth-client-operator.dev/create-pending"].as_str()?;
-    journal.split('/').nth(1).map(str::to_owned)
+    let attempt = journal.split('/').nth(1)?;
+    let told = &object["status"]["attempt"];
+    let ended = told["id"] == attempt && !matches!(told["outcome"].as_str(), None | Some("Unknown"));
+    (!ended).then(|| attempt.to_owned())
 }
 
 /// What is left once nothing more is to be expected: every object is there and judged, every deletion is over.
