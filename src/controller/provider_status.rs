@@ -111,14 +111,22 @@ async fn next_question(learned: &mut mpsc::UnboundedReceiver<ProviderKey>, looks
     }
 }
 
-/// First wait for a view that lags behind.
-const VIEW_LAGS: Duration = Duration::from_millis(200);
+/// First wait before a status that was refused is written again.
+const REFUSED: Duration = Duration::from_millis(200);
 
-/// Wait after so many conflicts in a row, for a view that lags behind. It doubles: if the right to watch ends with the object, the view never
-/// shows that the object is gone.
-fn until_view_follows(conflicts: u32) -> Duration {
-    let doubled = VIEW_LAGS.saturating_mul(1 << conflicts.saturating_sub(1).min(12));
-    doubled.min(backoff::RECHECK)
+/// Wait after a status was refused so many times in a row. A view that lags behind follows soon; if the rights end with the object, it
+/// never shows that the object is gone.
+fn until_written(refusals: u32) -> Duration {
+    let doubled = REFUSED.saturating_mul(1 << refusals.saturating_sub(1).min(12));
+    doubled.min(backoff::LONGEST)
+}
+
+/// Whether the API server took the write for wrong, which a view out of date may be the reason of.
+const fn is_refusal(error: &ApiError) -> bool {
+    matches!(
+        error,
+        ApiError::Conflict | ApiError::Forbidden { .. } | ApiError::Invalid { .. }
+    )
 }
 
 /// Keeps the credentials of a provider, as every replica does, and judges it, as the leader does.
@@ -157,7 +165,7 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
         cx.comparisons.look_at(cx.clients.of_provider(key));
         return None;
     }
-    let (mut failures, mut lags): (u32, u32) = (0, 0);
+    let (mut failures, mut refusals_in_a_row): (u32, u32) = (0, 0);
     let mut comparison = None;
     while cx.leadership.leads() {
         let uid = cx.provider_object(key).map(|(uid, _, _)| uid).unwrap_or_default();
@@ -187,17 +195,20 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
             written.as_ref().err(),
         );
         drop(span);
-        lags = match &written {
-            Err(ApiError::Conflict) => lags.saturating_add(1),
+        refusals_in_a_row = match &written {
+            Err(error) if is_refusal(error) => refusals_in_a_row.saturating_add(1),
             _ => 0,
         };
+        if let (Err(error), 1) = (&written, refusals_in_a_row) {
+            say_refused(key, error);
+        }
         if let (Ok(()), Some(revision)) = (&written, &revision) {
             cx.comparisons.written(key, revision);
             comparison = None;
         }
         let failure = match written {
             Err(ApiError::NotFound) => return None,
-            Err(ApiError::Conflict) => None,
+            Err(error) if is_refusal(&error) => None,
             Err(error) => Some(error.failure(&key.to_string())),
             Ok(()) => match found.map(|_| ()).and(compared) {
                 Ok(())
@@ -217,7 +228,7 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
         };
         failures += u32::from(failure.is_some());
         let wait = match &failure {
-            None => Some(until_view_follows(lags)),
+            None => Some(until_written(refusals_in_a_row)),
             Some(failure) => backoff::delay(failure, failures, cx.chance()),
         };
         match wait {
@@ -232,6 +243,14 @@ async fn until_judged(cx: &Context, key: &ProviderKey) -> Option<Duration> {
         }
     }
     None
+}
+
+/// Says once that the status of a provider object is refused: nobody can read it there. A conflict passes.
+fn say_refused(key: &ProviderKey, error: &ApiError) {
+    if !matches!(error, ApiError::Conflict) {
+        let error = error.failure(&format!("the status of {key}")).message;
+        tracing::warn!(provider = %key, %error, "status not written; the operator keeps trying");
+    }
 }
 
 /// The span of one look at a provider.

@@ -103,7 +103,10 @@ impl Scene {
                 .since(place)
                 .iter()
                 .filter(|exchange| exchange.asked.is_write() && exchange.asked.resource != "leases")
-                .map(|exchange| format!("{} {}", exchange.asked.verb, exchange.asked.path))
+                .map(|exchange| {
+                    let answer = exchange.answer.map_or(0, |status| status.as_u16());
+                    format!("{} {}: {answer}", exchange.asked.verb, exchange.asked.path)
+                })
                 .collect();
             if written.is_empty() {
                 return;

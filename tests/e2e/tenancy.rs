@@ -238,6 +238,29 @@ async fn t74_a_namespace_that_ends_in_the_middle_of_a_create_ends_and_leaves_no_
     }
 }
 
+/// Rights that go with their namespace are gone before the objects in it, and the last that is seen of a provider object is that
+/// it is there.
+#[tokio::test]
+async fn t74_the_status_of_a_provider_object_that_may_not_be_written_is_said_once_and_tried_ever_more_seldom() {
+    let site = Site::oidc_provider().await.unwrap();
+    let rights = async |home: &str, watched: &[String]| {
+        let all = crate::stage::rights(home, watched).await;
+        let some = all.replace("[oauthclients/status, oauthproviders/status]", "[oauthclients/status]");
+        assert_ne!(all, some);
+        some
+    };
+    let scene = Scene::with_rights("mute", site, rights, faster).await;
+    scene.ready_app().await;
+    // A wait of a minute would be one of a second here.
+    scene.judge().await;
+    let log = scene.stage.operator.log();
+    assert_eq!(log.matches("status not written").count(), 1, "{log}");
+    assert!(
+        log.contains("the API server refused the status of OAuthProvider"),
+        "{log}"
+    );
+}
+
 #[tokio::test]
 async fn t75_credentials_of_a_provider_that_change_or_go_are_told_of_and_come_back() {
     let (scene, provider) = guarded("credentials", "right-initial-token").await;

@@ -1,6 +1,7 @@
 //! Which way a run takes: the choices that it was given, then the ordinary one every time.
 
 use std::fmt;
+use std::ops::Range;
 
 /// What may happen at one point of a run. The first that a point offers is the ordinary one; every other is a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,10 +71,11 @@ pub(super) enum Choice {
 }
 
 /// A point of the run's present turn at which something was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Point {
     pub at: usize,
-    pub offered: usize,
+    /// Which of what it offered other runs take.
+    pub faults: Range<usize>,
 }
 
 /// The choices of one run.
@@ -89,6 +91,8 @@ pub(super) struct Schedule {
     pub points: Vec<Point>,
     /// Most faults of a run.
     pub most: usize,
+    /// The first of them, if every run is to begin with one of that kind.
+    pub first: Option<Choice>,
     /// Whether further points offer nothing but the ordinary way.
     pub calm: bool,
     /// Whether to print what happens.
@@ -96,6 +100,14 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
+    /// The ordinary run, from which others with up to so many faults part.
+    pub(super) fn with(faults: usize) -> Self {
+        Self {
+            most: faults,
+            ..Self::default()
+        }
+    }
+
     /// Whether a point can lead anywhere but the ordinary way.
     pub(super) fn is_open(&self) -> bool {
         !self.calm && (self.script.len() < self.most || self.taken.len() < self.given.len())
@@ -116,8 +128,8 @@ impl Schedule {
         let taken = self.given.get(at).copied().unwrap_or_default();
         let choice = offered.get(usize::from(taken)).copied().unwrap_or(Choice::Well);
         if self.may_part() {
-            let offered = offered.len();
-            self.points.push(Point { at, offered });
+            let faults = self.faults(offered);
+            self.points.push(Point { at, faults });
         }
         self.taken.push(taken);
         if choice != Choice::Well {
@@ -136,6 +148,17 @@ impl Schedule {
         choice
     }
 
+    /// Which of what a point offers other runs take there.
+    fn faults(&self, offered: &[Choice]) -> Range<usize> {
+        match self.first.filter(|_| self.script.is_empty()) {
+            None => 1..offered.len(),
+            Some(first) => {
+                let place = offered.iter().position(|choice| *choice == first);
+                place.map_or(0..0, |place| place..place + 1)
+            }
+        }
+    }
+
     /// Whether the run took this choice anywhere.
     pub(super) fn took(&self, wanted: Choice) -> bool {
         self.script.iter().any(|(_, _, choice)| *choice == wanted)
@@ -151,7 +174,7 @@ impl Schedule {
     /// Every run that differs from this one by one more fault in this turn, later than those it was given.
     pub(super) fn further(&self) -> impl Iterator<Item = Vec<u8>> {
         self.points.iter().flat_map(|point| {
-            (1..point.offered).map(|alternative| {
+            point.faults.clone().map(|alternative| {
                 let mut given = self.taken[..point.at].to_vec();
                 given.push(u8::try_from(alternative).unwrap());
                 given

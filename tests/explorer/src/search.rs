@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fork::Fork;
 use super::process::Plant;
 use super::scenario::Scenario;
-use super::schedule::{Point, Schedule};
+use super::schedule::{Choice, Point, Schedule};
 use super::state::{End, State};
 use super::{oracle, run};
 
@@ -32,7 +32,16 @@ pub(super) struct Found {
 
 /// Explores every schedule of a scenario with up to so many faults. The first violation ends it.
 pub(super) fn explore(scenario: &'static Scenario, faults: usize, plant: Option<Plant>) -> Found {
-    Found::default().of(scenario, faults, plant)
+    Found::default().of(scenario, Schedule::with(faults), plant)
+}
+
+/// Explores those schedules with up to two faults whose first is of this kind.
+pub(super) fn explore_after(scenario: &'static Scenario, first: Choice, plant: Option<Plant>) -> Found {
+    let two = Schedule {
+        first: Some(first),
+        ..Schedule::with(2)
+    };
+    Found::default().of(scenario, two, plant)
 }
 
 /// As [`explore`], and does every turn as a whole too. Panics if it ends differently.
@@ -41,7 +50,7 @@ pub(super) fn explore_and_compare(scenario: &'static Scenario, faults: usize, pl
         compared: Some(0),
         ..Found::default()
     };
-    found.of(scenario, faults, plant)
+    found.of(scenario, Schedule::with(faults), plant)
 }
 
 impl Found {
@@ -50,11 +59,7 @@ impl Found {
         self.states.iter().fold(0, |digest, state| digest ^ state)
     }
 
-    fn of(mut self, scenario: &'static Scenario, faults: usize, plant: Option<Plant>) -> Self {
-        let schedule = Schedule {
-            most: faults,
-            ..Schedule::default()
-        };
+    fn of(mut self, scenario: &'static Scenario, schedule: Schedule, plant: Option<Plant>) -> Self {
         self.schedules = self.from(&State::new(scenario, schedule, plant));
         self
     }

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt as _;
 
+use super::servers::GOGC;
 use super::{Cluster, ControlPlaneError};
 use crate::provision::Program;
 
@@ -68,6 +69,7 @@ impl Commands {
         };
         let mut child = tokio::process::Command::new(program)
             .args(args)
+            .env("GOGC", GOGC)
             .env("KUBECONFIG", &self.kubeconfig)
             // Discovery caches are keyed by host and port, and ports come back with another server behind.
             .env("HOME", &self.home)
