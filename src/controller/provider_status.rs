@@ -121,7 +121,7 @@ fn until_written(refusals: u32) -> Duration {
     doubled.min(backoff::LONGEST)
 }
 
-/// Whether the API server took the write for wrong, which a view out of date may be the reason of.
+/// Whether the API server refused the write itself. A view that is out of date can be the cause.
 const fn is_refusal(error: &ApiError) -> bool {
     matches!(
         error,

@@ -176,7 +176,7 @@ mod planted {
         violations.next().unwrap_or_else(|| panic!("{plant:?} was not found"))
     }
 
-    /// The same where only one scenario is known to show it: all those before it take long.
+    /// The same in one scenario that shows it, where those that come before it take long.
     fn found_in(scenario: &str, plant: Plant) -> String {
         let found = explore(Scenario::named(scenario).unwrap(), 1, Some(plant));
         found.violation.unwrap_or_else(|| panic!("{plant:?} was not found"))
